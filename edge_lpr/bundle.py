@@ -1,0 +1,376 @@
+"""The model bundle: a folder with `bundle.json` and ONNX files.
+
+`bundle.json` is the only place where a model says what it eats. Format version 1::
+
+    {
+      "format": "edge-lpr-bundle", "version": 1,
+      "name": "ppocrv3-general", "created": "2026-11-22", "tool": "edge-lpr 0.1.0",
+      "licence": "Apache-2.0", "origin": {...free form: where the weights came from...},
+      "det": {
+        "arch": "PP-OCRv3 det",
+        "input":  {"name": "image", "layout": "NHWC", "dtype": "uint8", "colour": "BGR"},
+        "output": {"name": "prob", "layout": "NHW", "dtype": "float32"},
+        "size": {"stride": 32, "limit_side_len": 736, "limit_type": "min", "max_side_len": 1600},
+        "postprocess": {"thresh": 0.3, "box_thresh": 0.6, "max_candidates": 1000, "unclip_ratio": 1.5,
+                        "use_dilation": false, "score_mode": "fast"},
+        "precisions": {"fp32": {"file": "det.fp32.onnx", "sha256": "…", "bytes": 2400000}}
+      },
+      "rec": {
+        "arch": "PP-OCRv3 rec (CTC)",
+        "input": {...as above...},
+        "output": {"name": "probs", "layout": "NTC", "dtype": "float32"},
+        "size": {"height": 48, "widths": [320]},
+        "charset": ["京", "津", …], "other": true,
+        "precisions": {...}
+      }
+    }
+
+Class 0 of the recognizer's output is the CTC blank, class i (1 ≤ i ≤ len(charset)) is `charset[i - 1]`; where
+`other` is true one more class, the last, holds the probability of all the characters that were cut off. Each
+entry of `precisions` may carry more (accuracy measured, layers kept): the runtime passes it through untouched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from edge_lpr.errors import BundleError
+
+FORMAT = "edge-lpr-bundle"
+VERSION = 1
+PRECISIONS = ("fp32", "fp16", "int8")
+MAX_JSON_BYTES = 4 << 20
+MAX_MODEL_BYTES = 1 << 30
+DEFAULT_BUNDLE = "default"
+
+Part = Literal["det", "rec"]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One ONNX file of a bundle.
+
+    Attributes:
+        path: Where it lies.
+        sha256: Hex digest that `bundle.json` promises.
+        size: Length in bytes that `bundle.json` promises.
+        precision: "fp32", "fp16" or "int8".
+        extra: What else `bundle.json` says of it (accuracy, layers kept, share of multiply-adds in INT8).
+    """
+
+    path: Path
+    sha256: str
+    size: int
+    precision: str
+    extra: Mapping[str, Any]
+
+    def read(self) -> bytes:
+        """Reads the file and checks its length and sha256.
+
+        Returns:
+            The ONNX file's bytes.
+
+        Raises:
+            BundleError: It is missing, unreadable, or not the file that the bundle was made with.
+        """
+        try:
+            found = self.path.stat().st_size
+            if found != self.size:
+                raise BundleError(
+                    f"{self.path}: {found} bytes, but bundle.json promises {self.size}: "
+                    "the file is damaged or was replaced; make or copy the bundle again"
+                )
+            data = self.path.read_bytes()
+        except OSError as e:
+            raise BundleError(f"{self.path}: cannot be read ({e.strerror or e}); make or copy the bundle again") from e
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != self.sha256:
+            raise BundleError(
+                f"{self.path}: sha256 {digest[:12]}…, but bundle.json promises {self.sha256[:12]}…: "
+                "the file is damaged or was replaced; make or copy the bundle again"
+            )
+        return data
+
+
+@dataclass(frozen=True)
+class DetModel:
+    """What the detector eats and how its map is read; the values of `bundle.json`'s `det`.
+
+    Attributes:
+        input_name: Name of the uint8 N×H×W×3 BGR input.
+        output_name: Name of the float32 N×H×W probability map.
+        stride: Height and width must be multiples of it, in pixels.
+        limit_side_len: PP-OCR's `det_limit_side_len`, in pixels.
+        limit_type: PP-OCR's `det_limit_type`, "min" or "max".
+        max_side_len: No side of the input is longer, in pixels; what memory and time are bounded by.
+        postprocess: DB post-processing parameters by PP-OCR's names.
+        precisions: The model files by precision.
+    """
+
+    input_name: str
+    output_name: str
+    stride: int
+    limit_side_len: int
+    limit_type: Literal["min", "max"]
+    max_side_len: int
+    postprocess: Mapping[str, float | int | bool | str]
+    precisions: Mapping[str, ModelFile]
+
+
+@dataclass(frozen=True)
+class RecModel:
+    """What the recognizer eats and what its classes mean; the values of `bundle.json`'s `rec`.
+
+    Attributes:
+        input_name: Name of the uint8 N×height×width×3 BGR input.
+        output_name: Name of the float32 N×T×C class probabilities.
+        height: Height of the input, in pixels.
+        widths: Widths that the input may have, ascending, in pixels.
+        charset: Class i is `charset[i - 1]`; class 0 is the CTC blank.
+        other: Whether one more class holds the probability of all characters cut off.
+        precisions: The model files by precision.
+    """
+
+    input_name: str
+    output_name: str
+    height: int
+    widths: tuple[int, ...]
+    charset: tuple[str, ...]
+    other: bool
+    precisions: Mapping[str, ModelFile]
+
+    @property
+    def classes(self) -> int:
+        """Number of classes that the output has: blank, charset, and `other` where there is one."""
+        return 1 + len(self.charset) + int(self.other)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked `bundle.json`.
+
+    Attributes:
+        path: The bundle's folder.
+        name: The bundle's own name.
+        licence: SPDX identifier of the weights' licence.
+        origin: Where the weights came from, as the maker wrote it.
+        det: The detector.
+        rec: The recognizer.
+        raw: The whole of `bundle.json`.
+    """
+
+    path: Path
+    name: str
+    licence: str
+    origin: Mapping[str, Any]
+    det: DetModel
+    rec: RecModel
+    raw: Mapping[str, Any]
+
+    def model(self, part: Part, precision: str) -> ModelFile:
+        """Finds the file of one part in one precision.
+
+        Args:
+            part: "det" or "rec".
+            precision: "fp32", "fp16" or "int8".
+
+        Raises:
+            BundleError: The bundle has no such precision.
+        """
+        precisions = (self.det if part == "det" else self.rec).precisions
+        if precision not in precisions:
+            raise BundleError(
+                f"{self.path}: no {precision} model of {part!r}, only {', '.join(precisions)}; "
+                f"make it with: edge-lpr calibrate {self.path} --precision {precision} --data DIR"
+            )
+        return precisions[precision]
+
+    def precisions(self) -> tuple[str, ...]:
+        """Returns the precisions that both parts have, in the order fp32, fp16, int8."""
+        return tuple(p for p in PRECISIONS if p in self.det.precisions and p in self.rec.precisions)
+
+
+def bundled(name: str = DEFAULT_BUNDLE) -> Path:
+    """Returns the folder of a bundle that the package carries."""
+    return Path(str(files("edge_lpr"))) / "bundles" / name
+
+
+def load_bundle(path: str | Path | None = None) -> Bundle:
+    """Reads and checks a bundle's `bundle.json`; the model files are checked as they are read.
+
+    Args:
+        path: The bundle's folder; None takes the one that the package carries.
+
+    Raises:
+        BundleError: Not a bundle, damaged, of a newer format, or with a value out of range.
+    """
+    folder = bundled() if path is None else Path(path)
+    manifest = folder / "bundle.json"
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such folder; a bundle is a folder with a bundle.json")
+    try:
+        if manifest.stat().st_size > MAX_JSON_BYTES:
+            raise BundleError(f"{manifest}: larger than {MAX_JSON_BYTES >> 20} MiB: not a bundle.json")
+        raw = json.loads(manifest.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError as e:
+        raise BundleError(f"{folder}: no bundle.json in it; make a bundle with: edge-lpr export") from e
+    except OSError as e:
+        raise BundleError(f"{manifest}: cannot be read ({e.strerror or e})") from e
+    except (ValueError, RecursionError) as e:
+        raise BundleError(f"{manifest}: not valid JSON ({e}); make or copy the bundle again") from e
+    return _Reader(manifest, folder).bundle(raw)
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
+
+
+class _Reader:
+    """Walks the parsed JSON and names the key that is wrong."""
+
+    def __init__(self, manifest: Path, folder: Path) -> None:
+        self.manifest = manifest
+        self.folder = folder
+
+    def fail(self, key: str, found: object, expected: str) -> BundleError:
+        shown = repr(found)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        return BundleError(f"{self.manifest}: {key} is {shown}, expected {expected}")
+
+    def get(self, node: object, key: str, kind: type, expected: str) -> Any:
+        value = node.get(key.rsplit(".", 1)[-1]) if isinstance(node, dict) else None
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise self.fail(key, value, expected)
+        return value
+
+    def text(self, node: object, key: str) -> str:
+        value: str = self.get(node, key, str, "a text")
+        return value
+
+    def number(self, node: object, key: str, low: int, high: int) -> int:
+        value: int = self.get(node, key, int, f"a whole number from {low} to {high}")
+        if not low <= value <= high:
+            raise self.fail(key, value, f"a whole number from {low} to {high}")
+        return value
+
+    def table(self, node: object, key: str) -> dict[str, Any]:
+        value: dict[str, Any] = self.get(node, key, dict, "an object")
+        return value
+
+    def choice(self, node: object, key: str, *choices: str) -> str:
+        value = self.text(node, key)
+        if value not in choices:
+            raise self.fail(key, value, " or ".join(map(repr, choices)))
+        return value
+
+    def bundle(self, raw: object) -> Bundle:
+        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+            raise BundleError(f"{self.manifest}: not a bundle.json of this kit (no \"format\": \"{FORMAT}\")")
+        version = self.number(raw, "version", 1, 1 << 31)
+        if version != VERSION:
+            raise BundleError(
+                f"{self.manifest}: format version {version}, this edge-lpr reads version {VERSION}; "
+                "upgrade edge-lpr or export the bundle again"
+            )
+        det = self.table(raw, "det")
+        rec = self.table(raw, "rec")
+        return Bundle(
+            path=self.folder,
+            name=self.text(raw, "name"),
+            licence=self.text(raw, "licence"),
+            origin=self.table(raw, "origin"),
+            det=self.det(det),
+            rec=self.rec(rec),
+            raw=raw,
+        )
+
+    def tensor(self, node: dict[str, Any], key: str, **fixed: str) -> str:
+        table = self.table(node, key)
+        for field, value in fixed.items():
+            self.choice(table, f"{key}.{field}", value)
+        return self.text(table, f"{key}.name")
+
+    def det(self, node: dict[str, Any]) -> DetModel:
+        size = self.table(node, "det.size")
+        post = self.table(node, "det.postprocess")
+        for key, value in post.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise self.fail(f"det.postprocess.{key}", value, "a finite number")
+        limit_type = self.choice(size, "det.size.limit_type", "min", "max")
+        return DetModel(
+            input_name=self.tensor(node, "det.input", layout="NHWC", dtype="uint8", colour="BGR"),
+            output_name=self.tensor(node, "det.output", layout="NHW", dtype="float32"),
+            stride=self.number(size, "det.size.stride", 1, 1024),
+            limit_side_len=self.number(size, "det.size.limit_side_len", 32, 8192),
+            limit_type="min" if limit_type == "min" else "max",
+            max_side_len=self.number(size, "det.size.max_side_len", 32, 8192),
+            postprocess=post,
+            precisions=self.precisions(node, "det"),
+        )
+
+    def rec(self, node: dict[str, Any]) -> RecModel:
+        size = self.table(node, "rec.size")
+        widths = self.get(size, "rec.size.widths", list, "a list of widths")
+        wanted = "ascending whole numbers from 16 to 4096"
+        if not widths or any(type(w) is not int or not 16 <= w <= 4096 for w in widths):
+            raise self.fail("rec.size.widths", widths, wanted)
+        if sorted(set(widths)) != widths:
+            raise self.fail("rec.size.widths", widths, wanted)
+        charset = self.get(node, "rec.charset", list, "a list of characters")
+        if not 1 <= len(charset) <= 100_000 or any(type(c) is not str or not c for c in charset):
+            raise self.fail("rec.charset", charset, "a list of 1 to 100,000 characters")
+        if len(set(charset)) != len(charset):
+            twice = sorted({c for c in charset if charset.count(c) > 1})
+            raise self.fail("rec.charset", twice, "each character once")
+        return RecModel(
+            input_name=self.tensor(node, "rec.input", layout="NHWC", dtype="uint8", colour="BGR"),
+            output_name=self.tensor(node, "rec.output", layout="NTC", dtype="float32"),
+            height=self.number(size, "rec.size.height", 8, 512),
+            widths=tuple(widths),
+            charset=tuple(charset),
+            other=self.get(node, "rec.other", bool, "true or false"),
+            precisions=self.precisions(node, "rec"),
+        )
+
+    def precisions(self, node: dict[str, Any], part: str) -> dict[str, ModelFile]:
+        return dict(self.model_files(self.table(node, f"{part}.precisions"), f"{part}.precisions"))
+
+    def model_files(self, table: dict[str, Any], key: str) -> Iterator[tuple[str, ModelFile]]:
+        if not table:
+            raise self.fail(key, table, "at least one of fp32, fp16, int8")
+        for precision in table:
+            where = f"{key}.{precision}"
+            if precision not in PRECISIONS:
+                raise self.fail(key, precision, f"one of {', '.join(PRECISIONS)}")
+            entry = self.table(table, where)
+            sha256 = self.text(entry, f"{where}.sha256")
+            if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+                raise self.fail(f"{where}.sha256", sha256, "64 hex digits")
+            yield (
+                precision,
+                ModelFile(
+                    path=self.inside(self.text(entry, f"{where}.file"), f"{where}.file"),
+                    sha256=sha256,
+                    size=self.number(entry, f"{where}.bytes", 1, MAX_MODEL_BYTES),
+                    precision=precision,
+                    extra={k: v for k, v in entry.items() if k not in ("file", "sha256", "bytes")},
+                ),
+            )
+
+    def inside(self, name: str, key: str) -> Path:
+        # A bundle comes from somebody else: neither ".." nor a link may lead out of its folder.
+        path = self.folder / name
+        try:
+            inside = path.resolve().is_relative_to(self.folder.resolve())
+        except (OSError, ValueError):
+            inside = False
+        if not inside or not name:
+            raise self.fail(key, name, "a file inside the bundle's folder")
+        return path

@@ -1,0 +1,76 @@
+"""Every error that the kit raises on purpose.
+
+The tree::
+
+    EdgeLprError                     exit code 1: the work failed
+    ├── InputError                   exit code 2: what was given cannot be used
+    │   ├── SettingError             an option or argument out of its range
+    │   ├── SourceError              a picture, video, camera or address
+    │   ├── BundleError              a model bundle: missing, damaged, not fitting
+    │   ├── ModelError               a model or checkpoint given to a host stage
+    │   └── MissingExtraError        an optional package that is not installed
+    ├── BackendError                 an inference backend that cannot start or run
+    └── OutputError                  a result that cannot be written
+
+A message names the file or setting, says what was found and what was expected, and what to type next; it
+is one line. The command prints it as it is.
+"""
+
+from __future__ import annotations
+
+
+class EdgeLprError(Exception):
+    """Base of all errors raised on purpose.
+
+    Attributes:
+        exit_code: What the command returns to the shell when this error ends it.
+    """
+
+    exit_code = 1
+
+
+class InputError(EdgeLprError):
+    """What was given cannot be used; nothing is wrong with the program or the machine."""
+
+    exit_code = 2
+
+
+class SettingError(InputError):
+    """An option or argument is out of its range or contradicts another."""
+
+
+class SourceError(InputError):
+    """A picture, video, camera or address that cannot be opened or read."""
+
+
+class BundleError(InputError):
+    """A model bundle that is missing, damaged, or does not fit what is asked of it."""
+
+
+class ModelError(InputError):
+    """A model or checkpoint given to a host stage (export, finetune, calibrate, build) that cannot be used."""
+
+
+class MissingExtraError(InputError):
+    """An optional package is needed and not installed.
+
+    Args:
+        package: The Python module that could not be imported.
+        extra: The extra of this project that installs it.
+        purpose: What needs it, as the start of a sentence ("`edge-lpr export`").
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed: pip install 'edge-lpr[{extra}]'"
+        )
+        self.package = package
+        self.extra = extra
+
+
+class BackendError(EdgeLprError):
+    """An inference backend cannot start on this machine, or failed while running."""
+
+
+class OutputError(EdgeLprError):
+    """A result cannot be written: no permission, no space, no such folder."""
