@@ -1,0 +1,1 @@
+"""Licence-plate reading on the edge."""

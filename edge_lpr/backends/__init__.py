@@ -1,0 +1,1 @@
+"""Inference backends: one small protocol, one module each."""

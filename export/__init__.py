@@ -1,0 +1,1 @@
+"""Paddle models to one verified ONNX bundle (host half)."""
