@@ -25,9 +25,9 @@
       }
     }
 
-Class 0 of the recognizer's output is the CTC blank, class i (1 ≤ i ≤ len(charset)) is `charset[i - 1]`; where
-`other` is true one more class, the last, holds the probability of all the characters that were cut off. Each
-entry of `precisions` may carry more (accuracy measured, layers kept): the runtime passes it through untouched.
+Class 0 of the recognizer's output is the CTC blank, class i (1 ≤ i ≤ len(charset)) is `charset[i - 1]`;
+where `other` is true one more class, the last, holds the probability of all the characters that were cut off.
+Each entry of `precisions` may carry more (accuracy measured, layers kept): it is passed through untouched.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ class ModelFile:
                 )
             data = self.path.read_bytes()
         except OSError as e:
-            raise BundleError(f"{self.path}: cannot be read ({e.strerror or e}); make or copy the bundle again") from e
+            raise BundleError(
+                f"{self.path}: cannot be read ({e.strerror or e}); make or copy the bundle again"
+            ) from e
         digest = hashlib.sha256(data).hexdigest()
         if digest != self.sha256:
             raise BundleError(
@@ -244,7 +246,7 @@ class _Reader:
         shown = shown if len(shown) <= 80 else shown[:77] + "..."
         return BundleError(f"{self.manifest}: {key} is {shown}, expected {expected}")
 
-    def get(self, node: object, key: str, kind: type, expected: str) -> Any:
+    def get(self, node: object, key: str, kind: type, expected: str) -> Any:  # noqa: ANN401 - of the type that `kind` asks for
         value = node.get(key.rsplit(".", 1)[-1]) if isinstance(node, dict) else None
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise self.fail(key, value, expected)
@@ -272,7 +274,7 @@ class _Reader:
 
     def bundle(self, raw: object) -> Bundle:
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-            raise BundleError(f"{self.manifest}: not a bundle.json of this kit (no \"format\": \"{FORMAT}\")")
+            raise BundleError(f'{self.manifest}: not a bundle.json of this kit (no "format": "{FORMAT}")')
         version = self.number(raw, "version", 1, 1 << 31)
         if version != VERSION:
             raise BundleError(

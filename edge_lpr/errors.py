@@ -48,7 +48,7 @@ class BundleError(InputError):
 
 
 class ModelError(InputError):
-    """A model or checkpoint given to a host stage (export, finetune, calibrate, build) that cannot be used."""
+    """A model or checkpoint given to a host stage (export, finetune, calibrate, build), unusable."""
 
 
 class MissingExtraError(InputError):
@@ -62,7 +62,8 @@ class MissingExtraError(InputError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs the package {package!r}, which is not installed: pip install 'edge-lpr[{extra}]'"
+            f"{purpose} needs the package {package!r}, which is not installed: "
+            f"pip install 'edge-lpr[{extra}]'"
         )
         self.package = package
         self.extra = extra

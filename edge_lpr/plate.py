@@ -18,7 +18,8 @@ class PlateRead:
         score: Mean of `char_scores`, 0 to 1.
         min_score: The lowest of `char_scores`: one blurred character hides in a mean.
         char_scores: Probability of each character, 0 to 1, as many as `text` has.
-        corners: float32 4×2, top-left, top-right, bottom-right, bottom-left as the plate is read, in source pixels.
+        corners: float32 4×2, top-left, top-right, bottom-right, bottom-left as the plate is read, in source
+            pixels.
         det_score: Mean probability of the detector inside the box, 0 to 1.
         evidence: float32 L×C natural log-probabilities of the recognizer's classes at each character, what
             fusion over frames adds up.
