@@ -55,8 +55,8 @@ class OnnxRuntimeBackend:
         on_cuda = self._session.get_providers()[0] == CUDA
         if device == "cuda" and not on_cuda:
             raise BackendError(
-                "ONNX Runtime cannot use CUDA here: pip install 'edge-lpr[gpu]' in place of [cpu], check that "
-                "its CUDA and cuDNN are installed (edge-lpr doctor), or use --backend auto"
+                "ONNX Runtime cannot use CUDA here: pip install 'edge-lpr[gpu]' in place of [cpu], check "
+                "that its CUDA and cuDNN are installed (edge-lpr doctor), or use --backend auto"
             )
         self.precision = model.precision
         self.device = "cuda" if on_cuda else "cpu"

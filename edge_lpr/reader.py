@@ -1,0 +1,226 @@
+"""The pipeline over pictures: detect, crop, recognize in batches, decode, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lpr.backends import open_backend
+from edge_lpr.bundle import PRECISIONS, Bundle, load_bundle
+from edge_lpr.ctc import PlateDecoder, Reading
+from edge_lpr.detect import Box, Detector, DetectorSettings
+from edge_lpr.errors import SettingError
+from edge_lpr.plate import TEXT, PlateRead
+from edge_lpr.recognize import Recognizer, crop_plate
+
+if TYPE_CHECKING:
+    from edge_lpr.track import PlateEvent
+
+Image = NDArray[np.uint8]
+
+# A box whose width is outside this many heights cannot be a plate, however it is tilted: GA 36 plates are
+# 3.1 and 3.4 heights wide, a detector's box takes in a frame or loses a character.
+PLATE_ASPECT = (1.3, 8.0)
+# An upright reading whose lowest character score reaches this needs no second look turned round.
+SURE = 0.5
+
+
+class PlateReader:
+    """Reads plates from pictures, videos and cameras.
+
+    Args:
+        bundle: The folder of a model bundle; None takes the one that the package carries.
+        backend: "auto", "onnxruntime" or "tensorrt".
+        precision: "auto" (FP32 on a CPU), "fp32", "fp16" or "int8".
+        settings: PP-OCR's detection parameters that differ from the bundle's, by name.
+        threads: Threads of a backend that runs on the CPU; None is one per core.
+        any_text: Whether what reads better as no plate is reported too, as kind "text".
+        min_score: A plate is reported when its lowest character score reaches this, 0 to 1.
+        strength: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
+
+    Raises:
+        SettingError: An argument is out of its range.
+        BundleError: The bundle is missing or damaged, or lacks the precision.
+        BackendError: The backend cannot run here.
+    """
+
+    def __init__(
+        self,
+        bundle: str | Path | None = None,
+        backend: str = "auto",
+        precision: str = "auto",
+        *,
+        settings: Mapping[str, object] | None = None,
+        threads: int | None = None,
+        any_text: bool = False,
+        min_score: float = 0.3,
+        strength: float = 12.0,
+    ) -> None:
+        if precision not in ("auto", *PRECISIONS):
+            raise SettingError(f"precision {precision!r}: expected auto, {', '.join(PRECISIONS)}")
+        if not 0 <= min_score <= 1:
+            raise SettingError(f"min_score is {min_score!r}, expected a number from 0 to 1")
+        if threads is not None and threads < 1:
+            raise SettingError(f"threads is {threads!r}, expected 1 or more")
+        if not strength >= 0:
+            raise SettingError(f"strength is {strength!r}, expected 0 or more nats")
+        self.bundle: Bundle = load_bundle(bundle)
+        self.any_text = any_text
+        self.min_score = min_score
+        chosen = "fp32" if precision == "auto" else precision
+        detector = DetectorSettings.for_model(self.bundle.det).changed(settings or {})
+        det = open_backend(self.bundle.model("det", chosen), backend=backend, threads=threads)
+        try:
+            rec = open_backend(self.bundle.model("rec", chosen), backend=backend, threads=threads)
+        except Exception:
+            det.close()
+            raise
+        self.detector = Detector(det, self.bundle.det, detector)
+        self.recognizer = Recognizer(rec, self.bundle.rec)
+        self.decoder = PlateDecoder(self.bundle.rec.charset, self.bundle.rec.other, strength)
+
+    @property
+    def description(self) -> str:
+        """One line: the bundle, and the backend, device and precision that run it."""
+        backend = self.detector.backend
+        return f"{self.bundle.name} in {backend.name} on {backend.device}, {backend.precision}"
+
+    def __enter__(self) -> PlateReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees both models; may be called twice."""
+        self.detector.backend.close()
+        self.recognizer.backend.close()
+
+    def read(self, image: Image) -> list[PlateRead]:
+        """Reads the plates of one picture.
+
+        Args:
+            image: uint8 H×W×3 BGR.
+
+        Returns:
+            The plates, from top to bottom and left to right.
+
+        Raises:
+            SettingError: Not such an array.
+            BackendError: The backend failed.
+        """
+        return self.read_batch([image])[0]
+
+    def read_batch(self, images: Sequence[Image]) -> list[list[PlateRead]]:
+        """Reads the plates of several pictures, whose crops are recognized together.
+
+        Args:
+            images: uint8 H×W×3 BGR, of any sizes.
+
+        Returns:
+            The plates of each picture, in the pictures' order.
+        """
+        for image in images:
+            _check_image(image)
+        owners: list[int] = []
+        boxes: list[Box] = []
+        crops: list[Image] = []
+        for i, found in enumerate(self.detector.detect_batch(images)):
+            for box in found:
+                crop = crop_plate(images[i], box.corners)
+                if self.any_text or PLATE_ASPECT[0] <= crop.shape[1] / crop.shape[0] <= PLATE_ASPECT[1]:
+                    owners.append(i)
+                    boxes.append(box)
+                    crops.append(crop)
+        reads: list[list[PlateRead]] = [[] for _ in images]
+        for i, box, read in zip(owners, boxes, self._recognize(crops, boxes), strict=True):
+            if read is not None:
+                reads[i].append(read)
+        return [sorted(plates, key=lambda r: tuple(r.corners.min(axis=0)[::-1])) for plates in reads]
+
+    def read_crops(self, crops: Sequence[Image]) -> list[PlateRead | None]:
+        """Reads pictures that are each a plate already cut out.
+
+        Args:
+            crops: uint8 h×w×3 BGR.
+
+        Returns:
+            For each crop its plate, with the crop's own corners; None where it shows none.
+        """
+        for crop in crops:
+            _check_image(crop)
+        whole = [
+            Box(np.array([[0, 0], [c.shape[1], 0], c.shape[1::-1], [0, c.shape[0]]], np.float32), 1.0)
+            for c in crops
+        ]
+        return self._recognize(crops, whole)
+
+    def events(self, source: str | int | Path) -> Iterator[PlateEvent]:
+        """Reads any source and gives one event per vehicle's passage.
+
+        Args:
+            source: A picture, folder, glob, video file, camera index, address or GStreamer pipeline.
+
+        Raises:
+            SourceError: The source cannot be opened.
+        """
+        from edge_lpr.stream import read_stream
+
+        for result in read_stream(self, source):
+            yield from result.events
+
+    def _recognize(self, crops: Sequence[Image], boxes: Sequence[Box]) -> list[PlateRead | None]:
+        readings = [self.decoder.decode(p) for p in self.recognizer.probabilities(crops)]
+        # In CCPD the order of a box's corners can turn a plate upside down, and so can a camera.
+        doubtful = [i for i, r in enumerate(readings) if r.format is None or r.min_score < SURE]
+        turned = self.recognizer.probabilities([np.ascontiguousarray(crops[i][::-1, ::-1]) for i in doubtful])
+        flipped = dict.fromkeys(range(len(crops)), False)
+        for i, probs in zip(doubtful, turned, strict=True):
+            reading = self.decoder.decode(probs)
+            if _rank(reading) > _rank(readings[i]):
+                readings[i] = reading
+                flipped[i] = True
+        return [self._judge(reading, crops[i], boxes[i], flipped[i]) for i, reading in enumerate(readings)]
+
+    def _judge(self, reading: Reading, crop: Image, box: Box, flipped: bool) -> PlateRead | None:
+        if reading.format is None:
+            if not (self.any_text and reading.text):
+                return None
+            kind = TEXT
+        else:
+            if reading.min_score < self.min_score:
+                return None
+            kind = reading.format.kind(crop)
+        return PlateRead(
+            text=reading.text,
+            kind=kind,
+            score=reading.score,
+            min_score=reading.min_score,
+            char_scores=reading.char_scores,
+            corners=np.roll(box.corners, 2, axis=0) if flipped else box.corners,
+            det_score=box.score,
+            evidence=reading.evidence,
+        )
+
+
+def _rank(reading: Reading) -> tuple[bool, float]:
+    return reading.format is not None, reading.score
+
+
+def _check_image(image: Image) -> None:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        found = (
+            f"{image.dtype} {'×'.join(map(str, image.shape))}"
+            if isinstance(image, np.ndarray)
+            else type(image).__name__
+        )
+        raise SettingError(f"an image is {found}, expected a uint8 H×W×3 array in BGR order")
+    if 0 in image.shape:
+        raise SettingError(f"an image of {image.shape[1]}×{image.shape[0]} pixels is empty")
