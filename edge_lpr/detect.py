@@ -23,7 +23,7 @@ from edge_lpr.errors import BackendError, SettingError
 Image = NDArray[np.uint8]
 FloatMap = NDArray[np.float32]
 
-# DBPostProcess: no box survives whose shorter side is under this many pixels of the map, 2 more once unclipped.
+# DBPostProcess drops boxes whose shorter side is under this many pixels of the map, 2 more once unclipped.
 MIN_SIZE = 3
 
 

@@ -140,7 +140,7 @@ class PlateReader:
                     boxes.append(box)
                     crops.append(crop)
         reads: list[list[PlateRead]] = [[] for _ in images]
-        for i, box, read in zip(owners, boxes, self._recognize(crops, boxes), strict=True):
+        for i, read in zip(owners, self._recognize(crops, boxes), strict=True):
             if read is not None:
                 reads[i].append(read)
         return [sorted(plates, key=lambda r: tuple(r.corners.min(axis=0)[::-1])) for plates in reads]
