@@ -1,0 +1,257 @@
+"""An ONNX graph as the export passes edit it: nodes in order, constants as numpy arrays.
+
+`Graph` holds what `onnx.ModelProto` spreads over initializers, `Constant` nodes and value infos. The passes
+(`fold`, `fuse`, `adapt`) change it in place, and `to_model` writes it back: shapes inferred, checked in full
+mode, every node named.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper, shape_inference, version_converter
+
+from edge_lpr.errors import ModelError
+
+__all__ = ["MAX_ONNX_BYTES", "OPSET", "Graph", "load_onnx"]
+
+OPSET = 17
+"""The opset that bundles are written in: the first with LayerNormalization, and TensorRT 8.6 reads it."""
+
+MAX_ONNX_BYTES = 512 << 20
+_IR_VERSION = 8  # the IR that came with opset 17; a newer one would lock out older runtimes for nothing
+
+Array = NDArray[Any]
+
+
+def load_onnx(source: str | Path | bytes, label: str | None = None) -> onnx.ModelProto:
+    """Reads an ONNX file and checks it in full mode.
+
+    Args:
+        source: The file, or its bytes.
+        label: What error messages call it; the path where None.
+
+    Raises:
+        ModelError: Missing, too large, not ONNX, damaged, or with its weights in other files.
+    """
+    name = label or ("the ONNX model" if isinstance(source, bytes) else str(source))
+    if isinstance(source, bytes):
+        data = source
+    else:
+        path = Path(source)
+        try:
+            size = path.stat().st_size
+            if size > MAX_ONNX_BYTES:
+                raise ModelError(f"{name}: {size} bytes, more than the {MAX_ONNX_BYTES} that export reads")
+            data = path.read_bytes()
+        except OSError as e:
+            raise ModelError(f"{name}: cannot be read ({e.strerror or e})") from e
+    try:
+        model = onnx.load_model_from_string(data)
+    except (DecodeError, ValueError) as e:
+        raise ModelError(f"{name}: not an ONNX file, or a damaged one ({_one_line(e)})") from e
+    if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
+        raise ModelError(f"{name}: keeps its weights in other files; save it as one file")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, shape_inference.InferenceError) as e:
+        raise ModelError(f"{name}: not a valid ONNX model ({_one_line(e)})") from e
+    return model
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+class Graph:
+    """A graph that passes edit in place.
+
+    Attributes:
+        nodes: Operators in execution order; no `Constant` and `Identity` among them.
+        constants: Weights and other fixed tensors by name.
+        inputs: Graph inputs, without the constants.
+        outputs: Graph outputs.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        """Takes a checked model apart and brings it to opset `OPSET`.
+
+        Args:
+            model: A model in opset `OPSET` or older; it stays unchanged.
+
+        Raises:
+            ModelError: Its operators cannot be brought to that opset, or are none of ONNX's own.
+        """
+        domains = {o.domain: o.version for o in model.opset_import}
+        foreign = {n.domain for n in model.graph.node} - {"", "ai.onnx"}
+        if foreign:
+            raise ModelError(
+                f"the ONNX model has operators of {sorted(foreign)}: only ONNX's own are supported"
+            )
+        version = domains.get("", domains.get("ai.onnx", 0))
+        if version > OPSET:
+            raise ModelError(f"the ONNX model is in opset {version}: export it in opset {OPSET} or older")
+        if version < OPSET:
+            try:
+                model = version_converter.convert_version(model, OPSET)
+            except (RuntimeError, ValueError) as e:
+                raise ModelError(f"the ONNX model cannot be brought to opset {OPSET} ({_one_line(e)})") from e
+        self.constants: dict[str, Array] = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        self.inputs = [i for i in model.graph.input if i.name not in self.constants]
+        self.outputs = list(model.graph.output)
+        self.nodes: list[onnx.NodeProto] = []
+        for node in model.graph.node:
+            if node.op_type == "Constant":
+                self.constants[node.output[0]] = _constant_value(node)
+            else:
+                self.nodes.append(onnx.NodeProto.FromString(node.SerializeToString()))
+        self._names = set(self.constants) | {name for n in self.nodes for name in n.output}
+
+    def fresh(self, stem: str) -> str:
+        """Returns a tensor name that the graph does not use yet."""
+        name, i = stem, 1
+        while name in self._names:
+            name, i = f"{stem}_{i}", i + 1
+        self._names.add(name)
+        return name
+
+    def constant(self, stem: str, value: Array) -> str:
+        """Adds a constant under a fresh name.
+
+        Returns:
+            The name.
+        """
+        name = self.fresh(stem)
+        self.constants[name] = np.ascontiguousarray(value).reshape(value.shape)
+        return name
+
+    def scalar(self, name: str) -> float | None:
+        """Returns the value of a constant with one element; None for anything else."""
+        value = self.constants.get(name)
+        return float(value.reshape(-1)[0]) if value is not None and value.size == 1 else None
+
+    def producer(self, name: str) -> onnx.NodeProto | None:
+        """Returns the node that makes a tensor; None for inputs and constants."""
+        return next((n for n in self.nodes if name in n.output), None)
+
+    def consumers(self, name: str) -> list[onnx.NodeProto]:
+        """Returns the nodes that read a tensor, in order."""
+        return [n for n in self.nodes if name in n.input]
+
+    def only_consumer(self, name: str) -> onnx.NodeProto | None:
+        """Returns the one node that reads a tensor; None where several do or it is a graph output."""
+        readers = self.consumers(name)
+        return readers[0] if len(readers) == 1 and not self.is_output(name) else None
+
+    def is_output(self, name: str) -> bool:
+        """Tells whether a tensor is a graph output."""
+        return any(o.name == name for o in self.outputs)
+
+    def reroute(self, old: str, new: str) -> None:
+        """Lets everything that read `old` read `new`; a graph output keeps its own name and is left alone."""
+        for node in self.nodes:
+            for i, name in enumerate(node.input):
+                if name == old:
+                    node.input[i] = new
+
+    def insert(self, before: int, op_type: str, inputs: Sequence[str], stem: str, **attributes: Any) -> str:
+        """Inserts a node.
+
+        Args:
+            before: Position in `nodes` that the new node takes.
+            op_type: ONNX operator.
+            inputs: Names of its inputs.
+            stem: What its output should be called.
+            **attributes: The operator's attributes.
+
+        Returns:
+            The name of its output.
+        """
+        output = self.fresh(stem)
+        self.nodes.insert(before, helper.make_node(op_type, list(inputs), [output], **attributes))
+        return output
+
+    def shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Infers the shape of every tensor; None stands for a free dimension."""
+        model = shape_inference.infer_shapes(self._assemble(), data_prop=True)
+        found: dict[str, tuple[int | None, ...]] = {n: c.shape for n, c in self.constants.items()}
+        for info in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+            tensor = info.type.tensor_type
+            if tensor.HasField("shape"):
+                found[info.name] = tuple(
+                    d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None
+                    for d in tensor.shape.dim
+                )
+        return found
+
+    def remove_dead(self) -> None:
+        """Drops the nodes and constants that no output depends on."""
+        needed = {o.name for o in self.outputs}
+        alive: list[onnx.NodeProto] = []
+        for node in reversed(self.nodes):
+            if needed.intersection(node.output):
+                needed.update(node.input)
+                alive.append(node)
+        self.nodes = alive[::-1]
+        self.constants = {n: c for n, c in self.constants.items() if n in needed}
+
+    def to_model(self, name: str, doc: str = "") -> onnx.ModelProto:
+        """Writes the graph back as a model: dead parts dropped, shapes inferred, nodes named, checked.
+
+        Args:
+            name: The graph's name.
+            doc: The model's doc string.
+
+        Raises:
+            ModelError: The result is no valid model; the passes did not understand the graph.
+        """
+        self.remove_dead()
+        for node, label in zip(self.nodes, _labels(self.nodes), strict=True):
+            node.name = label
+        try:
+            model = shape_inference.infer_shapes(self._assemble(name, doc), strict_mode=True, data_prop=True)
+            onnx.checker.check_model(model, full_check=True)
+        except (onnx.checker.ValidationError, shape_inference.InferenceError) as e:
+            raise ModelError(f"{name}: the exported graph is not valid ({_one_line(e)})") from e
+        return model
+
+    def _assemble(self, name: str = "graph", doc: str = "") -> onnx.ModelProto:
+        used = {i for n in self.nodes for i in n.input} | {o.name for o in self.outputs}
+        graph = helper.make_graph(
+            self.nodes,
+            name,
+            self.inputs,
+            self.outputs,
+            [numpy_helper.from_array(c, n) for n, c in self.constants.items() if n in used],
+        )
+        opset = [helper.make_opsetid("", OPSET)]
+        return helper.make_model(
+            graph, opset_imports=opset, ir_version=_IR_VERSION, producer_name="edge-lpr", doc_string=doc
+        )
+
+
+def _labels(nodes: Sequence[onnx.NodeProto]) -> Iterator[str]:
+    # Quantization and TensorRT speak of layers by name, so every node gets one that stays the same from run to run.
+    seen: Counter[str] = Counter()
+    for node in nodes:
+        yield f"{node.op_type}_{seen[node.op_type]}"
+        seen[node.op_type] += 1
+
+
+def _constant_value(node: onnx.NodeProto) -> Array:
+    attribute = node.attribute[0]
+    value = helper.get_attribute_value(attribute)
+    if attribute.name == "value":
+        return numpy_helper.to_array(value)
+    if attribute.name in ("value_float", "value_floats"):
+        return np.asarray(value, np.float32)
+    if attribute.name in ("value_int", "value_ints"):
+        return np.asarray(value, np.int64)
+    raise ModelError(f"the ONNX model has a Constant of kind {attribute.name!r}, which export does not read")

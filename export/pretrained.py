@@ -1,0 +1,155 @@
+"""Makes the bundle of PP-OCRv3's general weights that the package carries.
+
+The wheel `rapidocr-onnxruntime==1.2.11` holds exactly the general Chinese PP-OCRv3 detection and recognition
+models in ONNX, with their batch normalisations still separate. Run::
+
+    python -m edge_lpr.export.pretrained --out BUNDLE/
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from edge_lpr.bundle import Bundle
+from edge_lpr.errors import EdgeLprError, ModelError
+from edge_lpr.export.adapt import det_model, rec_model
+from edge_lpr.export.bundle_writer import BundleParts, write_bundle
+from edge_lpr.export.charset import PLATE_CHARSET, charset_for_head, check_charset, keep_classes
+from edge_lpr.export.graph import load_onnx
+
+__all__ = ["WHEEL", "WHEEL_SHA256", "Pretrained", "load_pretrained", "make_bundle"]
+
+WHEEL = "rapidocr-onnxruntime==1.2.11"
+WHEEL_SHA256 = "0eea8834181b74eb8a8a303b13c10b716e7aa06200df40bcf84479968395351e"
+_DET = "rapidocr_onnxruntime/models/ch_PP-OCRv3_det_infer.onnx"
+_REC = "rapidocr_onnxruntime/models/ch_PP-OCRv3_rec_infer.onnx"
+_MAX_WHEEL_BYTES = 64 << 20
+_LICENCE = "Apache-2.0"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The two general models of the wheel.
+
+    Attributes:
+        det: Detection, float32 N×3×H×W to N×1×H×W, opset 12.
+        rec: Recognition, float32 N×3×48×W to N×T×6625, opset 12.
+        charset: Characters of the recognition's classes 1 to 6624: 6623 of the dictionary and the space.
+    """
+
+    det: onnx.ModelProto
+    rec: onnx.ModelProto
+    charset: tuple[str, ...]
+
+
+def load_pretrained(wheel: str | Path | None = None) -> Pretrained:
+    """Reads the general models out of the wheel.
+
+    Args:
+        wheel: The wheel's file; None lets pip download it.
+
+    Raises:
+        ModelError: The wheel cannot be had, or is not the one that is expected.
+    """
+    if wheel is not None:
+        return _read(Path(wheel))
+    with tempfile.TemporaryDirectory(prefix="edge-lpr-") as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        # The wheel states an upper bound on Python for code that is not used here.
+        command += ["--no-deps", "--ignore-requires-python", "--only-binary=:all:", "--dest", folder, WHEEL]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        found = sorted(Path(folder).glob("*.whl"))
+        if done.returncode or not found:
+            lines = done.stderr.strip().splitlines() or ["no reason given"]
+            raise ModelError(
+                f"{WHEEL}: pip cannot download it ({lines[-1]}); give the file itself with --wheel FILE"
+            )
+        return _read(found[0])
+
+
+def _read(path: Path) -> Pretrained:
+    try:
+        size = path.stat().st_size
+        if size > _MAX_WHEEL_BYTES:
+            raise ModelError(f"{path}: {size} bytes: not the wheel of {WHEEL}")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != WHEEL_SHA256:
+            raise ModelError(f"{path}: sha256 {digest}, expected {WHEEL_SHA256} ({WHEEL})")
+        with zipfile.ZipFile(path) as archive:
+            det = load_onnx(archive.read(_DET), _DET)
+            rec = load_onnx(archive.read(_REC), _REC)
+    except (OSError, zipfile.BadZipFile, KeyError) as e:
+        raise ModelError(f"{path}: cannot be read as the wheel of {WHEEL} ({e})") from e
+    listed = next((p.value for p in rec.metadata_props if p.key == "character"), "").split("\n")
+    check_charset(listed, _REC)
+    classes = rec.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
+    return Pretrained(det, rec, charset_for_head(listed, classes, _REC))
+
+
+def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
+    """Makes the general bundle, its recognition head cut to the characters of plates.
+
+    Args:
+        out: The bundle's folder.
+        wheel: The wheel's file; None lets pip download it.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        ModelError: The wheel cannot be had, or is not the one that is expected.
+        OutputError: The folder cannot be written.
+    """
+    general = load_pretrained(wheel)
+    parts = BundleParts(
+        name="ppocrv3-general",
+        licence=_LICENCE,
+        origin={
+            "models": "PP-OCRv3 general Chinese detection and recognition (PaddleOCR)",
+            "project": "https://github.com/PaddlePaddle/PaddleOCR",
+            "package": WHEEL,
+            "package_sha256": WHEEL_SHA256,
+            "command": "python -m edge_lpr.export.pretrained",
+        },
+        det=det_model(general.det),
+        rec=rec_model(general.rec, keep=keep_classes(general.charset, PLATE_CHARSET, _REC)),
+        charset=PLATE_CHARSET,
+        other=True,
+    )
+    return write_bundle(parts, out)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command of this module.
+
+    Returns:
+        The exit code: 0, or that of the error.
+    """
+    parser = argparse.ArgumentParser(prog="python -m edge_lpr.export.pretrained", description=__doc__)
+    parser.add_argument("--out", required=True, metavar="DIR", help="the bundle's folder")
+    parser.add_argument(
+        "--wheel", metavar="FILE", help=f"the wheel of {WHEEL}; pip downloads it where not given"
+    )
+    args = parser.parse_args(arguments)
+    try:
+        bundle = make_bundle(args.out, args.wheel)
+    except EdgeLprError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return e.exit_code
+    for part, model in (("det", bundle.det), ("rec", bundle.rec)):
+        file = model.precisions["fp32"]
+        print(f"{part}: {file.path} ({file.size / 1e6:.1f} MB)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
