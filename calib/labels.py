@@ -29,15 +29,14 @@ from numpy.typing import NDArray
 
 from edge_lpr.calib.ccpd import CcpdNameError, is_ccpd_name, parse_ccpd_name
 from edge_lpr.errors import InputError
+from edge_lpr.pictures import PICTURE_SUFFIXES, read_picture
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 LABEL_FILES = ("plates.csv", "det.txt", "rec.txt")
 CROPS = "crops"
 NO_PLATE = "ccpd_np"
 # PP-OCR's marks for a text that is neither to be learnt nor counted.
 IGNORED = frozenset({"###", "*"})
 MAX_LABEL_BYTES = 512 << 20
-MAX_PIXELS = 64_000_000
 
 
 class Plate(NamedTuple):
@@ -74,23 +73,12 @@ class Sample:
     crop: bool = False
 
     def read(self) -> NDArray[np.uint8]:
-        """Decodes the picture, uint8 H×W×3 BGR, with EXIF orientation applied.
+        """Decodes the picture, uint8 H×W×3 BGR.
 
         Raises:
-            InputError: It is missing, no picture, or larger than 64 megapixels.
+            SourceError: It is missing, damaged, no picture, or too large.
         """
-        try:
-            data = np.fromfile(self.path, np.uint8)
-        except OSError as e:
-            raise InputError(f"{self.path}: cannot be read ({e.strerror or e})") from e
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        if image is None:
-            raise InputError(f"{self.path}: not a picture that OpenCV can decode")
-        if image.shape[0] * image.shape[1] > MAX_PIXELS:
-            raise InputError(
-                f"{self.path}: {image.shape[1]}x{image.shape[0]} pixels, at most {MAX_PIXELS} are read"
-            )
-        return np.asarray(image, np.uint8)
+        return read_picture(self.path)
 
 
 @dataclass
@@ -163,7 +151,7 @@ def _read_folder(folder: Path, labels: Labels, unlabelled: bool) -> None:
         for file in files:
             _read_file(file, labels)
         return
-    pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+    pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
     if unlabelled and not any(is_ccpd_name(p.stem) for p in pictures):
         labels.samples += [Sample(p, None, folder.name) for p in pictures]
         return
@@ -246,7 +234,7 @@ def _csv_row(row: dict[str, str | None]) -> Row | _RejectError:
         quad = _quad([point.split(",") for point in corners.split()]) if corners.strip() else None
     except _RejectError as e:
         return e
-    text = _clean(label)
+    text = clean_text(label)
     if not text:
         return (name, [], crop) if quad is None else _RejectError(f"{name!r} has corners and no label")
     return name, [Plate(text, quad)], crop
@@ -261,8 +249,8 @@ def _ppocr_rows(text: str) -> Iterator[tuple[int, Row | _RejectError]]:
             yield number, _RejectError("no tab in the line, expected 'picture<TAB>label'")
         elif rest.lstrip().startswith("["):
             yield number, _ppocr_scene(name, rest)
-        elif _clean(rest):
-            yield number, (name, [Plate(_clean(rest), None)], True)
+        elif clean_text(rest):
+            yield number, (name, [Plate(clean_text(rest), None)], True)
         else:
             yield number, _RejectError(f"{name!r} has an empty label")
 
@@ -278,7 +266,7 @@ def _ppocr_scene(name: str, rest: str) -> Row | _RejectError:
         if not isinstance(text, str):
             return _RejectError(f"{name!r}: a label without a text in 'transcription'")
         try:
-            plates.append(Plate(_clean(text), _quad(entry.get("points"))))
+            plates.append(Plate(clean_text(text), _quad(entry.get("points"))))
         except _RejectError as e:
             return e
     return name, plates, False
@@ -300,7 +288,8 @@ def _quad(points: object) -> NDArray[np.float32]:
     return array
 
 
-def _clean(text: str) -> str:
+def clean_text(text: str) -> str:
+    """Drops blanks and the dot that is painted on plates: "皖A·12345" and "皖A12345" are the same plate."""
     return text.strip().replace("·", "").replace(" ", "")
 
 

@@ -1,0 +1,97 @@
+"""`edge-lpr evaluate`: how good a bundle is on labelled pictures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from edge_lpr.cli.progress import Progress
+from edge_lpr.errors import MissingExtraError, SettingError
+from edge_lpr.reader import PlateReader
+
+SUMMARY = "measure a bundle's accuracy and speed on labelled pictures"
+
+DESCRIPTION = """\
+Reads labelled pictures and counts what is right, by subset.
+
+  det   boxes, as PaddleOCR's DetMetric counts them (IoU 0.5): precision, recall, hmean
+  rec   texts of plates cut out, as its RecMetric does: acc (whole text), norm_edit_dis;
+        plates of scenes are cut out along their labelled corners
+  e2e   plates found and read: recall and precision (exact text and IoU >= 0.5; by text
+        alone where a picture's labels have no corners), F and character accuracy as its
+        end2end script counts them (pictures with corners only), and text_recall, the
+        recall by text alone: what it has over recall is what the asked overlap costs
+
+DATA is a folder with plates.csv, det.txt or rec.txt, such a file itself, or a CCPD folder
+(labels by file name). Labels that cannot be used are listed and skipped. The rate is that
+of the reader alone, one picture at a time (crops in batches of 32), pictures decoded before.
+"""
+
+EPILOG = """\
+examples:
+  edge-lpr evaluate e2e ../shared/data
+  edge-lpr evaluate rec rec.txt --decoder greedy --json rec.json
+  edge-lpr evaluate det CCPD2020/ccpd_green/test --precision int8 --list-errors
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("task", choices=("det", "rec", "e2e"), help="what is measured")
+    parser.add_argument("data", nargs="+", metavar="DATA", help="label file, or folder of labelled pictures")
+    parser.add_argument("--bundle", metavar="DIR", help="model bundle (default: the one of the package)")
+    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "int8"))
+    parser.add_argument("--backend", default="auto", choices=("auto", "onnxruntime", "tensorrt"))
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="CPU threads of one run (default: one per core)"
+    )
+    parser.add_argument(
+        "--decoder",
+        default="plate",
+        choices=("plate", "greedy"),
+        help="rec: the plate decoder (default), or greedy CTC decoding as PaddleOCR does",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write everything as JSON, '-' for standard output")
+    parser.add_argument(
+        "--list-errors", action="store_true", help="list each picture that was not read as labelled"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    try:
+        from edge_lpr.calib.evaluate import evaluate_reader
+        from edge_lpr.calib.labels import load_labels
+        from edge_lpr.calib.tables import table, write_json
+    except ImportError as e:
+        raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr evaluate`") from e
+    if args.decoder == "greedy" and args.task != "rec":
+        raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
+    labels = load_labels(args.data)
+    with PlateReader(args.bundle, args.backend, args.precision, threads=args.threads) as reader:
+        with Progress(args.task, len(labels.samples), "pictures") as progress:
+            result = evaluate_reader(args.task, reader, labels.samples, args.decoder, progress.update)
+        description = reader.description
+    problems = labels.problems + result.problems
+    if args.json:
+        data: dict[str, Any] = {"task": args.task, "reader": description, "data": [str(d) for d in args.data]}
+        data |= {"decoder": args.decoder} if args.task == "rec" else {}
+        write_json(args.json, data | result.to_json() | {"problems": problems})
+    if args.json != "-":
+        print(f"{args.task} with {description}" + (", greedy decoding" if args.decoder == "greedy" else ""))
+        print(table(result.scores))
+        print(f"{result.fps:.1f} {'plates' if args.task == 'rec' else 'pictures'}/s over {result.items}")
+        if args.list_errors:
+            for miss in result.misses:
+                print(f"{miss.path}: expected {_texts(miss.expected)}, found {_texts(miss.found)}")
+    for problem in problems:
+        print(f"skipped: {problem}", file=sys.stderr)
+    return 0
+
+
+def _texts(texts: Sequence[str]) -> str:
+    return ", ".join(texts) if texts else "no plate"
