@@ -1,0 +1,301 @@
+"""TensorRT's Python API as far as its versions differ: the one module that knows what a version has.
+
+What a version can do is asked of its own module (has this enum that member?), not concluded from its number.
+What all supported versions share (8.6, 10.x, 11.x) is called directly elsewhere, and type-checked against
+each of them by `tests/typing/check.py`; what they do not share goes through here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from edge_lpr.backends.cuda import Gpu
+from edge_lpr.errors import BackendError
+
+if TYPE_CHECKING:
+    import tensorrt as trt
+
+OLDEST = (8, 6)
+# Bindings older than this read numpy 2 arrays as zeros, without a word.
+NUMPY_2 = (10, 16)
+CUDA_TOO_OLD = "error: 35"  # cudaErrorInsufficientDriver, as TensorRT logs it
+KEPT_LINES = 200
+
+_log = logging.getLogger("edge_lpr.tensorrt")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What one TensorRT version can do.
+
+    Attributes:
+        network_flags: Flags of `create_network` for a network whose types the ONNX decides as far as the
+            version can: STRONGLY_TYPED on 10, EXPLICIT_BATCH on 8.6, none on 11, which has no other networks.
+        weak_flags: The flags for a network whose types `type_flags` decide; None where there is none such.
+        strongly_typed: Whether `network_flags` makes the types of the ONNX binding.
+        type_flags: Those of BuilderFlag's FP16 and INT8 that there are.
+        share_profiles: Whether several execution contexts may use one profile only once a preview feature
+            is switched on (8.6; always on later).
+        progress: Whether builds report to a progress monitor.
+        user_managed: Whether a context without memory of its own is asked for by allocation strategy.
+        hardware_levels: Names of HardwareCompatibilityLevel.
+    """
+
+    network_flags: int
+    weak_flags: int | None
+    strongly_typed: bool
+    type_flags: tuple[str, ...]
+    share_profiles: bool
+    progress: bool
+    user_managed: bool
+    hardware_levels: tuple[str, ...]
+
+
+def features(module: ModuleType) -> Features:
+    """Reads off a `tensorrt` module what it can do.
+
+    Args:
+        module: The imported module.
+    """
+    creation = module.NetworkDefinitionCreationFlag
+    explicit = _bit(creation, "EXPLICIT_BATCH")
+    strong = _bit(creation, "STRONGLY_TYPED")
+    type_flags = tuple(name for name in ("FP16", "INT8") if hasattr(module.BuilderFlag, name))
+    levels = module.HardwareCompatibilityLevel.__members__
+    return Features(
+        # Where the type flags are gone, all networks are strongly typed and the flag is deprecated.
+        network_flags=(strong or explicit) if type_flags else 0,
+        weak_flags=explicit if type_flags else None,
+        strongly_typed=bool(strong) or not type_flags,
+        type_flags=type_flags,
+        share_profiles=not strong and hasattr(module.PreviewFeature, "PROFILE_SHARING_0806"),
+        progress=hasattr(module, "IProgressMonitor"),
+        user_managed=hasattr(module, "ExecutionContextAllocationStrategy"),
+        hardware_levels=tuple(levels),
+    )
+
+
+def _bit(enum: object, name: str) -> int:
+    return 1 << int(getattr(enum, name)) if hasattr(enum, name) else 0
+
+
+class Log:
+    """TensorRT's messages, the last ones kept so that a failed call can say why it failed."""
+
+    def __init__(self) -> None:
+        self._lines: deque[tuple[int, str]] = deque(maxlen=KEPT_LINES)
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def add(self, severity: str, message: str) -> None:
+        """Keeps a message of severity INTERNAL_ERROR or ERROR, and passes every one on to `logging`.
+
+        Errors go there as INFO too: what matters of them is raised, and nothing is said twice.
+        """
+        _log.log(logging.DEBUG if severity in ("VERBOSE", "INFO") else logging.INFO, "%s", message)
+        if severity in ("INTERNAL_ERROR", "ERROR"):
+            with self._lock:
+                self._count += 1
+                self._lines.append((self._count, " ".join(message.split())))
+
+    def mark(self) -> int:
+        """Returns the point up to which messages are known."""
+        return self._count
+
+    def since(self, mark: int) -> str:
+        """Returns the errors after a mark as one line, the same one once; empty where there is none."""
+        with self._lock:
+            lines = dict.fromkeys(line for number, line in self._lines if number > mark)
+        return "; ".join(lines)
+
+
+class TensorRT:
+    """A TensorRT that can be used on this machine.
+
+    Args:
+        gpu: The opened device: TensorRT crashes without one, so there is no way here around asking for it.
+
+    Raises:
+        BackendError: TensorRT is not installed, too old, or does not go with the installed numpy.
+    """
+
+    def __init__(self, gpu: Gpu) -> None:
+        module = import_tensorrt()
+        self.gpu = gpu
+        self.version: str = module.__version__
+        self.features = features(module)
+        self.log, self.logger = _logger()
+
+    def failure(self, what: str, mark: int) -> BackendError:
+        """Makes the error of a failed call from what TensorRT logged.
+
+        Args:
+            what: What failed, as the start of a sentence.
+            mark: `Log.mark` from before the call.
+        """
+        lines = self.log.since(mark) or "TensorRT gave no reason"
+        if CUDA_TOO_OLD in lines:
+            lines += f" (the driver supports CUDA {self.gpu.cuda}, less than this TensorRT needs: upgrade it)"
+        return BackendError(f"{what}: {lines}")
+
+    def runtime(self, *, host_code: bool = False) -> trt.Runtime:
+        """Creates what deserializes engines.
+
+        Args:
+            host_code: Whether a plan may bring its own runtime along, as a version-compatible one does.
+        """
+        import tensorrt as trt
+
+        mark = self.log.mark()
+        with self.gpu.active():
+            try:
+                runtime = trt.Runtime(self.logger)
+            except TypeError as e:  # pybind11's word for a null pointer
+                raise self.failure(f"TensorRT {self.version} cannot start", mark) from e
+            runtime.engine_host_code_allowed = host_code
+        return runtime
+
+    def activation_bytes(self, engine: trt.ICudaEngine) -> int:
+        """Returns the device memory that one execution context of the engine works in, in bytes."""
+        untyped: Any = engine
+        newest = getattr(untyped, "device_memory_size_v2", None)
+        return int(untyped.device_memory_size if newest is None else newest)
+
+    def context(self, engine: trt.ICudaEngine, memory: int, size: int) -> trt.IExecutionContext:
+        """Creates an execution context that works in memory given to it.
+
+        Args:
+            engine: The engine.
+            memory: Device address of the memory, aligned to 256 bytes; it may serve several contexts that
+                never run at the same time.
+            size: Its length in bytes, `activation_bytes` or more.
+
+        Raises:
+            BackendError: TensorRT made none.
+        """
+        mark = self.log.mark()
+        untyped: Any = engine
+        if self.features.user_managed:
+            import tensorrt as trt
+
+            strategies: Any = trt
+            strategy = strategies.ExecutionContextAllocationStrategy.USER_MANAGED
+            context = untyped.create_execution_context(strategy)
+        else:
+            context = untyped.create_execution_context_without_device_memory()
+        if context is None:
+            raise self.failure("TensorRT cannot make an execution context", mark)
+        if hasattr(context, "set_device_memory"):
+            context.set_device_memory(memory, size)
+        else:
+            context.device_memory = memory
+        made: trt.IExecutionContext = context
+        return made
+
+    def progress_monitor(
+        self,
+        start: Callable[[str, str, int], None],
+        step: Callable[[str, int], bool],
+        finish: Callable[[str], None],
+    ) -> object | None:
+        """Makes a progress monitor for a build, or None where this version has none.
+
+        Args:
+            start: Called with a phase's name, its parent's and its number of steps.
+            step: Called with a phase's name and the step done; False ends the build.
+            finish: Called with a phase's name.
+        """
+        if not self.features.progress:
+            return None
+        import tensorrt as trt
+
+        untyped: Any = trt
+
+        def construct(monitor: object) -> None:
+            untyped.IProgressMonitor.__init__(monitor)
+
+        methods = {
+            "__init__": construct,
+            "phase_start": lambda _, name, parent, steps: start(name, parent, steps),
+            "step_complete": lambda _, name, done: step(name, done),
+            "phase_finish": lambda _, name: finish(name),
+        }
+        monitor: object = type("Monitor", (untyped.IProgressMonitor,), methods)()
+        return monitor
+
+
+def import_tensorrt() -> ModuleType:
+    """Imports `tensorrt` and checks that this kit and this numpy can use it.
+
+    Importing is safe without a GPU; making a builder or a runtime is not.
+
+    Returns:
+        The module.
+
+    Raises:
+        BackendError: It is not installed, too old, or does not go with the installed numpy.
+    """
+    try:
+        import tensorrt as trt
+    except Exception as e:
+        if isinstance(e, ModuleNotFoundError) and e.name == "tensorrt":
+            raise BackendError(
+                "TensorRT's Python module is not installed: on a Jetson JetPack brings it (sudo apt install "
+                "python3-libnvinfer, and a virtual environment made with --system-site-packages); "
+                "elsewhere: pip install tensorrt"
+            ) from e
+        raise BackendError(f"TensorRT cannot be imported: {str(e).splitlines()[0] if str(e) else e!r}") from e
+    check_versions(trt.__version__, np.__version__)
+    return cast("ModuleType", trt)
+
+
+def check_versions(tensorrt: str, numpy: str) -> None:
+    """Refuses versions that cannot work together.
+
+    Args:
+        tensorrt: TensorRT's version.
+        numpy: numpy's version.
+
+    Raises:
+        BackendError: TensorRT is older than 8.6, or its bindings read this numpy's arrays wrongly.
+    """
+    found = version_tuple(tensorrt)
+    if found < OLDEST:
+        raise BackendError(f"TensorRT {tensorrt} is too old: 8.6 (JetPack 6.0) or newer is needed")
+    if found < NUMPY_2 and version_tuple(numpy) >= (2, 0):
+        raise BackendError(
+            f"TensorRT {tensorrt}'s Python module misreads arrays of numpy {numpy}: pip install 'numpy<2'"
+        )
+
+
+def version_tuple(version: str) -> tuple[int, int]:
+    """Returns major and minor of "10.3.0"."""
+    major, _, rest = version.partition(".")
+    minor = rest.partition(".")[0]
+    return int(major) if major.isdigit() else 0, int(minor) if minor.isdigit() else 0
+
+
+@cache
+def _logger() -> tuple[Log, trt.ILogger]:
+    # One for the process: TensorRT keeps the first that it is given, and complains of others.
+    import tensorrt as trt
+
+    log = Log()
+
+    class Logger(trt.ILogger):
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
+            log.add(severity.name, msg)
+
+    return log, Logger()
