@@ -1,4 +1,4 @@
-"""The two ends of a bundle's graphs: uint8 NHWC BGR in, probabilities out, recognition heads cut to a charset."""
+"""The two ends of a bundle's graphs: uint8 NHWC BGR in, probabilities out, heads cut to a charset."""
 
 from __future__ import annotations
 
@@ -126,9 +126,9 @@ def take_uint8(
 ) -> None:
     """Puts cast, layout change and normalisation in front of a graph's image input.
 
-    The division moves into the first convolution's weights. The subtraction cannot: that convolution pads with
-    zeros *after* normalisation, so a folded shift would be missing along the picture's edge. The cast comes
-    first because TensorRT allows uint8 at a network's border only.
+    The division moves into the first convolution's weights. The subtraction cannot: that convolution pads
+    with zeros *after* normalisation, so a folded shift would be missing along the picture's edge. The cast
+    comes first because TensorRT allows uint8 at a network's border only.
 
     Args:
         graph: A graph whose one input is float32 N×3×H×W.
@@ -178,8 +178,8 @@ def head_classes(graph: Graph) -> int:
 def cut_head(graph: Graph, probs: str, keep: Sequence[int]) -> str:
     """Cuts a softmax head to some classes; a last class takes what the dropped ones had.
 
-    The full softmax stays, so the kept probabilities are exactly those of the full head. The kept columns move
-    to the front of the last linear layer where there is one, for then a Slice does what a Gather would.
+    The full softmax stays, so the kept probabilities are exactly those of the full head. The kept columns
+    move to the front of the last linear layer where there is one, for then a Slice does what a Gather would.
 
     Args:
         graph: A graph whose tensor `probs` is the softmax, N×T×C.

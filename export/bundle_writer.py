@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -130,14 +129,14 @@ def _swap(aside: Path, folder: Path) -> None:
     # A folder that is not empty cannot be replaced in one call, so the old bundle steps aside first and comes
     # back should the second rename fail.
     if not folder.exists():
-        os.replace(aside, folder)
+        aside.replace(folder)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-    os.replace(folder, old)
+    folder.replace(old)
     try:
-        os.replace(aside, folder)
+        aside.replace(folder)
     except OSError:
-        os.replace(old, folder)
+        old.replace(folder)
         raise
     shutil.rmtree(old, ignore_errors=True)
 

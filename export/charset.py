@@ -18,15 +18,15 @@ DOT = "·"
 PLATE_CHARSET: tuple[str, ...] = tuple(PROVINCES + LETTERS + DIGITS + SUFFIXES + DOT)
 """What `--charset plate` keeps, in this order.
 
-The dot is no part of a plate's text, but general weights read it with certainty; without a class of its own its
-probability would pass for that of characters no plate has.
+The dot is no part of a plate's text, but general weights read it with certainty; without a class of its own
+its probability would pass for that of characters no plate has.
 """
 
 _MAX_DICTIONARY_BYTES = 4 << 20
 
 
 def load_charset_file(path: str | Path) -> tuple[str, ...]:
-    """Reads a dictionary as PaddleOCR does: UTF-8, a character per line, the line's end cut off and nothing else.
+    """Reads a dictionary as PaddleOCR does: UTF-8, a character per line, only the line's end cut off.
 
     Args:
         path: The file, such as `ppocr_keys_v1.txt`.
@@ -48,7 +48,8 @@ def load_charset_file(path: str | Path) -> tuple[str, ...]:
         ) from e
     except OSError as e:
         raise ModelError(f"{file}: cannot be read ({e.strerror or e})") from e
-    # Not splitlines(): that would also split at the separators that are themselves characters of a dictionary.
+    # Not splitlines(): that would also split at the separators that are themselves characters of a
+    # dictionary.
     lines = [line.rstrip("\r") for line in text.split("\n")]
     if lines and not lines[-1]:
         lines.pop()
@@ -78,7 +79,7 @@ def check_charset(charset: Sequence[str], label: str) -> None:
 def charset_for_head(
     charset: Sequence[str], classes: int, label: str, use_space_char: bool | None = None
 ) -> tuple[str, ...]:
-    """Fits a dictionary to a CTC head: blank, the dictionary, and a space where PaddleOCR was told to add one.
+    """Fits a dictionary to a CTC head: blank, the dictionary, a space where PaddleOCR was told to add one.
 
     Args:
         charset: The dictionary's characters.

@@ -27,7 +27,7 @@ _NOT_FOLDED = frozenset(
 )
 
 
-def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
+def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:  # noqa: ANN401
     """Returns a node's attribute as a Python value, or `default` where it is not set."""
     return next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
 
@@ -88,7 +88,7 @@ def _known_shape(
 
 
 def fold_copied_sizes(graph: Graph) -> None:
-    """Writes a Reshape to "the input's own first sizes, then -1" with zeros, which stand for a copied size."""
+    """Writes a Reshape to "the input's own first sizes, then -1" with zeros, which stand for copied ones."""
     for node in graph.nodes:
         concat = graph.producer(node.input[1]) if node.op_type == "Reshape" else None
         if concat is None or concat.op_type != "Concat" or attribute(node, "allowzero", 0):
@@ -96,10 +96,13 @@ def fold_copied_sizes(graph: Graph) -> None:
         sizes: list[int] = []
         for name in concat.input:
             value = graph.constants.get(name)
-            copied = _leading_sizes(graph, name, node.input[0], len(sizes)) if value is None else None
-            if value is None and copied is None:
+            copied = _leading_sizes(graph, name, node.input[0], len(sizes))
+            if value is not None:
+                sizes += value.reshape(-1).tolist()
+            elif copied is not None:
+                sizes += [0] * copied
+            else:
                 break
-            sizes += [0] * copied if copied is not None else value.reshape(-1).tolist()  # type: ignore[union-attr]
         else:
             node.input[1] = graph.constant("sizes", np.asarray(sizes, np.int64))
     graph.remove_dead()
@@ -146,7 +149,8 @@ def _is_no_op(graph: Graph, node: onnx.NodeProto, types: dict[str, int]) -> bool
     if node.op_type in ("Identity", "Dropout"):
         return node.input[0] not in graph.constants
     if node.op_type == "Cast":
-        # Paddle casts the attention's query from float to float; an input's or a shape's type is another matter.
+        # Paddle casts the attention's query from float to float; an input's or a shape's type is another
+        # matter.
         source = graph.producer(node.input[0])
         floats = source is not None and source.op_type in (
             "MatMul",
@@ -232,11 +236,11 @@ def _channels(conv: onnx.NodeProto, weight: NDArray[Any]) -> int:
 
 def _scaled(conv: onnx.NodeProto, weight: NDArray[Any], factor: NDArray[Any]) -> NDArray[Any]:
     if conv.op_type == "Conv":
-        return weight * factor.reshape(-1, 1, 1, 1)
+        return np.asarray(weight * factor.reshape(-1, 1, 1, 1))
     # A transposed convolution keeps its weight as (in, out / groups, kh, kw), the groups along `in`.
     groups = int(attribute(conv, "group", 1))
     split = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
-    return (split * factor.reshape(groups, 1, -1, 1, 1)).reshape(weight.shape)
+    return np.asarray(split * factor.reshape(groups, 1, -1, 1, 1)).reshape(weight.shape)
 
 
 def _replace(graph: Graph, gone: onnx.NodeProto, conv: onnx.NodeProto) -> None:

@@ -14,9 +14,9 @@ __all__ = ["fuse_hard_swish", "fuse_layer_norms"]
 def fuse_hard_swish(graph: Graph) -> None:
     """Writes x·clip(x + 3, 0, 6)/6 as x·HardSigmoid(x).
 
-    Paddle's `hardswish` arrives as Add, Clip, Mul and Div. HardSigmoid with alpha 1/6 and beta 1/2 is the same
-    function; the product stays a Mul, because ONNX Runtime has no HardSwish kernel on the CPU and would take
-    the operator apart again.
+    Paddle's `hardswish` arrives as Add, Clip, Mul and Div. HardSigmoid with alpha 1/6 and beta 1/2 is the
+    same function; the product stays a Mul, because ONNX Runtime has no HardSwish kernel on the CPU and would
+    take the operator apart again.
     """
     for div in list(graph.nodes):
         if div.op_type != "Div" or graph.scalar(div.input[1]) != 6.0:
@@ -45,12 +45,12 @@ def _hard_swish_source(graph: Graph, product: onnx.NodeProto) -> str | None:
         if add is None or add.op_type != "Add" or source not in add.input:
             continue
         if any(graph.scalar(n) == 3.0 for n in add.input):
-            return source
+            return str(source)
     return None
 
 
 def fuse_layer_norms(graph: Graph) -> None:
-    """Writes (x - mean)/sqrt(mean((x - mean)²) + eps)·scale + shift over the last axis as LayerNormalization."""
+    """Writes (x - mean)/sqrt(variance + eps)·scale + shift over the last axis as LayerNormalization."""
     shapes = graph.shapes()
     for div in list(graph.nodes):
         if div.op_type != "Div":

@@ -161,7 +161,7 @@ class Graph:
                 if name == old:
                     node.input[i] = new
 
-    def insert(self, before: int, op_type: str, inputs: Sequence[str], stem: str, **attributes: Any) -> str:
+    def insert(self, before: int, op_type: str, inputs: Sequence[str], stem: str, **attributes: Any) -> str:  # noqa: ANN401
         """Inserts a node.
 
         Args:
@@ -238,7 +238,8 @@ class Graph:
 
 
 def _labels(nodes: Sequence[onnx.NodeProto]) -> Iterator[str]:
-    # Quantization and TensorRT speak of layers by name, so every node gets one that stays the same from run to run.
+    # Quantization and TensorRT speak of layers by name, so every node gets one that stays the same from run
+    # to run.
     seen: Counter[str] = Counter()
     for node in nodes:
         yield f"{node.op_type}_{seen[node.op_type]}"
