@@ -19,7 +19,7 @@
         "arch": "PP-OCRv3 rec (CTC)",
         "input": {...as above...},
         "output": {"name": "probs", "layout": "NTC", "dtype": "float32"},
-        "size": {"height": 48, "widths": [320]},
+        "size": {"height": 48, "widths": [320], "fit": "pad"},
         "charset": ["京", "津", …], "other": true,
         "precisions": {...}
       }
@@ -135,6 +135,8 @@ class RecModel:
         output_name: Name of the float32 N×T×C class probabilities.
         height: Height of the input, in pixels.
         widths: Widths that the input may have, ascending, in pixels.
+        fit: How a crop comes to one of the widths: "pad" keeps its aspect and fills up with grey, as PP-OCR
+            trains; "stretch" fills the width with it.
         charset: Class i is `charset[i - 1]`; class 0 is the CTC blank.
         other: Whether one more class holds the probability of all characters cut off.
         precisions: The model files by precision.
@@ -144,6 +146,7 @@ class RecModel:
     output_name: str
     height: int
     widths: tuple[int, ...]
+    fit: Literal["pad", "stretch"]
     charset: tuple[str, ...]
     other: bool
     precisions: Mapping[str, ModelFile]
@@ -325,6 +328,7 @@ class _Reader:
             raise self.fail("rec.size.widths", widths, wanted)
         if sorted(set(widths)) != widths:
             raise self.fail("rec.size.widths", widths, wanted)
+        fit = self.choice(size, "rec.size.fit", "pad", "stretch")
         charset = self.get(node, "rec.charset", list, "a list of characters")
         if not 1 <= len(charset) <= 100_000 or any(type(c) is not str or not c for c in charset):
             raise self.fail("rec.charset", charset, "a list of 1 to 100,000 characters")
@@ -336,6 +340,7 @@ class _Reader:
             output_name=self.tensor(node, "rec.output", layout="NTC", dtype="float32"),
             height=self.number(size, "rec.size.height", 8, 512),
             widths=tuple(widths),
+            fit="pad" if fit == "pad" else "stretch",
             charset=tuple(charset),
             other=self.get(node, "rec.other", bool, "true or false"),
             precisions=self.precisions(node, "rec"),

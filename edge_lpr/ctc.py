@@ -21,6 +21,8 @@ Posterior = NDArray[np.float32]
 BLANK = 0
 # What stands for a character that the head was cut of.
 OTHER = "□"
+# The dot between a plate's second and third character says nothing: it is read as a blank.
+DOT = "·"
 _FLOOR = 1e-10
 _NEVER = np.float32(-1e9)
 
@@ -143,6 +145,7 @@ class PlateDecoder:
     ) -> None:
         self.labels = class_labels(charset, other)
         self.strength = strength
+        self._dot = self.labels.index(DOT) if DOT in self.labels else None
         index = {c: i for i, c in enumerate(self.labels)}
         usable = [
             (plate, [[index[c] for c in allowed if c in index] for allowed in plate.positions])
@@ -164,6 +167,10 @@ class PlateDecoder:
         Args:
             probs: float32 T×C, C as many as the labels.
         """
+        if self._dot is not None:
+            probs = probs.copy()
+            probs[:, BLANK] += probs[:, self._dot]
+            probs[:, self._dot] = 0.0
         logs = np.log(np.maximum(probs, _FLOOR))
         free, steps = greedy_path(probs)
         # No string of a format can be near where so little was read: the search would be in vain.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -17,6 +18,8 @@ Image = NDArray[np.uint8]
 
 # PaddleOCR turns a crop that is this much taller than wide: text that runs down.
 TALL = 1.5
+# PP-OCR pads with zeros after normalisation, which is x / 127.5 - 1.
+PADDING = 128
 # Crops per run: enough to fill the cores, and a page of 200 boxes stays within tens of MB.
 MAX_BATCH = 32
 # No side of a crop is made longer than this, in pixels: many times what the recognizer sees of it.
@@ -50,8 +53,9 @@ def crop_plate(image: Image, corners: NDArray[np.float32]) -> Image:
 class Recognizer:
     """Runs a CTC recognizer over crops.
 
-    A crop is stretched to the network's height and to the smallest of its widths that is not narrower than
-    the crop at that height (the widest, where all are). Crops of one width run as one batch.
+    A crop is brought to the network's height, and to the smallest of its widths that is not narrower than the
+    crop at that height (the widest, where all are): filled up with grey or stretched, as the bundle says.
+    Crops of one width run as one batch.
 
     Args:
         backend: The loaded network.
@@ -86,13 +90,19 @@ class Recognizer:
         return [found[i] for i in range(len(crops))]
 
     def _width(self, crop: Image) -> int:
-        natural = crop.shape[1] * self.model.height / crop.shape[0]
+        natural = self._natural(crop)
         return next((w for w in self.model.widths if w >= natural), self.model.widths[-1])
+
+    def _natural(self, crop: Image) -> int:
+        """Width of a crop at the network's height, as PP-OCR rounds it."""
+        return math.ceil(crop.shape[1] * self.model.height / crop.shape[0])
 
     def _run(self, crops: Sequence[Image], width: int) -> NDArray[np.float32]:
         batch = np.empty((len(crops), self.model.height, width, 3), np.uint8)
         for slot, crop in zip(batch, crops, strict=True):
-            cv2.resize(crop, (width, self.model.height), dst=slot, interpolation=cv2.INTER_LINEAR)
+            used = width if self.model.fit == "stretch" else min(width, self._natural(crop))
+            slot[:, :used] = cv2.resize(crop, (used, self.model.height), interpolation=cv2.INTER_LINEAR)
+            slot[:, used:] = PADDING
         probs: NDArray[np.float32] = self.backend.run({self.model.input_name: batch})[self.model.output_name]
         if probs.ndim != 3 or len(probs) != len(crops) or probs.shape[2] != self.model.classes:
             raise BackendError(

@@ -54,6 +54,7 @@ class BundleParts:
         postprocess: DB parameters by PP-OCR's names.
         rec_height: Height of the recognition input, in pixels.
         rec_widths: Widths that the recognition input may have, ascending, in pixels.
+        rec_fit: "pad" or "stretch": how a crop comes to one of the widths.
         measured: More to say of the fp32 files, by part: accuracy, parity.
     """
 
@@ -70,6 +71,7 @@ class BundleParts:
     postprocess: Mapping[str, Any] = field(default_factory=lambda: dict(DET_POSTPROCESS))
     rec_height: int = 48
     rec_widths: Sequence[int] = (320,)
+    rec_fit: str = "pad"
     measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -162,7 +164,7 @@ def _manifest(parts: BundleParts, folder: Path) -> dict[str, Any]:
             "arch": parts.rec_arch,
             "input": dict(_INPUT),
             "output": {"name": "probs", "layout": "NTC", "dtype": "float32"},
-            "size": {"height": parts.rec_height, "widths": sorted(parts.rec_widths)},
+            "size": {"height": parts.rec_height, "widths": sorted(parts.rec_widths), "fit": parts.rec_fit},
             "charset": list(parts.charset),
             "other": parts.other,
             "precisions": {"fp32": _save(parts.rec, folder, "rec", parts.measured)},
