@@ -83,19 +83,13 @@ def _open_face(source: Path, face: str | None) -> TTFont:
         number += 1
 
 
-def rasterise(font: Path, char: str, size: int, pad: int) -> tuple[NDArray[np.uint8], float]:
-    """Draws one character.
-
-    Returns:
-        uint8 H×W coverage, cropped to the ink with `pad` empty pixels around (H×W at least 1×1), and the
-        advance width in pixels.
-    """
+def rasterise(font: Path, char: str, size: int) -> NDArray[np.uint8]:
+    """Draws one character and crops it to its ink: uint8 H×W coverage."""
     face = ImageFont.truetype(str(font), size)
-    left, top, right, bottom = face.getbbox(char, anchor="ls")
-    width, height = max(1, int(right - left)) + 2 * pad, max(1, int(bottom - top)) + 2 * pad
-    image = Image.new("L", (width, height))
-    ImageDraw.Draw(image).text((pad - left, pad - top), char, font=face, fill=255, anchor="ls")
-    return np.asarray(image, np.uint8), float(face.getlength(char))
+    image = Image.new("L", (2 * size, 2 * size))
+    ImageDraw.Draw(image).text((size // 2, size * 3 // 2), char, font=face, fill=255, anchor="ls")
+    x, y, width, height = cv2.boundingRect(np.asarray(image, np.uint8))
+    return np.asarray(image, np.uint8)[y : y + height, x : x + width]
 
 
 def label_atlas(font: Path, size: int = 40) -> tuple[NDArray[np.uint8], dict[str, object]]:
@@ -155,7 +149,7 @@ def plate_atlas(fonts: dict[str, Path], size: int = 96) -> tuple[NDArray[np.uint
         known = TTFont(str(path)).getBestCmap()
         for char in ALNUM + HANZI:
             if ord(char) in known:
-                cells[f"{name}/{char}"], _ = rasterise(path, char, size, pad=0)
+                cells[f"{name}/{char}"] = rasterise(path, char, size)
     sheet, places = pack(cells)
     table: dict[str, dict[str, list[int]]] = {name: {} for name in fonts}
     for key, place in places.items():

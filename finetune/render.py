@@ -1,0 +1,115 @@
+"""Streams of rendered training pictures, their rates, and contact sheets to look at.
+
+python -m edge_lpr.finetune.render --bench
+python -m edge_lpr.finetune.render --sheet crops.png --what crops
+python -m edge_lpr.finetune.render --sheet scenes.png --what scenes --seed 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge_lpr.finetune.render_plate import Image, Plate, PlateMix, render_plate, sample_plate
+from edge_lpr.finetune.render_scene import CropSettings, Quad, SceneSettings, render_crop, render_scene
+
+
+def crops(
+    seed: int, mix: PlateMix | None = None, settings: CropSettings | None = None
+) -> Iterator[tuple[Image, Plate]]:
+    """Recognizer samples without end: a crop, uint8 H×W×3 BGR of natural size, and its plate.
+
+    The same seed gives the same stream; seeds of parallel workers must differ.
+    """
+    rng = np.random.default_rng(seed)
+    while True:
+        plate = sample_plate(rng, mix)
+        yield render_crop(plate, rng, settings), plate
+
+
+def scenes(
+    seed: int, size: tuple[int, int] = (640, 640), settings: SceneSettings | None = None
+) -> Iterator[tuple[Image, list[tuple[Quad, Plate]]]]:
+    """Detector samples without end: a scene, uint8 H×W×3 BGR, and its plates' corners and texts."""
+    rng = np.random.default_rng(seed)
+    while True:
+        yield render_scene(rng, size, settings)
+
+
+def bench(seconds: float = 5.0) -> dict[str, float]:
+    """Pictures per second of each stream on one core, OpenCV's threads off."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    rates = {}
+    try:
+        for name, stream in (("crops", crops(0)), ("scenes 640x640", scenes(0))):
+            next(stream)
+            start, count = time.perf_counter(), 0
+            while time.perf_counter() - start < seconds:
+                next(stream)
+                count += 1
+            rates[name] = count / (time.perf_counter() - start)
+    finally:
+        cv2.setNumThreads(threads)
+    return rates
+
+
+def _fit(image: Image, width: int, height: int) -> Image:
+    factor = min(width / image.shape[1], height / image.shape[0])
+    size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
+    cell = np.zeros((height, width, 3), np.uint8)
+    cell[: size[1], : size[0]] = cv2.resize(
+        image, size, interpolation=cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
+    )
+    return cell
+
+
+def sheet(what: str, seed: int) -> Image:
+    """A contact sheet of plates, crops or scenes."""
+    rng = np.random.default_rng(seed)
+    if what == "plates":
+        mix = PlateMix(two_rows=0.3)
+        cells = [_fit(render_plate(sample_plate(rng, mix), rng, 110), 378, 110) for _ in range(40)]
+        columns = 4
+    elif what == "crops":
+        stream = crops(seed)
+        cells = [np.asarray(cv2.resize(next(stream)[0], (188, 48)), np.uint8) for _ in range(120)]
+        columns = 8
+    else:
+        cells, columns = [], 4
+        source = scenes(seed)
+        for _ in range(12):
+            image, plates = next(source)
+            for quad, _ in plates:
+                cv2.polylines(image, [np.round(quad).astype(np.int32)], True, (60, 255, 60), 1, cv2.LINE_AA)
+            cells.append(_fit(image, 420, 420))
+    rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)]
+    return np.asarray(np.vstack(rows), np.uint8)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prints rates or writes a contact sheet."""
+    parser = argparse.ArgumentParser(prog="python -m edge_lpr.finetune.render", description=__doc__)
+    parser.add_argument("--bench", action="store_true", help="print pictures per second on one core")
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a contact sheet, .png or .jpg")
+    parser.add_argument("--what", choices=("plates", "crops", "scenes"), default="crops")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    if args.bench:
+        for name, rate in bench().items():
+            print(f"{name}: {rate:.0f} per second on one core")
+    if args.sheet:
+        ok, data = cv2.imencode(args.sheet.suffix, sheet(args.what, args.seed))
+        if not ok:
+            parser.error(f"cannot write {args.sheet.suffix!r} pictures; use .png or .jpg")
+        args.sheet.write_bytes(data.tobytes())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
