@@ -19,12 +19,14 @@ class Backend(Protocol):
         precision: "fp32", "fp16" or "int8".
         device: "cpu", or the GPU's name.
         max_batch: Largest batch that one `run` takes; None where any does.
+        sizes: Heights and widths that the input may have, in pixels, ascending by area; None where any may.
     """
 
     name: str
     precision: str
     device: str
     max_batch: int | None
+    sizes: tuple[tuple[int, int], ...] | None
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Runs the model once.

@@ -88,7 +88,7 @@ def import_driver() -> ModuleType:
     try:
         from pycuda import driver
     except ModuleNotFoundError as e:
-        raise MissingExtraError("pycuda", "tensorrt", "The TensorRT backend") from e
+        raise MissingExtraError("pycuda", "tensorrt", "TensorRT") from e
     except Exception as e:  # a wrong numpy shows as other than ImportError
         raise BackendError(f"no CUDA here: {_explain_import(str(e))}") from e
     try:

@@ -22,6 +22,9 @@ class OnnxRuntimeBackend:
         device: "cuda" or "cpu"; None takes CUDA where ONNX Runtime can use it.
         threads: Threads that one run uses on the CPU; None leaves it to ONNX Runtime (one per core).
 
+    Attributes:
+        fell_back: Whether this ONNX Runtime was built for CUDA and could not start it.
+
     Raises:
         MissingExtraError: ONNX Runtime is not installed.
         BundleError: The file is damaged, or not an ONNX model that this ONNX Runtime can load.
@@ -30,6 +33,7 @@ class OnnxRuntimeBackend:
 
     name = "onnxruntime"
     max_batch: int | None = None
+    sizes: tuple[tuple[int, int], ...] | None = None
 
     def __init__(
         self, model: ModelFile, device: Literal["cuda", "cpu"] | None = None, threads: int | None = None
@@ -60,6 +64,7 @@ class OnnxRuntimeBackend:
             )
         self.precision = model.precision
         self.device = "cuda" if on_cuda else "cpu"
+        self.fell_back = CUDA in providers and not on_cuda
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Runs the model once; see `Backend.run`."""

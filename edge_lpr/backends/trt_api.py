@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -255,7 +255,8 @@ def import_tensorrt() -> ModuleType:
             ) from e
         raise BackendError(f"TensorRT cannot be imported: {str(e).splitlines()[0] if str(e) else e!r}") from e
     check_versions(trt.__version__, np.__version__)
-    return cast("ModuleType", trt)
+    module: ModuleType = trt
+    return module
 
 
 def check_versions(tensorrt: str, numpy: str) -> None:
