@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 import unicodedata
+from collections import deque
 from types import TracebackType
 from typing import TextIO
 
@@ -48,8 +49,7 @@ class Progress:
         self._draws = not quiet and is_terminal(self._stream)
         self._fields: dict[str, object] = {}
         self._began = self._drawn_at = time.monotonic()
-        self._rate_from = (self._began, 0)
-        self._rate = 0.0
+        self._marks = deque([(self._began, 0)])
         self._visible = False
         self._state = ""
 
@@ -85,7 +85,7 @@ class Progress:
             self._visible = False
 
     def end(self, state: str) -> None:
-        """Prints the end state ("done", "interrupted", "source lost") with totals; further calls do nothing."""
+        """Prints the end state ("done", "interrupted", "source lost") with totals, once."""
         if self._state:
             return
         self._state = state
@@ -94,25 +94,25 @@ class Progress:
             return
         seconds = time.monotonic() - self._began
         of = f" of {self.total}" if self.total and self.count < self.total else ""
-        rate = f" ({_number(self.count / seconds)} {self.unit}/s)" if self.count > 1 and seconds > 0.05 else ""
+        rate = (
+            f" ({_number(self.count / seconds)} {self.unit}/s)" if self.count > 1 and seconds > 0.05 else ""
+        )
         parts = [f"{state}, {self.count}{of} {self._unit()} in {duration(seconds)}{rate}", *self._shown()]
         color = "32" if state == "done" else "33"
         line = f"{self.label}: {', '.join(parts)}"
         print(paint(line, color, self._stream), file=self._stream, flush=True)
 
     def _draw(self, now: float) -> None:
-        since, count = self._rate_from
-        if now - since >= _RATE_SECONDS or not self._rate:
-            self._rate = (self.count - count) / max(now - since, 1e-6)
-            if now - since >= _RATE_SECONDS:
-                self._rate_from = (now, self.count)
+        while len(self._marks) > 1 and now - self._marks[0][0] > _RATE_SECONDS:
+            self._marks.popleft()
+        rate = (self.count - self._marks[0][1]) / max(now - self._marks[0][0], 1e-6)
+        self._marks.append((now, self.count))
         of = f"/{self.total}" if self.total else ""
-        parts = [f"{self.count}{of} {self.unit}", f"{_number(self._rate)}/s"]
-        if self.total and self._rate > 0:
+        parts = [f"{self.count}{of} {self.unit}", f"{_number(rate)}/s"]
+        if self.total and rate > 0:
             share = min(1.0, self.count / self.total)
             parts.insert(0, f"{share:.0%}")
-            overall = self.count / (now - self._began)
-            parts.append(f"{duration(max(0, self.total - self.count) / overall)} left")
+            parts.append(f"{duration(max(0, self.total - self.count) / rate)} left")
         else:
             parts.append(duration(now - self._began))
         line = f"{self.label}  " + "  ".join([*parts, *self._shown()])
@@ -140,7 +140,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def paint(text: str, code: str, stream: TextIO) -> str:
-    """Colours a text (`code` is an ANSI SGR number) where the stream is a terminal and NO_COLOR is not set."""
+    """Colours a text by an ANSI SGR number, where the stream is a terminal and NO_COLOR is not set."""
     return f"\x1b[{code}m{text}\x1b[0m" if is_terminal(stream) and not os.environ.get("NO_COLOR") else text
 
 
@@ -154,17 +154,17 @@ def columns(text: str) -> int:
     return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
-def clip(text: str, width: int) -> str:
-    """Cuts a text to so many columns, with "…" at the cut."""
+def clip(text: str, width: int, tail: bool = False) -> str:
+    """Cuts a text to so many columns, with "…" at the cut; keeps its head, or its tail."""
     if columns(text) <= width:
         return text
     kept, used = "", 1
-    for c in text:
+    for c in reversed(text) if tail else text:
         used += columns(c)
         if used > width:
             break
         kept += c
-    return kept + "…"
+    return "…" + kept[::-1] if tail else kept + "…"
 
 
 def pad(text: str, width: int) -> str:

@@ -1,0 +1,141 @@
+"""The `edge-lpr` command: reads plates, or runs one of the commands by name.
+
+A command is a module of this package with `SUMMARY`, `configure(parser)` and `run(args)`; it is imported only
+when it is run, so that reading plates on a Jetson never touches what the host stages need.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import NoReturn
+
+from edge_lpr.cli.interrupts import Terminated
+from edge_lpr.cli.progress import printable
+from edge_lpr.errors import EdgeLprError, InputError, MissingExtraError
+
+# Name → summary, and the extra that its packages come with. The module is edge_lpr.cli.<name>.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "doctor": ("show what this machine has, and what to install for what is missing", "cpu"),
+    "export": ("turn fine-tuned PaddleOCR models into a bundle of ONNX models", "export"),
+    "dataset": ("look at labelled plates, convert and split them", "calib"),
+    "finetune": ("fine-tune the detector or recognizer on plates", "finetune"),
+    "evaluate": ("measure a bundle's accuracy and speed on labelled pictures", "calib"),
+    "calibrate": ("add FP16 and INT8 models to a bundle", "calib"),
+    "compare": ("compare two bundles or precisions on the same pictures", "calib"),
+    "build": ("build TensorRT engines of a bundle for this GPU", "tensorrt"),
+    "engines": ("list and check the TensorRT engines of a bundle", "tensorrt"),
+}
+EXIT_CODES = """\
+exit codes:
+  0    everything was read or done
+  1    the work failed: a backend, a result that cannot be written
+  2    bad input: a setting, or a source that is missing, damaged or lost; the others were read
+  130  ended by Ctrl-C, results complete (143: by SIGTERM)"""
+_PIPE_CLOSED = 141  # what a shell reports of a program that SIGPIPE ended
+_OPTION = re.compile(r"--[a-z]+(_[a-z]+)+")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line that says where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the line and leaves with exit code 2."""
+        self.exit(2, f"{self.prog}: {printable(message)}; see: {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        argv: Arguments without the program's name; None takes those of the process.
+
+    Returns:
+        The exit code; see `EXIT_CODES`.
+    """
+    # PP-OCR writes its parameters with underscores: --box_thresh is --box-thresh.
+    arguments = [_dashes(a) for a in (sys.argv[1:] if argv is None else argv)]
+    debug = "--debug" in arguments
+    name = arguments[0] if arguments and arguments[0] in COMMANDS else "read"
+    _prepare_stdout()
+    try:
+        return _run(name, arguments if name == "read" else arguments[1:])
+    except EdgeLprError as e:
+        return _fail(str(e), e.exit_code, debug)
+    except KeyboardInterrupt as e:
+        return _fail("interrupted", 143 if isinstance(e, Terminated) else 130, debug)
+    except BrokenPipeError:
+        # The reader of our output has left (| head). Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+    except MemoryError:
+        return _fail("out of memory; give fewer or smaller pictures at once, or a smaller --stride", 1, debug)
+    except Exception as e:
+        found = " ".join(str(e).split())[:200]
+        return _fail(f"internal error, {type(e).__name__}: {found}; --debug shows where", 1, debug)
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    prog = "edge-lpr" if name == "read" else f"edge-lpr {name}"
+    parser = Parser(prog=prog, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    try:
+        if find_spec(f"edge_lpr.cli.{name}") is None:
+            raise InputError(f"`{prog}` is not part of this installation: pip install --upgrade edge-lpr")
+        module = import_module(f"edge_lpr.cli.{name}")
+        module.configure(parser)
+        parser.add_argument("--debug", action="store_true", help="show tracebacks and libraries' logs")
+        if name == "read":
+            parser.epilog = f"{parser.epilog}\n{_commands()}\n\n{EXIT_CODES}"
+            parser.add_argument("--version", action="version", version=f"edge-lpr {_version()}")
+        code: int = module.run(parser.parse_args(arguments))
+        return code
+    except ModuleNotFoundError as e:
+        package = (e.name or "").partition(".")[0]
+        if not package or package == "edge_lpr":
+            raise
+        raise MissingExtraError(package, COMMANDS.get(name, ("", "cpu"))[1], f"`{prog}`") from e
+    except SystemExit as e:  # argparse: --help, --version, an error
+        return e.code if isinstance(e.code, int) else 1
+
+
+def _commands() -> str:
+    lines = [f"  {name:<10} {summary}" for name, (summary, _) in COMMANDS.items()]
+    return "\n".join(["commands (edge-lpr COMMAND --help; a file of such a name is read as ./NAME):", *lines])
+
+
+def _version() -> str:
+    try:
+        return version("edge-lpr")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _dashes(argument: str) -> str:
+    return (
+        _OPTION.sub(lambda m: m[0].replace("_", "-"), argument, count=1)
+        if argument.startswith("--")
+        else argument
+    )
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"edge-lpr: {printable(message)}", file=sys.stderr)
+    return code
+
+
+def _prepare_stdout() -> None:
+    """Makes sure that Chinese text can be printed: redirected output on Windows has an old code page."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            encoding = None if stream.isatty() else "utf-8"
+            reconfigure(encoding=encoding, errors="backslashreplace")

@@ -1,0 +1,88 @@
+"""Ctrl-C and SIGTERM that never tear a result apart, and silence for libraries that write to stderr."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which is how services are stopped; handled like Ctrl-C."""
+
+
+class Interrupts:
+    """While entered, Ctrl-C and SIGTERM raise `KeyboardInterrupt`, but not inside a `held` block.
+
+    There they wait for its end, so that a line is written in full or not at all. Signals can be handled in
+    the main thread alone; elsewhere this does nothing.
+    """
+
+    def __init__(self) -> None:
+        self._held = 0
+        self._pending: KeyboardInterrupt | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Interrupts:
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._handle)
+        except ValueError:
+            self._before.clear()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Puts off what comes in to the end of the block."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+        if self._pending is not None and not self._held:
+            pending, self._pending = self._pending, None
+            raise pending
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        if not self._held:
+            raise error
+        self._pending = error
+
+
+@contextmanager
+def silent_libraries(active: bool) -> Iterator[None]:
+    """Sends what C libraries write to stderr to nowhere; Python's own stderr goes on.
+
+    FFmpeg, libpng and OpenCV print a line for every damaged block of a video, addresses with their passwords
+    among them. Errors reach the user as ours; with --debug (`active` false) the libraries speak.
+    """
+    try:
+        number = sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # replaced by something that is no file
+        number = -1
+    if not active or number != 2:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    before = sys.stderr
+    null = os.open(os.devnull, os.O_WRONLY)
+    with os.fdopen(kept, "w", buffering=1, encoding=before.encoding, errors="backslashreplace") as stderr:
+        os.dup2(null, 2)
+        os.close(null)
+        sys.stderr = stderr
+        try:
+            yield
+        finally:
+            sys.stderr = before
+            os.dup2(stderr.fileno(), 2)

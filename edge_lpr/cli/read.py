@@ -1,0 +1,296 @@
+"""`edge-lpr SOURCE…`: reads plates, one line per vehicle."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+
+from edge_lpr.capture import CaptureOptions, Source
+from edge_lpr.cli import COMMANDS
+from edge_lpr.cli.interrupts import Interrupts, silent_libraries
+from edge_lpr.cli.outputs import Outputs
+from edge_lpr.cli.progress import Progress, is_terminal
+from edge_lpr.errors import SourceError
+from edge_lpr.reader import PlateReader
+from edge_lpr.sources import Target, find_targets, open_source
+from edge_lpr.stream import Stream, read_live
+
+SUMMARY = "read plates from pictures, videos and cameras"
+
+DESCRIPTION = """\
+Reads licence plates from pictures, videos and cameras: one line per vehicle of a video,
+one per plate of a picture. No download, no configuration: the models are in the package."""
+
+EPILOG = """\
+examples:
+  edge-lpr street.mp4                            a video; one line per vehicle
+  edge-lpr photos/ 'more/*.jpg' --csv plates.csv folders and patterns, into a table
+  edge-lpr 0                                     the first camera
+  edge-lpr 'rtsp://user:password@10.0.0.5/1' --jsonl plates.jsonl
+  edge-lpr clip.mp4 --save clip-read.mp4 --crops plates/
+  edge-lpr clip.mp4 --jsonl - | jq .text         results to another program
+
+sources:
+  Several may be given and mixed. Folders are read with their subfolders. Files are read in
+  order, then all cameras and streams at once, each at its newest frame. "N" is camera N.
+  Addresses begin with rtsp:// rtmp:// http:// https:// srt:// udp:// rtp:// tcp://.
+  Text with " ! " is a GStreamer pipeline that ends in appsink, where OpenCV has GStreamer.
+"""
+
+PPOCR = (
+    ("thresh", float, "P", "a pixel is text above this probability"),
+    ("box_thresh", float, "P", "a box is kept at this mean probability"),
+    ("max_candidates", int, "N", "contours looked at, at most"),
+    ("unclip_ratio", float, "R", "how far boxes are grown"),
+    ("use_dilation", None, "", "dilate the binary map"),
+    ("score_mode", str, "fast|slow", "what a box's score is averaged over"),
+    ("det_limit_side_len", int, "PX", "the detector's input size; see the next"),
+    ("det_limit_type", str, "min|max", "whether the shorter (min) or longer (max) side has that size"),
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.usage = "edge-lpr SOURCE [SOURCE ...] [options]\n       edge-lpr COMMAND [options]"
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="see below")
+    add = parser.add_argument_group("model").add_argument
+    add("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
+    add("--backend", default="auto", choices=("auto", "onnxruntime", "tensorrt"), help="what runs the models")
+    add(
+        "--precision",
+        default="auto",
+        choices=("auto", "fp32", "fp16", "int8"),
+        help="which models of the bundle",
+    )
+    add("--threads", type=_whole(1), metavar="N", help="CPU threads (default: one per core)")
+    add = parser.add_argument_group("what is reported").add_argument
+    add("--every-frame", action="store_true", help="the reads of each frame, not fused to one per vehicle")
+    add("--any-text", action="store_true", help="also text that reads better as no plate (kind text)")
+    add(
+        "--min-score",
+        type=_number(0, 1),
+        metavar="P",
+        help="least score of a plate's worst character (default 0.3)",
+    )
+    add("--stride", type=_whole(1), default=1, metavar="N", help="read every Nth frame or picture")
+    add = parser.add_argument_group("outputs").add_argument
+    add(
+        "--jsonl",
+        metavar="FILE",
+        help="a JSON object per line; '-' is standard output, in place of the lines",
+    )
+    add(
+        "--csv", metavar="FILE", help="a table; '-' as above. Cameras append to either file, files replace it"
+    )
+    add("--save", metavar="PATH", help="annotated picture or video; a folder where there are several sources")
+    add("--crops", metavar="DIR", help="a picture of each plate")
+    add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
+    add = parser.add_argument_group("cameras and streams").add_argument
+    add(
+        "--timeout",
+        type=_number(0.1, 3600),
+        default=10.0,
+        metavar="S",
+        help="wait for an answer (default 10)",
+    )
+    add(
+        "--reconnect",
+        type=_reconnect,
+        default=math.inf,
+        metavar="S",
+        help="try so long to reach a lost source again; 0: not at all (default: forever)",
+    )
+    add = parser.add_argument_group("detection, by PP-OCR's names (default: the bundle's)").add_argument
+    for name, kind, metavar, text in PPOCR:
+        option = "--" + name.replace("_", "-")
+        if kind is None:
+            add(option, action="store_true", default=None, help=text)
+        else:
+            add(option, type=kind, metavar=metavar, help=text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    with silent_libraries(active=not args.debug), Interrupts() as interrupts:
+        return _Run(args, interrupts).run()
+
+
+class _Run:
+    """One run of the command."""
+
+    def __init__(self, args: argparse.Namespace, interrupts: Interrupts) -> None:
+        self.args = args
+        self.interrupts = interrupts
+        self.options = CaptureOptions(args.stride, args.timeout, args.reconnect)
+        self.progress: Progress | None = None
+        self.bad_source = False
+
+    def run(self) -> int:
+        targets = self.find(self.args.sources)
+        if not targets:
+            return 2
+        with Outputs(self.args, targets, self.say, self.clear) as outputs, self.open_reader() as reader:
+            self.outputs, self.reader = outputs, reader
+            if is_terminal(sys.stderr) and not self.args.quiet:
+                self.say(reader.description)
+            for target in targets:
+                if not target.live:
+                    self.guard(target, self.read_file)
+            self.read_cameras([target for target in targets if target.live])
+        return 1 if outputs.failed else 2 if self.bad_source else 0
+
+    def find(self, sources: Sequence[str]) -> list[Target]:
+        targets: list[Target] = []
+        for source in sources:
+            try:
+                found = find_targets(source)
+            except SourceError as e:
+                close = get_close_matches(source, COMMANDS, 1)
+                self.fail(
+                    f"{e}; did you mean the command {close[0]}?" if close and source == sources[0] else str(e)
+                )
+                continue
+            for target in found:
+                targets = _joined(targets, target)
+        return targets
+
+    def open_reader(self) -> PlateReader:
+        args = self.args
+        settings = {name: value for name, *_ in PPOCR if (value := getattr(args, name)) is not None}
+        score = {} if args.min_score is None else {"min_score": args.min_score}
+        return PlateReader(
+            args.bundle,
+            args.backend,
+            args.precision,
+            settings=settings,
+            threads=args.threads,
+            any_text=args.any_text,
+            **score,
+        )
+
+    def guard(self, target: Target, read: Callable[[Source], None]) -> None:
+        """Reads one source; what is wrong with it does not end the run of the others."""
+        if not self.outputs.any_left:
+            return
+        try:
+            with open_source(target, self.options, self.say) as source:
+                read(source)
+                self.bad_source |= source.state != "done" or (source.still and source.skipped > 0)
+        except SourceError as e:
+            self.fail(str(e))
+
+    def read_file(self, source: Source) -> None:
+        stream = Stream(self.reader, source, track=not self.args.every_frame)
+        unit = "pictures" if source.still else "frames"
+        before = self.outputs.count
+        with Progress(source.label, source.total, unit, quiet=self.args.quiet) as self.progress:
+            try:
+                for step in stream:
+                    with self.interrupts.held():
+                        self.outputs.write(step, stream.tracker is not None)
+                    self.progress.update(plates=self.outputs.count - before)
+                    if not self.outputs.any_left:
+                        break
+            finally:
+                with self.interrupts.held():
+                    self.outputs.write(stream.flush(), stream.tracker is not None)
+                    self.progress.update(0, plates=self.outputs.count - before)
+            self.progress.end(source.state if self.outputs.any_left else "stopped")
+        self.progress = None
+
+    def read_cameras(self, targets: Sequence[Target]) -> None:
+        sources: list[Source] = []
+        try:
+            for target in targets:
+                try:
+                    sources.append(open_source(target, self.options, self.say))
+                except SourceError as e:
+                    self.fail(str(e))
+            finite = [source for source in sources if not source.live]
+            for source in finite:  # an address of a video with an end
+                self.read_file(source)
+            self.read_streams([source for source in sources if source.live])
+            self.bad_source |= any(source.state not in ("done", "open") for source in sources)
+        finally:
+            for source in sources:
+                source.close()
+
+    def read_streams(self, sources: Sequence[Source]) -> None:
+        if not sources or not self.outputs.any_left:
+            return
+        streams = {source: Stream(self.reader, source, track=not self.args.every_frame) for source in sources}
+        label = sources[0].label if len(sources) == 1 else f"{len(sources)} sources"
+        before = self.outputs.count
+        with Progress(label, quiet=self.args.quiet) as self.progress:
+            try:
+                for step in read_live(list(streams.values())):
+                    with self.interrupts.held():
+                        self.outputs.write(step, not self.args.every_frame)
+                    dropped = sum(source.dropped for source in sources)
+                    self.progress.update(
+                        int(step.frame is not None), plates=self.outputs.count - before, dropped=dropped
+                    )
+                    if not self.outputs.any_left:
+                        break
+            finally:
+                with self.interrupts.held():
+                    for stream in streams.values():
+                        self.outputs.write(stream.flush(), not self.args.every_frame)
+                    self.progress.update(0, plates=self.outputs.count - before)
+            lost = any(source.state == "source lost" for source in sources)
+            self.progress.end("source lost" if lost else "done")
+        self.progress = None
+
+    def fail(self, line: str) -> None:
+        self.bad_source = True
+        self.say(line)
+
+    def say(self, line: str) -> None:
+        if self.progress is not None:
+            self.progress.note(f"edge-lpr: {line}")
+        else:
+            Progress("").note(f"edge-lpr: {line}")
+
+    def clear(self) -> None:
+        if self.progress is not None:
+            self.progress.clear()
+
+
+def _joined(targets: list[Target], target: Target) -> list[Target]:
+    """Joins pictures named one after the other, as a shell's *.jpg names them, to one source."""
+    last = targets[-1] if targets else None
+    if last is None or not (last.kind == target.kind == "pictures" and last.root == target.root is None):
+        return [*targets, target]
+    paths = (*last.paths, *target.paths)
+    return [*targets[:-1], replace(last, label=f"{len(paths)} pictures", paths=paths)]
+
+
+def _whole(low: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low}")
+        return int(text)
+
+    return parse
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {low:g} to {high:g}")
+        return value
+
+    return parse
+
+
+def _reconnect(text: str) -> float:
+    return math.inf if text == "forever" else _number(0, 1e9)(text)

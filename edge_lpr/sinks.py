@@ -1,0 +1,349 @@
+"""Where results go: terminal lines, JSON lines, CSV, annotated pictures and videos, plate crops.
+
+Each sink raises `OutputError` naming its file; the caller closes that sink and goes on with the others.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+import numpy as np
+
+from edge_lpr.capture import DEFAULT_FPS, Frame, Source
+from edge_lpr.draw import draw_reads
+from edge_lpr.errors import SettingError
+from edge_lpr.outfiles import (
+    PICTURES_WRITTEN,
+    VIDEOS_WRITTEN,
+    TextFile,
+    VideoFile,
+    make_folder,
+    output_error,
+    safe_name,
+    unique,
+    write_picture,
+)
+from edge_lpr.plate import PlateRead
+from edge_lpr.recognize import crop_plate
+from edge_lpr.sources import Target
+from edge_lpr.stream import Step
+from edge_lpr.track import PlateEvent
+
+VERSION = 1
+FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("version", "integer", "version of this format; grows when the meaning of a field changes"),
+    ("type", "text", '"event": one vehicle\'s passage; "read": one plate in one picture or frame'),
+    ("source", "text", "the picture's or video's path, camera or address; passwords are masked"),
+    ("text", "text", "the plate, without the dot"),
+    ("kind", "text", 'the kind of plate (blue, green, …); "text" for no plate, with --any-text'),
+    ("score", "0…1", "mean of char_scores"),
+    ("min_score", "0…1", "the lowest of char_scores"),
+    ("char_scores", "list of 0…1", "probability of each character (CSV: separated by blanks)"),
+    ("reads", "integer", "frames whose reads were fused; 1 in a read"),
+    ("track", "integer or null", "number of the passage within its source; null in a read"),
+    ("first_frame", "integer", "index of the first frame (or picture of the source), from 0"),
+    ("last_frame", "integer", "index of the last frame"),
+    ("first_seen", "seconds or null", "when it was first read, from the source's start; null in pictures"),
+    ("last_seen", "seconds or null", "when it was last read"),
+    ("first_utc", "text or null", "first_seen as time of day, ISO 8601 UTC; cameras and streams alone"),
+    ("last_utc", "text or null", "last_seen as time of day"),
+    ("corners", "4 × [x, y]", "tl, tr, br, bl of the (best) read, in source pixels (CSV: x1, y1, … x4, y4)"),
+    ("crop", "text or null", "the plate's picture in the folder of --crops"),
+)
+"""Name, type and meaning of each field of a JSON line, in order; CSV has the same columns."""
+
+_CORNER_COLUMNS = tuple(f"{axis}{i}" for i in range(1, 5) for axis in "xy")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One line of output: a passage, or one read where nothing is tracked.
+
+    Attributes:
+        source: Where it was seen.
+        frame: The frame of a read; None for a passage.
+        item: The read or event.
+        name: What to call the source: the picture's path, or the source's label.
+    """
+
+    source: Source
+    frame: Frame | None
+    item: PlateRead | PlateEvent
+    name: str
+
+
+def results(step: Step, tracked: bool) -> Iterator[Result]:
+    """Gives the lines of one step: events of what is tracked, reads of what is not."""
+    if tracked:
+        yield from (Result(step.source, None, event, step.source.label) for event in step.events)
+    elif step.frame is not None:
+        yield from (Result(step.source, step.frame, read, step.frame.name) for read in step.reads)
+
+
+def to_record(result: Result, crop: str | None = None) -> dict[str, Any]:
+    """Makes the JSON object of one line: the keys of `FIELDS` in their order, no NaN, no numpy types."""
+    item, frame = result.item, result.frame
+    if isinstance(item, PlateEvent):
+        reads, track = item.reads, item.track
+        frames = item.first_frame, item.last_frame
+        seen: tuple[float | None, float | None] = item.first_seen, item.last_seen
+    else:
+        reads, track = 1, None
+        frames = (frame.index, frame.index) if frame else (0, 0)
+        seen = (frame.time, frame.time) if frame else (None, None)
+    return {
+        "version": VERSION,
+        "type": "event" if isinstance(item, PlateEvent) else "read",
+        "source": result.name,
+        "text": item.text,
+        "kind": item.kind,
+        "score": _finite(item.score, 4),
+        "min_score": _finite(item.min_score, 4),
+        "char_scores": [_finite(s, 4) for s in item.char_scores],
+        "reads": reads,
+        "track": track,
+        "first_frame": frames[0],
+        "last_frame": frames[1],
+        "first_seen": _finite(seen[0], 3),
+        "last_seen": _finite(seen[1], 3),
+        "first_utc": _utc(result.source.started, seen[0]),
+        "last_utc": _utc(result.source.started, seen[1]),
+        "corners": [[_finite(v, 1) for v in point] for point in np.asarray(item.corners, float).tolist()],
+        "crop": crop,
+    }
+
+
+class RecordSink(Protocol):
+    """Takes one record per line."""
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Writes one record.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+
+    def close(self) -> None:
+        """Completes the output; may be called twice."""
+
+
+class JsonlSink:
+    """One JSON object per line, UTF-8, written through at once."""
+
+    def __init__(self, out: TextFile | TextIO) -> None:
+        self._out = out
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Writes one record; see `RecordSink`."""
+        _put(self._out, json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def close(self) -> None:
+        """Completes the file."""
+        _close(self._out)
+
+
+class CsvSink:
+    """A table that spreadsheets open as it is, written through row by row.
+
+    A cell that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP advises against
+    CSV injection: names of files and addresses come from others.
+    """
+
+    def __init__(self, out: TextFile | TextIO, header: bool = True) -> None:
+        self._out = out
+        names = [name for name, _, _ in FIELDS]
+        at = names.index("corners")
+        if header:
+            self._row([*names[:at], *_CORNER_COLUMNS, *names[at + 1 :]])
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Writes one record; see `RecordSink`."""
+        cells: list[object] = []
+        for name, value in record.items():
+            if name == "corners":
+                cells += [v for point in value for v in point]
+            elif name == "char_scores":
+                cells.append(" ".join("" if v is None else str(v) for v in value))
+            elif isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+                cells.append("'" + value)
+            else:
+                cells.append(value)
+        self._row(cells)
+
+    def close(self) -> None:
+        """Completes the file."""
+        _close(self._out)
+
+    def _row(self, cells: list[Any]) -> None:
+        line = io.StringIO()
+        csv.writer(line).writerow(cells)
+        _put(self._out, line.getvalue())
+
+
+class CropSink:
+    """The plates' pictures, as PNG, named by source, frame and text.
+
+    Args:
+        folder: Where to; made where it is missing.
+
+    Raises:
+        OutputError: The folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._names: set[str] = set()
+        make_folder(folder)
+
+    def write(self, result: Result) -> str | None:
+        """Writes one crop; gives the name of its file in the folder, None where the result has no picture.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        item = result.item
+        if isinstance(item, PlateEvent):
+            crop, frame = item.crop, item.first_frame
+        else:
+            crop = crop_plate(result.frame.image, item.corners) if result.frame else None
+            frame = result.frame.index if result.frame else 0
+        if crop is None:
+            return None
+        stem = safe_name(Path(result.name).stem if not result.source.live else result.name)
+        when = utc_stamp(result.source.started) + "-" if result.source.started else ""
+        name = unique(f"{stem}-{when}{frame:06d}-{safe_name(item.text)}.png", self._names)
+        write_picture(self._folder / name, crop)
+        return name
+
+
+class SaveSink:
+    """Annotated pictures and videos.
+
+    Args:
+        path: A picture or video to write, where there is one such source; else a folder, in which each result
+            has its source's name (and, from a folder, its place in it).
+        targets: All sources of the run.
+
+    Raises:
+        SettingError: A file for several sources, or one that would overwrite a source.
+        OutputError: It cannot be written.
+    """
+
+    def __init__(self, path: Path, targets: Sequence[Target]) -> None:
+        self._file = path if is_file_name(path) else None
+        self._folder = path
+        self._names: set[str] = set()
+        self._videos: dict[Source, VideoFile] = {}
+        if self._file is not None:
+            several = len(targets) > 1 or sum(len(t.paths) for t in targets) > 1
+            still = targets[0].kind == "pictures" if targets else False
+            if several or still != (path.suffix.lower() in PICTURES_WRITTEN):
+                what = "several sources" if several else "a picture" if still else "a video"
+                raise SettingError(
+                    f"--save {path}: one file does not fit {what}; give a folder, as in --save out/"
+                )
+        make_folder(self._file.parent if self._file else self._folder)
+        for target in targets:
+            for source in target.paths:
+                out = self._path(source, target.root, source.suffix if target.kind == "pictures" else ".mp4")
+                if out.exists() and out.samefile(source):
+                    raise SettingError(f"--save {path}: would overwrite {source}; give another folder")
+
+    def write(self, step: Step) -> None:
+        """Draws the reads of one frame and writes the picture.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        frame, source = step.frame, step.source
+        if frame is None:
+            self.finish(source)
+            return
+        image = frame.image.copy()
+        draw_reads(image, step.reads)
+        if source.still:
+            path = Path(frame.name)
+            write_picture(self._unique(self._path(path, source.root, path.suffix)), image)
+            return
+        if source not in self._videos:
+            self._videos[source] = self._video(source)
+        self._videos[source].write(image, frame.time or 0.0)
+
+    def finish(self, source: Source) -> None:
+        """Completes the video of one source."""
+        video = self._videos.pop(source, None)
+        if video is not None:
+            video.close()
+
+    def close(self) -> None:
+        """Completes all videos."""
+        for source in list(self._videos):
+            self.finish(source)
+
+    def _video(self, source: Source) -> VideoFile:
+        if source.live and self._file is None:
+            # The time of day in the name: a camera started again must not replace what it saw before.
+            path = self._folder / f"{safe_name(source.label)}-{utc_stamp(source.started or 0.0)}.mp4"
+        else:
+            path = self._path(Path(source.label), source.root, ".mp4")
+        return VideoFile(self._unique(path), source.fps or DEFAULT_FPS, source.live)
+
+    def _path(self, source: Path, root: Path | None, suffix: str) -> Path:
+        if self._file is not None:
+            return self._file
+        inside = source.relative_to(root) if root is not None else Path(source.name)
+        return self._folder / inside.with_suffix(suffix)
+
+    def _unique(self, path: Path) -> Path:
+        if self._file is not None:
+            return path
+        path = self._folder / unique(str(path.relative_to(self._folder)), self._names)
+        make_folder(path.parent)
+        return path
+
+
+def is_file_name(path: Path) -> bool:
+    """Tells whether a path of --save means a file by its suffix, and not a folder."""
+    return not path.is_dir() and path.suffix.lower() in {*PICTURES_WRITTEN, *VIDEOS_WRITTEN}
+
+
+def _put(out: TextFile | TextIO, text: str) -> None:
+    if isinstance(out, TextFile):
+        out.write(text)
+        return
+    try:
+        out.write(text)
+        out.flush()
+    except BrokenPipeError:
+        raise  # who reads our output has gone: no fault to report
+    except OSError as e:
+        raise output_error(Path("standard output"), e) from e
+
+
+def _close(out: TextFile | TextIO) -> None:
+    if isinstance(out, TextFile):
+        out.close()
+
+
+def _finite(value: float | None, digits: int) -> float | None:
+    return round(float(value), digits) if value is not None and math.isfinite(value) else None
+
+
+def _utc(started: float | None, seconds: float | None) -> str | None:
+    if started is None or seconds is None:
+        return None
+    moment = datetime.fromtimestamp(started + seconds, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def utc_stamp(started: float) -> str:
+    """Writes a moment for the name of a file: "20261122T181502Z"."""
+    return datetime.fromtimestamp(started, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
