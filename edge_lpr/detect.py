@@ -150,22 +150,8 @@ class Detector:
         return boxes
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
-        """Returns the height and width, in pixels, that an image of this size is resized to.
-
-        PP-OCR's `DetResizeForTest` of type 0, and then the bundle's `max_side_len`, which bounds time and
-        memory for a picture as long as a strip.
-        """
-        side = self.settings.det_limit_side_len
-        if self.settings.det_limit_type == "max":
-            ratio = min(1.0, side / max(height, width))
-        else:
-            ratio = max(1.0, side / min(height, width))
-        ratio = min(ratio, self.model.max_side_len / max(height, width))
-        stride = self.model.stride
-        return (
-            max(round(int(height * ratio) / stride) * stride, stride),
-            max(round(int(width * ratio) / stride) * stride, stride),
-        )
+        """Returns the height and width, in pixels, that an image of this size is resized to."""
+        return input_size(self.model, self.settings, height, width)
 
     def _maps(self, images: Sequence[Image], height: int, width: int) -> FloatMap:
         batch = np.empty((len(images), height, width, 3), np.uint8)
@@ -178,6 +164,24 @@ class Detector:
                 "bundle.json and the model do not fit each other; export the bundle again"
             )
         return maps
+
+
+def input_size(model: DetModel, settings: DetectorSettings, height: int, width: int) -> tuple[int, int]:
+    """Returns the height and width, in pixels, that an image of a size is resized to.
+
+    PP-OCR's `DetResizeForTest` of type 0, and then the bundle's `max_side_len`, which bounds time and memory
+    for a picture as long as a strip.
+    """
+    side = settings.det_limit_side_len
+    if settings.det_limit_type == "max":
+        ratio = min(1.0, side / max(height, width))
+    else:
+        ratio = max(1.0, side / min(height, width))
+    ratio = min(ratio, model.max_side_len / max(height, width))
+    return (
+        max(round(int(height * ratio) / model.stride) * model.stride, model.stride),
+        max(round(int(width * ratio) / model.stride) * model.stride, model.stride),
+    )
 
 
 def db_boxes(

@@ -1,0 +1,96 @@
+"""From a bundle's size rules to optimization profiles: few fixed sizes, and few ranges of the batch.
+
+TensorRT chooses kernels for the middle shape of each profile and plans memory for the largest. One wide range
+therefore costs speed and memory at the sizes that really come; a camera sends one size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from edge_lpr.backends.engine_file import Profile
+from edge_lpr.bundle import Bundle, DetModel, Part
+from edge_lpr.detect import DetectorSettings, input_size
+from edge_lpr.errors import SettingError
+
+Size = tuple[int, int]
+
+# What most cameras send, width by height in pixels; turned by 90° it is what phones send. A picture that fits
+# into neither is made smaller, one that is smaller is padded.
+CAMERA = (1920, 1080)
+MAX_BATCH = 256
+# TensorRT makes kernels and memory for each profile: more than a few belong into engines of their own.
+MAX_PROFILES = 16
+
+
+def det_sizes(model: DetModel, wanted: Sequence[str] = ()) -> tuple[Size, ...]:
+    """Settles which sizes the detector's engine takes.
+
+    Args:
+        model: The detector.
+        wanted: Sizes as "WIDTHxHEIGHT" in pixels, of the detector's input; empty takes those of a
+            16:9 camera, upright and lying.
+
+    Returns:
+        Heights and widths in pixels, ascending by area, each once.
+
+    Raises:
+        SettingError: Not a size, not a multiple of the model's stride, or longer than its limit.
+    """
+    if not wanted:
+        lying = input_size(model, DetectorSettings.for_model(model), CAMERA[1], CAMERA[0])
+        return lying[::-1], lying
+    return tuple(sorted({_parse(model, text) for text in wanted}, key=lambda size: size[0] * size[1]))
+
+
+def profiles(
+    bundle: Bundle, part: Part, batches: Sequence[int], sizes: Sequence[Size]
+) -> tuple[Profile, ...]:
+    """Makes the profiles of one model.
+
+    Args:
+        bundle: The bundle.
+        part: "det" or "rec".
+        batches: Batch sizes to be fast at, in images. (1, 8) makes two profiles for each size: one for
+            exactly 1, one for 2 to 8 whose kernels are chosen for 8.
+        sizes: Heights and widths of the detector's input, in pixels. The recognizer's are in the bundle.
+
+    Returns:
+        One profile per size and range of the batch.
+
+    Raises:
+        SettingError: A batch is out of its range, or there would be too many profiles.
+    """
+    steps = sorted(set(batches))
+    if not steps or not 1 <= steps[0] <= steps[-1] <= MAX_BATCH:
+        raise SettingError(f"--batch {' '.join(map(str, batches))}: expected sizes from 1 to {MAX_BATCH}")
+    if part == "rec":
+        sizes = [(bundle.rec.height, width) for width in bundle.rec.widths]
+    if len(steps) * len(sizes) > MAX_PROFILES:
+        raise SettingError(
+            f"{len(steps)} batch sizes and {len(sizes)} input sizes of {part!r} make more than {MAX_PROFILES} "
+            f"profiles: give fewer --batch or --det-size"
+        )
+    lows = [1, *(step + 1 for step in steps)]
+    return tuple(
+        Profile(min=(low, *size, 3), opt=(step, *size, 3), max=(step, *size, 3))
+        for size in sizes
+        for low, step in zip(lows, steps, strict=False)
+    )
+
+
+def _parse(model: DetModel, text: str) -> Size:
+    match = re.fullmatch(r"(\d{1,5})[x×*](\d{1,5})", text.strip())
+    if match is None:
+        raise SettingError(f"--det-size {text!r}: expected WIDTHxHEIGHT in pixels, such as 1312x736")
+    width, height = int(match[1]), int(match[2])
+    if not width or not height or width % model.stride or height % model.stride:
+        advice = ""
+        if width and height:
+            fit = input_size(model, DetectorSettings.for_model(model), height, width)
+            advice = f"; for frames of {width}x{height} give --det-size {fit[1]}x{fit[0]}"
+        raise SettingError(f"--det-size {text}: not multiples of {model.stride} pixels{advice}")
+    if max(width, height) > model.max_side_len:
+        raise SettingError(f"--det-size {text}: over this bundle's limit of {model.max_side_len} pixels")
+    return height, width
