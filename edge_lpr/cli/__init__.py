@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as e:
         return _fail("interrupted", 143 if isinstance(e, Terminated) else 130, debug)
     except BrokenPipeError:
-        # The reader of our output has left (| head). Python would complain once more when it flushes at the end.
+        # Who read our output has left (| head); Python would complain once more as it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
     except MemoryError:

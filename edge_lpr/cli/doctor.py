@@ -1,0 +1,251 @@
+"""`edge-lpr doctor`: what this machine has, and what to install for what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import json
+import os
+import platform
+import sys
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from edge_lpr.cli.interrupts import silent_libraries
+from edge_lpr.cli.progress import paint, printable
+from edge_lpr.errors import BackendError, EdgeLprError
+
+SUMMARY = "show what this machine has, and what to install for what is missing"
+
+DESCRIPTION = """\
+Looks at this machine: Python and packages, video back ends, GPU, TensorRT, the model bundle and
+its engines; and reads one picture to see that it all works. Exit code 0 where plates can be read,
+1 where they cannot."""
+
+EPILOG = """\
+examples:
+  edge-lpr doctor
+  edge-lpr doctor --bundle my-bundle/
+  edge-lpr doctor --json | jq '.checks[] | select(.state != "ok")'
+"""
+
+_MARKS = {"ok": ("ok", "32"), "missing": ("--", "33"), "broken": ("!!", "31")}
+_MODEL_FILE = Path("/proc/device-tree/model")  # names a Jetson
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        group: Which part of the machine.
+        name: What was looked at.
+        state: "ok", "missing" (an option that is not there) or "broken" (plates cannot be read like this).
+        found: What was found.
+        advice: What to do about it; empty where there is nothing to do.
+    """
+
+    group: str
+    name: str
+    state: str
+    found: str
+    advice: str = ""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    with silent_libraries(active=not args.debug):
+        checks = [*_system(), *_packages(), *_video(), *_gpu(), *_models(args.bundle)]
+    able = not any(check.state == "broken" for check in checks)
+    if args.json:
+        answer = {"version": 1, "able": able, "checks": [asdict(check) for check in checks]}
+        print(json.dumps(answer, ensure_ascii=False, indent=1))
+    else:
+        _print(checks, able)
+    return 0 if able else 1
+
+
+def _system() -> list[Check]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    machine = f"{platform.system()} {platform.release()}, {platform.machine()}, {cores} CPU cores"
+    with contextlib.suppress(OSError):
+        machine = f"{_MODEL_FILE.read_text(encoding='utf-8', errors='replace').strip(chr(0))}, {machine}"
+    return [
+        Check("system", "edge-lpr", "ok", _version("edge-lpr") or "from source, not installed"),
+        Check("system", "Python", "ok", f"{platform.python_version()} ({sys.executable})"),
+        Check("system", "machine", "ok", machine),
+    ]
+
+
+def _packages() -> list[Check]:
+    checks = []
+    for module, package in (
+        ("numpy", "numpy"),
+        ("cv2", "opencv-python-headless"),
+        ("pyclipper", "pyclipper"),
+    ):
+        try:
+            found = importlib.import_module(module)
+            checks.append(Check("packages", module, "ok", str(getattr(found, "__version__", "found"))))
+        except Exception as e:  # a package for another numpy or glibc fails with anything
+            checks.append(Check("packages", module, "broken", _short(e), f"pip install {package}"))
+    try:
+        import onnxruntime as ort
+
+        providers = [p.removesuffix("ExecutionProvider") for p in ort.get_available_providers()]
+        found = f"{ort.__version__}, providers {', '.join(providers)}"
+        checks.append(Check("packages", "onnxruntime", "ok", found))
+    except ModuleNotFoundError:
+        advice = "pip install 'edge-lpr[cpu]', or 'edge-lpr[gpu]' with an NVIDIA GPU"
+        checks.append(Check("packages", "onnxruntime", "missing", "not installed", advice))
+    except Exception as e:
+        checks.append(
+            Check("packages", "onnxruntime", "broken", _short(e), "pip install --upgrade onnxruntime")
+        )
+    return checks
+
+
+def _video() -> list[Check]:
+    try:
+        import cv2
+    except Exception:  # reported under packages
+        return []
+    system = "pip's OpenCV has none; use the system's: pip uninstall opencv-python-headless, and"
+    kinds = (
+        ("FFMPEG", cv2.CAP_FFMPEG, "video files, rtsp:// and http://", "pip install opencv-python-headless"),
+        ("V4L2", cv2.CAP_V4L2, "cameras on Linux", ""),
+        ("GStreamer", cv2.CAP_GSTREAMER, "pipelines", f"{system} apt install python3-opencv"),
+    )
+    checks = []
+    for name, api, purpose, advice in kinds:
+        there = cv2.videoio_registry.hasBackend(api)
+        checks.append(Check("video", name, "ok" if there else "missing", purpose, "" if there else advice))
+    return checks
+
+
+def _gpu() -> list[Check]:
+    """CUDA, TensorRT and the providers of ONNX Runtime.
+
+    In this order: TensorRT 8.6 ends the process where it is touched without a device.
+    """
+    from edge_lpr.backends.cuda import kernel_driver, open_gpu
+
+    driver = kernel_driver()
+    name = f"driver {driver}" if driver else "no NVIDIA driver"
+    try:
+        gpu = open_gpu()
+    except EdgeLprError as e:
+        if driver:
+            return [
+                Check("gpu", "CUDA", "missing", f"{name}; {e}", "pip install 'edge-lpr[tensorrt]' (pycuda)")
+            ]
+        found = _version("tensorrt")
+        idle = [Check("gpu", "TensorRT", "missing", f"{found} installed, no GPU for it")] if found else []
+        return [Check("gpu", "CUDA", "missing", f"{name}: plates are read on the CPU"), *idle]
+    memory = f"{gpu.memory / 2**30:.0f} GiB{', shared with the CPU' if gpu.integrated else ''}"
+    found = f"{gpu.name}, compute capability {gpu.compute_capability}, {memory}, CUDA {gpu.cuda}, {name}"
+    checks = [Check("gpu", "CUDA", "ok", found)]
+    try:
+        from edge_lpr.backends.trt_api import import_tensorrt
+
+        checks.append(Check("gpu", "TensorRT", "ok", str(import_tensorrt().__version__)))
+    except BackendError as e:
+        checks.append(Check("gpu", "TensorRT", "missing", str(e)))
+    return checks
+
+
+def _models(path: str | None) -> list[Check]:
+    try:
+        from edge_lpr.bundle import load_bundle
+
+        bundle = load_bundle(path)
+    except EdgeLprError as e:
+        advice = "pip install --force-reinstall edge-lpr" if path is None else ""
+        return [Check("models", "bundle", "broken", str(e), advice)]
+    damaged = []
+    for part in (bundle.det, bundle.rec):
+        for model in part.precisions.values():
+            try:
+                model.read()
+            except EdgeLprError as e:
+                damaged.append(str(e))
+    found = f"{bundle.name} ({bundle.path}), precisions {', '.join(bundle.precisions())}"
+    if damaged:
+        return [
+            Check("models", "bundle", "broken", f"{found}; {'; '.join(damaged)}", "copy or export it again")
+        ]
+    whole = Check("models", "bundle", "ok", f"{found}, sha256 of all files right")
+    return [whole, *_engines(bundle.name), _try(path)]
+
+
+def _engines(name: str) -> list[Check]:
+    from edge_lpr.backends.engine_file import engines_folder, read_manifests
+
+    folder = engines_folder()
+    manifests, _ = read_manifests(folder)
+    found = [m for m in manifests if m.bundle == name and not m.damage()]
+    if not found:
+        return [Check("models", "engines", "missing", f"none for this bundle in {folder}")]
+    shown = "; ".join(f"{m.part} {m.precision}, {m.machine}" for m in found)
+    return [Check("models", "engines", "ok", f"{shown} ({folder})")]
+
+
+def _try(path: str | None) -> Check:
+    """Reads one blank picture with what --backend auto takes."""
+    try:
+        import numpy as np
+
+        from edge_lpr.reader import PlateReader
+
+        with PlateReader(path) as reader:
+            blank = np.full((240, 320, 3), 127, np.uint8)
+            reader.read(blank)
+            began = time.monotonic()
+            reader.read(blank)
+            return Check(
+                "models",
+                "trial",
+                "ok",
+                f"{reader.description}; {(time.monotonic() - began) * 1000:.0f} ms for a blank picture",
+            )
+    except Exception as e:  # what breaks here is what doctor is asked about
+        return Check("models", "trial", "broken", str(e) if isinstance(e, EdgeLprError) else _short(e))
+
+
+def _print(checks: list[Check], able: bool) -> None:
+    group = ""
+    for check in checks:
+        if check.group != group:
+            group = check.group
+            print(paint(group, "1", sys.stdout))
+        mark, color = _MARKS[check.state]
+        print(f"  {paint(mark, color, sys.stdout)}  {check.name:<12} {printable(check.found)}")
+        if check.advice:
+            print(f"      {'':<12} {paint('→ ' + check.advice, '33', sys.stdout)}")
+    end = (
+        "plates can be read on this machine"
+        if able
+        else "plates cannot be read on this machine: see !! above"
+    )
+    print(paint(end, "32" if able else "31", sys.stdout))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _short(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
