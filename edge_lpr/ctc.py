@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.plate import PlateFormat, plate_formats
+from edge_lpr.plate import PlateFormat, alike_characters, plate_formats
 
 Posterior = NDArray[np.float32]
 
@@ -37,8 +37,8 @@ class Reading:
         char_scores: Probability of each character at its best step, 0 to 1.
         evidence: float32 L×C natural log-probabilities at each character's best step, the blank left out
             (its column is the floor) and the rest normalised to one.
-        margin: How much better it reads as this plate than as its best free text, in nats; 0 or less, since
-            no plate reads better than the free text; -inf where no plate was looked for.
+        margin: How much more likely it is as its best plate than as its best free text, in nats; -inf where
+            no plate was looked for.
     """
 
     text: str
@@ -147,6 +147,7 @@ class PlateDecoder:
         self.strength = strength
         self._dot = self.labels.index(DOT) if DOT in self.labels else None
         index = {c: i for i, c in enumerate(self.labels)}
+        self._alike = [[index[a], index[b]] for a, b in alike_characters() if a in index and b in index]
         usable = [
             (plate, [[index[c] for c in allowed if c in index] for allowed in plate.positions])
             for plate in (plate_formats() if formats is None else formats)
@@ -178,6 +179,12 @@ class PlateDecoder:
         if known < 3 or not self.formats:
             return self._free(probs, logs, free, steps, -np.inf)
         free_likelihood = log_likelihood(logs, free)
+        # Characters of one glyph share their probability: the position decides which of them stands there.
+        shared = probs.copy()
+        for pair in self._alike:
+            shared[:, pair] = probs[:, pair].sum(axis=1, keepdims=True)
+        plain = probs, logs
+        probs, logs = shared, np.log(np.maximum(shared, _FLOOR))
         best: tuple[float, int, list[int], list[int]] | None = None
         for f, classes, at in self._search(logs):
             likelihood = log_likelihood(logs, classes)

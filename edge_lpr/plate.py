@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import cv2
 import numpy as np
@@ -78,14 +79,27 @@ class PlateRead:
 
 
 @cache
+def _knowledge() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(
+        (files("edge_lpr") / "assets" / "plates.json").read_text(encoding="utf-8")
+    )
+    return data
+
+
+@cache
 def plate_formats() -> tuple[PlateFormat, ...]:
     """Returns all formats of `assets/plates.json`."""
-    data = json.loads((files("edge_lpr") / "assets" / "plates.json").read_text(encoding="utf-8"))
+    data = _knowledge()
     sets: dict[str, str] = data["sets"]
     return tuple(
         PlateFormat(entry["name"], entry["kinds"], tuple(sets.get(p, p) for p in entry["positions"]))
         for entry in data["formats"]
     )
+
+
+def alike_characters() -> tuple[tuple[str, str], ...]:
+    """Returns the pairs of characters that share one glyph on plates; no position allows both."""
+    return tuple((first, second) for first, second in _knowledge()["alike"])
 
 
 def plate_kinds() -> tuple[str, ...]:

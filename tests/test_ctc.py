@@ -93,7 +93,14 @@ class TestPlateDecoder:
             steps += [{wrong: 0.6, c: 0.39} if c != wrong else {c: 0.9}, {}]
         reading = PlateDecoder(CHARSET, other=True).decode(posterior(steps))
         assert reading.text == "皖A01Z34"
-        assert reading.min_score == pytest.approx(0.39)
+        assert reading.min_score == pytest.approx(0.45)
+
+    def test_characters_of_one_glyph_share_their_probability(self) -> None:
+        # On a plate O and 0 are the same sign: only the position tells that this one is the letter.
+        steps = [step for c in ("粤", "0", "A", "2", "1", "6", "0") for step in ({c: 0.95}, {})]
+        reading = PlateDecoder(CHARSET, other=True).decode(posterior(steps))
+        assert reading.text == "粤OA2160"
+        assert reading.min_score == pytest.approx(0.95)
 
     def test_never_a_veto_free_text_that_reads_much_better_stays_text(self) -> None:
         probs = spelled("HELLOWORLD", 0.999)
@@ -102,7 +109,7 @@ class TestPlateDecoder:
 
     def test_strength_zero_takes_a_plate_only_where_it_is_the_best_text(self) -> None:
         steps = [{c: 0.9} for c in "皖A1234"]
-        doubtful = posterior([*steps, {"O": 0.55, "0": 0.4}])
+        doubtful = posterior([*steps, {"港": 0.55, "0": 0.4}])
         assert PlateDecoder(CHARSET, other=True, strength=0.0).decode(doubtful).format is None
         assert PlateDecoder(CHARSET, other=True, strength=1.0).decode(doubtful).text == "皖A12340"
 

@@ -40,12 +40,13 @@ def text_map(rng: np.random.Generator) -> np.ndarray:
     """Draws blurred bars at all angles, with noise: what a DB network puts out, and worse."""
     height, width = (int(n) * 32 for n in rng.integers(2, 9, 2))
     prob = np.zeros((height, width), np.float32)
-    for _ in range(int(rng.integers(1, 12))):
+    for _ in range(int(rng.integers(3, 8))):
         centre = rng.uniform(0, 1, 2) * [width, height]
-        size = rng.uniform(10, 120), rng.uniform(6, 40)
+        size = rng.uniform(20, 120), rng.uniform(10, 40)
         quad = cv2.boxPoints((tuple(centre), size, float(rng.uniform(-90, 90))))
-        cv2.fillPoly(prob, [quad.astype(np.int32)], float(rng.uniform(0.5, 1)))
-    prob = cv2.GaussianBlur(prob, (0, 0), float(rng.uniform(0.5, 3))) + rng.normal(0, 0.05, prob.shape) * (prob > 0.05)
+        cv2.fillPoly(prob, [quad.astype(np.int32)], float(rng.uniform(0.75, 1)))
+    prob = cv2.GaussianBlur(prob, (0, 0), float(rng.uniform(0.5, 3)))
+    prob += rng.normal(0, 0.02, prob.shape) * (prob > 0.05)
     return np.round(np.clip(prob, 0, 1) * 255).astype(np.uint8)
 
 
