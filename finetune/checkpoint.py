@@ -1,0 +1,128 @@
+"""Files of a training run: the state to resume from, and weights as PaddleOCR's `.pdparams`.
+
+Everything is written aside and renamed, so that a full disk or a pulled plug leaves the file before it whole.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edge_lpr.errors import ModelError, OutputError
+from edge_lpr.finetune.config import TrainConfig
+
+__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint", "save_weights", "write_aside"]
+
+# Settings that may change between a run's start and its end without making it another run.
+_FREE = {"evaluate_every", "checkpoint_every", "patience", "workers", "threads"}
+
+
+@dataclass
+class Checkpoint:
+    """State of a run after `step` steps.
+
+    Attributes:
+        config: `TrainConfig` as JSON values.
+        step: Steps taken.
+        best: Best metric so far.
+        since_best: Evaluations since then.
+        network: State of the trained network.
+        average: State of the averaged network.
+        optimizer: State of the optimizer.
+        history: Losses and metrics so far.
+    """
+
+    config: dict[str, Any]
+    step: int
+    best: float
+    since_best: int
+    network: dict[str, Any]
+    average: dict[str, Any]
+    optimizer: dict[str, Any]
+    history: dict[str, list[dict[str, float]]]
+
+
+def write_aside(path: Path, content: bytes | Callable[[IO[bytes]], object]) -> None:
+    """Writes a file beside its place and renames it into it.
+
+    Args:
+        path: The file; a file that is there is replaced at once or not at all.
+        content: What to write, or a function that writes it.
+
+    Raises:
+        OutputError: It cannot be written; what was there is untouched.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with aside.open("wb") as file:
+                if isinstance(content, bytes):
+                    file.write(content)
+                else:
+                    content(file)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+    # PyTorch's writer reports a full disk as a RuntimeError.
+    except (OSError, RuntimeError) as e:
+        reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
+        raise OutputError(f"{path}: cannot be written ({reason}); the file before it is untouched") from e
+
+
+def save_weights(path: Path, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    """Writes a `.pdparams` that `paddle.load` and PaddleOCR read: a pickle of a dict of arrays.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    # Protocol 4: the largest that PaddlePaddle promises to read, and half as long again as 2 is not.
+    write_aside(path, pickle.dumps({k: np.ascontiguousarray(v) for k, v in weights.items()}, protocol=4))
+
+
+def save_checkpoint(path: Path, state: Checkpoint) -> None:
+    """Writes a run's state.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    buffer = io.BytesIO()
+    torch.save(asdict(state), buffer)
+    write_aside(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path, config: TrainConfig) -> Checkpoint:
+    """Reads a run's state; admits tensors and plain values alone, no code.
+
+    Args:
+        path: The file that `save_checkpoint` wrote.
+        config: What the run shall go on with; it must be the run's own where it decides the result.
+
+    Raises:
+        ModelError: No such file, not a checkpoint, or one of a run with other settings.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no checkpoint to resume from; leave --resume out to start a run")
+    try:
+        raw = torch.load(path, map_location="cpu", weights_only=True)
+        state = Checkpoint(**{f.name: raw[f.name] for f in fields(Checkpoint)})
+    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as e:
+        reason = str(e).splitlines()[0][:120] if str(e) else type(e).__name__
+        raise ModelError(f"{path}: not a checkpoint of this command, or damaged ({reason})") from e
+    for name, value in config.to_json().items():
+        if name not in _FREE and state.config.get(name) != value:
+            raise ModelError(
+                f"{path}: the run was started with {name} = {state.config.get(name)!r}, the config says {value!r}; "
+                "set it back, or start a new run in another folder"
+            )
+    return state
