@@ -69,7 +69,7 @@ def profiles(
         sizes = [(bundle.rec.height, width) for width in bundle.rec.widths]
     if len(steps) * len(sizes) > MAX_PROFILES:
         raise SettingError(
-            f"{len(steps)} batch sizes and {len(sizes)} input sizes of {part!r} make more than {MAX_PROFILES} "
+            f"{len(steps)} batch sizes and {len(sizes)} input sizes of {part!r} make over {MAX_PROFILES} "
             f"profiles: give fewer --batch or --det-size"
         )
     lows = [1, *(step + 1 for step in steps)]

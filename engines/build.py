@@ -1,0 +1,270 @@
+"""Builds engines: one recipe for all TensorRT versions, with the precision in the ONNX file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_lpr.backends.engine_file import EngineManifest, Machine, Profile, engine_key, read_manifests
+from edge_lpr.backends.tensorrt import this_machine
+from edge_lpr.backends.trt_api import TensorRT
+from edge_lpr.bundle import Bundle, ModelFile, Part
+from edge_lpr.engines.profiles import det_sizes, profiles
+from edge_lpr.engines.settings import BuildSettings, names
+from edge_lpr.engines.timing import TimingCache, slug
+from edge_lpr.errors import BackendError, ModelError, SettingError
+
+if TYPE_CHECKING:
+    import tensorrt as trt
+
+PARTS: tuple[Part, ...] = ("det", "rec")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One engine to be built.
+
+    Attributes:
+        bundle: The bundle's name.
+        part: "det" or "rec".
+        input: Name of the model's input.
+        model: The ONNX file.
+        profiles: The shapes that the engine is to take.
+        settings: How it is built.
+    """
+
+    bundle: str
+    part: Part
+    input: str
+    model: ModelFile
+    profiles: tuple[Profile, ...]
+    settings: BuildSettings
+
+    @property
+    def label(self) -> str:
+        """What is built, for messages: "det fp16"."""
+        return f"{self.part} {self.model.precision}"
+
+    def key(self, machine: Machine) -> str:
+        """Returns the engine's key on a machine."""
+        return engine_key(self.model, machine, self.profiles, self.settings.flags())
+
+    def existing(self, folder: Path, machine: Machine) -> EngineManifest | None:
+        """Finds an engine that is just what this build would make, undamaged."""
+        key = self.key(machine)
+        manifests, _ = read_manifests(folder)
+        return next((m for m in manifests if m.key == key and not m.damage()), None)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How a build tells how far it is, where the version can.
+
+    Attributes:
+        phase: Called with the name of a phase that begins.
+        step: Called for each step that is done; False ends the build.
+    """
+
+    phase: Callable[[str], None]
+    step: Callable[[], bool]
+
+
+def plans(bundle: Bundle, precisions: Sequence[str], settings: BuildSettings) -> Iterator[Plan]:
+    """Lists the engines to be built.
+
+    Args:
+        bundle: The bundle.
+        precisions: "fp32", "fp16", "int8"; empty takes all that the bundle has.
+        settings: How they are built.
+
+    Raises:
+        BundleError: The bundle lacks a precision.
+        SettingError: Sizes or batches are out of range, or the DLA cannot do a precision.
+    """
+    sizes = det_sizes(bundle.det, settings.det_sizes)
+    for precision in precisions or bundle.precisions():
+        if settings.dla is not None and precision == "fp32":
+            raise SettingError("--dla: a DLA computes in fp16 and int8 only: give --precision fp16 or int8")
+        for part in PARTS:
+            shapes = profiles(bundle, part, settings.batches, sizes)
+            if settings.dla is not None:
+                shapes = tuple(replace(profile, min=profile.max) for profile in shapes)
+            yield Plan(
+                bundle=bundle.name,
+                part=part,
+                input=(bundle.det if part == "det" else bundle.rec).input_name,
+                model=bundle.model(part, precision),
+                profiles=shapes,
+                settings=settings,
+            )
+
+
+def build_engine(api: TensorRT, plan: Plan, folder: Path, watch: Watch | None = None) -> EngineManifest:
+    """Builds one engine and writes it with its manifest, the manifest last.
+
+    Args:
+        api: TensorRT on this machine.
+        plan: What to build.
+        folder: Where engines lie.
+        watch: What to tell how far it is; needs TensorRT 10.
+
+    Returns:
+        The manifest as written.
+
+    Raises:
+        BundleError: The model's file is damaged.
+        ModelError: TensorRT cannot read the model; its errors, with the nodes' names, are in the message.
+        SettingError: This TensorRT or this GPU cannot do what the settings ask for.
+        BackendError: The build failed; TensorRT's own lines are in the message.
+        OutputError: The engine cannot be written.
+    """
+    data = plan.model.read()
+    machine = this_machine(api)
+    cache = TimingCache(folder, machine)
+    began = time.monotonic()
+    with api.gpu.active():
+        serialized = _build(api, plan, data, cache, watch)
+    manifest = make_manifest(plan, machine, folder, serialized, time.monotonic() - began)
+    manifest.write(serialized)
+    return manifest
+
+
+def make_manifest(
+    plan: Plan, machine: Machine, folder: Path, serialized: bytes, seconds: float
+) -> EngineManifest:
+    """Makes the manifest of an engine that was just built.
+
+    Args:
+        plan: What was built.
+        machine: On what.
+        folder: Where it will lie.
+        serialized: TensorRT's plan.
+        seconds: How long it took.
+    """
+    key = plan.key(machine)
+    model = plan.model
+    stem = (
+        f"{slug(plan.bundle)}.{plan.part}.{model.precision}.{slug(machine.gpu)}"
+        f".trt{machine.tensorrt}.{key[:12]}"
+    )
+    calibration = model.extra.get("calibration")
+    return EngineManifest(
+        path=folder / f"{stem}.json",
+        key=key,
+        bundle=plan.bundle,
+        part=plan.part,
+        model_file=model.path.name,
+        model_sha256=model.sha256,
+        precision=model.precision,
+        calibration=_digest(calibration) if calibration else "",
+        machine=machine,
+        profiles=plan.profiles,
+        flags=plan.settings.flags(),
+        engine_sha256=hashlib.sha256(serialized).hexdigest(),
+        engine_bytes=len(serialized),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        seconds=round(seconds, 1),
+        tool=_tool(),
+    )
+
+
+def _build(api: TensorRT, plan: Plan, data: bytes, cache: TimingCache, watch: Watch | None) -> bytes:
+    import tensorrt as trt
+
+    what = f"{plan.model.path.name}: TensorRT {api.version} cannot build it"
+    mark = api.log.mark()
+    try:
+        builder = trt.Builder(api.logger)
+    except TypeError as e:  # pybind11's word for a null pointer
+        raise api.failure(f"TensorRT {api.version} cannot start", mark) from e
+    network = api.network(builder, typed=plan.settings.dla is None)
+    _parse(api, plan, data, network)
+    config = builder.create_builder_config()
+    _configure(api, plan, builder, network, config)
+    cache.attach(config)
+    if watch is not None:
+        api.watch_progress(config, watch.phase, watch.step)
+    serialized = builder.build_serialized_network(network, config)
+    cache.keep(config)
+    if serialized is None:
+        raise api.failure(what, mark)
+    return bytes(serialized)
+
+
+def _parse(api: TensorRT, plan: Plan, data: bytes, network: trt.INetworkDefinition) -> None:
+    import tensorrt as trt
+
+    mark = api.log.mark()
+    parser = trt.OnnxParser(network, api.logger)
+    if not parser.parse(data):
+        errors = [api.parser_error(parser.get_error(i)) for i in range(parser.num_errors)]
+        found = "; ".join(dict.fromkeys(errors)) or api.log.since(mark) or "no reason given"
+        raise ModelError(f"{plan.model.path}: TensorRT {api.version} cannot read it: {found}")
+    inputs = [network.get_input(i).name for i in range(network.num_inputs)]
+    if inputs != [plan.input]:
+        raise ModelError(f"{plan.model.path}: its inputs are {', '.join(inputs)}, expected {plan.input!r}")
+
+
+def _configure(
+    api: TensorRT,
+    plan: Plan,
+    builder: trt.Builder,
+    network: trt.INetworkDefinition,
+    config: trt.IBuilderConfig,
+) -> None:
+    import tensorrt as trt
+
+    settings = plan.settings
+    # Layers' names and precisions stay in the engine for `edge-lpr engines inspect`; they cost no time.
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    if plan.model.precision == "fp32" and not settings.tf32:
+        config.clear_flag(trt.BuilderFlag.TF32)
+    api.allow_types(config, network, plan.model.precision, typed=settings.dla is None)
+    api.share_profiles(config)
+    if settings.workspace_mib is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
+    if settings.optimization_level is not None:
+        config.builder_optimization_level = settings.optimization_level
+    if settings.version_compatible:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    if settings.hardware_compatible:
+        if api.gpu.integrated:
+            raise SettingError(f"--hardware-compatible: not on {api.gpu.name}, whose engines run there alone")
+        config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
+    if settings.tactic_sources:
+        members = trt.TacticSource.__members__
+        chosen = names(settings.tactic_sources, tuple(members), "--tactic-sources")
+        config.set_tactic_sources(sum(1 << int(members[name]) for name in chosen))
+    if settings.dla is not None:
+        if settings.dla >= builder.num_DLA_cores:
+            raise SettingError(
+                f"--dla {settings.dla}: {api.gpu.name} with TensorRT {api.version} has "
+                f"{builder.num_DLA_cores} DLA cores"
+            )
+        config.default_device_type = trt.DeviceType.DLA
+        config.DLA_core = settings.dla
+        config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
+    for profile in plan.profiles:
+        shapes = builder.create_optimization_profile()
+        shapes.set_shape(plan.input, profile.min, profile.opt, profile.max)
+        if config.add_optimization_profile(shapes) < 0:
+            raise BackendError(f"{plan.model.path.name}: TensorRT refuses the profile {profile}")
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _tool() -> str:
+    try:
+        return f"edge-lpr {version('edge-lpr')}"
+    except PackageNotFoundError:
+        return "edge-lpr (not installed)"
