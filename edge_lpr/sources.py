@@ -194,8 +194,8 @@ def _open(source: Target, options: CaptureOptions, problem: Callable[[str], None
     if source.kind == "pipeline":
         if not has_backend(cv2.CAP_GSTREAMER):
             raise SourceError(
-                f"{label}: a GStreamer pipeline, and this OpenCV {cv2.__version__} is built without GStreamer, as "
-                "pip's always are; edge-lpr doctor says how to get one that has it"
+                f"{label}: a GStreamer pipeline, and this OpenCV {cv2.__version__} has no GStreamer, as pip's "
+                "never have; edge-lpr doctor says how to get one that has it"
             )
         expected = (
             "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"

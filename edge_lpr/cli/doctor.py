@@ -95,8 +95,8 @@ def _packages() -> list[Check]:
         ("pyclipper", "pyclipper"),
     ):
         try:
-            found = importlib.import_module(module)
-            checks.append(Check("packages", module, "ok", str(getattr(found, "__version__", "found"))))
+            imported = importlib.import_module(module)
+            checks.append(Check("packages", module, "ok", str(getattr(imported, "__version__", "found"))))
         except Exception as e:  # a package for another numpy or glibc fails with anything
             checks.append(Check("packages", module, "broken", _short(e), f"pip install {package}"))
     try:
