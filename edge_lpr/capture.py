@@ -24,6 +24,9 @@ from edge_lpr.errors import SourceError
 
 DEFAULT_FPS = 25.0  # where a container names none: PAL's, what most Chinese cameras are set to
 QUEUE = 3  # decoded frames that wait: enough to smooth a slow one, 75 MB at 4K
+# Tries to get past damage in a file: ten seconds of it. At the end of a file they cost nothing.
+BROKEN_FILE = 250
+BROKEN_LIVE = 4  # each may take as long as the time limit
 RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # pauses before the tries to reach a lost source again
 GRACE = 2.0  # what opening may take beyond the back end's own time limit before it counts as hanging
 
@@ -273,7 +276,7 @@ class CaptureSource(Source):
     def _pump(self, capture: cv2.VideoCapture) -> None:
         """Hands on frames until the capture ends."""
         step = 1 / (self.fps or DEFAULT_FPS)
-        while not self._stop and capture.grab():
+        while not self._stop and self._grab(capture):
             index = self._received
             self._received += 1
             if self.live:
@@ -292,6 +295,20 @@ class CaptureSource(Source):
             if image.ndim == 2:
                 image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
             self._put(Frame(np.asarray(image, np.uint8), index, self._seconds, self.label))
+
+    def _grab(self, capture: cv2.VideoCapture) -> bool:
+        """Goes to the next frame that can be decoded; False at the end.
+
+        A damaged frame makes `grab` fail exactly as the end does; only what comes after tells them apart.
+        """
+        for failed in range(BROKEN_LIVE if self.live else BROKEN_FILE):
+            if self._stop or (failed and 0 < self._promised <= self._received):
+                return False
+            if capture.grab():
+                self.skipped += failed
+                self._received += failed
+                return True
+        return False
 
     def _put(self, frame: Frame) -> None:
         with self._changed:

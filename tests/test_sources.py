@@ -56,7 +56,8 @@ def test_a_folder_is_read_in_natural_order_with_its_subfolders(tmp_path: Path) -
     (tmp_path / "clip.mp4").write_bytes(b"\0")
     (tmp_path / "notes.txt").write_text("x")
     pictures, video = find_targets(tmp_path)
-    assert [p.relative_to(tmp_path).as_posix() for p in pictures.paths] == ["b/1.jpg", "frame2.png", "frame10.png"]
+    names = [p.relative_to(tmp_path).as_posix() for p in pictures.paths]
+    assert names == ["b/1.jpg", "frame2.png", "frame10.png"]
     assert pictures.root == tmp_path and video.kind == "video" and video.paths == (tmp_path / "clip.mp4",)
 
 
@@ -165,7 +166,7 @@ def test_an_empty_video_is_named(tmp_path: Path) -> None:
 def test_a_pipeline_needs_gstreamer() -> None:
     if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         pytest.skip("this OpenCV has GStreamer")
-    with pytest.raises(SourceError, match="user-pw=.*: a GStreamer pipeline, and this OpenCV") as caught:
+    with pytest.raises(SourceError, match=r"user-pw=.*: a GStreamer pipeline, and this OpenCV") as caught:
         open_source("rtspsrc user-pw=secret ! appsink")
     assert "secret" not in str(caught.value)
 
