@@ -65,8 +65,9 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     try:
         from edge_lpr.calib.evaluate import evaluate_reader
+        from edge_lpr.calib.files import write_json
         from edge_lpr.calib.labels import load_labels
-        from edge_lpr.calib.tables import table, write_json
+        from edge_lpr.calib.tables import table
     except ImportError as e:
         raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr evaluate`") from e
     if args.decoder == "greedy" and args.task != "rec":

@@ -10,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_lpr.calib.evaluate import evaluate_det, evaluate_e2e, evaluate_rec
+from edge_lpr.calib.files import write_json
 from edge_lpr.calib.labels import Plate, Sample
 from edge_lpr.calib.metrics import Quad
-from edge_lpr.calib.tables import align, table, write_json
+from edge_lpr.calib.tables import align, table
 from edge_lpr.errors import InputError, OutputError
 
 QUAD = np.array([[10, 10], [40, 10], [40, 20], [10, 20]], np.float32)

@@ -1,0 +1,66 @@
+"""`edge-lpr dataset`: labelled plates in PP-OCR's training format."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edge_lpr.cli.progress import Progress
+from edge_lpr.errors import MissingExtraError, SettingError
+
+SUMMARY = "turn a CCPD download into PP-OCR's training format"
+
+DESCRIPTION = """\
+Reads CCPD2019 and CCPD2020 by their file names and writes, into --out:
+
+  det.txt      images/PICTURE<TAB>[{"transcription": …, "points": [[x, y], …]}]
+  rec.txt      crops/PICTURE<TAB>text
+  images/      the pictures, as hard links (copies where the file system has none)
+  crops/       each plate straightened, named after its picture
+  skipped.txt  the pictures left out, each with its reason
+
+Pictures below a folder ccpd_np become pictures without a plate. An interrupted run goes on
+where it was when the same command is given again.
+"""
+
+EPILOG = """\
+examples:
+  edge-lpr dataset ccpd CCPD2020/ccpd_green/train --out plates/train
+  edge-lpr evaluate e2e plates/train/det.txt
+"""
+# Skipped pictures shown on the terminal; skipped.txt has them all.
+SHOWN = 10
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("format", choices=("ccpd",), help="what the folder holds")
+    parser.add_argument("source", metavar="DIR", type=Path, help="folder of pictures, with subfolders or not")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write")
+    parser.add_argument("--workers", type=int, metavar="N", help="pictures at a time (default: one per core)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    try:
+        from edge_lpr.calib.dataset import convert_ccpd, find_pictures
+    except ImportError as e:
+        raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr dataset`") from e
+    if args.workers is not None and not 1 <= args.workers <= 256:
+        raise SettingError(f"--workers is {args.workers}, expected 1 to 256")
+    total = len(find_pictures(args.source, args.out))
+    with Progress("ccpd", total, "pictures") as progress:
+        result = convert_ccpd(args.source, args.out, args.workers, progress.update)
+        for name, reason in result.problems[:SHOWN]:
+            progress.note(f"skipped: {name}: {reason}")
+        if len(result.problems) > SHOWN:
+            progress.note(
+                f"skipped: {len(result.problems) - SHOWN} more, listed in {args.out / 'skipped.txt'}"
+            )
+    reused = f", {result.reused} of them from an earlier run" if result.reused else ""
+    print(
+        f"{args.out}: {result.pictures} pictures, {result.crops} plates{reused}; {len(result.problems)} skipped"
+    )
+    return 0
