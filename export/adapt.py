@@ -32,11 +32,18 @@ REC_MEAN = (127.5, 127.5, 127.5)
 REC_STD = (127.5, 127.5, 127.5)
 
 
-def det_model(model: onnx.ModelProto, name: str = "det") -> onnx.ModelProto:
+def det_model(
+    model: onnx.ModelProto,
+    mean: Sequence[float] = DET_MEAN,
+    std: Sequence[float] = DET_STD,
+    name: str = "det",
+) -> onnx.ModelProto:
     """Makes the bundle's detection graph of a converted one.
 
     Args:
         model: float32 N×3×H×W normalised image to N×1×H×W probability map, opset 17 or older.
+        mean: What is subtracted from B, G and R, in grey levels.
+        std: What the difference is divided by, in grey levels.
         name: The graph's name.
 
     Returns:
@@ -47,7 +54,7 @@ def det_model(model: onnx.ModelProto, name: str = "det") -> onnx.ModelProto:
     """
     graph = simplified(model, (None, None))
     output = _only_output(graph, 4, "detection", "N×1×H×W")
-    take_uint8(graph, (None, None), DET_MEAN, DET_STD)
+    take_uint8(graph, (None, None), mean, std)
     prob = graph.insert(
         len(graph.nodes), "Squeeze", [output, graph.constant("channel_axis", np.array([1], np.int64))], "prob"
     )

@@ -75,14 +75,16 @@ class BundleParts:
     measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def write_bundle(parts: BundleParts, out: str | Path, extra_files: Mapping[str, str] | None = None) -> Bundle:
+def write_bundle(
+    parts: BundleParts, out: str | Path, extra_files: Mapping[str, bytes] | None = None
+) -> Bundle:
     """Writes a bundle in one step: a folder beside `out` is filled, read back, and takes `out`'s place.
 
     Args:
         parts: What goes into it.
         out: The bundle's folder. A bundle that is there already is replaced; any other folder that is not
             empty is left alone.
-        extra_files: More text files to put into the folder, by name.
+        extra_files: More files to put into the folder, by name.
 
     Returns:
         The bundle, as the runtime reads it.
@@ -102,8 +104,8 @@ def write_bundle(parts: BundleParts, out: str | Path, extra_files: Mapping[str, 
         (aside / "bundle.json").write_text(
             json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8"
         )
-        for name, text in (extra_files or {}).items():
-            (aside / name).write_text(text, encoding="utf-8")
+        for name, data in (extra_files or {}).items():
+            (aside / name).write_bytes(data)
         written = load_bundle(aside)
         for part in (written.det, written.rec):
             for model in part.precisions.values():

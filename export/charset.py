@@ -35,7 +35,7 @@ def load_charset_file(path: str | Path) -> tuple[str, ...]:
         The characters in order, without the CTC blank.
 
     Raises:
-        ModelError: Missing, too large, not UTF-8, empty, or with a character twice.
+        ModelError: Missing, too large, not UTF-8, or empty.
     """
     file = Path(path)
     try:
@@ -53,7 +53,8 @@ def load_charset_file(path: str | Path) -> tuple[str, ...]:
     lines = [line.rstrip("\r") for line in text.split("\n")]
     if lines and not lines[-1]:
         lines.pop()
-    check_charset(lines, str(file))
+    if not lines:
+        raise ModelError(f"{file}: no characters in it; a dictionary has a character per line")
     return tuple(lines)
 
 

@@ -10,14 +10,19 @@ from edge_lpr.export.graph import Graph
 
 __all__ = ["fuse_hard_swish", "fuse_layer_norms"]
 
+_SIXTH = 1.0 / 6.0
+
 
 def fuse_hard_swish(graph: Graph) -> None:
-    """Writes x·clip(x + 3, 0, 6)/6 as x·HardSigmoid(x).
+    """Writes hard-swish, in whichever form it comes, as x·HardSigmoid(x).
 
-    Paddle's `hardswish` arrives as Add, Clip, Mul and Div. HardSigmoid with alpha 1/6 and beta 1/2 is the
-    same function; the product stays a Mul, because ONNX Runtime has no HardSwish kernel on the CPU and would
-    take the operator apart again.
+    Older converters write Add, Clip, Mul and Div, that is x·clip(x + 3, 0, 6)/6; newer ones the operator
+    HardSwish. HardSigmoid with alpha 1/6 and beta 1/2 is the same function in a form that every runtime has
+    kernels for: ONNX Runtime on a CPU takes the operator HardSwish apart, and is no faster for it.
     """
+    for node in list(graph.nodes):
+        if node.op_type == "HardSwish":
+            _write_gate(graph, node, node.input[0])
     for div in list(graph.nodes):
         if div.op_type != "Div" or graph.scalar(div.input[1]) != 6.0:
             continue
@@ -27,11 +32,16 @@ def fuse_hard_swish(graph: Graph) -> None:
         source = _hard_swish_source(graph, product)
         if source is None:
             continue
-        position = next(i for i, n in enumerate(graph.nodes) if n is div)
-        gate = graph.insert(position, "HardSigmoid", [source], f"{source}_gate", alpha=1.0 / 6.0, beta=0.5)
-        div.op_type = "Mul"
-        div.input[0], div.input[1] = source, gate
+        _write_gate(graph, div, source)
     graph.remove_dead()
+
+
+def _write_gate(graph: Graph, node: onnx.NodeProto, source: str) -> None:
+    position = next(i for i, n in enumerate(graph.nodes) if n is node)
+    gate = graph.insert(position, "HardSigmoid", [source], f"{source}_gate", alpha=_SIXTH, beta=0.5)
+    node.op_type = "Mul"
+    del node.input[:]
+    node.input.extend([source, gate])
 
 
 def _hard_swish_source(graph: Graph, product: onnx.NodeProto) -> str | None:

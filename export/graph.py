@@ -161,7 +161,14 @@ class Graph:
                 if name == old:
                     node.input[i] = new
 
-    def insert(self, before: int, op_type: str, inputs: Sequence[str], stem: str, **attributes: Any) -> str:  # noqa: ANN401
+    def insert(
+        self,
+        before: int,
+        op_type: str,
+        inputs: Sequence[str],
+        stem: str,
+        **attributes: Any,  # noqa: ANN401
+    ) -> str:
         """Inserts a node.
 
         Args:

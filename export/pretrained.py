@@ -21,10 +21,13 @@ import onnx
 
 from edge_lpr.bundle import Bundle
 from edge_lpr.errors import EdgeLprError, ModelError
-from edge_lpr.export.adapt import det_model, rec_model
+from edge_lpr.export.adapt import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
 from edge_lpr.export.bundle_writer import BundleParts, write_bundle
 from edge_lpr.export.charset import PLATE_CHARSET, charset_for_head, check_charset, keep_classes
 from edge_lpr.export.graph import load_onnx
+from edge_lpr.export.parity import Runner, cut_reference, normalised
+from edge_lpr.export.reference import FILE as REFERENCE
+from edge_lpr.export.reference import pack_reference, reference_crops, reference_pictures
 
 __all__ = ["WHEEL", "WHEEL_SHA256", "Pretrained", "load_pretrained", "make_bundle"]
 
@@ -125,7 +128,18 @@ def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
         charset=PLATE_CHARSET,
         other=True,
     )
-    return write_bundle(parts, out)
+    keep = keep_classes(general.charset, PLATE_CHARSET, _REC)
+    return write_bundle(parts, out, {REFERENCE: _reference(general, parts, keep)})
+
+
+def _reference(general: Pretrained, parts: BundleParts, keep: list[int]) -> bytes:
+    # There is no Paddle model here: the wheel's own ONNX models stand for it.
+    run = Runner(general.det.SerializeToString())
+    det = [(p, run(normalised(p[None], DET_MEAN, DET_STD))[0, 0]) for p in reference_pictures()]
+    run = Runner(general.rec.SerializeToString())
+    crops = reference_crops(parts.rec_height, parts.rec_widths[-1])
+    rec = [(c, cut_reference(run(normalised(c[None], REC_MEAN, REC_STD)), keep)[0]) for c in crops]
+    return pack_reference(det, rec)
 
 
 def main(arguments: list[str] | None = None) -> int:

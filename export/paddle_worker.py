@@ -1,0 +1,112 @@
+"""What runs inside Paddle, in a process of its own.
+
+Paddle's readers end the whole process on some damaged models, print as they please and keep their memory. So
+the exporter starts `python -m edge_lpr.export.paddle_worker FOLDER`: the task is FOLDER/task.json, the answer
+FOLDER/reply.json. A task has these steps, each optional:
+
+- `network`: build PP-OCRv3's "det" or "rec" from a checkpoint, and save it as an inference model;
+- `convert`: write the inference model as ONNX;
+- `run`: give the arrays of an .npz to the inference model, and write what it puts out as another.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_lpr.errors import EdgeLprError, ModelError
+from edge_lpr.export.checkpoint import load_checkpoint, select_branch
+from edge_lpr.export.graph import OPSET
+
+__all__ = ["main"]
+
+
+def _save_network(task: dict[str, Any], folder: Path) -> tuple[Path, Path]:
+    import paddle
+
+    from edge_lpr.export.networks import det_network, rec_network
+
+    arrays = select_branch(load_checkpoint(task["checkpoint"]), task["branch"], task["checkpoint"])
+    build, height = (det_network, None) if task["network"] == "det" else (rec_network, 48)
+    network, _ = build(arrays, task["checkpoint"])
+    spec = paddle.static.InputSpec([None, 3, height, None], "float32", "x")
+    paddle.jit.save(network, str(folder / "inference"), input_spec=[spec])
+    return folder / "inference.json", folder / "inference.pdiparams"
+
+
+def _convert(model: Path, params: Path, out: Path) -> None:
+    import paddle2onnx
+
+    # Without a file name it hands the bytes back, and leaves Polygraphy alone, which would install packages.
+    data = paddle2onnx.export(
+        str(model), str(params), None, opset_version=OPSET, auto_upgrade_opset=False, enable_optimize=False
+    )
+    out.write_bytes(data)
+
+
+def _run(model: Path, params: Path, inputs: Path, outputs: Path, threads: int) -> None:
+    from paddle import inference
+
+    config = inference.Config(str(model), str(params))
+    config.disable_gpu()
+    config.disable_mkldnn()
+    config.disable_glog_info()
+    config.switch_ir_optim(False)
+    config.set_cpu_math_library_num_threads(threads)
+    predictor = inference.create_predictor(config)
+    names = predictor.get_input_names()
+    found = predictor.get_output_names()
+    if len(names) != 1 or len(found) != 1:
+        raise ModelError(f"{model}: {len(names)} inputs and {len(found)} outputs, expected one of each")
+    results: dict[str, Any] = {}
+    with np.load(inputs, allow_pickle=False) as arrays:
+        for key in arrays.files:
+            handle = predictor.get_input_handle(names[0])
+            handle.copy_from_cpu(arrays[key])
+            predictor.run()
+            results[key] = predictor.get_output_handle(found[0]).copy_to_cpu()
+    np.savez(outputs, **results)
+
+
+def main(folder: Path) -> int:
+    """Does the task of a folder.
+
+    Args:
+        folder: Where task.json lies; its values say where everything else lies.
+
+    Returns:
+        0; failures that are understood stand in reply.json.
+    """
+    task: dict[str, Any] = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+    reply: dict[str, str] = {}
+    try:
+        if "network" in task:
+            model, params = _save_network(task, folder)
+        else:
+            model, params = Path(task["model"]), Path(task["params"])
+        if "convert" in task:
+            _convert(model, params, Path(task["convert"]))
+        if "inputs" in task:
+            _run(model, params, Path(task["inputs"]), Path(task["outputs"]), task["threads"])
+    except EdgeLprError as e:
+        reply["error"] = str(e)
+    except Exception as e:  # Paddle raises classes of its own, with pages of text
+        reply["failure"] = _reason(str(e)) or type(e).__name__
+    (folder / "reply.json").write_text(json.dumps(reply), encoding="utf-8")
+    return 0
+
+
+def _reason(text: str) -> str:
+    # Paddle's messages end in the line that says what was wrong, after C++ call stacks and banners.
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("---", "[operator", "[Hint", "C++"))]
+    told = [line for line in lines if "Error:" in line]
+    return " ".join((told or lines or [""])[-1].split())[:200]
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
