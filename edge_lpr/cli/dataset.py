@@ -60,7 +60,6 @@ def run(args: argparse.Namespace) -> int:
                 f"skipped: {len(result.problems) - SHOWN} more, listed in {args.out / 'skipped.txt'}"
             )
     reused = f", {result.reused} of them from an earlier run" if result.reused else ""
-    print(
-        f"{args.out}: {result.pictures} pictures, {result.crops} plates{reused}; {len(result.problems)} skipped"
-    )
+    counts = f"{result.pictures} pictures, {result.crops} plates{reused}; {len(result.problems)} skipped"
+    print(f"{args.out}: {counts}")
     return 0
