@@ -25,13 +25,13 @@ from edge_lpr.errors import EdgeLprError, InputError, MissingExtraError
 COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("show what this machine has, and what to install for what is missing", "cpu"),
     "export": ("turn fine-tuned PaddleOCR models into a bundle of ONNX models", "export"),
-    "dataset": ("look at labelled plates, convert and split them", "calib"),
+    "dataset": ("turn a CCPD download into PP-OCR's training format", "calib"),
     "finetune": ("fine-tune the detector or recognizer on plates", "finetune"),
     "evaluate": ("measure a bundle's accuracy and speed on labelled pictures", "calib"),
     "calibrate": ("add FP16 and INT8 models to a bundle", "calib"),
     "compare": ("compare two bundles or precisions on the same pictures", "calib"),
     "build": ("build TensorRT engines of a bundle for this GPU", "tensorrt"),
-    "engines": ("list and check the TensorRT engines of a bundle", "tensorrt"),
+    "engines": ("list, inspect and prune the TensorRT engines", "tensorrt"),
 }
 EXIT_CODES = """\
 exit codes:

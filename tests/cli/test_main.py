@@ -1,0 +1,128 @@
+"""The command as such: help, commands, errors, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+import pytest
+
+from edge_lpr import cli
+from edge_lpr.cli import COMMANDS, main
+from edge_lpr.errors import BackendError
+
+
+def a_command(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> None:
+    """Puts a command in `doctor`'s place that does as it is told."""
+
+    def run(args: argparse.Namespace) -> int:
+        if error is not None:
+            raise error
+        return 7
+
+    module = ModuleType("edge_lpr.cli.doctor")
+    module.configure = lambda parser: None  # type: ignore[attr-defined]
+    module.run = run  # type: ignore[attr-defined]
+    monkeypatch.setattr(cli, "import_module", lambda name: module)
+
+
+def test_help_teaches_without_importing_anything_heavy() -> None:
+    code = (
+        "import sys\nfrom edge_lpr.cli import main\ncode = main(['--help'])\n"
+        "heavy = {'onnx', 'torch', 'paddle', 'shapely', 'matplotlib', 'tensorrt', 'pycuda', 'onnxruntime'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\nsys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0 and done.stderr == ""
+    for word in ("edge-lpr street.mp4", "rtsp://", "exit codes:", "130", "--det-limit-side-len", *COMMANDS):
+        assert word in done.stdout
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("edge-lpr ")
+
+
+def test_summaries_are_those_of_the_modules() -> None:
+    for name, (summary, _) in COMMANDS.items():
+        if find_spec(f"edge_lpr.cli.{name}") is not None:
+            assert summary == import_module(f"edge_lpr.cli.{name}").SUMMARY
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if find_spec(f"edge_lpr.cli.{name}") is None:
+        pytest.skip("not part of this tree yet")
+    assert main([name, "--help"]) == 0
+    assert f"edge-lpr {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "edge-lpr: the following arguments are required: SOURCE; see: edge-lpr --help"),
+        (["a.mp4", "--nope"], "edge-lpr: unrecognized arguments: --nope; see: edge-lpr --help"),
+        (["a.mp4", "--stride", "0"], "edge-lpr: argument --stride: '0' is no whole number from 1"),
+        (["a.mp4", "--min-score", "2"], "edge-lpr: argument --min-score: '2' is no number from 0 to 1"),
+        (["a.mp4", "--timeout", "x"], "edge-lpr: argument --timeout: 'x' is no number from 0.1"),
+        (["a.mp4", "--backend", "x"], "edge-lpr: argument --backend: invalid choice: 'x'"),
+        (
+            ["doctor", "--nope"],
+            "edge-lpr doctor: unrecognized arguments: --nope; see: edge-lpr doctor --help",
+        ),
+        (["docter"], "edge-lpr: docter: no such file or folder; did you mean the command doctor?"),
+        (["a\x1b7.mp4"], "edge-lpr: a\N{REPLACEMENT CHARACTER}7.mp4: no such file or folder"),
+    ],
+)
+def test_bad_arguments_are_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(message) and captured.err.count("\n") == 1 and captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (BackendError("the device is gone"), 1, "edge-lpr: the device is gone\n"),
+        (KeyboardInterrupt(), 130, "edge-lpr: interrupted\n"),
+        (MemoryError(), 1, "edge-lpr: out of memory"),
+        (RuntimeError("odd\nthing"), 1, "edge-lpr: internal error, RuntimeError: odd thing; --debug shows"),
+        (ModuleNotFoundError("No module named 'paddle'", name="paddle.nn"), 2,
+         "edge-lpr: `edge-lpr doctor` needs the package 'paddle', which is not installed: pip install"),
+    ],
+)  # fmt: skip
+def test_errors_are_one_line_and_a_code(
+    error: BaseException, code: int, message: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    a_command(monkeypatch, error)
+    assert main(["doctor"]) == code
+    captured = capsys.readouterr()
+    assert captured.err.startswith(message) and captured.err.count("\n") == 1
+
+
+def test_debug_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_command(monkeypatch, BackendError("the device is gone"))
+    assert main(["doctor", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_command_s_own_code_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_command(monkeypatch, None)
+    assert main(["doctor"]) == 7
+
+
+def test_a_command_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(COMMANDS, "nothing", ("does nothing", "cpu"))
+    assert main(["nothing"]) == 2
+    assert "`edge-lpr nothing` is not part of this installation" in capsys.readouterr().err
