@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -163,6 +164,10 @@ class RecTask:
             raise InputError("nothing to train on: give labelled plates, or let plates be rendered")
         self.decoder = PlateDecoder(HEAD_CHARSET, other=True)
         self._fixed: tuple[NDArray[np.uint8], list[str]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What worker processes need: all but the network and the pictures to measure on."""
+        return {**self.__dict__, "network": None, "_fixed": None}
 
     def _draw(self, rng: Rng) -> tuple[Image, str]:
         if self.samples and (self.render is None or rng.random() < self.config.real_share):

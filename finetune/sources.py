@@ -11,9 +11,9 @@ from edge_lpr.calib.labels import Sample
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.finetune import swap
 from edge_lpr.finetune.render_plate import PlateMix, sample_plate
-from edge_lpr.finetune.render_scene import CropSettings, render_crop
+from edge_lpr.finetune.render_scene import CropSettings, SceneSettings, render_crop, render_scene
 
-__all__ = ["Photo", "RenderedCrops", "load_photos"]
+__all__ = ["Photo", "RenderedCrops", "Scenes", "load_photos"]
 
 Image = NDArray[np.uint8]
 Quad = NDArray[np.float32]
@@ -83,3 +83,40 @@ class RenderedCrops:
             i = int(rng.integers(len(photo.quads)))
             return swap.swap_crop(photo.image, photo.quads[i], plate, rng, photo.looks[i]), plate.text
         return render_crop(plate, rng, self.settings), plate.text
+
+
+class Scenes:
+    """Draws scenes for the detector: drawn ones, photos with other plates in them, photos as they are.
+
+    Args:
+        photos: Labelled photos; those without a plate serve as backgrounds too.
+        swapped: Share of scenes that are photos whose plates were replaced.
+        real: Share of scenes that are photos as they are, seen from elsewhere.
+        settings: What drawn scenes show.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[Photo] = (),
+        swapped: float = 0.35,
+        real: float = 0.25,
+        settings: SceneSettings | None = None,
+    ) -> None:
+        self.photos = list(photos)
+        self.swapped, self.real = (swapped, real) if self.photos else (0.0, 0.0)
+        empty = [p.image for p in self.photos if not p.quads]
+        self.settings = settings or SceneSettings(photos=empty)
+
+    def __call__(self, rng: Rng, size: tuple[int, int]) -> tuple[Image, list[Quad], list[bool]]:
+        kind = rng.random()
+        if kind < self.swapped + self.real:
+            photo = self.photos[int(rng.integers(len(self.photos)))]
+            image, quads = photo.image, photo.quads
+            if kind < self.swapped and quads:
+                image, plates = swap.swap_scene(image, quads, rng, looks=photo.looks)
+                quads = [quad for quad, _ in plates]
+            image, _, quads = swap.move_scene(image, quads, rng, size)
+        else:
+            image, drawn = render_scene(rng, size, self.settings)
+            quads = [quad for quad, _ in drawn]
+        return image, list(quads), [False] * len(quads)

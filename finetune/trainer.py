@@ -16,13 +16,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from edge_lpr.errors import EdgeLprError, OutputError
-from edge_lpr.finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, save_weights, write_aside
+from edge_lpr.finetune.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    save_weights,
+    write_aside,
+)
 from edge_lpr.finetune.config import TrainConfig
+from edge_lpr.finetune.folding import fold_batch_norms, unfold_batch_norms
 from edge_lpr.finetune.networks import weights_of
 
 __all__ = ["Report", "Task", "TrainingError", "learning_rate", "train"]
@@ -46,7 +55,10 @@ class Task(Protocol):
     metric: str
 
     def batch(self, step: int) -> Any:
-        """Makes the batch of one step; the same for the same step, in any process."""
+        """Makes the batch of one step; the same for the same step, in any process.
+
+        Worker processes get a pickled copy of the task, which need not hold the network.
+        """
 
     def loss(self, network: nn.Module, batch: Any) -> tuple[Tensor, dict[str, float]]:
         """Returns the loss of a batch and what it consists of."""
@@ -103,6 +115,8 @@ def _batches(task: Task, config: TrainConfig, start: int) -> Iterator[Any]:
         num_workers=config.workers,
         prefetch_factor=3 if config.workers else None,
         worker_init_fn=_one_thread,
+        # A forked process would inherit OpenCV's thread pool without its threads, and wait for them forever.
+        multiprocessing_context="spawn" if config.workers else None,
     )
     return iter(loader)
 
@@ -121,14 +135,6 @@ def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer
     return torch.optim.Adam(groups, lr=config.learning_rate)
 
 
-def _train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:
-    network.train()
-    if freeze_batch_norm:
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-
-
 @torch.no_grad()
 def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
     for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
@@ -144,12 +150,20 @@ class _Run:
     def __init__(self, task: Task, config: TrainConfig, out: Path, device: torch.device) -> None:
         self.task, self.config, self.out, self.device = task, config, out, device
         self.network = task.network.to(device, memory_format=torch.channels_last)
+        if config.freeze_batch_norm:
+            fold_batch_norms(self.network)
         self.average = copy.deepcopy(self.network).eval()
         self.optimizer = _optimizer(self.network, config)
         self.step = 0
         self.best = -math.inf
         self.since_best = 0
         self.history: dict[str, list[dict[str, float]]] = {"loss": [], "metrics": []}
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """Averaged weights under PaddleOCR's names."""
+        network = copy.deepcopy(self.average)
+        unfold_batch_norms(network)
+        return weights_of(network)
 
     def save(self) -> None:
         state = Checkpoint(
@@ -163,7 +177,7 @@ class _Run:
             history=self.history,
         )
         save_checkpoint(self.out / CHECKPOINT, state)
-        save_weights(self.out / LATEST, weights_of(self.average))
+        save_weights(self.out / LATEST, self.weights())
         write_aside(self.out / HISTORY, json.dumps(self.history).encode())
 
     def resume(self) -> None:
@@ -201,7 +215,7 @@ class _Run:
         better = metrics[self.task.metric] > self.best
         if better:
             self.best, self.since_best = metrics[self.task.metric], 0
-            save_weights(self.out / BEST, weights_of(self.average))
+            save_weights(self.out / BEST, self.weights())
         else:
             self.since_best += 1
         return metrics, better
@@ -246,7 +260,7 @@ def train(
         run.resume()
     else:
         run.evaluate()
-    _train_mode(run.network, config.freeze_batch_norm)
+    run.network.train()
     try:
         _loop(run, report)
     except KeyboardInterrupt:
