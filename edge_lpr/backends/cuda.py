@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,7 +72,9 @@ def open_gpu(index: int = 0) -> Gpu:
     """
     with _lock:
         if index not in _opened:
-            _opened[index] = _open(import_driver(), index)
+            _opened[index] = gpu = _open(import_driver(), index)
+            # At the end of the process, after the finalizers of what was made later and lives in it.
+            weakref.finalize(gpu, _release, gpu.context)
         return _opened[index]
 
 
@@ -129,6 +132,12 @@ def _open(driver: ModuleType, index: int) -> Gpu:
         )
     except driver.Error as e:
         raise BackendError(f"the GPU {index} cannot be opened: {e}") from e
+
+
+def _release(context: Any) -> None:  # noqa: ANN401 (pycuda has no types)
+    # Made current first: pycuda lets go of a primary context properly only where it is.
+    context.push()
+    context.detach()
 
 
 def _explain_import(message: str) -> str:

@@ -137,6 +137,11 @@ class TensorRTBackend:
             raise
         return Pending(self._pool, slot)
 
+    @property
+    def graph_refusal(self) -> str:
+        """Why a shape runs without a CUDA graph, although graphs are on; empty where none was refused."""
+        return self._pool.graph_refusal()
+
     def close(self) -> None:
         """Frees the engine and its buffers; runs in flight end first. May be called twice."""
         self._finalizer()
@@ -231,6 +236,10 @@ class _Pool:
             if self._closed:
                 self._free()
             self._changed.notify()
+
+    def graph_refusal(self) -> str:
+        with self._changed:
+            return next((slot.graph_refusal for slot in self._idle if slot.graph_refusal), "")
 
     def close(self) -> None:
         with self._changed:

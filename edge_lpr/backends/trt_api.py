@@ -201,36 +201,90 @@ class TensorRT:
         made: trt.IExecutionContext = context
         return made
 
-    def progress_monitor(
-        self,
-        start: Callable[[str, str, int], None],
-        step: Callable[[str, int], bool],
-        finish: Callable[[str], None],
-    ) -> object | None:
-        """Makes a progress monitor for a build, or None where this version has none.
+    def network(self, builder: trt.Builder, *, typed: bool) -> trt.INetworkDefinition:
+        """Creates a network.
 
         Args:
-            start: Called with a phase's name, its parent's and its number of steps.
-            step: Called with a phase's name and the step done; False ends the build.
-            finish: Called with a phase's name.
+            builder: The builder.
+            typed: Whether the types of the ONNX are to bind, where the version can; a DLA wants them not to,
+                as long as there is a choice.
         """
-        if not self.features.progress:
-            return None
+        weak = self.features.weak_flags
+        return builder.create_network(self.features.network_flags if typed or weak is None else weak)
+
+    def allow_types(
+        self, config: trt.IBuilderConfig, network: trt.INetworkDefinition, precision: str, *, typed: bool
+    ) -> None:
+        """Sets the builder flags for what the network holds, where its types do not bind by themselves.
+
+        Args:
+            config: The build's configuration.
+            network: The parsed network.
+            precision: The model's precision.
+            typed: As for `network`.
+        """
         import tensorrt as trt
 
-        untyped: Any = trt
+        if self.features.strongly_typed and (typed or self.features.weak_flags is None):
+            return
+        needed = {precision.upper()}
+        for index in range(network.num_layers):
+            layer = network.get_layer(index)
+            if layer.type == trt.LayerType.QUANTIZE:
+                needed.add("INT8")
+            elif any(layer.get_output_type(i) == trt.DataType.HALF for i in range(layer.num_outputs)):
+                needed.add("FP16")
+        for name in self.features.type_flags:
+            if name in needed:
+                config.set_flag(trt.BuilderFlag.__members__[name])
 
-        def construct(monitor: object) -> None:
-            untyped.IProgressMonitor.__init__(monitor)
+    def share_profiles(self, config: trt.IBuilderConfig) -> None:
+        """Lets several execution contexts use one profile at the same time; later versions always do."""
+        import tensorrt as trt
 
-        methods = {
-            "__init__": construct,
-            "phase_start": lambda _, name, parent, steps: start(name, parent, steps),
-            "step_complete": lambda _, name, done: step(name, done),
-            "phase_finish": lambda _, name: finish(name),
-        }
-        monitor: object = type("Monitor", (untyped.IProgressMonitor,), methods)()
-        return monitor
+        if self.features.share_profiles:
+            config.set_preview_feature(trt.PreviewFeature.__members__["PROFILE_SHARING_0806"], True)
+
+    def parser_error(self, error: object) -> str:
+        """Returns one error of the ONNX parser with the node it is about."""
+        untyped: Any = error
+        where = f"node {untyped.node()}"
+        if hasattr(error, "node_name"):  # 10 and later
+            where = f"{untyped.node_operator()} node {untyped.node_name()!r}"
+        return " ".join(f"{untyped.desc()} (in {where})".split())
+
+    def watch_progress(
+        self, config: trt.IBuilderConfig, phase: Callable[[str], None], step: Callable[[], bool]
+    ) -> None:
+        """Has a build tell how far it is; does nothing where this version has no progress monitor.
+
+        Args:
+            config: The build's configuration.
+            phase: Called with the name of a phase that begins.
+            step: Called for each step that is done; False ends the build.
+        """
+        if self.features.progress:
+            untyped: Any = config
+            untyped.progress_monitor = make_monitor(phase, step)
+
+
+def make_monitor(phase: Callable[[str], None], step: Callable[[], bool]) -> object:
+    """Makes a `tensorrt.IProgressMonitor` of two functions; see `TensorRT.watch_progress`."""
+    import tensorrt as trt
+
+    untyped: Any = trt
+
+    def construct(monitor: object) -> None:
+        untyped.IProgressMonitor.__init__(monitor)
+
+    methods = {
+        "__init__": construct,
+        "phase_start": lambda _, phase_name, parent_phase, num_steps: phase(phase_name),
+        "step_complete": lambda _, phase_name, done: step(),
+        "phase_finish": lambda _, phase_name: None,
+    }
+    monitor: object = type("Monitor", (untyped.IProgressMonitor,), methods)()
+    return monitor
 
 
 def import_tensorrt() -> ModuleType:

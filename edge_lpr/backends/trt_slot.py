@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Shapes kept ready per slot; the one that was not used for longest makes room.
 MAX_LANES = 32
+# CU_STREAM_NON_BLOCKING: what others do on the default stream does not hold this one up.
+NON_BLOCKING = 1
 # NumPy's types by TensorRT's names. `trt.nptype` is not used: that of 8.6 fails on numpy 1.24 and later.
 DTYPES: dict[str, type[np.generic]] = {
     "FLOAT": np.float32,
@@ -146,7 +148,7 @@ class Slot:
         self._memory: dict[str, _Memory] = {}
         self._activations: Any = None
         self.graph_refusal = ""
-        self._stream = driver.Stream()
+        self._stream = driver.Stream(NON_BLOCKING)
         size = trt.activation_bytes(engine)
         try:
             self._activations = driver.mem_alloc(max(size, 256))

@@ -1,0 +1,76 @@
+"""The TensorRT backend's own bookkeeping, with the real pycuda on a driver whose device is the host.
+
+No GPU and no TensorRT is in here, and nothing of their speed or arithmetic is shown. What is shown: every
+call has a current context, buffers are not used again while work is pending, errors carry their reason, and all
+that is taken is given back.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent / "host_gpu"
+NAMES = (
+    "results",
+    "without_graphs",
+    "refused_graphs",
+    "mapped",
+    "threads",
+    "in_flight",
+    "bad_shapes",
+    "failures",
+    "out_of_memory",
+    "bad_plan",
+    "steady",
+    "left_open",
+)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compiles the driver; what it leaves out of the driver API is there by name and fails."""
+    spec = importlib.util.find_spec("pycuda")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("needs pycuda: pip install 'edge-lpr[tensorrt]'")
+    for tool in ("gcc", "readelf"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs {tool}")
+    extension = next(Path(spec.submodule_search_locations[0]).glob("_driver*.so"))
+    symbols = subprocess.run(
+        ["readelf", "--dyn-syms", "-W", str(extension)], capture_output=True, text=True, check=True
+    )
+    rows = (line.split() for line in symbols.stdout.splitlines())
+    wanted = {r[7] for r in rows if len(r) >= 8 and r[6] == "UND" and r[7].startswith("cu")}
+    source = (HERE / "driver.c").read_text(encoding="utf-8")
+    missing = sorted(name for name in wanted if f" {name}(" not in source)
+    folder = tmp_path_factory.mktemp("driver")
+    program = source + "".join(f"int {name}(void) {{ return 801; }}\n" for name in missing)
+    command = ["gcc", "-shared", "-fPIC", "-O1", "-w", "-Wl,-soname,libcuda.so.1", "-x", "c", "-"]
+    subprocess.run([*command, "-o", str(folder / "libcuda.so.1")], input=program, text=True, check=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "version"), [*((name, "10.16.1") for name in NAMES), ("results", "8.6.1"), ("steady", "8.6.1")]
+)
+def test_scenario(name: str, version: str, driver: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    if version.startswith("8") and int(np.__version__.split(".")[0]) >= 2:
+        pytest.skip("TensorRT 8.6 is refused under numpy 2")
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", str(HERE / "scenarios.py"), name, version, str(tmp_path)],
+        env={**os.environ, "LD_LIBRARY_PATH": str(driver)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
