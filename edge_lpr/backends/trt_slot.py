@@ -177,7 +177,8 @@ class Slot:
         """
         mark = self._trt.log.mark()
         try:
-            if self._busy:  # a run that failed half-way or whose result nobody took: it still has the buffers
+            # A run that failed half-way, or whose result nobody took: no lane is closed or captured under it.
+            if self._busy:
                 self._stream.synchronize()
             lane = self._lanes.get(array.shape) or self._open_lane(array.shape)
             self._lanes.move_to_end(array.shape)

@@ -1,8 +1,8 @@
 """The TensorRT backend's own bookkeeping, with the real pycuda on a driver whose device is the host.
 
 No GPU and no TensorRT is in here, and nothing of their speed or arithmetic is shown. What is shown: every
-call has a current context, buffers are not used again while work is pending, errors carry their reason, and all
-that is taken is given back.
+call has a current context, buffers are not used again while work is pending, errors carry their reason, and
+all that is taken is given back.
 """
 
 from __future__ import annotations

@@ -151,6 +151,7 @@ def in_flight(folder: Path, model: ModelFile) -> None:
         backend.submit({"image": picture(1, 8, 8, seed=seed)})
         gc.collect()
         check(backend, picture(1, 8, 8, seed=seed + 9))
+    assert not backend.graph_refusal, backend.graph_refusal
     run = backend.submit({"image": picture(1, 8, 8)})
     backend.close()
     run.result()  # a run that was started ends, and what it held goes then
