@@ -145,7 +145,8 @@ class VideoFile:
         self.path = path
         self._fps = round(min(max(fps, 1.0), 240.0), 3)
         self._live = live
-        self._aside = _aside(path).with_suffix(path.suffix)
+        # The writer takes the container from the suffix.
+        self._aside = path.with_name(_aside(path).name + path.suffix)
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
         self._written = 0

@@ -1,0 +1,268 @@
+"""`edge-lpr SOURCE…` as its user runs it: real processes, signals, pipes and a terminal."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_lpr.cli import main
+
+Scene = Callable[..., NDArray[np.uint8]]
+TEXT = "皖A13H25"
+# A small input keeps the tests fast; the rendered plate is large enough for it.
+FAST = ["--det-limit-side-len", "256", "--det_limit_type", "max", "--threads", "1"]
+
+
+@pytest.fixture
+def scenes(tmp_path: Path, plate_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two pictures and a video of one car that passes."""
+    folder = tmp_path / "路 口"
+    folder.mkdir()
+    cv2.imencode(".png", plate_scene(TEXT))[1].tofile(folder / "1.png")
+    cv2.imencode(".png", plate_scene("苏CFY773"))[1].tofile(folder / "2.png")
+    write_video(folder / "街.avi", plate_scene, 10, 45)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def write_video(path: Path, scene: Scene, frames: int, empty: int) -> None:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 240))
+    shown = [scene(TEXT, 40 + 4 * i) for i in range(20)]
+    for i in range(frames):
+        writer.write(shown[i % 20])
+    for _ in range(empty):
+        writer.write(np.full((240, 320, 3), 110, np.uint8))
+    writer.release()
+
+
+def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "edge_lpr", *map(str, arguments), *FAST]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen(command, encoding="utf-8", **pipes)  # type: ignore[call-overload,no-any-return]
+
+
+def run(*arguments: object, **options: object) -> tuple[int, str, str]:
+    process = start(*arguments, **options)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def records(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_mixed_sources_one_line_per_vehicle(scenes: Path) -> None:
+    code, out, err = run("none.mp4", scenes.name, "rtsp://u:secret@127.0.0.1:1/x")
+    lines = [line.split() for line in out.replace("路 口", "路口").splitlines()]
+    assert [line[:3] for line in lines] == [
+        ["路口/1.png", TEXT, "blue"],
+        ["路口/2.png", "苏CFY773", "blue"],
+        ["路口/街.avi", "00:00.0-00:00.4", TEXT],
+    ]
+    assert lines[2][-2:] == ["10", "reads"]
+    assert err.splitlines() == [
+        "edge-lpr: none.mp4: no such file or folder",
+        "edge-lpr: rtsp://u:***@127.0.0.1:1/x: cannot be opened: "
+        "refused, wrong path, user or password, or no video there",
+    ]
+    assert code == 2
+
+
+def test_all_outputs(scenes: Path, tmp_path: Path) -> None:
+    code, _, err = run(scenes, "--jsonl", "o.jsonl", "--csv", "o.csv", "--save", "out", "--crops", "crops")
+    assert (code, err) == (0, "")
+    lines = records(tmp_path / "o.jsonl")
+    assert [(r["type"], r["text"], r["kind"]) for r in lines] == [
+        ("read", TEXT, "blue"), ("read", "苏CFY773", "blue"), ("event", TEXT, "blue"),
+    ]  # fmt: skip
+    with (tmp_path / "o.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [row["text"] for row in csv.DictReader(file)] == [r["text"] for r in lines]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["1.png", "2.png", "街.mp4"]
+    assert sorted(p.name for p in (tmp_path / "crops").iterdir()) == sorted(str(r["crop"]) for r in lines)
+    saved = cv2.imdecode(np.fromfile(tmp_path / "out" / "1.png", np.uint8), cv2.IMREAD_COLOR)
+    assert saved.shape == (240, 320, 3)
+    changed = (saved.astype(int) - cv2.imdecode(np.fromfile(scenes / "1.png", np.uint8), 1)).any(axis=2)
+    assert changed.sum() > 300  # an outline and a label were drawn
+    assert not list(tmp_path.rglob("*.part*"))
+
+
+def test_json_on_stdout_stands_alone(scenes: Path) -> None:
+    code, out, err = run(scenes / "1.png", "--jsonl", "-")
+    assert (code, err) == (0, "") and [json.loads(line)["text"] for line in out.splitlines()] == [TEXT]
+
+
+def test_every_frame_and_stride(scenes: Path) -> None:
+    code, out, _ = run(scenes / "街.avi", "--every-frame", "--stride", "4", "--jsonl", "-")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and [(r["type"], r["first_frame"]) for r in lines] == [
+        ("read", 0),
+        ("read", 4),
+        ("read", 8),
+    ]
+
+
+def test_quiet_and_any_text(scenes: Path, tmp_path: Path) -> None:
+    assert run(scenes / "1.png", "--quiet", "--any-text", "--jsonl", "o.jsonl") == (0, "", "")
+    assert records(tmp_path / "o.jsonl")[0]["text"] == TEXT
+
+
+def test_a_picture_without_a_plate_is_no_error(scenes: Path) -> None:
+    for name, size in (("dot", (1, 1)), ("wide", (200, 20_000))):
+        cv2.imencode(".png", np.zeros((*size, 3), np.uint8))[1].tofile(scenes / f"{name}.png")
+    code, out, err = run(scenes / "dot.png", scenes / "wide.png", scenes / "1.png")
+    assert (code, err) == (0, "") and out.count("\n") == 1 and TEXT in out
+
+
+def test_a_bad_file_in_a_folder_leaves_the_others(scenes: Path) -> None:
+    (scenes / "1b.png").write_bytes(b"no picture")
+    (scenes / "zero.mp4").touch()
+    video = (scenes / "街.avi").read_bytes()
+    (scenes / "街.avi").write_bytes(video[: len(video) * 2 // 3])
+    code, out, err = run(scenes)
+    assert code == 2 and out.count("\n") == 3 and err.count("\n") == 3
+    assert "1b.png: not a picture" in err and "zero.mp4: the file is empty" in err and "ends early" in err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_completes_the_outputs(
+    tmp_path: Path, plate_scene: Scene, number: signal.Signals, code: int
+) -> None:
+    write_video(tmp_path / "long.avi", plate_scene, 2000, 0)
+    outputs = ["--jsonl", "o.jsonl", "--csv", "o.csv", "--save", "o.avi"]
+    process = start("long.avi", *outputs, cwd=tmp_path)
+    until = time.monotonic() + 30
+    while not list(tmp_path.glob(".o.avi*")) and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.7)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == code and err == "edge-lpr: interrupted\n"
+    (line,) = records(tmp_path / "o.jsonl")
+    assert line["text"] == TEXT and TEXT in out  # the car that was still in view
+    capture = cv2.VideoCapture(str(tmp_path / "o.avi"))
+    assert line["last_frame"] <= capture.get(cv2.CAP_PROP_FRAME_COUNT) < 2000
+    capture.release()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["long.avi", "o.avi", "o.csv", "o.jsonl"]
+
+
+def test_who_reads_our_output_may_leave(scenes: Path) -> None:
+    process = start(*[scenes / "1.png"] * 30)
+    assert process.stdout is not None and process.stderr is not None
+    assert TEXT in process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait(30) == 141
+    process.stderr.close()
+
+
+def test_an_output_that_fails_leaves_the_others(scenes: Path, tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    code, out, err = run(scenes, "--jsonl", "/dev/full", "--csv", "o.csv")
+    assert code == 1 and err == "edge-lpr: /dev/full: cannot be written (No space left on device)\n"
+    assert out.count("\n") == 3 and (tmp_path / "o.csv").read_text(encoding="utf-8").count("\n") == 4
+    with Path("/dev/full").open("w") as full:
+        code, _, err = run(scenes / "1.png", "--csv", "o.csv", stdout=full)
+    assert code == 1 and err == "edge-lpr: standard output: cannot be written (No space left on device)\n"
+    assert (tmp_path / "o.csv").read_text(encoding="utf-8").count("\n") == 2
+
+
+def test_an_address_that_never_answers_does_not_hang(scenes: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"rtsp://u:secret@127.0.0.1:{server.getsockname()[1]}/1"
+        began = time.monotonic()
+        code, out, err = run(address, scenes / "1.png", "--timeout", "1")
+        assert time.monotonic() - began < 20
+    assert code == 2 and TEXT in out
+    masked = address.replace("secret", "***")
+    hint = "check address and network, or allow more with --timeout"
+    assert err == f"edge-lpr: {masked}: no answer within 1 s; {hint}\n"
+
+
+def test_damaged_files_do_not_make_libraries_talk(scenes: Path) -> None:
+    data = (scenes / "1.png").read_bytes()
+    (scenes / "1.png").write_bytes(data[: len(data) // 2])  # libpng itself writes to stderr about this
+    code, _, err = run(scenes / "1.png")
+    assert code == 2 and err.count("\n") == 1 and "libpng" not in err
+    code, _, err = run(scenes / "1.png", "--debug")
+    assert code == 2 and "1.png: damaged or cut short" in err
+
+
+def test_on_a_terminal_there_are_states_and_colour(scenes: Path) -> None:
+    pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    environment.pop("NO_COLOR", None)
+    process = start(scenes, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            chunk = os.read(ours, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        text += chunk
+    os.close(ours)
+    assert process.wait(30) == 0
+    shown = text.decode("utf-8")
+    assert "onnxruntime" in shown or "ONNX Runtime" in shown
+    assert f"\x1b[1m{TEXT}" in shown and "done, 2 pictures" in shown and "done, 55 frames" in shown
+    assert "1 plate" in shown and "2 plates" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--jsonl", "x/o.jsonl"], 1, "x/o.jsonl: cannot be written, there is no folder x; make it first"),
+        (["--jsonl", "o", "--csv", "o"], 2, "--jsonl and --csv are the same"),
+        (["--jsonl", "-", "--csv", "-"], 2, "--jsonl and --csv are the same"),
+        (["--save", "1.png"], 2, "--save 1.png: would overwrite 1.png"),
+        (["--bundle", "none"], 2, "none: no such folder; a bundle is a folder with a bundle.json"),
+        (["--box-thresh", "3"], 2, "box_thresh is 3.0, expected a number from 0 to 1"),
+        (["--score-mode", "medium"], 2, "score_mode is 'medium', expected fast or slow"),
+        (["--backend", "tensorrt"], None, ""),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_before_anything_is_read(
+    arguments: list[str], code: int | None, message: str, scenes: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(scenes)
+    before = sorted(scenes.iterdir())
+    found = main(["1.png", *arguments])
+    captured = capsys.readouterr()
+    assert captured.out == "" or found == 0
+    if code is None:  # a machine with a GPU may well have it
+        assert found in (0, 1, 2)
+    else:
+        assert found == code and captured.err.startswith(f"edge-lpr: {message}")
+    assert captured.err.count("\n") <= 1 and sorted(scenes.iterdir()) == before
+
+
+def test_a_damaged_bundle_is_one_line(
+    scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edge_lpr.bundle import bundled
+
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    for path in bundled().iterdir():
+        data = path.read_bytes()
+        (bundle / path.name).write_bytes(data if path.suffix == ".json" else data[:-1] + b"\0")
+    assert main([str(scenes / "1.png"), "--bundle", str(bundle)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1 and ".onnx" in captured.err and captured.out == ""
