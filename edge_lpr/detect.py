@@ -25,6 +25,8 @@ FloatMap = NDArray[np.float32]
 
 # DBPostProcess drops boxes whose shorter side is under this many pixels of the map, 2 more once unclipped.
 MIN_SIZE = 3
+# Pictures per run on a GPU, where the backend sets no limit of its own.
+MAX_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -136,15 +138,20 @@ class Detector:
         Returns:
             The boxes of each image, in the images' order.
         """
+        contents = [self.input_size(*image.shape[:2]) for image in images]
         groups: dict[tuple[int, int], list[int]] = {}
-        for i, image in enumerate(images):
-            groups.setdefault(self.input_size(image.shape[0], image.shape[1]), []).append(i)
+        for i, content in enumerate(contents):
+            frame, contents[i] = fit_frame(content, self.backend.sizes)
+            groups.setdefault(frame, []).append(i)
         boxes: list[list[Box]] = [[] for _ in images]
-        for (height, width), members in groups.items():
-            step = self.backend.max_batch or len(members)
+        for frame, members in groups.items():
+            # One picture fills a CPU's cores by itself; a batch would only take memory.
+            step = self.backend.max_batch or (1 if self.backend.device == "cpu" else MAX_BATCH)
             for start in range(0, len(members), step):
                 part = members[start : start + step]
-                for i, prob in zip(part, self._maps([images[i] for i in part], height, width), strict=True):
+                maps = self._maps([images[i] for i in part], [contents[i] for i in part], frame)
+                for i, whole in zip(part, maps, strict=True):
+                    prob = whole[: contents[i][0], : contents[i][1]]
                     corners, scores = db_boxes(prob, self.settings, images[i].shape[:2])
                     boxes[i] = [Box(c.astype(np.float32), s) for c, s in zip(corners, scores, strict=True)]
         return boxes
@@ -153,17 +160,42 @@ class Detector:
         """Returns the height and width, in pixels, that an image of this size is resized to."""
         return input_size(self.model, self.settings, height, width)
 
-    def _maps(self, images: Sequence[Image], height: int, width: int) -> FloatMap:
-        batch = np.empty((len(images), height, width, 3), np.uint8)
-        for slot, image in zip(batch, images, strict=True):
-            cv2.resize(image, (width, height), dst=slot, interpolation=cv2.INTER_LINEAR)
+    def _maps(
+        self, images: Sequence[Image], contents: Sequence[tuple[int, int]], frame: tuple[int, int]
+    ) -> FloatMap:
+        batch = np.zeros((len(images), *frame, 3), np.uint8)
+        for slot, image, (height, width) in zip(batch, images, contents, strict=True):
+            cv2.resize(image, (width, height), dst=slot[:height, :width], interpolation=cv2.INTER_LINEAR)
         maps: FloatMap = self.backend.run({self.model.input_name: batch})[self.model.output_name]
-        if maps.shape != (len(images), height, width):
+        if maps.shape != (len(images), *frame):
             raise BackendError(
-                f"the detector put out shape {maps.shape}, expected {(len(images), height, width)}: "
+                f"the detector put out shape {maps.shape}, expected {(len(images), *frame)}: "
                 "bundle.json and the model do not fit each other; export the bundle again"
             )
         return maps
+
+
+def fit_frame(
+    content: tuple[int, int], sizes: Sequence[tuple[int, int]] | None
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Chooses the input that a resized image goes into, at its top left corner, where only some sizes run.
+
+    Args:
+        content: Height and width of the resized image, in pixels.
+        sizes: The heights and widths that the backend takes; None where it takes any.
+
+    Returns:
+        The input's height and width: the smallest that holds the image, else the one that it has to shrink
+        least for. And the height and width of the image in it.
+    """
+    if sizes is None:
+        return content, content
+    holding = [size for size in sizes if size[0] >= content[0] and size[1] >= content[1]]
+    if holding:
+        return min(holding, key=lambda size: size[0] * size[1]), content
+    frame = max(sizes, key=lambda size: min(size[0] / content[0], size[1] / content[1]))
+    ratio = min(frame[0] / content[0], frame[1] / content[1])
+    return frame, (max(int(content[0] * ratio), 1), max(int(content[1] * ratio), 1))
 
 
 def input_size(model: DetModel, settings: DetectorSettings, height: int, width: int) -> tuple[int, int]:

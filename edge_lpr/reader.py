@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.backends import open_backend
+from edge_lpr.backends import open_models
 from edge_lpr.bundle import PRECISIONS, Bundle, load_bundle
 from edge_lpr.ctc import PlateDecoder, Reading
 from edge_lpr.detect import Box, Detector, DetectorSettings
@@ -36,7 +36,7 @@ class PlateReader:
     Args:
         bundle: The folder of a model bundle; None takes the one that the package carries.
         backend: "auto", "onnxruntime" or "tensorrt".
-        precision: "auto" (FP32 on a CPU), "fp32", "fp16" or "int8".
+        precision: "fp32", "fp16", "int8", or "auto": FP32 in ONNX Runtime, in TensorRT what has engines.
         settings: PP-OCR's detection parameters that differ from the bundle's, by name.
         threads: Threads of a backend that runs on the CPU; None is one per core.
         any_text: Whether what reads better as no plate is reported too, as kind "text".
@@ -72,23 +72,17 @@ class PlateReader:
         self.bundle: Bundle = load_bundle(bundle)
         self.any_text = any_text
         self.min_score = min_score
-        chosen = "fp32" if precision == "auto" else precision
         detector = DetectorSettings.for_model(self.bundle.det).changed(settings or {})
-        det = open_backend(self.bundle.model("det", chosen), backend=backend, threads=threads)
-        try:
-            rec = open_backend(self.bundle.model("rec", chosen), backend=backend, threads=threads)
-        except Exception:
-            det.close()
-            raise
-        self.detector = Detector(det, self.bundle.det, detector)
-        self.recognizer = Recognizer(rec, self.bundle.rec)
+        models = open_models(self.bundle, backend=backend, precision=precision, threads=threads)
+        self._why = models.why
+        self.detector = Detector(models.det, self.bundle.det, detector)
+        self.recognizer = Recognizer(models.rec, self.bundle.rec)
         self.decoder = PlateDecoder(self.bundle.rec.charset, self.bundle.rec.other, strength)
 
     @property
     def description(self) -> str:
-        """One line: the bundle, and the backend, device and precision that run it."""
-        backend = self.detector.backend
-        return f"{self.bundle.name} in {backend.name} on {backend.device}, {backend.precision}"
+        """One line: the bundle, what runs it on which device and in which precision, and why."""
+        return f"{self.bundle.name}: {self._why}"
 
     def __enter__(self) -> PlateReader:
         return self

@@ -325,7 +325,7 @@ class _Passage:
         self.last_frame, self.last_seen = frame, time
         self.reads += 1
         weight = read_weight(read)
-        kept = np.maximum(read.evidence, _EVIDENCE_FLOOR) * weight
+        kept = np.maximum(read.evidence, np.float32(_EVIDENCE_FLOOR)) * np.float32(weight)
         if (known := self.sums.get(len(read.text))) is None:
             self.sums[len(read.text)] = _Sum(kept, weight)
         else:

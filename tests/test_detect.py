@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.bundle import DetModel
 from edge_lpr.ctc import greedy
-from edge_lpr.detect import Detector, DetectorSettings, db_boxes, unclip
+from edge_lpr.detect import Detector, DetectorSettings, db_boxes, fit_frame, unclip
 from edge_lpr.errors import BackendError, SettingError
 
 GOLDEN = Path(__file__).parent / "golden" / "paddleocr.npz"
@@ -94,10 +94,16 @@ def test_a_wrong_setting_is_named(changes: dict[str, object], named: str) -> Non
 class Echo:
     """A network of one line: the map is the first channel of the picture over 255."""
 
-    name, precision, device = "echo", "fp32", "cpu"
+    name, precision, device = "echo", "fp32", "none"
 
-    def __init__(self, max_batch: int | None = None, cut: int = 0) -> None:
+    def __init__(
+        self,
+        max_batch: int | None = None,
+        cut: int = 0,
+        sizes: tuple[tuple[int, int], ...] | None = None,
+    ) -> None:
         self.max_batch = max_batch
+        self.sizes = sizes
         self.cut = cut
         self.shapes: list[tuple[int, ...]] = []
 
@@ -148,6 +154,33 @@ def test_pictures_of_one_size_run_as_one_batch_within_the_backends_limit() -> No
     finder, backend = detector(max_batch=2)
     assert finder.detect_batch([wide, high, wide, wide]) == [[], [], [], []]
     assert [shape[0] for shape in backend.shapes] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "sizes", "expected"),
+    [
+        ((736, 992), None, ((736, 992), (736, 992))),
+        ((736, 992), ((736, 1312), (1312, 736)), ((736, 1312), (736, 992))),
+        ((1184, 736), ((736, 1312), (1312, 736)), ((1312, 736), (1184, 736))),
+        ((1600, 1600), ((736, 1312), (800, 800)), ((800, 800), (800, 800))),
+    ],
+)
+def test_where_only_some_sizes_run_the_smallest_that_holds_the_picture_is_taken(
+    content: tuple[int, int],
+    sizes: tuple[tuple[int, int], ...] | None,
+    expected: tuple[tuple[int, int], tuple[int, int]],
+) -> None:
+    assert fit_frame(content, sizes) == expected
+
+
+@pytest.mark.parametrize("sizes", [None, ((736, 1312), (1312, 736)), ((384, 640),)])
+def test_boxes_are_the_same_wherever_the_picture_lies_in_the_input(
+    sizes: tuple[tuple[int, int], ...] | None,
+) -> None:
+    image = np.zeros((720, 1160, 3), np.uint8)
+    image[200:280, 600:900] = 255
+    box = detector(sizes=sizes)[0].detect(image)[0]
+    assert np.abs(box.corners.mean(axis=0) - [750, 240]).max() < 6
 
 
 def test_a_map_of_another_size_is_an_error_that_names_both() -> None:
