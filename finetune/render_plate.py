@@ -295,7 +295,7 @@ def sample_style(plate: Plate, rng: Rng) -> Style:
     else:
         ink, base, low = white, (30.0, 28.0, 26.0), (30.0, 28.0, 26.0)
     # Foil fades: one shift for the whole plate, so that the gradient stays.
-    shift = rng.uniform(-18, 18, 3)
+    shift = rng.uniform(-14, 14) + rng.uniform(-7, 7, 3)
     accent = red if rng.random() < 0.8 else ink
     return Style(
         font=font,

@@ -227,8 +227,8 @@ def move_scene(
         strength: Of tilt and of the camera's degradations.
 
     Returns:
-        uint8 H×W×3 BGR, the indices of the plates that are wholly in it, and their corners there. A plate that
-        is partly in it is blanked, so that no half plate is taught as ground.
+        uint8 H×W×3 BGR, the indices of the plates that are wholly in it, and their corners there. A plate
+        that is partly in it is blanked, so that no half plate is taught as ground.
     """
     width, height = size
     ph, pw = photo.shape[:2]
