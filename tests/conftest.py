@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -35,3 +38,67 @@ def plate_scene() -> Callable[..., NDArray[np.uint8]]:
         return image
 
     return scene
+
+
+class Camera:
+    """An HTTP camera that sends Motion JPEG, and can be unplugged and plugged in again.
+
+    Attributes:
+        image: What it shows; None for frames that are known by their brightness.
+    """
+
+    def __init__(self, fps: float = 50) -> None:
+        self.fps = fps
+        self.plugged = True
+        self.connections = 0
+        self.image: NDArray[np.uint8] | None = None
+        self._stop = False
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server.settimeout(0.1)
+        self.address = f"http://127.0.0.1:{self._server.getsockname()[1]}/live"
+        self._threads = [threading.Thread(target=self._serve)]
+        self._threads[0].start()
+
+    def _serve(self) -> None:
+        while not self._stop:
+            try:
+                connection, _ = self._server.accept()
+            except TimeoutError:
+                continue
+            if self.plugged:
+                self.connections += 1
+                self._threads.append(threading.Thread(target=self._send, args=(connection,)))
+                self._threads[-1].start()
+            else:
+                connection.close()
+
+    def _send(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                connection.recv(4096)
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+                )
+                value = 0
+                while self.plugged and not self._stop:
+                    image = np.full((48, 64, 3), value % 256, np.uint8) if self.image is None else self.image
+                    data = bytes(cv2.imencode(".jpg", image)[1])
+                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+                    connection.sendall(head.encode() + data + b"\r\n")
+                    value += 1
+                    time.sleep(1 / self.fps)
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        self._stop = True
+        for thread in self._threads:
+            thread.join()
+        self._server.close()
+
+
+@pytest.fixture
+def camera() -> Iterator[Camera]:
+    served = Camera()
+    yield served
+    served.close()

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -156,6 +157,45 @@ def test_an_interruption_completes_the_outputs(
     assert line["last_frame"] <= capture.get(cv2.CAP_PROP_FRAME_COUNT) < 2000
     capture.release()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["long.avi", "o.avi", "o.csv", "o.jsonl"]
+
+
+def test_cameras_are_read_at_once_and_their_results_are_appended(
+    camera: Any, plate_scene: Scene, tmp_path: Path
+) -> None:
+    camera.image = plate_scene(TEXT)
+    addresses = [f"{camera.address}/{i}?password=secret" for i in (1, 2)]
+    out = tmp_path / "o.jsonl"
+    for run_number in (1, 2):
+        process = start(*addresses, "--every-frame", "--jsonl", out, "--csv", tmp_path / "o.csv", "--quiet")
+        until = time.monotonic() + 30
+        while time.monotonic() < until:  # the file is readable while the cameras run
+            sources = {r["source"] for r in records(out)[-20:]} if out.exists() else set()
+            if len(sources) == 2 and camera.connections == 2 * run_number:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 130 and err == "edge-lpr: interrupted\n"
+    lines = records(out)
+    assert {r["source"] for r in lines} == {a.replace("secret", "***") for a in addresses}
+    assert {r["text"] for r in lines} == {TEXT} and all(str(r["first_utc"]).endswith("Z") for r in lines)
+    table = (tmp_path / "o.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert len(table) == len(lines) + 1 and "secret" not in "".join(table)
+
+
+def test_a_camera_that_is_unplugged_ends_as_source_lost(
+    camera: Any, plate_scene: Scene, tmp_path: Path
+) -> None:
+    camera.image = plate_scene(TEXT)
+    process = start(camera.address, "--reconnect", "0", "--jsonl", tmp_path / "o.jsonl")
+    until = time.monotonic() + 30
+    while not camera.connections and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(2)
+    camera.plugged = False
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 2 and err.startswith(f"edge-lpr: {camera.address}: source lost after")
+    assert TEXT in out and records(tmp_path / "o.jsonl")[0]["type"] == "event"  # it was in view at the end
 
 
 def test_who_reads_our_output_may_leave(scenes: Path) -> None:
