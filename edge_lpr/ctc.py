@@ -191,9 +191,7 @@ class PlateDecoder:
             if best is None or likelihood > best[0]:
                 best = likelihood, f, classes, at
         if best is None or best[0] + self.strength < free_likelihood:
-            return self._free(
-                probs, logs, free, steps, -np.inf if best is None else best[0] - free_likelihood
-            )
+            return self._free(*plain, free, steps, -np.inf if best is None else best[0] - free_likelihood)
         likelihood, f, classes, at = best
         return self._reading(probs, logs, classes, at, self.formats[f], likelihood - free_likelihood)
 
