@@ -1,5 +1,7 @@
 """Licence-plate reading on the edge.
 
+Example::
+
     from edge_lpr import PlateReader
 
     with PlateReader() as reader:
