@@ -104,9 +104,9 @@ def main(argv: list[str] | None = None) -> int:
         for name, rate in bench().items():
             print(f"{name}: {rate:.0f} per second on one core")
     if args.sheet:
-        ok, data = cv2.imencode(args.sheet.suffix, sheet(args.what, args.seed))
-        if not ok:
-            parser.error(f"cannot write {args.sheet.suffix!r} pictures; use .png or .jpg")
+        if args.sheet.suffix not in (".png", ".jpg"):
+            parser.error(f"--sheet {args.sheet}: cannot write {args.sheet.suffix!r}; name it .png or .jpg")
+        _, data = cv2.imencode(args.sheet.suffix, sheet(args.what, args.seed))
         args.sheet.write_bytes(data.tobytes())
     return 0
 
