@@ -1,0 +1,145 @@
+"""Which backend is chosen, and what is said of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_lpr import backends
+from edge_lpr.backends import open_backend, open_models
+from edge_lpr.bundle import Bundle, ModelFile, bundled, load_bundle
+from edge_lpr.errors import BackendError, BundleError, SettingError
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    if not (bundled() / "bundle.json").is_file():
+        pytest.skip("needs the default bundle")
+    pytest.importorskip("onnxruntime")
+    return load_bundle()
+
+
+class Fake:
+    """A TensorRT backend as far as the choice sees it."""
+
+    name, device, max_batch, sizes = "tensorrt", "Orin", 8, None
+
+    def __init__(self, model: ModelFile) -> None:
+        self.precision = model.precision
+        self.closed = False
+
+    def run(self, inputs: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def engines(monkeypatch: pytest.MonkeyPatch, *there: str) -> list[Fake]:
+    """Pretends that engines of these models are there and fit: "det.fp16"."""
+    opened: list[Fake] = []
+
+    def opener(model: ModelFile, folder: object) -> Fake:
+        if not any(name in model.path.name for name in there):
+            raise BackendError(f"no engine of {model.path.name}")
+        opened.append(Fake(model))
+        return opened[-1]
+
+    monkeypatch.setattr(backends, "_tensorrt", opener)
+    return opened
+
+
+def test_without_engines_onnx_runtime_says_why(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines(monkeypatch)
+    models = open_models(bundle)
+    assert (models.det.name, models.rec.name) == ("onnxruntime", "onnxruntime")
+    assert models.det.precision == models.rec.precision == "fp32"
+    assert models.why.startswith(f"ONNX Runtime on {models.det.device}, fp32")
+    assert "(no engine of det.fp" in models.why and "\n" not in models.why
+
+
+def test_valid_engines_are_taken(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines(monkeypatch, "det.fp32", "rec.fp32")
+    models = open_models(bundle, precision="fp32")
+    assert (models.det.name, models.why) == ("tensorrt", "TensorRT on Orin, fp32")
+
+
+def test_engines_of_one_model_alone_are_not_enough(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = engines(monkeypatch, "det.")
+    models = open_models(bundle)
+    assert models.rec.name == "onnxruntime" and "no engine of rec." in models.why
+    assert opened and all(fake.closed for fake in opened)
+
+
+def test_asked_for_and_not_there_is_an_error(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines(monkeypatch)
+    with pytest.raises(BackendError, match="no engine of det"):
+        open_models(bundle, backend="tensorrt")
+    with pytest.raises(BackendError, match="no engine of det"):
+        open_backend(bundle.model("det", "fp32"), backend="tensorrt")
+
+
+def test_onnx_runtime_asked_for_never_looks_at_tensorrt(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines(monkeypatch, "det.", "rec.")
+    models = open_models(bundle, backend="onnxruntime", threads=1)
+    assert models.det.name == "onnxruntime" and "(" not in models.why
+
+
+def test_a_fallback_of_onnx_runtime_is_said(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime as ort
+
+    if "CUDAExecutionProvider" in ort.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    engines(monkeypatch)
+    real = ort.InferenceSession
+
+    def without_cuda(data: bytes, options: object, providers: list[str]) -> Any:
+        # What ONNX Runtime's GPU build does where CUDA cannot start: no error, another provider.
+        return real(data, options, providers=[p for p in providers if not p.startswith("CUDA")])
+
+    monkeypatch.setattr(
+        ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(ort, "InferenceSession", without_cuda)
+    models = open_models(bundle)
+    assert models.det.device == "cpu"
+    assert "its CUDA could not start" in models.why
+
+
+def test_settings_out_of_range(bundle: Bundle) -> None:
+    with pytest.raises(SettingError, match="backend 'cuda': expected one of auto, onnxruntime, tensorrt"):
+        open_models(bundle, backend="cuda")
+    missing = next((p for p in ("int8", "fp16") if p not in bundle.precisions()), None)
+    if missing:
+        with pytest.raises(BundleError, match=f"no {missing} model"):
+            open_models(bundle, precision=missing)
+
+
+def test_the_best_precision_of_the_engines_there(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # A bundle with all precisions, whose files nobody reads here.
+    from dataclasses import replace
+
+    files = {
+        part: {
+            p: replace(bundle.model(part, "fp32"), path=tmp_path / f"{part}.{p}.onnx", precision=p)
+            for p in ("fp32", "fp16", "int8")
+        }
+        for part in ("det", "rec")
+    }
+    full = replace(
+        bundle,
+        det=replace(bundle.det, precisions=files["det"]),
+        rec=replace(bundle.rec, precisions=files["rec"]),
+    )
+    engines(monkeypatch, "fp32", "int8", "fp16")
+    assert open_models(full).det.precision == "fp16"
+    engines(monkeypatch, "fp32", "int8", "det.fp16")
+    assert open_models(full).det.precision == "int8"
+    assert np.all([m.precision == "fp32" for m in [open_models(full, precision="fp32").rec]])
