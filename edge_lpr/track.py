@@ -19,6 +19,9 @@ Evidence = NDArray[np.float32]
 
 # No single frame may rule a character out: its log-probability counts for no less than this.
 _EVIDENCE_FLOOR = math.log(1e-3)
+# Frames of one passage resemble each other: however many, they are worth no more than this many independent
+# looks at the plate.
+_INDEPENDENT_LOOKS = 3.0
 # A plate this high, in pixels, holds all the detail that the recognizer sees (its input is 48 high).
 _FULL_DETAIL = 32.0
 
@@ -63,7 +66,7 @@ class PlateEvent:
         kind: The kind of plate, as in `PlateRead`.
         score: Mean of `char_scores`.
         min_score: Lowest of `char_scores`.
-        char_scores: Probability of each character, 0 to 1: the weighted geometric mean over the reads.
+        char_scores: Probability of each character, 0 to 1, given the reads as up to three independent looks.
         reads: Number of reads fused.
         first_seen: When it was first read, in seconds from the source's start (of the clock, if live).
         last_seen: When it was last read, likewise.
@@ -219,7 +222,8 @@ class Fusion:
             for at_lead, at_other in align(mean, other.mean()):
                 total[at_lead] += other.evidence[at_other]
                 weights[at_lead] += other.weight
-        mean = total / weights[:, None]
+        looks = np.clip(weights, 1.0, _INDEPENDENT_LOOKS)
+        mean = total * (looks / weights)[:, None]
         mean -= np.logaddexp.reduce(mean, axis=1, keepdims=True)
         plate, classes = self._best(mean, is_text=set(passage.kinds) == {TEXT})
         scores = tuple(float(np.exp(mean[i, c])) for i, c in enumerate(classes))
