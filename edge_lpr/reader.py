@@ -178,10 +178,14 @@ class PlateReader:
         flipped = dict.fromkeys(range(len(crops)), False)
         for i, probs in zip(doubtful, turned, strict=True):
             reading = self.decoder.decode(probs)
-            if _rank(reading) > _rank(readings[i]):
+            if self._rank(reading) > self._rank(readings[i]):
                 readings[i] = reading
                 flipped[i] = True
         return [self._judge(reading, crops[i], boxes[i], flipped[i]) for i, reading in enumerate(readings)]
+
+    def _rank(self, reading: Reading) -> tuple[bool, float]:
+        """What is better: a plate that can be reported, and then the surer reading."""
+        return reading.format is not None and reading.min_score >= self.min_score, reading.score
 
     def _judge(self, reading: Reading, crop: Image, box: Box, flipped: bool) -> PlateRead | None:
         if reading.format is None:
@@ -202,10 +206,6 @@ class PlateReader:
             det_score=box.score,
             evidence=reading.evidence,
         )
-
-
-def _rank(reading: Reading) -> tuple[bool, float]:
-    return reading.format is not None, reading.score
 
 
 def _check_image(image: Image) -> None:
