@@ -1,0 +1,98 @@
+"""What is to be built, and what is written of it; the builds themselves are test_protocol.py's, on a GPU."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge_lpr.backends.engine_file import Machine, find_engine, read_manifest
+from edge_lpr.bundle import Bundle, bundled, load_bundle
+from edge_lpr.engines.build import make_manifest, plans
+from edge_lpr.engines.settings import BuildSettings
+from edge_lpr.errors import BundleError, SettingError
+
+ORIN = Machine("10.3.0", "Orin", "8.7", integrated=True, platform="aarch64")
+SETTINGS = BuildSettings(batches=(1, 4), det_sizes=("1312x736",))
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    if not (bundled() / "bundle.json").is_file():
+        pytest.skip("needs the default bundle")
+    return load_bundle()
+
+
+def with_all_precisions(bundle: Bundle) -> Bundle:
+    """A bundle whose FP16 and INT8 files are the FP32 ones: nobody reads them here."""
+
+    def grown(part: str) -> dict[str, object]:
+        fp32 = bundle.model("det" if part == "det" else "rec", "fp32")
+        extra = {"calibration": {"images": 200, "method": "percentile"}}
+        return {p: replace(fp32, precision=p, extra=extra) for p in ("fp32", "fp16", "int8")}
+
+    det = replace(bundle.det, precisions=grown("det"))  # type: ignore[arg-type]
+    return replace(bundle, det=det, rec=replace(bundle.rec, precisions=grown("rec")))  # type: ignore[arg-type]
+
+
+def test_both_models_in_every_precision_of_the_bundle(bundle: Bundle) -> None:
+    full = with_all_precisions(bundle)
+    assert [p.label for p in plans(full, (), SETTINGS)] == [
+        "det fp32",
+        "rec fp32",
+        "det fp16",
+        "rec fp16",
+        "det int8",
+        "rec int8",
+    ]
+    assert [p.label for p in plans(full, ("int8",), SETTINGS)] == ["det int8", "rec int8"]
+
+
+def test_a_precision_that_the_bundle_lacks(bundle: Bundle) -> None:
+    lacking = replace(bundle, det=replace(bundle.det, precisions={"fp32": bundle.model("det", "fp32")}))
+    with pytest.raises(BundleError, match="no int8 model of 'det'"):
+        list(plans(lacking, ("int8",), SETTINGS))
+
+
+def test_a_dla_takes_one_shape_and_no_fp32(bundle: Bundle) -> None:
+    settings = BuildSettings(batches=(4,), det_sizes=("1312x736",), dla=0)
+    full = with_all_precisions(bundle)
+    (det, _) = plans(full, ("fp16",), settings)
+    assert det.profiles[0].min == det.profiles[0].max == (4, 736, 1312, 3)
+    with pytest.raises(SettingError, match="a DLA computes in fp16 and int8 only"):
+        list(plans(full, ("fp32",), settings))
+
+
+def test_a_build_is_found_again_and_only_for_what_it_was(bundle: Bundle, tmp_path: Path) -> None:
+    plan = next(plans(bundle, ("fp32",), SETTINGS))
+    assert plan.existing(tmp_path, ORIN) is None
+    written = make_manifest(plan, ORIN, tmp_path, b"a plan", 12.34)
+    written.write(b"a plan")
+    assert plan.existing(tmp_path, ORIN) == written == read_manifest(written.path)
+    assert find_engine(tmp_path, plan.model, ORIN) == written
+    other = next(plans(bundle, ("fp32",), replace(SETTINGS, batches=(1,))))
+    assert other.existing(tmp_path, ORIN) is None
+    assert next(plans(bundle, ("fp32",), replace(SETTINGS, tf32=True))).existing(tmp_path, ORIN) is None
+    assert plan.existing(tmp_path, replace(ORIN, tensorrt="10.4.0")) is None
+    written.engine_path.write_bytes(b"a pla")
+    assert plan.existing(tmp_path, ORIN) is None
+
+
+def test_what_a_manifest_keeps(bundle: Bundle, tmp_path: Path) -> None:
+    plan = next(plans(with_all_precisions(bundle), ("int8",), SETTINGS))
+    written = make_manifest(plan, ORIN, tmp_path, b"a plan", 12.34)
+    assert written.path.name.startswith("ppocrv3-general.det.int8.orin.trt10.3.0.")
+    assert written.model_sha256 == bundle.model("det", "fp32").sha256
+    assert written.engine_sha256 == hashlib.sha256(b"a plan").hexdigest()
+    assert len(written.calibration) == 64
+    assert written.seconds == 12.3 and written.machine == ORIN
+    assert written.flags == SETTINGS.flags()
+    assert [p.max for p in written.profiles] == [(1, 736, 1312, 3), (4, 736, 1312, 3)]
+
+
+def test_a_hostile_bundle_name_stays_in_the_folder(bundle: Bundle, tmp_path: Path) -> None:
+    plan = next(plans(replace(bundle, name="../../etc/passwd"), ("fp32",), SETTINGS))
+    made = make_manifest(plan, ORIN, tmp_path, b"x", 1)
+    assert made.path.parent == tmp_path and made.path.name.startswith("etc-passwd.det")
