@@ -328,11 +328,13 @@ def render_plate(plate: Plate, rng: Rng, height: int = 140, style: Style | None 
     red = np.zeros((height, width), np.uint8)
     cells, dot = _cells(plate)
     sway = rng.uniform(-1.0, 1.0, 2)
+    # Stamps differ from maker to maker, most in how much of its cell a Chinese character fills.
+    hanzi = (float(rng.uniform(0.92, 1.06)), float(rng.uniform(0.76, 1.0)))
     for i, (char, (x, y, w, h)) in enumerate(zip(plate.text, cells, strict=True)):
         mask = red if plate.kind in ("police", "consulate", "embassy") and char in "警领使" else ink
-        _stamp(
-            mask, glyph(char, style.font, _weight(style, rng)), (x + sway[0], y + sway[1], w, h), scale, rng
-        )
+        wide, high = (1.0, 1.0) if char.isascii() else hanzi
+        box = (x + sway[0] + w * (1 - wide) / 2, y + sway[1] + h * (1 - high) / 2, w * wide, h * high)
+        _stamp(mask, glyph(char, style.font, _weight(style, rng)), box, scale, rng)
         if i == 1 and dot is not None:
             _dot(mask, plate, dot, scale, rng)
     if style.frame > 0:
