@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -61,6 +61,8 @@ class ExportSettings:
         keep: Characters that the head is cut to; None keeps the whole head.
         branch: Which network of a distillation checkpoint.
         rec_widths: Widths of the recognition's input, in pixels; None takes the model's own, or 320.
+        rec_fit: How the runtime brings a crop to such a width, "pad" or "stretch": as the model was trained.
+        det_limit: `det_limit_side_len` of the bundle, in pixels; None takes the model's own, or 736.
         name: The bundle's name.
         licence: SPDX identifier of the weights' licence.
         pictures: uint8 H×W×3 BGR by name, to compare on; None draws some.
@@ -76,6 +78,8 @@ class ExportSettings:
     keep: tuple[str, ...] | None = None
     branch: str = "Student"
     rec_widths: tuple[int, ...] | None = None
+    rec_fit: Literal["pad", "stretch"] = "pad"
+    det_limit: int | None = None
     name: str = "exported"
     licence: str = "unknown"
     pictures: Mapping[str, Image] | None = None
@@ -202,10 +206,15 @@ class _Exporter:
             det_arch=self.det.config.name or ("PP-OCRv3 det" if self.det.network else "PaddleOCR det (DB)"),
             rec_arch=self.rec.config.name
             or ("PP-OCRv3 rec (CTC)" if self.rec.network else "PaddleOCR rec (CTC)"),
-            det_size={**DET_SIZE, **self.det.config.det_size},
+            det_size={
+                **DET_SIZE,
+                **self.det.config.det_size,
+                **({} if self.settings.det_limit is None else {"limit_side_len": self.settings.det_limit}),
+            },
             postprocess=post,
             rec_height=self.height,
             rec_widths=self.widths,
+            rec_fit=self.settings.rec_fit,
         )
 
     def take(self, bundle: Bundle) -> None:

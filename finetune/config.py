@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
@@ -79,14 +80,24 @@ class TrainConfig:
         checks: tuple[tuple[str, bool, str], ...] = (
             ("steps", self.steps >= 1, "1 or more"),
             ("batch", 1 <= self.batch <= 4096, "1 to 4096"),
-            ("width", self.width % stride == 0 and 32 <= self.width <= 4096, f"a multiple of {stride}, 32 to 4096"),
+            (
+                "width",
+                self.width % stride == 0 and 32 <= self.width <= 4096,
+                f"a multiple of {stride}, 32 to 4096",
+            ),
             (
                 "height",
-                self.height == 48 if self.part == "rec" else self.height % 32 == 0 and 32 <= self.height <= 4096,
+                self.height == 48
+                if self.part == "rec"
+                else self.height % 32 == 0 and 32 <= self.height <= 4096,
                 "48" if self.part == "rec" else "a multiple of 32, 32 to 4096",
             ),
             ("learning_rate", 0 < self.learning_rate <= 1, "above 0, at most 1"),
-            ("final_learning_rate", 0 <= self.final_learning_rate <= self.learning_rate, "0 to learning_rate"),
+            (
+                "final_learning_rate",
+                0 <= self.final_learning_rate <= self.learning_rate,
+                "0 to learning_rate",
+            ),
             ("weight_decay", 0 <= self.weight_decay <= 1, "0 to 1"),
             ("clip_norm", self.clip_norm > 0, "above 0"),
             ("ema", 0 <= self.ema < 1, "0 to below 1"),
@@ -112,7 +123,7 @@ class TrainConfig:
         return asdict(self)
 
 
-def _from_json(text: str, part: Part, name: str, overrides: dict[str, Any]) -> TrainConfig:
+def _from_json(text: str, part: Part, name: str, overrides: Mapping[str, float | str]) -> TrainConfig:
     try:
         values = json.loads(text)
     except json.JSONDecodeError as e:
@@ -131,7 +142,9 @@ def _from_json(text: str, part: Part, name: str, overrides: dict[str, Any]) -> T
             "bool": isinstance(value, bool),
         }.get(kind, isinstance(value, str))
         if not ok:
-            raise SettingError(f"{name}: {key} is {value!r}, expected {'a string' if kind[0].isupper() else kind}")
+            raise SettingError(
+                f"{name}: {key} is {value!r}, expected {'a string' if kind[0].isupper() else kind}"
+            )
     if values.get("part", part) != part:
         raise SettingError(f"{name}: is for {values['part']!r}, but `finetune {part}` was asked for")
     return TrainConfig(**{**values, "part": part})
@@ -142,7 +155,7 @@ def default_config(part: Part) -> str:
     return (files("edge_lpr.finetune") / "configs" / f"{part}.json").read_text(encoding="utf-8")
 
 
-def load_config(path: Path | None, part: Part, **overrides: Any) -> TrainConfig:
+def load_config(path: Path | None, part: Part, **overrides: float | str) -> TrainConfig:
     """Reads settings from a JSON file.
 
     Args:
@@ -157,7 +170,9 @@ def load_config(path: Path | None, part: Part, **overrides: Any) -> TrainConfig:
         return _from_json(default_config(part), part, f"configs/{part}.json", overrides)
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise SettingError(f"{path}: {path.stat().st_size} bytes, a config has less than {MAX_CONFIG_BYTES}")
+            raise SettingError(
+                f"{path}: {path.stat().st_size} bytes, a config has less than {MAX_CONFIG_BYTES}"
+            )
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
         raise SettingError(f"{path}: cannot be read as a config: {e}") from e

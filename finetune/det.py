@@ -51,7 +51,8 @@ class DetTask:
     Args:
         config: The run's settings.
         weights: Start weights under PaddleOCR's names. The threshold branch may be missing (it is in no
-            inference model): it then begins as the probability branch, which has found the texts' borders.
+            inference model): it then begins as the probability branch, which has found the texts' borders,
+            with a last layer that puts out one half everywhere.
         source: What error messages call the weights.
         scene: Draws what is trained on.
         validation: Labelled scenes to measure on; where empty, drawn scenes that the training never sees are
@@ -76,6 +77,10 @@ class DetTask:
             for name, value in weights.items()
             if name.startswith("head.binarize.")
         }
+        # The probability branch's own last layer is certain nearly everywhere: no gradient comes through it.
+        for name in (f"{THRESHOLD_BRANCH}conv3.weight", f"{THRESHOLD_BRANCH}conv3.bias"):
+            if name in arrays:
+                arrays[name] = np.zeros_like(arrays[name])
         load_weights(network, {**arrays, **weights}, source=source)
         _freeze(network, config.frozen_blocks)
         self.network: nn.Module = network
@@ -106,7 +111,7 @@ class DetTask:
 
     @torch.no_grad()
     def evaluate(self, network: nn.Module) -> dict[str, float]:
-        """Measures boxes by PaddleOCR's DetMetric (IoU 0.5), with the training height as `det_limit_side_len`."""
+        """Measures boxes by PaddleOCR's DetMetric (IoU 0.5); `det_limit_side_len` is the training height."""
         score = DetScore()
         device = next(network.parameters()).device
         settings = DetectorSettings()
@@ -144,10 +149,10 @@ def _small(image: Image, plates: Sequence[Plate], longest: int) -> tuple[Image, 
 
 
 def _freeze(network: DetNetwork, blocks: int) -> None:
-    """Stops training the backbone's first convolution and as many of its blocks as are asked for, in order."""
+    """Takes the backbone's first convolution and as many of its first blocks out of training."""
     if not blocks:
         return
-    order = [network.backbone.conv]
+    order: list[nn.Module] = [network.backbone.conv]
     for name, stage in network.backbone.named_children():
         if name.startswith("stage"):
             order += list(stage.children())

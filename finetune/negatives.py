@@ -46,9 +46,13 @@ class TextRenderer:
         face = _font(self.font, 40)
         # What a font lacks it draws as the same box as a code point that is never assigned.
         missing = bytes(face.getmask("\U0010fffe"))
-        self.characters = [c for c in characters if len(c) == 1 and c.strip() and bytes(face.getmask(c)) != missing]
+        self.characters = [
+            c for c in characters if len(c) == 1 and c.strip() and bytes(face.getmask(c)) != missing
+        ]
         if len(self.characters) < 10:
-            raise InputError(f"{font}: has {len(self.characters)} of the dictionary's characters; give another font")
+            raise InputError(
+                f"{font}: has {len(self.characters)} of the dictionary's characters; give another font"
+            )
         self.plain = [c for c in self.characters if c.isascii() and c.isalnum()]
 
     def text(self, rng: Rng) -> str:

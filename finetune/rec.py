@@ -78,8 +78,8 @@ def cut_head(
     spaced = len(characters) + 2 == len(bias)
     if bias.ndim != 1 or weight.shape[1:] != bias.shape or not (spaced or len(characters) + 1 == len(bias)):
         raise ModelError(
-            f"{source}: the head has {bias.size} classes, the dictionary makes {len(characters) + 1} with the blank: "
-            "give the dictionary that it was trained with"
+            f"{source}: the head has {bias.size} classes, the dictionary makes {len(characters) + 1} "
+            "with the blank: give the dictionary that it was trained with"
         )
     if tuple(characters) == (*HEAD_CHARSET, OTHER_LINE):
         return dict(arrays)
@@ -121,7 +121,7 @@ def jitter_corners(corners: NDArray[np.float32], rng: Rng, amount: float = 1.0) 
     # Of the plate's own width and height; a side that cuts into the letters is rare, a loose one is common.
     grow = rng.normal((0.015, 0.05), (0.025, 0.07), (1, 2)) + rng.normal(0, (0.012, 0.04), (4, 2))
     moved = np.clip(grow * amount, (-0.03, -0.1), (0.12, 0.3)) * signs
-    return (corners + moved[:, :1] * across + moved[:, 1:] * down).astype(np.float32)
+    return np.asarray(corners + moved[:, :1] * across + moved[:, 1:] * down, np.float32)
 
 
 class RecTask:
@@ -189,7 +189,7 @@ class RecTask:
                 crop = crop_plate(image, jitter_corners(corners, rng))
             else:
                 height, width = image.shape[:2]
-                whole = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
+                whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
                 crop = crop_plate(image, jitter_corners(whole, rng, 0.5))
             return degrade.camera(crop, rng, plate_height=crop.shape[0], strength=0.4), text
         raise InputError("20 labelled pictures in a row cannot be read; check the label files' pictures")

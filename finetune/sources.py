@@ -1,59 +1,97 @@
-"""Where training pictures come from: rendered plates, plates swapped into photos, labelled pictures as they are."""
+"""Where training pictures come from: rendered plates, plates swapped into photos, photos as they are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.calib.labels import Sample
-from edge_lpr.errors import EdgeLprError
+from edge_lpr.calib.labels import IGNORED, Sample
+from edge_lpr.errors import EdgeLprError, InputError
 from edge_lpr.finetune import swap
 from edge_lpr.finetune.render_plate import PlateMix, sample_plate
 from edge_lpr.finetune.render_scene import CropSettings, SceneSettings, render_crop, render_scene
 
-__all__ = ["Photo", "RenderedCrops", "Scenes", "load_photos"]
+__all__ = ["Photo", "Photos", "RenderedCrops", "Scenes"]
 
 Image = NDArray[np.uint8]
 Quad = NDArray[np.float32]
 Rng = np.random.Generator
-# Photos are kept decoded; 64 of 1160×720 are 160 MB.
-MAX_PHOTO_BYTES = 1 << 30
+MAX_KEPT_BYTES = 1 << 30
+MAX_UNREADABLE = 20
 
 
+@dataclass(frozen=True, eq=False)
 class Photo:
     """A labelled photo, decoded, with what its plates look like.
 
     Attributes:
         image: uint8 H×W×3 BGR.
+        texts: What stands on its plates; "###" on one that is not to be learnt.
         quads: float32 4×2 per plate, tl-tr-br-bl, in pixels.
         looks: What `swap.measure` saw of each plate.
     """
 
-    def __init__(self, image: Image, quads: Sequence[Quad]) -> None:
-        self.image = image
-        self.quads = list(quads)
-        self.looks = [swap.measure(image, quad) for quad in quads]
+    image: Image
+    texts: tuple[str, ...]
+    quads: list[Quad]
+    looks: list[swap.Look]
 
 
-def load_photos(samples: Sequence[Sample]) -> list[Photo]:
-    """Decodes the scenes among samples whose plates all have corners, up to a gibibyte of them.
+class Photos:
+    """The scenes among labelled samples whose plates all have corners, decoded when they are drawn.
 
-    A picture that cannot be read is left out.
+    Decoded pictures are kept up to a gibibyte; further ones are read each time.
+
+    Args:
+        samples: Labelled samples; crops and scenes without corners are left out.
     """
-    photos, total = [], 0
-    for sample in samples:
-        quads = [plate.corners for plate in sample.plates or ()]
-        if sample.crop or any(quad is None for quad in quads) or total > MAX_PHOTO_BYTES:
-            continue
-        try:
-            image = sample.read()
-        except EdgeLprError:
-            continue
-        photos.append(Photo(image, [quad for quad in quads if quad is not None]))
-        total += image.nbytes
-    return photos
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self.samples = [
+            s
+            for s in samples
+            if not s.crop and s.plates is not None and all(p.corners is not None for p in s.plates)
+        ]
+        self._kept: dict[int, Photo] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": {}, "_bytes": 0}
+
+    def draw(self, rng: Rng) -> Photo:
+        """Draws a photo; one that cannot be read is replaced by another.
+
+        Raises:
+            InputError: 20 in a row cannot be read.
+        """
+        for _ in range(MAX_UNREADABLE):
+            i = int(rng.integers(len(self.samples)))
+            if i in self._kept:
+                return self._kept[i]
+            try:
+                image = self.samples[i].read()
+            except EdgeLprError:
+                continue
+            plates = self.samples[i].plates or ()
+            quads = [p.corners for p in plates if p.corners is not None]
+            photo = Photo(
+                image, tuple(p.text for p in plates), quads, [swap.measure(image, q) for q in quads]
+            )
+            if self._bytes + image.nbytes <= MAX_KEPT_BYTES:
+                self._kept[i] = photo
+                self._bytes += image.nbytes
+            return photo
+        raise InputError(
+            f"{MAX_UNREADABLE} labelled pictures in a row cannot be read, the last {self.samples[i].path}: "
+            "check that the folder is whole"
+        )
 
 
 class RenderedCrops:
@@ -70,16 +108,17 @@ class RenderedCrops:
         self,
         mix: PlateMix | None = None,
         settings: CropSettings | None = None,
-        photos: Sequence[Photo] = (),
+        photos: Photos | None = None,
         swapped: float = 0.3,
     ) -> None:
-        self.mix, self.settings, self.swapped = mix or PlateMix(), settings or CropSettings(), swapped
-        self.photos = [photo for photo in photos if photo.quads]
+        self.mix, self.settings = mix or PlateMix(), settings or CropSettings()
+        self.photos, self.swapped = photos, swapped if photos else 0.0
 
     def __call__(self, rng: Rng) -> tuple[Image, str]:
+        """Draws a crop, uint8 H×W×3 BGR of natural size, and what stands on it."""
         plate = sample_plate(rng, self.mix)
-        if self.photos and rng.random() < self.swapped:
-            photo = self.photos[int(rng.integers(len(self.photos)))]
+        photo = self.photos.draw(rng) if self.photos and rng.random() < self.swapped else None
+        if photo is not None and photo.quads:
             i = int(rng.integers(len(photo.quads)))
             return swap.swap_crop(photo.image, photo.quads[i], plate, rng, photo.looks[i]), plate.text
         return render_crop(plate, rng, self.settings), plate.text
@@ -89,7 +128,7 @@ class Scenes:
     """Draws scenes for the detector: drawn ones, photos with other plates in them, photos as they are.
 
     Args:
-        photos: Labelled photos; those without a plate serve as backgrounds too.
+        photos: Labelled photos.
         swapped: Share of scenes that are photos whose plates were replaced.
         real: Share of scenes that are photos as they are, seen from elsewhere.
         settings: What drawn scenes show.
@@ -97,26 +136,24 @@ class Scenes:
 
     def __init__(
         self,
-        photos: Sequence[Photo] = (),
+        photos: Photos | None = None,
         swapped: float = 0.35,
         real: float = 0.25,
         settings: SceneSettings | None = None,
     ) -> None:
-        self.photos = list(photos)
-        self.swapped, self.real = (swapped, real) if self.photos else (0.0, 0.0)
-        empty = [p.image for p in self.photos if not p.quads]
-        self.settings = settings or SceneSettings(photos=empty)
+        self.photos, self.settings = photos, settings or SceneSettings()
+        self.swapped, self.real = (swapped, real) if photos else (0.0, 0.0)
 
     def __call__(self, rng: Rng, size: tuple[int, int]) -> tuple[Image, list[Quad], list[bool]]:
+        """Draws a scene of `size` (width, height), its plates' corners, and which of them do not count."""
         kind = rng.random()
-        if kind < self.swapped + self.real:
-            photo = self.photos[int(rng.integers(len(self.photos)))]
-            image, quads = photo.image, photo.quads
+        if self.photos and kind < self.swapped + self.real:
+            photo = self.photos.draw(rng)
+            image, quads, ignored = photo.image, photo.quads, [t in IGNORED for t in photo.texts]
             if kind < self.swapped and quads:
                 image, plates = swap.swap_scene(image, quads, rng, looks=photo.looks)
-                quads = [quad for quad, _ in plates]
-            image, _, quads = swap.move_scene(image, quads, rng, size)
-        else:
-            image, drawn = render_scene(rng, size, self.settings)
-            quads = [quad for quad, _ in drawn]
-        return image, list(quads), [False] * len(quads)
+                quads, ignored = [quad for quad, _ in plates], [False] * len(plates)
+            image, kept, quads = swap.move_scene(image, quads, rng, size)
+            return image, quads, [ignored[i] for i in kept]
+        image, drawn = render_scene(rng, size, self.settings)
+        return image, [quad for quad, _ in drawn], [False] * len(drawn)

@@ -1,7 +1,7 @@
 """Training targets of DB: the shrunk-text map and the border (threshold) map.
 
-Source: Liao et al. 2020, section 3.4; sizes as in PP-OCRv3's configuration (shrink ratio 0.4, threshold 0.3 to
-0.7, texts under 8 pixels ignored).
+Source: Liao et al. 2020, section 3.4; sizes as in PP-OCRv3's configuration (shrink ratio 0.4, threshold 0.3
+to 0.7, texts under 8 pixels ignored).
 """
 
 from __future__ import annotations

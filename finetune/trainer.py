@@ -10,33 +10,31 @@ from __future__ import annotations
 import copy
 import json
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from types import FrameType
+from typing import Any, Generic, Protocol, TypeVar
 
-import numpy as np
+import cv2
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from edge_lpr.errors import EdgeLprError, OutputError
-from edge_lpr.finetune.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-    save_weights,
-    write_aside,
-)
+from edge_lpr.errors import EdgeLprError
+from edge_lpr.export.checkpoint import save_checkpoint
 from edge_lpr.finetune.config import TrainConfig
-from edge_lpr.finetune.folding import fold_batch_norms, unfold_batch_norms
 from edge_lpr.finetune.networks import weights_of
+from edge_lpr.finetune.state import RunState, load_state, make_folder, save_state, write_aside
 
 __all__ = ["Report", "Task", "TrainingError", "learning_rate", "train"]
 
-CHECKPOINT = "latest.checkpoint"
+Batch = TypeVar("Batch")
+
+STATE = "latest.state"
 BEST = "best.pdparams"
 LATEST = "latest.pdparams"
 HISTORY = "history.json"
@@ -48,19 +46,19 @@ class TrainingError(EdgeLprError):
     """The run cannot go on: the loss is not a number."""
 
 
-class Task(Protocol):
+class Task(Protocol[Batch]):
     """What is trained: a network, its batches, its loss and its metric."""
 
     network: nn.Module
     metric: str
 
-    def batch(self, step: int) -> Any:
+    def batch(self, step: int) -> Batch:
         """Makes the batch of one step; the same for the same step, in any process.
 
         Worker processes get a pickled copy of the task, which need not hold the network.
         """
 
-    def loss(self, network: nn.Module, batch: Any) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Returns the loss of a batch and what it consists of."""
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
@@ -92,29 +90,29 @@ class Report:
     best: bool = False
 
 
-class _Steps(Dataset[Any]):
-    def __init__(self, task: Task) -> None:
+class _Steps(Dataset[Batch]):
+    def __init__(self, task: Task[Batch]) -> None:
         self.task = task
 
-    def __getitem__(self, step: int) -> Any:
+    def __getitem__(self, step: int) -> Batch:
         return self.task.batch(step)
 
 
-def _one_thread(_worker: int) -> None:
-    import cv2  # noqa: PLC0415
-
+def _set_up_worker(_worker: int) -> None:
+    # Ctrl-C reaches all processes of a terminal; the run itself ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 
 
-def _batches(task: Task, config: TrainConfig, start: int) -> Iterator[Any]:
-    loader: DataLoader[Any] = DataLoader(
+def _batches(task: Task[Batch], config: TrainConfig, start: int) -> Iterator[Batch]:
+    loader: DataLoader[Batch] = DataLoader(
         _Steps(task),
         batch_size=None,
         sampler=range(start, config.steps),
         num_workers=config.workers,
         prefetch_factor=3 if config.workers else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_set_up_worker,
         # A forked process would inherit OpenCV's thread pool without its threads, and wait for them forever.
         multiprocessing_context="spawn" if config.workers else None,
     )
@@ -135,6 +133,14 @@ def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer
     return torch.optim.Adam(groups, lr=config.learning_rate)
 
 
+def _train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:
+    network.train()
+    if freeze_batch_norm:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+
 @torch.no_grad()
 def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
     for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
@@ -144,14 +150,13 @@ def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
             kept.copy_(new)
 
 
-class _Run:
+class _Run(Generic[Batch]):
     """One training run: its state, and where it is kept."""
 
-    def __init__(self, task: Task, config: TrainConfig, out: Path, device: torch.device) -> None:
+    def __init__(self, task: Task[Batch], config: TrainConfig, out: Path, device: torch.device) -> None:
         self.task, self.config, self.out, self.device = task, config, out, device
-        self.network = task.network.to(device, memory_format=torch.channels_last)
-        if config.freeze_batch_norm:
-            fold_batch_norms(self.network)
+        # PyTorch's stubs know the keyword of tensors alone.
+        self.network = task.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval()
         self.optimizer = _optimizer(self.network, config)
         self.step = 0
@@ -159,14 +164,8 @@ class _Run:
         self.since_best = 0
         self.history: dict[str, list[dict[str, float]]] = {"loss": [], "metrics": []}
 
-    def weights(self) -> dict[str, NDArray[np.float32]]:
-        """Averaged weights under PaddleOCR's names."""
-        network = copy.deepcopy(self.average)
-        unfold_batch_norms(network)
-        return weights_of(network)
-
     def save(self) -> None:
-        state = Checkpoint(
+        state = RunState(
             config=self.config.to_json(),
             step=self.step,
             best=self.best,
@@ -176,20 +175,20 @@ class _Run:
             optimizer=self.optimizer.state_dict(),
             history=self.history,
         )
-        save_checkpoint(self.out / CHECKPOINT, state)
-        save_weights(self.out / LATEST, self.weights())
+        save_state(self.out / STATE, state)
+        save_checkpoint(self.out / LATEST, weights_of(self.average))
         write_aside(self.out / HISTORY, json.dumps(self.history).encode())
 
     def resume(self) -> None:
-        state = load_checkpoint(self.out / CHECKPOINT, self.config)
+        state = load_state(self.out / STATE, self.config)
         self.network.load_state_dict(state.network)
         self.average.load_state_dict(state.average)
         self.optimizer.load_state_dict(state.optimizer)
         self.step, self.best, self.since_best = state.step, state.best, state.since_best
         self.history = state.history
 
-    def take_step(self, batch: Any) -> tuple[float, dict[str, float]]:
-        """Takes one optimizer step; returns NaN, and changes nothing, where loss or gradient are not finite."""
+    def take_step(self, batch: Batch) -> tuple[float, dict[str, float]]:
+        """Takes one optimizer step; gives NaN and changes nothing where loss or gradient are not finite."""
         config = self.config
         torch.manual_seed((config.seed * 1_000_003 + self.step) % 2**63)
         for group in self.optimizer.param_groups:
@@ -215,14 +214,14 @@ class _Run:
         better = metrics[self.task.metric] > self.best
         if better:
             self.best, self.since_best = metrics[self.task.metric], 0
-            save_weights(self.out / BEST, self.weights())
+            save_checkpoint(self.out / BEST, weights_of(self.average))
         else:
             self.since_best += 1
         return metrics, better
 
 
 def train(
-    task: Task,
+    task: Task[Batch],
     config: TrainConfig,
     out: Path,
     *,
@@ -236,8 +235,8 @@ def train(
         task: What to train; its network holds the start's weights and is changed in place.
         config: The run's settings.
         out: Folder for `best.pdparams`, `latest.pdparams` (averaged weights under PaddleOCR's names),
-            `latest.checkpoint` and `history.json`; made if missing.
-        resume: Go on from `latest.checkpoint` in `out`.
+            `latest.state` and `history.json`; made if missing.
+        resume: Go on from `latest.state` in `out`.
         report: Called after every step.
         device: PyTorch's name of the device.
 
@@ -245,14 +244,12 @@ def train(
         The history: lists of {"step", "loss"} and of {"step", metrics…}.
 
     Raises:
-        TrainingError: Loss or gradient were not finite for several steps in a row; the last good state is saved.
+        TrainingError: Loss or gradient were not finite several steps in a row; the weights before are saved.
+        KeyboardInterrupt: After Ctrl-C or SIGTERM, at the end of a step; the state is saved.
         OutputError: A checkpoint could not be written; the one before it is whole.
         ModelError: There is no usable checkpoint to resume from.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise OutputError(f"{out}: cannot be made as a folder for the run ({e.strerror or e})") from e
+    make_folder(out)
     if config.threads:
         torch.set_num_threads(config.threads)
     run = _Run(task, config, out, torch.device(device))
@@ -260,26 +257,52 @@ def train(
         run.resume()
     else:
         run.evaluate()
-    run.network.train()
-    try:
-        _loop(run, report)
-    except KeyboardInterrupt:
-        run.save()
-        raise
-    run.save()
+    _train_mode(run.network, config.freeze_batch_norm)
+    with _Interrupt() as interrupt:
+        try:
+            _loop(run, report, interrupt)
+        finally:
+            run.save()
     return run.history
 
 
-def _loop(run: _Run, report: Callable[[Report], None]) -> None:
-    config, bad, recent = run.config, 0, []
+class _Interrupt:
+    """Puts Ctrl-C and SIGTERM off to the end of a step; a second one takes effect at once."""
+
+    def __init__(self) -> None:
+        self.pending = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Interrupt:
+        # Only the main thread may handle signals.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        if self.pending:
+            raise KeyboardInterrupt
+        self.pending = True
+
+
+def _loop(run: _Run[Batch], report: Callable[[Report], None], interrupt: _Interrupt) -> None:
+    config, bad = run.config, 0
+    recent: list[float] = []
     began, first = time.monotonic(), run.step
     for batch in _batches(run.task, config, run.step):
+        if interrupt.pending:
+            raise KeyboardInterrupt
         loss, parts = run.take_step(batch)
         bad = bad + 1 if math.isnan(loss) else 0
         if bad >= MAX_BAD_STEPS:
             raise TrainingError(
                 f"{run.out}: the loss was not a number {bad} steps in a row, last at step {run.step}; "
-                f"the state of an earlier step is kept: lower learning_rate and go on with --resume"
+                f"the weights before are in {LATEST}: start from them with a lower learning_rate"
             )
         recent = [*recent, loss][-50:] if not bad else recent
         mean = sum(recent) / max(len(recent), 1)

@@ -1,4 +1,4 @@
-"""Files of a training run: the state to resume from, and weights as PaddleOCR's `.pdparams`.
+"""The state of a training run, to resume from.
 
 Everything is written aside and renamed, so that a full disk or a pulled plug leaves the file before it whole.
 """
@@ -8,26 +8,24 @@ from __future__ import annotations
 import io
 import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from edge_lpr.errors import ModelError, OutputError
 from edge_lpr.finetune.config import TrainConfig
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint", "save_weights", "write_aside"]
+__all__ = ["RunState", "load_state", "make_folder", "save_state", "write_aside"]
 
 # Settings that may change between a run's start and its end without making it another run.
 _FREE = {"evaluate_every", "checkpoint_every", "patience", "workers", "threads"}
 
 
 @dataclass
-class Checkpoint:
+class RunState:
     """State of a run after `step` steps.
 
     Attributes:
@@ -49,6 +47,18 @@ class Checkpoint:
     average: dict[str, Any]
     optimizer: dict[str, Any]
     history: dict[str, list[dict[str, float]]]
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder for a run, with its parents.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise OutputError(f"{path}: cannot be made as a folder for the run ({e.strerror or e})") from e
 
 
 def write_aside(path: Path, content: bytes | Callable[[IO[bytes]], object]) -> None:
@@ -80,17 +90,7 @@ def write_aside(path: Path, content: bytes | Callable[[IO[bytes]], object]) -> N
         raise OutputError(f"{path}: cannot be written ({reason}); the file before it is untouched") from e
 
 
-def save_weights(path: Path, weights: Mapping[str, NDArray[np.float32]]) -> None:
-    """Writes a `.pdparams` that `paddle.load` and PaddleOCR read: a pickle of a dict of arrays.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
-    # Protocol 4: the largest that PaddlePaddle promises to read, and half as long again as 2 is not.
-    write_aside(path, pickle.dumps({k: np.ascontiguousarray(v) for k, v in weights.items()}, protocol=4))
-
-
-def save_checkpoint(path: Path, state: Checkpoint) -> None:
+def save_state(path: Path, state: RunState) -> None:
     """Writes a run's state.
 
     Raises:
@@ -101,11 +101,11 @@ def save_checkpoint(path: Path, state: Checkpoint) -> None:
     write_aside(path, buffer.getvalue())
 
 
-def load_checkpoint(path: Path, config: TrainConfig) -> Checkpoint:
+def load_state(path: Path, config: TrainConfig) -> RunState:
     """Reads a run's state; admits tensors and plain values alone, no code.
 
     Args:
-        path: The file that `save_checkpoint` wrote.
+        path: The file that `save_state` wrote.
         config: What the run shall go on with; it must be the run's own where it decides the result.
 
     Raises:
@@ -115,14 +115,14 @@ def load_checkpoint(path: Path, config: TrainConfig) -> Checkpoint:
         raise ModelError(f"{path}: no checkpoint to resume from; leave --resume out to start a run")
     try:
         raw = torch.load(path, map_location="cpu", weights_only=True)
-        state = Checkpoint(**{f.name: raw[f.name] for f in fields(Checkpoint)})
+        state = RunState(**{f.name: raw[f.name] for f in fields(RunState)})
     except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as e:
         reason = str(e).splitlines()[0][:120] if str(e) else type(e).__name__
         raise ModelError(f"{path}: not a checkpoint of this command, or damaged ({reason})") from e
     for name, value in config.to_json().items():
         if name not in _FREE and state.config.get(name) != value:
             raise ModelError(
-                f"{path}: the run was started with {name} = {state.config.get(name)!r}, the config says {value!r}; "
-                "set it back, or start a new run in another folder"
+                f"{path}: the run was started with {name} = {state.config.get(name)!r}, the config says "
+                f"{value!r}; set it back, or start a new run in another folder"
             )
     return state
