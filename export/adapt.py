@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 
 from edge_lpr.errors import ModelError
 from edge_lpr.export.fold import (
+    fold_affine,
     fold_batch_norms,
-    fold_biases,
     fold_constants,
     fold_copied_sizes,
     remove_no_ops,
@@ -86,7 +86,7 @@ def rec_model(
     take_uint8(graph, (height, None), REC_MEAN, REC_STD)
     if keep is not None:
         output, classes = cut_head(graph, output, keep), len(keep) + 1
-    _rename(graph, output, "probs")
+    graph.rename(output, "probs")
     graph.outputs = [helper.make_tensor_value_info("probs", TensorProto.FLOAT, ["N", "T", classes])]
     return graph.to_model(name)
 
@@ -119,12 +119,14 @@ def simplified(model: onnx.ModelProto, size: tuple[int | None, int | None]) -> G
     ]
     remove_no_ops(graph)
     fold_constants(graph)
-    fold_biases(graph)
+    fold_affine(graph)
     fold_batch_norms(graph)
+    fold_affine(graph)
     fuse_hard_swish(graph)
     fuse_layer_norms(graph)
     fold_copied_sizes(graph)
     fold_constants(graph)
+    remove_no_ops(graph)
     return graph
 
 
@@ -258,11 +260,3 @@ def _only_output(graph: Graph, rank: int, kind: str, shape: str) -> str:
             f"the output {output.name!r} has {found} axes, a {kind} model's has {rank} ({shape}){hint}"
         )
     return str(output.name)
-
-
-def _rename(graph: Graph, old: str, new: str) -> None:
-    producer = graph.producer(old)
-    assert producer is not None
-    new = graph.fresh(new)
-    producer.output[list(producer.output).index(old)] = new
-    graph.reroute(old, new)

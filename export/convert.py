@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -31,16 +30,15 @@ from edge_lpr.export.architecture import (
 from edge_lpr.export.checkpoint import load_checkpoint, select_branch
 from edge_lpr.export.graph import load_onnx
 from edge_lpr.export.inference_yml import InferenceConfig, read_inference_yml
+from edge_lpr.export.paddle_program import check_program
 
 __all__ = ["PaddleModel", "open_model"]
 
 Part = Literal["det", "rec"]
 
-_MAX_PROGRAM_BYTES = 256 << 20
 _MAX_WEIGHTS_BYTES = 2 << 30
 _TIME_LIMIT = 900.0  # seconds; a model converts in under ten
 _PROGRAMS = (".json", ".pdmodel")
-_QUANTIZED = re.compile(rb"fake_(?:channel_wise_)?(?:de)?quantize\w*|(?:de)?quantize_linear\w*")
 
 
 @dataclass
@@ -54,6 +52,7 @@ class PaddleModel:
         branch: Which network of a distillation checkpoint.
         config: What `inference.yml` beside an inference model says.
         ignored: Parameters of a checkpoint that only training uses.
+        classes: Classes of a recognition checkpoint's head; None where only conversion tells.
     """
 
     part: Part
@@ -62,6 +61,7 @@ class PaddleModel:
     branch: str = "Student"
     config: InferenceConfig = field(default_factory=InferenceConfig)
     ignored: list[str] = field(default_factory=list)
+    classes: int | None = None
     _folder: tempfile.TemporaryDirectory[str] | None = None
     _files: tuple[Path, Path] | None = None
 
@@ -181,7 +181,7 @@ def open_model(path: str | Path, part: Part, branch: str = "Student") -> PaddleM
     if source.suffix in (".pdparams", ".pdopt") and source.is_file():
         return _open_checkpoint(source, part, branch)
     program, weights = _inference_files(source)
-    _check_program(program, weights)
+    _check_files(program, weights)
     config = read_inference_yml(program.with_name("inference.yml"))
     return PaddleModel(part, source, network=False, config=config, _files=(program, weights))
 
@@ -192,14 +192,16 @@ def _open_checkpoint(source: Path, part: Part, branch: str) -> PaddleModel:
             f"{source}: an optimizer's state; give {source.stem}.pdparams, the weights beside it"
         )
     arrays = select_branch(load_checkpoint(source), branch, str(source))
+    classes = None
     if part == "rec":
-        wanted = rec_parameters(ctc_classes(arrays, str(source)))
+        classes = ctc_classes(arrays, str(source))
+        wanted = rec_parameters(classes)
         ignored = check_parameters(arrays, wanted, REC_UNUSED, str(source))
     elif "head.ctc_head.fc.weight" in arrays:
         raise ModelError(f"{source}: a recognition checkpoint, expected one of a detection network")
     else:
         ignored = check_parameters(arrays, det_parameters(), DET_UNUSED, str(source))
-    return PaddleModel(part, source, network=True, branch=branch, ignored=ignored)
+    return PaddleModel(part, source, network=True, branch=branch, ignored=ignored, classes=classes)
 
 
 def _inference_files(source: Path) -> tuple[Path, Path]:
@@ -226,25 +228,14 @@ def _inference_files(source: Path) -> tuple[Path, Path]:
     return program, weights
 
 
-def _check_program(program: Path, weights: Path) -> None:
-    try:
-        if program.stat().st_size > _MAX_PROGRAM_BYTES or weights.stat().st_size > _MAX_WEIGHTS_BYTES:
-            raise ModelError(f"{program}: larger than any model that export reads")
-        data = program.read_bytes()
-        if not data or not weights.stat().st_size:
-            raise ModelError(f"{program if not data else weights}: an empty file; copy the model again")
-    except OSError as e:
-        raise ModelError(f"{program}: cannot be read ({e.strerror or e})") from e
-    if program.suffix == ".json":
+def _check_files(program: Path, weights: Path) -> None:
+    for file in (program, weights):
         try:
-            json.loads(data)
-        except (ValueError, RecursionError) as e:
-            raise ModelError(
-                f"{program}: not valid JSON ({e}): damaged or truncated; copy the model again"
-            ) from e
-    found = _QUANTIZED.search(data)
-    if found:
-        raise ModelError(
-            f"{program}: a quantized Paddle model (operator {found[0].decode()}); export the float model "
-            "and quantize its bundle with: edge-lpr calibrate"
-        )
+            size = file.stat().st_size
+        except OSError as e:
+            raise ModelError(f"{file}: cannot be read ({e.strerror or e})") from e
+        if not size:
+            raise ModelError(f"{file}: an empty file; copy the model again")
+        if size > _MAX_WEIGHTS_BYTES:
+            raise ModelError(f"{file}: {size} bytes, more than the {_MAX_WEIGHTS_BYTES} that export reads")
+    check_program(program)

@@ -19,7 +19,16 @@ import onnx
 from edge_lpr.bundle import Bundle, DetModel
 from edge_lpr.detect import DetectorSettings, input_size
 from edge_lpr.errors import ModelError
-from edge_lpr.export.adapt import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
+from edge_lpr.export.adapt import (
+    DET_MEAN,
+    DET_STD,
+    REC_MEAN,
+    REC_STD,
+    det_model,
+    head_classes,
+    rec_model,
+    simplified,
+)
 from edge_lpr.export.bundle_writer import DET_POSTPROCESS, DET_SIZE, BundleParts, write_bundle
 from edge_lpr.export.charset import charset_for_head, check_charset, keep_classes
 from edge_lpr.export.convert import PaddleModel, open_model
@@ -134,12 +143,18 @@ def export_bundle(
     det = open_model(settings.det, "det", settings.branch)
     rec = open_model(settings.rec, "rec", settings.branch)
     try:
-        notify("converting detection")
-        raw_det = det.convert()
+        # The dictionary is what most often does not fit: it is looked at as soon as the head is known.
+        if rec.classes is not None:
+            _full_charset(settings, rec, rec.classes)
         notify("converting recognition")
         raw_rec = rec.convert()
+        with _naming(rec):
+            classes = head_classes(simplified(raw_rec, (None, None)))
+        charset = _full_charset(settings, rec, classes)
+        notify("converting detection")
+        raw_det = det.convert()
         notify("folding")
-        exported = _Exporter(settings, det, rec, raw_det, raw_rec)
+        exported = _Exporter(settings, det, rec, raw_det, raw_rec, charset)
         if bundle is not None:
             exported.take(bundle)
         exported.compare(notify)
@@ -157,6 +172,7 @@ class _Exporter:
         rec: PaddleModel,
         raw_det: onnx.ModelProto,
         raw_rec: onnx.ModelProto,
+        charset: tuple[str, ...],
     ) -> None:
         self.settings, self.det, self.rec = settings, det, rec
         self.raw_det, self.raw_rec = raw_det, raw_rec
@@ -167,30 +183,16 @@ class _Exporter:
             self.folded_det = det_model(raw_det, self.mean, self.std)
         with _naming(rec):
             self.folded_rec = rec_model(raw_rec, self.height)
-        self.full_charset = self._charset()
+        self.full_charset = charset
         self.keep = (
-            None if settings.keep is None else keep_classes(self.full_charset, settings.keep, self._label())
+            None
+            if settings.keep is None
+            else keep_classes(self.full_charset, settings.keep, _label(self.settings, self.rec))
         )
         self.cut_rec = None if self.keep is None else rec_model(raw_rec, self.height, self.keep)
         self.parts = self._parts()
         self.comparisons: dict[str, list[Comparison]] = {}
         self.reference = b""
-
-    def _label(self) -> str:
-        return self.settings.charset_label if self.settings.charset else f"{self.rec.source} (inference.yml)"
-
-    def _charset(self) -> tuple[str, ...]:
-        charset = self.settings.charset or self.rec.config.charset
-        if charset is None:
-            raise ModelError(
-                f"{self.rec.source}: no dictionary is known for it; give the one that it was trained with: "
-                "--dict KEYS.txt"
-            )
-        classes = self.folded_rec.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
-        full = charset_for_head(charset, classes, self._label(), self.settings.use_space_char)
-        if self.settings.keep is None:
-            check_charset(full, self._label())
-        return full
 
     def _parts(self) -> BundleParts:
         kept = self.settings.keep
@@ -220,9 +222,9 @@ class _Exporter:
     def take(self, bundle: Bundle) -> None:
         """Takes a bundle's graphs and rules in place of the new ones."""
         if bundle.rec.other:
-            self.keep = keep_classes(self.full_charset, bundle.rec.charset, self._label())
+            self.keep = keep_classes(self.full_charset, bundle.rec.charset, _label(self.settings, self.rec))
         elif bundle.rec.charset != self.full_charset:
-            raise ModelError(f"{bundle.path}: has another charset than {self._label()}")
+            raise ModelError(f"{bundle.path}: has another charset than {_label(self.settings, self.rec)}")
         det = load_onnx(bundle.model("det", "fp32").read(), str(bundle.path))
         rec = load_onnx(bundle.model("rec", "fp32").read(), str(bundle.path))
         self.folded_det, self.height, self.widths = det, bundle.rec.height, bundle.rec.widths
@@ -348,6 +350,22 @@ class _Exporter:
             "versions": _versions(),
         }
         return Export(self.parts, self.comparisons, report, self.reference)
+
+
+def _label(settings: ExportSettings, rec: PaddleModel) -> str:
+    return settings.charset_label if settings.charset else f"{rec.source} (inference.yml)"
+
+
+def _full_charset(settings: ExportSettings, rec: PaddleModel, classes: int) -> tuple[str, ...]:
+    charset = settings.charset or rec.config.charset
+    if charset is None:
+        raise ModelError(
+            f"{rec.source}: no dictionary is known for it; give the one that it was trained with: --dict FILE"
+        )
+    full = charset_for_head(charset, classes, _label(settings, rec), settings.use_space_char)
+    if settings.keep is None:
+        check_charset(full, _label(settings, rec))
+    return full
 
 
 class _naming:  # noqa: N801

@@ -14,8 +14,8 @@ from edge_lpr.export.graph import OPSET, Graph
 
 __all__ = [
     "attribute",
+    "fold_affine",
     "fold_batch_norms",
-    "fold_biases",
     "fold_constants",
     "fold_copied_sizes",
     "remove_no_ops",
@@ -88,7 +88,12 @@ def _known_shape(
 
 
 def fold_copied_sizes(graph: Graph) -> None:
-    """Writes a Reshape to "the input's own first sizes, then -1" with zeros, which stand for copied ones."""
+    """Writes the target shapes that a graph computes from its tensors' shapes as constants.
+
+    In a Reshape's shape, 0 stands for the input's own size at that place, and -1 for the one size that is
+    left; with these two, most computed shapes need no computing.
+    """
+    shapes = graph.shapes()
     for node in graph.nodes:
         concat = graph.producer(node.input[1]) if node.op_type == "Reshape" else None
         if concat is None or concat.op_type != "Concat" or attribute(node, "allowzero", 0):
@@ -101,10 +106,13 @@ def fold_copied_sizes(graph: Graph) -> None:
                 sizes += value.reshape(-1).tolist()
             elif copied is not None:
                 sizes += [0] * copied
+            elif shapes.get(name) == (1,) and -1 not in sizes:
+                sizes.append(-1)
             else:
                 break
         else:
-            node.input[1] = graph.constant("sizes", np.asarray(sizes, np.int64))
+            if sizes.count(-1) <= 1:
+                node.input[1] = graph.constant("sizes", np.asarray(sizes, np.int64))
     graph.remove_dead()
 
 
@@ -133,19 +141,24 @@ def _evaluated_with(graph: Graph, node: onnx.NodeProto, value: NDArray[Any]) -> 
 
 def remove_no_ops(graph: Graph) -> None:
     """Takes out Identity, Dropout, casts to the type that is there already, × 1 and + 0."""
-    types = {i.name: i.type.tensor_type.elem_type for i in graph.inputs}
-    kept: list[onnx.NodeProto] = []
-    for node in graph.nodes:
-        if not graph.is_output(node.output[0]) and _is_no_op(graph, node, types):
-            data = next(n for n in node.input if n not in graph.constants)
-            graph.reroute(node.output[0], data)
+    fixed = {i.name for i in graph.inputs} | set(graph.constants)
+    for node in list(graph.nodes):
+        if not _is_no_op(graph, node):
+            continue
+        data = next(n for n in node.input if n not in graph.constants)
+        output = node.output[0]
+        if not graph.is_output(output):
+            graph.reroute(output, data)
+        elif data in fixed or graph.is_output(data):
+            continue
         else:
-            kept.append(node)
-    graph.nodes = kept
+            # A graph output keeps its name: what makes the data takes it over.
+            graph.rename(data, output)
+        graph.nodes = [n for n in graph.nodes if n is not node]
     graph.remove_dead()
 
 
-def _is_no_op(graph: Graph, node: onnx.NodeProto, types: dict[str, int]) -> bool:
+def _is_no_op(graph: Graph, node: onnx.NodeProto) -> bool:
     if node.op_type in ("Identity", "Dropout"):
         return node.input[0] not in graph.constants
     if node.op_type == "Cast":
@@ -185,22 +198,46 @@ def _reads_shape(graph: Graph, node: onnx.NodeProto | None) -> bool:
     return False
 
 
-def fold_biases(graph: Graph) -> None:
-    """Moves a per-channel Add after a (transposed) convolution without bias into its bias."""
+def fold_affine(graph: Graph) -> None:
+    """Moves factors and shifts after a (transposed) convolution into its weight and bias, in float64.
+
+    They come as a Mul or Add with one constant, or with one for each channel: biases that Paddle keeps apart,
+    and the learnable affine blocks of PP-LCNetV3.
+    """
     for conv in list(graph.nodes):
-        if conv.op_type not in ("Conv", "ConvTranspose") or len(conv.input) > 2:
+        if conv.op_type not in ("Conv", "ConvTranspose") or conv.input[1] not in graph.constants:
             continue
-        add = graph.only_consumer(conv.output[0])
-        if add is None or add.op_type != "Add" or conv.input[1] not in graph.constants:
-            continue
-        other = next((n for n in add.input if n != conv.output[0]), "")
-        value = graph.constants.get(other)
-        channels = _channels(conv, graph.constants[conv.input[1]])
-        if value is None or value.shape != (1, channels, 1, 1):
-            continue
-        conv.input.append(graph.constant(f"{conv.input[1]}_bias", value.reshape(channels)))
-        _replace(graph, add, conv)
+        while _absorb(graph, conv):
+            pass
     graph.remove_dead()
+
+
+def _absorb(graph: Graph, conv: onnx.NodeProto) -> bool:
+    node = graph.only_consumer(conv.output[0])
+    if (
+        node is None
+        or node.op_type not in ("Mul", "Add")
+        or not all(n in graph.constants for n in conv.input[2:])
+    ):
+        return False
+    channels = _channels(conv, graph.constants[conv.input[1]])
+    value = graph.constants.get(next((n for n in node.input if n != conv.output[0]), ""))
+    if value is None or value.ndim > 4 or value.shape not in ((), (1,), (1, 1, 1, 1), (1, channels, 1, 1)):
+        return False
+    each = np.broadcast_to(value.astype(np.float64).reshape(-1), (channels,))
+    bias = graph.constants[conv.input[2]].astype(np.float64) if len(conv.input) > 2 else np.zeros(channels)
+    stem = conv.input[1].removesuffix("_scaled")
+    if node.op_type == "Mul":
+        weight = _scaled(conv, graph.constants[conv.input[1]].astype(np.float64), each)
+        conv.input[1] = graph.constant(f"{stem}_scaled", weight.astype(np.float32))
+        bias = bias * each
+    else:
+        bias = bias + each
+    del conv.input[2:]
+    if bias.any():
+        conv.input.append(graph.constant(f"{stem}_bias", bias.astype(np.float32)))
+    _replace(graph, node, conv)
+    return True
 
 
 def fold_batch_norms(graph: Graph) -> None:

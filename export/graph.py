@@ -161,6 +161,14 @@ class Graph:
                 if name == old:
                     node.input[i] = new
 
+    def rename(self, old: str, new: str) -> None:
+        """Gives a node's output another name, for all that read it too."""
+        producer = self.producer(old)
+        assert producer is not None
+        producer.output[list(producer.output).index(old)] = new
+        self._names.add(new)
+        self.reroute(old, new)
+
     def insert(
         self,
         before: int,
