@@ -24,6 +24,7 @@ from edge_lpr.finetune.render_plate import (
     render_plate,
     sample_plate,
 )
+from edge_lpr.rows import unfold_rows
 
 Image = NDArray[np.uint8]
 Quad = NDArray[np.float32]
@@ -157,10 +158,10 @@ def render_crop(plate: Plate, rng: Rng, settings: CropSettings | None = None) ->
         settings: Sizes, strength and way of cutting; the defaults if None.
 
     Returns:
-        uint8 H×W×3 BGR of natural size, not yet resized to the network's input.
+        uint8 H×W×3 BGR of natural size, not yet resized to the network's input; two rows laid out in one.
     """
     settings = settings or CropSettings()
-    boxed = rng.random() < settings.boxed
+    boxed = rng.random() < settings.boxed and plate.rows == 1
     # CCPD's crops are scaled down from larger plates.
     smallest = min(max(settings.min_width, 90.0), settings.max_width) if boxed else settings.min_width
     width = float(np.exp(rng.uniform(np.log(smallest), np.log(settings.max_width))))
@@ -178,6 +179,9 @@ def render_crop(plate: Plate, rng: Rng, settings: CropSettings | None = None) ->
     if boxed:
         return _cut_box(patch, quad, rng)
     crop = cut_quad(patch, loosen(quad, rng))
+    if plate.rows == 2:
+        # What the reader hands to the recognizer of such a plate.
+        crop = unfold_rows(crop)
     return np.ascontiguousarray(crop[::-1, ::-1]) if rng.random() < settings.flip else crop
 
 

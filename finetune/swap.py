@@ -8,7 +8,7 @@ sharpness of its edges.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edge_lpr.finetune import degrade
 from edge_lpr.finetune.render_plate import Plate, PlateMix, render_plate, sample_plate
 from edge_lpr.finetune.render_scene import cut_quad, loosen, paste
+from edge_lpr.rows import TWO_ROW_ASPECT, unfold_rows
 
 Image = NDArray[np.uint8]
 Quad = NDArray[np.float32]
@@ -172,13 +173,23 @@ def swap_scene(
     """
     out, plates = photo, []
     for i, quad in enumerate(quads):
-        plate = sample_plate(rng, mix)
+        plate = sample_plate(rng, _two_rows(mix) if _is_high(quad) else mix)
         # Over the old plate's edge, which labels seldom meet exactly; the new corners are the truth.
         centre = quad.mean(axis=0)
         wider = centre + (quad - centre) * rng.uniform(1.01, 1.05, 2).astype(np.float32)
         out = swap_plate(out, wider, plate, rng, looks[i] if looks else measure(photo, quad))
         plates.append((wider, plate))
     return out, plates
+
+
+def _is_high(quad: Quad) -> bool:
+    """Whether a plate is as high as one in two rows."""
+    sides = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
+    return bool(max(sides[0], sides[2]) < TWO_ROW_ASPECT * max(sides[1], sides[3]))
+
+
+def _two_rows(mix: PlateMix | None) -> PlateMix:
+    return replace(mix or PlateMix(), kinds={"yellow": 0.8, "trailer": 0.2}, two_rows=1.0)
 
 
 def swap_crop(
@@ -211,7 +222,8 @@ def swap_crop(
     wider = centre + (inside - centre) * rng.uniform(1.01, 1.05, 2).astype(np.float32)
     part = swap_plate(part, wider, plate, rng, look or measure(part, inside))
     part = degrade.camera(part, rng, height, strength)
-    return cut_quad(part, loosen(wider.astype(np.float64), rng))
+    crop = cut_quad(part, loosen(wider.astype(np.float64), rng))
+    return unfold_rows(crop) if plate.rows == 2 else crop
 
 
 def move_scene(
