@@ -1,0 +1,248 @@
+"""FP16 and INT8 models for a bundle, with the accuracy that they were measured to have."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import hashlib
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from edge_lpr.bundle import Bundle, Part, load_bundle
+from edge_lpr.calib.files import write_atomically
+from edge_lpr.calib.fp16 import find_overflows, to_fp16
+from edge_lpr.calib.labels import load_labels
+from edge_lpr.calib.layers import find_layers, observe_shapes, watch
+from edge_lpr.calib.material import Material, Meter, Options, Stage, gather
+from edge_lpr.calib.ranges import observe
+from edge_lpr.calib.runner import MemoryBackend
+from edge_lpr.calib.search import Cache, Search, cache_key
+from edge_lpr.calib.tasks import DetTask, RecTask
+from edge_lpr.detect import Detector
+from edge_lpr.errors import BundleError
+from edge_lpr.export.graph import Graph, load_onnx
+from edge_lpr.recognize import Recognizer
+
+PARTS: tuple[Part, ...] = ("det", "rec")
+# Pictures and crops that the distance of a search is measured on.
+PROBE_SCENES, PROBE_CROPS = 8, 64
+FP16_BUDGET = 0.001
+REC_BATCH = 16
+
+
+def calibrate(
+    bundle: str | Path,
+    sources: Sequence[str | Path],
+    options: Options,
+    stage: Stage,
+    report: Callable[[str], None],
+) -> list[str]:
+    """Adds FP16 and INT8 models to a bundle.
+
+    The bundle changes at the very end, in one step: interrupted before, it is as it was.
+
+    Args:
+        bundle: The bundle's folder.
+        sources: Labelled pictures (`load_labels`), or folders of pictures without labels.
+        options: How.
+        stage: Opens the progress of a step.
+        report: Called with a line for each finding.
+
+    Returns:
+        Warnings.
+
+    Raises:
+        BundleError: The bundle cannot be read or has no FP32 models.
+        InputError: The pictures cannot be used.
+        OutputError: The bundle cannot be written.
+    """
+    opened = load_bundle(bundle)
+    files = {part: _fp32(opened, part) for part in PARTS}
+    models = {part: Graph(load_onnx(files[part], f"{opened.path}: {part}")).to_model(part) for part in PARTS}
+    labels = load_labels(sources, unlabelled=True)
+    material = gather(opened, models, labels, sources, options, stage)
+    for warning in material.warnings:
+        report(f"warning: {warning}")
+    made: dict[tuple[Part, str], tuple[bytes, dict[str, Any]]] = {}
+    for part in PARTS:
+        maker = _Part(opened, part, models[part], files[part], material, options, stage, report)
+        for precision in options.precisions:
+            made[part, precision] = maker.make(precision)
+    write_bundle(opened, made, _calibration(material, options))
+    return material.warnings
+
+
+def _fp32(bundle: Bundle, part: Part) -> bytes:
+    models = (bundle.det if part == "det" else bundle.rec).precisions
+    if "fp32" not in models:
+        raise BundleError(
+            f"{bundle.path}: no fp32 model of {part!r}, only {', '.join(models)}; calibration needs it: "
+            "make the bundle again with edge-lpr export"
+        )
+    return models["fp32"].read()
+
+
+class _Part:
+    """Detector or recognizer on their way to another precision."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        part: Part,
+        model: onnx.ModelProto,
+        data: bytes,
+        material: Material,
+        options: Options,
+        stage: Stage,
+        report: Callable[[str], None],
+    ) -> None:
+        self.part: Part = part
+        self.model = model
+        self.material = material
+        self.options = options
+        self.stage = stage
+        self.report = report
+        backend = MemoryBackend(model, record=True)
+        self.task: DetTask | RecTask
+        if part == "det":
+            detector = Detector(backend, bundle.det)
+            with stage("det: network inputs", len(material.scenes)) as meter:
+                for sample in material.scenes:
+                    detector.detect(sample.read())
+                    meter.update(1)
+            self.inputs = backend.inputs
+            self.task = DetTask(
+                bundle.det, material.validation, self.inputs[:PROBE_SCENES], backend.outputs[:PROBE_SCENES]
+            )
+        else:
+            recognizer = Recognizer(backend, bundle.rec)
+            with stage("rec: network inputs", len(material.crops)) as meter:
+                for start in range(0, len(material.crops), REC_BATCH):
+                    part_crops = material.crops[start : start + REC_BATCH]
+                    recognizer.probabilities(part_crops)
+                    meter.update(len(part_crops))
+            self.inputs = backend.inputs
+            probes = random.Random(options.seed).sample(material.crops, min(PROBE_CROPS, len(material.crops)))
+            crops, texts = zip(*material.plates, strict=True) if material.plates else ((), ())
+            self.task = RecTask(bundle.rec, crops, texts, probes, recognizer.probabilities(probes))
+        key = cache_key(data, material.sha256, material.validation_key)
+        path = None if options.cache is None else options.cache / f"{part}-{key[:32]}.json"
+        self.cache = Cache(path)
+
+    def make(self, precision: str) -> tuple[bytes, dict[str, Any]]:
+        """Makes one precision; returns the ONNX file and what bundle.json says of it."""
+        with self.stage(f"{self.part}: {precision}", None) as meter:
+            self.task.tick = meter.update
+            made, entry = self._fp16(meter) if precision == "fp16" else self._int8(meter)
+        self.task.tick = None
+        data: bytes = made.SerializeToString()
+        before, after = entry["accuracy"]["fp32"], entry["accuracy"][precision]
+        share = len(data) / len(self.model.SerializeToString())
+        self.report(
+            f"{self.part} {precision}: {self.task.metric} {after:.4f} (fp32 {before:.4f}), "
+            f"{len(data) / 1e6:.2f} MB ({share:.0%} of fp32)"
+        )
+        return data, entry
+
+    def _reference(self) -> float:
+        return self.cache.get("fp32", lambda: self.task.accuracy(self.model))
+
+    def _accuracy(self, precision: str, value: float) -> dict[str, Any]:
+        count = len(self.material.validation) if self.part == "det" else len(self.material.plates)
+        unit = "scenes" if self.part == "det" else "plates"
+        truth = "labels" if self.material.labelled else "fp32's own readings"
+        return {
+            "metric": self.task.metric,
+            "fp32": round(self._reference(), 6),
+            precision: round(value, 6),
+            unit: count,
+            "truth": truth,
+        }
+
+    def _fp16(self, meter: Meter) -> tuple[onnx.ModelProto, dict[str, Any]]:
+        reasons = find_overflows(self.model, self.inputs, meter.update)
+        graph = Graph(self.model)
+        to_fp16(graph, reasons)
+        made = graph.to_model(f"{self.part}_fp16")
+        value = self.cache.get("fp16", lambda: self.task.accuracy(made))
+        for name, why in reasons.items():
+            self.report(f"{self.part} fp16: {name} stays in FP32: {why}")
+        if value < self._reference() - FP16_BUDGET:
+            self.material.warnings.append(
+                f"{self.part} fp16 loses {100 * (self._reference() - value):.2f} points, more than 0.1"
+            )
+        kept = [{"layer": name, "why": why} for name, why in reasons.items()]
+        return made, {"kept_in_fp32": kept, "accuracy": self._accuracy("fp16", value)}
+
+    def _int8(self, meter: Meter) -> tuple[onnx.ModelProto, dict[str, Any]]:
+        graph = Graph(self.model)
+        shapes = observe_shapes(graph, self.inputs[0])
+        stats = observe(self.model, watch(find_layers(graph)), self.inputs, meter.update)
+        search = Search(
+            self.model,
+            stats,
+            shapes,
+            self.task,
+            self.cache,
+            lambda line: self.report(f"{self.part} int8: {line}"),
+        )
+        found = search.run(self.options.budget)
+        if self.cache.hits:
+            self.report(f"{self.part} int8: {self.cache.hits} figures remembered from an earlier run")
+        return found.model, {
+            "ranges": found.recipe.method,
+            "migration_alpha": found.recipe.alpha,
+            "int8_multiply_adds": round(found.share, 4),
+            "layers": len(search.layers),
+            "kept_in_float": [{"layer": name, "why": why} for name, why in found.kept.items()],
+            "accuracy": self._accuracy("int8", found.accuracy),
+        }
+
+
+def _calibration(material: Material, options: Options) -> dict[str, Any]:
+    return {
+        "created": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "seed": options.seed,
+        "budget_points": round(100 * options.budget, 4),
+        "pictures": material.names,
+        "sha256": material.sha256,
+        "crops": len(material.crops),
+    }
+
+
+def write_bundle(
+    bundle: Bundle, made: dict[tuple[Part, str], tuple[bytes, dict[str, Any]]], calibration: dict[str, Any]
+) -> None:
+    """Adds model files to a bundle.
+
+    New files get names that no file has yet; then bundle.json is replaced in one step; then the files that
+    it no longer names are deleted. So at any moment the folder is a whole bundle, the old or the new.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
+    raw = copy.deepcopy(dict(bundle.raw))
+    old: set[Path] = set()
+    for (part, precision), (data, entry) in made.items():
+        sha256 = hashlib.sha256(data).hexdigest()
+        name = f"{part}.{precision}.onnx"
+        previous = (bundle.det if part == "det" else bundle.rec).precisions.get(precision)
+        if (bundle.path / name).exists():
+            name = f"{part}.{precision}.{sha256[:12]}.onnx"
+        if previous is not None and previous.sha256 == sha256:
+            name = previous.path.name
+        else:
+            write_atomically(bundle.path / name, data)
+            if previous is not None:
+                old.add(previous.path)
+        raw[part]["precisions"][precision] = {"file": name, "sha256": sha256, "bytes": len(data), **entry}
+    raw["calibration"] = calibration
+    text = json.dumps(raw, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    write_atomically(bundle.path / "bundle.json", text.encode())
+    for path in old:
+        path.unlink(missing_ok=True)

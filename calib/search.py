@@ -1,0 +1,245 @@
+"""Finds how to quantize a network: first the cure for all layers, then the layers that must stay in float.
+
+A `Recipe` is tried by how far the network's output moves from FP32's (`Task.distance`): that is a smooth
+figure and a few pictures give it. What is promised, and what the budget is about, is the task's own
+accuracy on labelled pictures (`Task.accuracy`). Only where the best recipe with all layers in INT8 misses
+the budget are layers tried one by one, and the fewest whose cost is highest for what they save stay in
+float.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import onnx
+
+from edge_lpr.calib.equalize import equalize
+from edge_lpr.calib.files import write_atomically
+from edge_lpr.calib.layers import Layer, find_layers, multiply_adds
+from edge_lpr.calib.qdq import insert_qdq
+from edge_lpr.calib.ranges import Method, TensorStats, fit_range
+from edge_lpr.errors import OutputError
+from edge_lpr.export.graph import Graph
+
+# A recipe that leaves products behind must move the output this much less than one that does not.
+WORTH = 0.8
+# Changes here make what an older version measured worthless.
+CACHE_VERSION = 1
+
+
+class Task(Protocol):
+    """What a network is for, on fixed pictures."""
+
+    def distance(self, model: onnx.ModelProto) -> float:
+        """Returns how far the output moves from FP32's on a few pictures, 0 or more."""
+        ...
+
+    def accuracy(self, model: onnx.ModelProto) -> float:
+        """Returns the task's accuracy on the validation pictures, 0 to 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the layers are quantized.
+
+    Attributes:
+        method: How activation ranges are chosen.
+        alpha: Share of the channels' spread that moves into the weights; None moves nothing.
+    """
+
+    method: Method
+    alpha: float | None
+
+    def __str__(self) -> str:
+        moved = "no scales moved" if self.alpha is None else f"scales moved with alpha {self.alpha}"
+        return f"{self.method} ranges, {moved}"
+
+
+RECIPES = (
+    Recipe("mse", None),
+    Recipe("mse", 0.5),
+    Recipe("percentile", 0.5),
+    Recipe("max", 0.5),
+)
+
+
+@dataclass
+class Found:
+    """What a search ends with.
+
+    Attributes:
+        model: The INT8 model.
+        recipe: How its layers are quantized.
+        kept: Layers left in float, and why.
+        share: Share of the network's multiply-adds that run in INT8, 0 to 1.
+        accuracy: The task's accuracy, 0 to 1.
+        reference: That of FP32.
+        distances: Of each recipe that was tried.
+    """
+
+    model: onnx.ModelProto
+    recipe: Recipe
+    kept: dict[str, str]
+    share: float
+    accuracy: float
+    reference: float
+    distances: dict[str, float] = field(default_factory=dict)
+
+
+class Cache:
+    """Figures measured before, in a JSON file that is rewritten after each new one.
+
+    Args:
+        path: The file; None remembers nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.values: dict[str, float] = {}
+        self.hits = 0
+        if path is not None and path.is_file():
+            try:
+                stored = json.loads(path.read_text(encoding="utf-8"))
+                self.values = {str(k): float(v) for k, v in stored.items()}
+            except (OSError, ValueError, AttributeError, TypeError):
+                self.values = {}  # a damaged cache is as good as none
+
+    def get(self, key: str, measure: Callable[[], float]) -> float:
+        """Returns a figure, measured now if it never was."""
+        if key in self.values:
+            self.hits += 1
+        else:
+            self.values[key] = measure()
+            if self.path is not None:
+                try:
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                    write_atomically(self.path, json.dumps(self.values, indent=0).encode())
+                except (OSError, OutputError):
+                    self.path = None  # remembering is a convenience; the search goes on without
+        return self.values[key]
+
+
+def cache_key(*parts: bytes | str) -> str:
+    """Returns a digest of everything that the figures of a search depend on."""
+    digest = hashlib.sha256(str(CACHE_VERSION).encode())
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+class Search:
+    """The search over one network.
+
+    Args:
+        model: The FP32 model.
+        stats: What was seen of the inputs of its layers (`edge_lpr.calib.layers.watch`).
+        shapes: Shapes of its activations, for counting multiply-adds.
+        task: What it is for.
+        cache: Figures measured before.
+        report: Called with a line for each step.
+    """
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        stats: Mapping[str, TensorStats],
+        shapes: Mapping[str, tuple[int, ...]],
+        task: Task,
+        cache: Cache,
+        report: Callable[[str], None],
+    ) -> None:
+        self.model = model
+        self.stats = stats
+        self.task = task
+        self.cache = cache
+        self.report = report
+        graph = Graph(model)
+        self.layers = find_layers(graph)
+        self.costs = multiply_adds(graph, shapes)
+
+    def run(self, budget: float, recipes: Sequence[Recipe] = RECIPES) -> Found:
+        """Finds the quantization.
+
+        Args:
+            budget: Accuracy that may be lost, 0 to 1.
+            recipes: What to try.
+        """
+        reference = self.cache.get("fp32", lambda: self.task.accuracy(self.model))
+        self.report(f"FP32: {reference:.4f}")
+        distances = {r: self._distance(r, self.layers) for r in recipes}
+        recipe = _best(distances)
+        for tried, distance in distances.items():
+            self.report(f"{tried}: output moves by {distance:.5f}{' (taken)' if tried == recipe else ''}")
+        kept: dict[str, str] = {}
+        accuracy = self._accuracy(recipe, self.layers)
+        self.report(f"all {len(self.layers)} layers in INT8: {accuracy:.4f}")
+        if accuracy < reference - budget:
+            kept, accuracy = self._keep_some(recipe, reference - budget)
+        chosen = [layer for layer in self.layers if layer.name not in kept]
+        share = sum(self.costs[layer.name] for layer in chosen) / max(sum(self.costs.values()), 1)
+        by_recipe = {str(r): d for r, d in distances.items()}
+        return Found(self.build(recipe, chosen), recipe, kept, share, accuracy, reference, by_recipe)
+
+    def build(self, recipe: Recipe, layers: Sequence[Layer]) -> onnx.ModelProto:
+        """Quantizes some layers of the network by a recipe."""
+        graph = Graph(self.model)
+        stats = dict(self.stats)
+        names = {layer.name for layer in layers}
+        if recipe.alpha is not None:
+            # Layers that stay in float keep their weights too.
+            for moved in equalize(graph, layers, stats, recipe.alpha):
+                stats[moved.scaled] = stats[moved.tensor].divided(moved.scale)
+        chosen = [layer for layer in find_layers(graph) if layer.name in names]
+        used = {name for layer in chosen for name in layer.inputs}
+        insert_qdq(graph, chosen, {name: fit_range(stats[name], recipe.method) for name in used})
+        return graph.to_model("int8")
+
+    def _distance(self, recipe: Recipe, layers: Sequence[Layer]) -> float:
+        key = f"distance|{recipe}|{_names(layers)}"
+        return self.cache.get(key, lambda: self.task.distance(self.build(recipe, layers)))
+
+    def _accuracy(self, recipe: Recipe, layers: Sequence[Layer]) -> float:
+        key = f"accuracy|{recipe}|{_names(layers)}"
+        return self.cache.get(key, lambda: self.task.accuracy(self.build(recipe, layers)))
+
+    def _keep_some(self, recipe: Recipe, wanted: float) -> tuple[dict[str, str], float]:
+        """Leaves the fewest layers in float, those first that move the output most for what they save."""
+        alone = {}
+        for i, layer in enumerate(self.layers, 1):
+            alone[layer.name] = self._distance(recipe, [layer])
+            moves = f"alone it moves the output by {alone[layer.name]:.5f}"
+            self.report(f"layer {i} of {len(self.layers)}, {layer.name}: {moves}")
+        worst = sorted(self.layers, key=lambda la: -alone[la.name] / max(self.costs[la.name], 1) ** 0.5)
+        low, high = 0, len(worst)  # `low` layers in float are too few, `high` are enough
+        best = 1.0
+        while high - low > 1:
+            # The answer is more often small: look at a quarter of the way first.
+            middle = low + max(1, (high - low) // 4)
+            names = {layer.name for layer in worst[:middle]}
+            accuracy = self._accuracy(recipe, [layer for layer in self.layers if layer.name not in names])
+            self.report(f"{middle} layers in float: {accuracy:.4f}")
+            if accuracy >= wanted:
+                high, best = middle, accuracy
+            else:
+                low = middle
+        kept = {layer.name: f"alone it moves the output by {alone[layer.name]:.5f}" for layer in worst[:high]}
+        if high == len(worst):
+            best = self.cache.get("fp32", lambda: self.task.accuracy(self.model))
+        return kept, best
+
+
+def _best(distances: Mapping[Recipe, float]) -> Recipe:
+    nearest = min(distances, key=lambda r: distances[r])
+    plain = [r for r in distances if r.alpha is None and distances[r] * WORTH <= distances[nearest]]
+    return min(plain, key=lambda r: distances[r]) if plain else nearest
+
+
+def _names(layers: Sequence[Layer]) -> str:
+    return hashlib.sha256(" ".join(layer.name for layer in layers).encode()).hexdigest()[:16]
