@@ -43,7 +43,7 @@ def light(image: Image, rng: Rng, strength: float = 1.0) -> Image:
 def night(image: Image, rng: Rng) -> Image:
     """Too little light: dark, pale, with the noise of a high gain to come."""
     x = np.linspace(0, 1, 256, dtype=np.float32)
-    table = np.clip(x * rng.uniform(0.2, 0.6) + rng.uniform(0.0, 0.06), 0, 1) * 255
+    table = np.clip(x * rng.uniform(0.25, 0.65) + rng.uniform(0.0, 0.06), 0, 1) * 255
     return np.asarray(cv2.LUT(image, table.astype(np.uint8)), np.uint8)
 
 
@@ -174,8 +174,8 @@ def camera(image: Image, rng: Rng, plate_height: float, strength: float = 1.0) -
         if share > 0.2 and rng.random() < chance * strength:
             image = blur(image, share)
             share *= 0.4
-    if dark or rng.random() < 0.45 * strength:
-        image = noise(image, rng, 6 if dark else 4 + 10 * strength)
+    if dark or rng.random() < 0.35 * strength:
+        image = noise(image, rng, 5 if dark else 3 + 7 * strength)
     if rng.random() < 0.25:
         image = sharpen(image, rng)
     if rng.random() < 0.8:

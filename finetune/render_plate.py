@@ -172,6 +172,7 @@ class Style:
         base_low: Colour at its bottom, BGR; another for the green gradient.
         accent: Colour of 警, 领 and 使.
         frame: Width of the frame line in millimetres, 0 for none.
+        left: Colour of the part before the dot where it differs, BGR: yellow on large new-energy vehicles.
     """
 
     font: str
@@ -181,6 +182,7 @@ class Style:
     base_low: tuple[float, float, float]
     accent: tuple[float, float, float]
     frame: float
+    left: tuple[float, float, float] | None = None
 
 
 WEIGHTS = 5
@@ -266,11 +268,13 @@ def _cells(plate: Plate) -> tuple[list[tuple[float, float, float, float]], tuple
     return [(x, 25.0, 45.0, 90.0) for x in xs], (134.5, 70.0)
 
 
+def _clip(color: NDArray[np.float64]) -> tuple[float, float, float]:
+    b, g, r = (float(v) for v in np.clip(color, 0, 255))
+    return b, g, r
+
+
 def _vary(rng: Rng, color: tuple[float, float, float], amount: float) -> tuple[float, float, float]:
-    values = np.clip(
-        np.asarray(color) * rng.uniform(1 - amount, 1 + amount) + rng.uniform(-12, 12, 3), 0, 255
-    )
-    return float(values[0]), float(values[1]), float(values[2])
+    return _clip(np.asarray(color) * rng.uniform(1 - amount, 1 + amount) + rng.uniform(-12, 12, 3))
 
 
 def sample_style(plate: Plate, rng: Rng) -> Style:
@@ -278,12 +282,14 @@ def sample_style(plate: Plate, rng: Rng) -> Style:
     fonts = latin_fonts()
     font = "strokes" if rng.random() < 0.6 else fonts[int(rng.integers(1, len(fonts)))]
     white, black, red = (240.0, 240.0, 238.0), (25.0, 22.0, 22.0), (40.0, 35.0, 205.0)
+    left = None
     if plate.kind == "green":
         ink = black
         low = (95.0, 195.0, 85.0) if rng.random() < 0.8 else (70.0, 170.0, 30.0)
         base = (225.0, 240.0, 225.0) if rng.random() < 0.8 else low
         if plate.text[-1] in ENERGY:
             base = low = (110.0, 205.0, 115.0)
+            left = (60.0, 200.0, 235.0)
     elif plate.kind in ("yellow", "learner", "trailer"):
         ink, base = black, (35.0, 180.0, 240.0)
         low = base
@@ -301,10 +307,11 @@ def sample_style(plate: Plate, rng: Rng) -> Style:
         font=font,
         weight=int(rng.integers(WEIGHTS)),
         ink=_vary(rng, ink, 0.06),
-        base=tuple(np.clip(np.asarray(base) + shift, 0, 255)),
-        base_low=tuple(np.clip(np.asarray(low) + shift, 0, 255)),
+        base=_clip(np.asarray(base) + shift),
+        base_low=_clip(np.asarray(low) + shift),
         accent=_vary(rng, accent if plate.kind in ("police", "consulate", "embassy") else ink, 0.05),
         frame=float(rng.uniform(2.0, 4.5)) if rng.random() < 0.93 else 0.0,
+        left=None if left is None else _clip(np.asarray(left) + shift),
     )
 
 
@@ -329,7 +336,7 @@ def render_plate(plate: Plate, rng: Rng, height: int = 140, style: Style | None 
     cells, dot = _cells(plate)
     sway = rng.uniform(-1.0, 1.0, 2)
     # Stamps differ from maker to maker, most in how much of its cell a Chinese character fills.
-    hanzi = (float(rng.uniform(0.92, 1.06)), float(rng.uniform(0.76, 1.0)))
+    hanzi = (float(rng.uniform(0.92, 1.06)), float(rng.uniform(0.82, 1.0)))
     for i, (char, (x, y, w, h)) in enumerate(zip(plate.text, cells, strict=True)):
         mask = red if plate.kind in ("police", "consulate", "embassy") and char in "警领使" else ink
         wide, high = (1.0, 1.0) if char.isascii() else hanzi
@@ -411,6 +418,8 @@ def _paint(style: Style, ink: Image, red: Image, rng: Rng) -> Image:
     ramp = np.linspace(0, 1, height, dtype=np.float32)[:, None] ** np.float32(rng.uniform(0.7, 1.4))
     rows = np.asarray(style.base, np.float32) * (1 - ramp) + np.asarray(style.base_low, np.float32) * ramp
     image = np.repeat(rows[:, None, :], width, axis=1)
+    if style.left is not None:
+        image[:, : round(0.26 * width)] = style.left
     for mask, color in ((ink, style.ink), (red, style.accent)):
         if mask is red and not red.any():
             continue

@@ -45,8 +45,8 @@ class CropSettings:
         flip: Share of straightened crops that are upside down; 0 for the recognizer.
     """
 
-    min_width: float = 48
-    max_width: float = 220
+    min_width: float = 56
+    max_width: float = 240
     strength: float = 1.0
     boxed: float = 0.35
     flip: float = 0.0
