@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 HERE = Path(__file__).parent / "host_gpu"
@@ -31,6 +32,7 @@ NAMES = (
     "steady",
     "left_open",
 )
+WHOLE = ("commands", "benchmark")
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +63,25 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "version"), [*((name, "10.16.1") for name in NAMES), ("results", "8.6.1"), ("steady", "8.6.1")]
 )
 def test_scenario(name: str, version: str, driver: Path, tmp_path: Path) -> None:
-    import numpy as np
+    execute("scenarios.py", name, version, driver, tmp_path)
 
+
+@pytest.mark.parametrize(("name", "version"), [*((name, "10.16.1") for name in WHOLE), ("commands", "8.6.1")])
+def test_the_whole_kit(name: str, version: str, driver: Path, tmp_path: Path) -> None:
+    for package in ("onnxruntime", "shapely"):
+        pytest.importorskip(package)
+    execute("whole.py", name, version, driver, tmp_path)
+
+
+def execute(file: str, name: str, version: str, driver: Path, folder: Path) -> None:
     if version.startswith("8") and int(np.__version__.split(".")[0]) >= 2:
         pytest.skip("TensorRT 8.6 is refused under numpy 2")
     done = subprocess.run(
-        [sys.executable, "-X", "dev", str(HERE / "scenarios.py"), name, version, str(tmp_path)],
+        [sys.executable, "-X", "dev", str(HERE / file), name, version, str(folder)],
         env={**os.environ, "LD_LIBRARY_PATH": str(driver)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", ""), done.stderr

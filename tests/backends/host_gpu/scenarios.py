@@ -7,7 +7,7 @@ import gc
 import hashlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ from edge_lpr.backends.trt_api import TensorRT
 from edge_lpr.bundle import ModelFile
 from edge_lpr.errors import BackendError
 
+Scenario = Callable[[Path, ModelFile], None]
+
 DRIVER = ctypes.CDLL("libcuda.so.1")
-PLAN = b"plan of the double"
+PLAN = trt_double.plan()
 MIB = 1 << 20
 
 
@@ -255,13 +257,19 @@ SCENARIOS = (
     left_open,
 )
 
-if __name__ == "__main__":
+
+def execute(scenarios: Iterable[Scenario]) -> None:
+    """Runs the scenario that the command line names, and sees that everything is given back."""
     name, version, place = sys.argv[1:]
     if name == "mapped":
         DRIVER.host_gpu_set(ctypes.c_longlong(64 * MIB), 1, 0)
-    scenario = next(s for s in SCENARIOS if s.__name__ == name)
+    scenario = next(s for s in scenarios if s.__name__ == name)
     scenario(Path(place), install(version, Path(place)))
     gc.collect()
     if scenario is not left_open:
         assert sum(held().values()) == 0, f"not given back: {held()}"
     print("done")
+
+
+if __name__ == "__main__":
+    execute(SCENARIOS)

@@ -1,15 +1,20 @@
-"""A stand-in for the `tensorrt` module: one engine that doubles its input, on the driver of `driver.c`.
+"""A stand-in for the `tensorrt` module, on the driver of `driver.c`, whose engines run in ONNX Runtime.
 
-It answers the calls that the runtime makes, in the shape of TensorRT 8.6 or 10 and later, and computes in the
-stream's time: what it enqueues reads and writes its addresses when the stream is waited for.
+It answers the calls that this kit makes, in the shape of TensorRT 8.6 or of 10 and later, and computes in the
+stream's time: what is enqueued reads and writes its addresses when the stream is waited for. A plan is JSON
+with the ONNX model and the profiles; one without a model doubles its input. It refuses what TensorRT refuses
+and the kit has to notice: shapes outside the profile, contexts without memory, a plan that is none.
 """
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import enum
+import json
+from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,48 +22,73 @@ KERNEL = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 ACTIVATIONS = 4096
 PROFILES = (((1, 8, 8, 3), (1, 8, 8, 3)), ((2, 8, 8, 3), (4, 8, 8, 3)), ((1, 16, 8, 3), (2, 16, 8, 3)))
 
+Shape = tuple[int, ...]
 DataType = enum.Enum("DataType", "FLOAT HALF INT8 INT32 UINT8 BOOL")
 TensorIOMode = enum.Enum("TensorIOMode", "NONE INPUT OUTPUT")
-driver: Any = None  # set by install()
-failing: dict[str, bool] = {"enqueue": False, "kernel": False}
+Severity = enum.Enum("Severity", "INTERNAL_ERROR ERROR WARNING INFO VERBOSE")
+driver: Any = None  # set by the scenarios
+failing = {"enqueue": False, "kernel": False, "build": False, "parse": False}
+
+
+def plan(profiles: Sequence[tuple[Shape, Shape]] = PROFILES, model: bytes = b"") -> bytes:
+    """Returns what an engine is deserialized from."""
+    return json.dumps({"profiles": profiles, "model": base64.b64encode(model).decode()}).encode()
 
 
 class ILogger:
     """Base of loggers."""
 
-    Severity = enum.Enum("Severity", "INTERNAL_ERROR ERROR WARNING INFO VERBOSE")
+    Severity = Severity
 
-    def log(self, severity: object, msg: str) -> None:
+    def log(self, severity: Severity, msg: str) -> None:
         raise NotImplementedError
 
 
 class Runtime:
-    """Deserializes; a plan that is not the test's own is refused, as TensorRT refuses one."""
+    """Deserializes; what is no plan is refused, as TensorRT refuses it."""
 
     engine_host_code_allowed = False
 
     def __init__(self, logger: ILogger) -> None:
         self.logger = logger
 
-    def deserialize_cuda_engine(self, plan: bytes) -> Engine | None:
-        if not plan.startswith(b"plan"):
-            self.logger.log(ILogger.Severity.ERROR, "magicTag mismatch")
+    def deserialize_cuda_engine(self, serialized: bytes) -> Engine | None:
+        try:
+            return Engine(self.logger, json.loads(serialized))
+        except ValueError:
+            self.logger.log(Severity.ERROR, "magicTag mismatch")
             return None
-        return Engine(self.logger)
 
 
 class Engine:
-    """One engine; `create_execution_context` differs between versions."""
+    """One engine; how contexts are made differs between versions."""
 
     num_io_tensors = 2
-    num_optimization_profiles = len(PROFILES)
     device_memory_size = device_memory_size_v2 = ACTIVATIONS
 
-    def __init__(self, logger: ILogger) -> None:
+    def __init__(self, logger: ILogger, raw: dict[str, Any]) -> None:
         self.logger = logger
+        self.profiles = [(tuple(low), tuple(high)) for low, high in raw["profiles"]]
+        self.num_optimization_profiles = len(self.profiles)
+        model = base64.b64decode(raw["model"])
+        self.session: Any = None
+        self.output = "prob"
+        if model:
+            import onnxruntime as ort
+
+            options = ort.SessionOptions()
+            options.intra_op_num_threads = 1
+            self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self.output = self.session.get_outputs()[0].name
+
+    def compute(self, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if self.session is None:
+            return (2.0 * image[..., 0]).astype(np.float32)
+        (result,) = self.session.run(None, {"image": image})
+        return np.asarray(result, np.float32)
 
     def get_tensor_name(self, index: int) -> str:
-        return ("image", "prob")[index]
+        return ("image", self.output)[index]
 
     def get_tensor_dtype(self, name: str) -> DataType:
         return DataType.UINT8 if name == "image" else DataType.FLOAT
@@ -66,16 +96,35 @@ class Engine:
     def get_tensor_mode(self, name: str) -> TensorIOMode:
         return TensorIOMode.INPUT if name == "image" else TensorIOMode.OUTPUT
 
-    def get_tensor_profile_shape(self, name: str, index: int) -> list[tuple[int, ...]]:
-        low, high = PROFILES[index]
+    def get_tensor_profile_shape(self, name: str, index: int) -> list[Shape]:
+        low, high = self.profiles[index]
         return [low, high, high]
 
     def create_execution_context(self, strategy: str = "") -> Context:
-        assert strategy == "user managed"
-        return ContextOf10(self)
+        context = ContextOf10(self)
+        if strategy != "user managed":
+            context.device_memory = 1  # its own; only looked at by the inspector
+        return context
 
     def create_execution_context_without_device_memory(self) -> Context:
         return Context(self)
+
+    def create_engine_inspector(self) -> Inspector:
+        return Inspector()
+
+
+class Inspector:
+    """Says of one layer what TensorRT would, and of its types only where a context has a shape."""
+
+    execution_context: Context | None = None
+
+    def get_engine_information(self, layout: str) -> str:
+        assert layout == "json"
+        shape = self.execution_context.shape if self.execution_context else ()
+        kind = "Float" if shape else "N/A due to dynamic shapes"
+        tensor = {"Name": "t", "Dimensions": list(shape), "Format/Datatype": kind}
+        layer = {"Name": "all", "LayerType": "Myelin", "Inputs": [tensor], "Outputs": [tensor]}
+        return json.dumps({"Layers": [layer]})
 
 
 class Context:
@@ -85,7 +134,7 @@ class Context:
         self.engine = engine
         self.device_memory = 0
         self.profile: int | None = None
-        self.shape: tuple[int, ...] = ()
+        self.shape: Shape = ()
         self.addresses: dict[str, int] = {}
         self.kernel = KERNEL(self._compute)
 
@@ -93,23 +142,26 @@ class Context:
         self.profile = index
         return True
 
-    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+    def set_input_shape(self, name: str, shape: Shape) -> bool:
         assert self.profile is not None
-        low, high = PROFILES[self.profile]
+        low, high = self.engine.profiles[self.profile]
         self.shape = tuple(shape)
         return all(a <= b <= c for a, b, c in zip(low, shape, high, strict=True))
 
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return self.shape if name == "image" else self.shape[:3]
+    def get_tensor_shape(self, name: str) -> Shape:
+        if name == "image":
+            return self.shape
+        one = self.engine.compute(np.zeros((1, *self.shape[1:]), np.uint8))
+        return self.shape[0], *one.shape[1:]
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         self.addresses[name] = address
         return True
 
     def execute_async_v3(self, stream: int) -> bool:
-        assert self.device_memory and set(self.addresses) == {"image", "prob"}
+        assert self.device_memory and set(self.addresses) == {"image", self.engine.output}
         if failing["enqueue"]:
-            self.engine.logger.log(ILogger.Severity.ERROR, "[executionContext.cpp] no kernel for this device")
+            self.engine.logger.log(Severity.ERROR, "[executionContext.cpp] no kernel for this device")
             return False
         return bool(driver.host_gpu_launch(ctypes.c_void_p(stream), self.kernel, None) == 0)
 
@@ -118,11 +170,11 @@ class Context:
             return 700
         # The activation memory is written, as a network would: contexts that share it must not overlap.
         ctypes.memset(self.device_memory, 7, ACTIVATIONS)
-        source = np.ctypeslib.as_array(
-            (ctypes.c_uint8 * int(np.prod(self.shape))).from_address(self.addresses["image"])
-        )
-        target = (ctypes.c_float * int(np.prod(self.shape[:3]))).from_address(self.addresses["prob"])
-        np.ctypeslib.as_array(target)[:] = 2.0 * source.reshape(self.shape)[..., 0].ravel()
+        size = int(np.prod(self.shape))
+        source = (ctypes.c_uint8 * size).from_address(self.addresses["image"])
+        result = self.engine.compute(np.ctypeslib.as_array(source).reshape(self.shape))
+        target = (ctypes.c_float * result.size).from_address(self.addresses[self.engine.output])
+        np.ctypeslib.as_array(target)[:] = result.ravel()
         return 0
 
 
@@ -134,23 +186,143 @@ class ContextOf10(Context):
         self.device_memory = memory
 
 
+class Config(SimpleNamespace):
+    """A build's configuration: keeps what it is told."""
+
+    def __init__(self, old: bool) -> None:
+        super().__init__(flags=set(), profiles=[], previews=set(), cache=None)
+        if not old:
+            self.progress_monitor: Any = None
+
+    def set_flag(self, flag: str) -> None:
+        self.flags.add(flag)
+
+    def clear_flag(self, flag: str) -> None:
+        self.flags.discard(flag)
+
+    def set_preview_feature(self, feature: str, enable: bool) -> None:
+        self.previews.add(feature)
+
+    def set_memory_pool_limit(self, pool: str, size: int) -> None:
+        self.workspace = size
+
+    def set_tactic_sources(self, sources: int) -> bool:
+        self.tactics = sources
+        return True
+
+    def create_timing_cache(self, data: bytes) -> SimpleNamespace:
+        return SimpleNamespace(serialize=lambda: b"times", combine=lambda other, ignore_mismatch: True)
+
+    def set_timing_cache(self, cache: SimpleNamespace, ignore_mismatch: bool) -> bool:
+        self.cache = cache
+        return True
+
+    def get_timing_cache(self) -> SimpleNamespace | None:
+        return self.cache
+
+    def add_optimization_profile(self, profile: SimpleNamespace) -> int:
+        self.profiles.append(profile.shapes)
+        return len(self.profiles) - 1
+
+
+class Profile(SimpleNamespace):
+    """An optimization profile."""
+
+    def set_shape(self, name: str, low: Shape, opt: Shape, high: Shape) -> None:
+        assert name == "image"
+        self.shapes = (low, high)
+
+
+class Builder:
+    """Puts model and profiles together, and reports its steps where it is 10 or later."""
+
+    num_DLA_cores = 0  # noqa: N815 (TensorRT's name)
+    configs: ClassVar[list[Config]] = []
+    old = False
+
+    def __init__(self, logger: ILogger) -> None:
+        self.logger = logger
+
+    def create_network(self, flags: int) -> SimpleNamespace:
+        name = SimpleNamespace(name="image")
+        layers = [SimpleNamespace(type="cast", num_outputs=1, get_output_type=lambda i: DataType.FLOAT)]
+        return SimpleNamespace(
+            flags=flags,
+            model=b"",
+            num_inputs=1,
+            get_input=lambda i: name,
+            num_layers=len(layers),
+            get_layer=lambda i: layers[i],
+        )
+
+    def create_builder_config(self) -> Config:
+        self.configs.append(Config(self.old))
+        return self.configs[-1]
+
+    def create_optimization_profile(self) -> Profile:
+        return Profile()
+
+    def build_serialized_network(self, network: SimpleNamespace, config: Config) -> bytes | None:
+        monitor = getattr(config, "progress_monitor", None)
+        if monitor is not None:
+            monitor.phase_start("Timing kernels", "Building", 2)
+            steps = [monitor.step_complete("Timing kernels", i) for i in range(2)]
+            monitor.phase_finish("Timing kernels")
+            if not all(steps):
+                return None
+        if failing["build"]:
+            self.logger.log(Severity.ERROR, "[optimizer.cpp] no implementation for node Conv_3")
+            return None
+        return plan(config.profiles, network.model)
+
+
+class OnnxParser:
+    """Takes the model as it is."""
+
+    num_errors = 1
+
+    def __init__(self, network: SimpleNamespace, logger: ILogger) -> None:
+        self.network = network
+
+    def parse(self, model: bytes) -> bool:
+        self.network.model = model
+        return not failing["parse"]
+
+    def get_error(self, index: int) -> SimpleNamespace:
+        error = {"desc": lambda: "No importer registered for op: Fancy", "node": lambda: 17}
+        named = {"node_name": lambda: "Fancy_17", "node_operator": lambda: "Fancy"}
+        return SimpleNamespace(**error, **({} if Builder.old else named))
+
+
+class IProgressMonitor:
+    """Base of progress monitors."""
+
+
 def module(version: str) -> SimpleNamespace:
-    """Returns the double of a version, "8.6.1" or "10.3.0"."""
-    old = version.startswith("8")
+    """Returns the double of a version, "8.6.1" or "10.16.1"."""
+    old = Builder.old = version.startswith("8")
+    creation = {"EXPLICIT_BATCH": 0} if old else {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1}
+    flags = {"FP16": "FP16", "INT8": "INT8", "TF32": "TF32"}
+    sharing = "PROFILE_SHARING_0806"
     double = SimpleNamespace(
         __version__=version,
         ILogger=ILogger,
         Runtime=Runtime,
+        Builder=Builder,
+        OnnxParser=OnnxParser,
         DataType=DataType,
         TensorIOMode=TensorIOMode,
-        NetworkDefinitionCreationFlag=SimpleNamespace(
-            EXPLICIT_BATCH=0, **({} if old else {"STRONGLY_TYPED": 1})
-        ),
-        BuilderFlag=SimpleNamespace(FP16=0, INT8=1),
-        PreviewFeature=SimpleNamespace(PROFILE_SHARING_0806=0),
+        LayerType=SimpleNamespace(QUANTIZE="quantize"),
+        LayerInformationFormat=SimpleNamespace(JSON="json"),
+        ProfilingVerbosity=SimpleNamespace(DETAILED="detailed"),
+        MemoryPoolType=SimpleNamespace(WORKSPACE="workspace"),
+        NetworkDefinitionCreationFlag=SimpleNamespace(**creation),
+        BuilderFlag=SimpleNamespace(**flags, __members__=flags),
+        PreviewFeature=SimpleNamespace(**{sharing: sharing}, __members__={sharing: sharing}),
         HardwareCompatibilityLevel=SimpleNamespace(__members__={"NONE": 0}),
+        TacticSource=SimpleNamespace(__members__={"EDGE_MASK_CONVOLUTIONS": 3, "JIT_CONVOLUTIONS": 4}),
     )
     if not old:
-        double.IProgressMonitor = object
+        double.IProgressMonitor = IProgressMonitor
         double.ExecutionContextAllocationStrategy = SimpleNamespace(USER_MANAGED="user managed")
     return double

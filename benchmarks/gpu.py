@@ -1,0 +1,274 @@
+"""Everything that only a GPU can show, in one unattended command of at most ten minutes.
+
+    python -m edge_lpr.benchmarks.gpu [BUNDLE] [--data FOLDER] [--out FILE]
+
+Builds the engines of a bundle, compares what they read with ONNX Runtime in FP32, measures the engines alone
+and the pipeline, watches memory over 10,000 frames, and shows engines that must be refused. Each part stands
+by itself: one that fails is named, the others go on, and the JSON is written anew after each. With --dry-run,
+on any machine, only what needs no GPU is run: arguments, pictures, and the reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edge_lpr.backends.cuda import open_gpu
+from edge_lpr.backends.engine_file import FOLDER_VARIABLE, write_aside
+from edge_lpr.backends.tensorrt import this_machine
+from edge_lpr.backends.trt_api import TensorRT
+from edge_lpr.benchmarks import gpu_parts as parts
+from edge_lpr.benchmarks.gpu_measures import Image
+from edge_lpr.bundle import PRECISIONS, Bundle, load_bundle
+from edge_lpr.calib.labels import Sample, load_labels
+from edge_lpr.detect import DetectorSettings, input_size
+from edge_lpr.engines.settings import BuildSettings
+from edge_lpr.engines.timing import slug
+from edge_lpr.errors import EdgeLprError, InputError
+from edge_lpr.pictures import read_picture
+
+Step = Callable[[], dict[str, Any]]
+
+SAMPLE_VIDEO = Path("samples") / "street.mp4"
+QUERY = "clocks.sm,clocks.mem,clocks.max.sm,power.limit,temperature.gpu,pstate,utilization.gpu"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the benchmark.
+
+    Args:
+        argv: Arguments without the program's name; None takes those of the process.
+
+    Returns:
+        0 when every part was done, 1 when one failed, 2 for bad input.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        return _run(args)
+    except EdgeLprError as e:
+        print(f"benchmarks.gpu: {e}", file=sys.stderr)
+        return e.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m edge_lpr.benchmarks.gpu",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("bundle", nargs="?", metavar="BUNDLE", help="a bundle's folder (default: the one of the package)")
+    add(
+        "--data", metavar="FOLDER", help="labelled pictures; without them agreement is measured, not accuracy"
+    )
+    add(
+        "--video",
+        default=str(SAMPLE_VIDEO),
+        help="frames to read where there is no --data (default: %(default)s)",
+    )
+    add("--precision", nargs="+", choices=PRECISIONS, help="(default: all that the bundle has)")
+    add("--batch", nargs="+", type=int, default=[1, 8], metavar="N", help="(default: 1 8)")
+    add("--det-size", nargs="+", default=[], metavar="WxH", help="(default: the pictures' two commonest)")
+    add("--tactic-sources", nargs="+", default=[], metavar="NAME", help="as edge-lpr build")
+    add("--optimization-level", type=int, metavar="0-5", help="as edge-lpr build")
+    add("--pictures", type=int, default=64, metavar="N", help="at most so many (default: %(default)s)")
+    add("--seconds", type=float, default=1.5, help="of each measurement of speed (default: %(default)s)")
+    add("--minutes", type=float, default=9.5, help="after which no part is begun (default: %(default)s)")
+    add("--out", type=Path, metavar="FILE", help="the JSON (default: benchmarks/results/gpu-NAME.json)")
+    add("--dry-run", action="store_true", help="run only what needs no GPU")
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    bundle = load_bundle(args.bundle)
+    samples = load_labels([args.data]).scenes if args.data else []
+    most = 4 if args.dry_run else args.pictures
+    pictures = _pictures(samples, Path(args.video), most)
+    with tempfile.TemporaryDirectory(prefix="edge-lpr-gpu-") as folder:
+        os.environ[FOLDER_VARIABLE] = folder
+        bench = parts.Bench(
+            bundle=bundle,
+            folder=Path(folder),
+            precisions=args.precision or bundle.precisions(),
+            settings=BuildSettings(
+                batches=tuple(args.batch),
+                det_sizes=tuple(args.det_size) or _common_sizes(bundle, pictures),
+                optimization_level=args.optimization_level,
+                tactic_sources=tuple(name.upper() for name in args.tactic_sources),
+            ),
+            pictures=pictures,
+            samples=samples[:most],
+            seconds=args.seconds,
+            deadline=time.monotonic() + 60 * args.minutes,
+        )
+        machine, steps = _steps(bench, args.dry_run)
+        out = args.out or Path("benchmarks") / "results" / f"gpu-{_file_name(machine)}.json"
+        report = {
+            "command": ["python", "-m", "edge_lpr.benchmarks.gpu", *sys.argv[1:]],
+            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "dry_run": args.dry_run,
+            "machine": machine,
+            "bundle": bundle.name,
+            "precisions": list(bench.precisions),
+            "flags": bench.settings.flags(),
+        }
+        done = run_parts(steps, bench.left, lambda so_far: _write(out, {**report, "parts": so_far}))
+    for line in table(machine, done):
+        print(line)
+    print(f"written: {out}")
+    return 1 if any(part["state"] == "failed" for part in done.values()) else 0
+
+
+def run_parts(
+    steps: Mapping[str, Step | str], left: Callable[[], float], keep: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Runs the parts one after the other; what one did is kept before the next begins.
+
+    Args:
+        steps: The parts by name; a text in place of one is the reason why it does not run.
+        left: Seconds until no part may begin any more.
+        keep: Called after each part with all results so far.
+
+    Returns:
+        For each part its state ("done", "failed", "not run"), seconds, and result or reason.
+    """
+    done: dict[str, Any] = {}
+    for name, step in steps.items():
+        began = time.perf_counter()
+        if isinstance(step, str):
+            done[name] = {"state": "not run", "reason": step}
+        elif left() <= 0:
+            done[name] = {"state": "not run", "reason": "the time was up"}
+        else:
+            print(f"{name} …", file=sys.stderr, flush=True)
+            try:
+                result = step()
+                broken = [
+                    key for key, value in result.items() if isinstance(value, dict) and "error" in value
+                ]
+                done[name] = {"state": "failed" if broken else "done", "result": result}
+                if broken:
+                    done[name]["reason"] = f"no result for {', '.join(broken)}"
+            except Exception as e:  # whatever it is, the other parts shall not be lost
+                reason = str(e) if isinstance(e, EdgeLprError) else f"{type(e).__name__}: {e}"
+                done[name] = {"state": "failed", "reason": reason}
+                if not isinstance(e, EdgeLprError):
+                    traceback.print_exc()
+            done[name]["seconds"] = round(time.perf_counter() - began, 1)
+        keep(done)
+    return done
+
+
+def table(machine: Mapping[str, Any], done: Mapping[str, Any]) -> list[str]:
+    """Lays the report out in lines."""
+    lines = [", ".join(f"{key} {value}" for key, value in machine.items() if value)]
+    for name, part in done.items():
+        lines.append(f"{name}: {part['state']}{', ' + part['reason'] if 'reason' in part else ''}")
+        for key, value in part.get("result", {}).items():
+            if isinstance(value, dict):
+                shown = "  ".join(f"{k} {_short(v)}" for k, v in value.items() if v not in ("", None, [], {}))
+                lines.append(f"  {key:<44} {shown}")
+            else:
+                lines.append(f"  {key:<44} {_short(value)}")
+    return lines
+
+
+def _steps(bench: parts.Bench, dry_run: bool) -> tuple[dict[str, Any], dict[str, Step | str]]:
+    """Opens the GPU; returns what the machine is, and the parts or why they do not run."""
+    machine: dict[str, Any] = {
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "edge_lpr": version("edge-lpr"),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+    }
+    steps: dict[str, Step | str] = {"reference": partial(parts.reference, bench)}
+    if dry_run:
+        names = ("builds", "agreement", "throughput", "pipeline", "memory", "refusals")
+        return machine, {**steps, **dict.fromkeys(names, "dry run")}
+    api = TensorRT(open_gpu())
+    here = this_machine(api)
+    machine = {**vars(here), "memory_mib": api.gpu.memory >> 20, "clocks": _clocks(), **machine}
+    return machine, {
+        **steps,
+        "builds": partial(parts.builds, bench, api),
+        "agreement": partial(parts.agreement, bench),
+        "throughput": partial(parts.throughput, bench),
+        "pipeline": partial(parts.pipeline, bench),
+        "refusals": partial(parts.refusals, bench, api),
+        "memory": partial(parts.memory, bench, api),
+    }
+
+
+def _pictures(samples: Sequence[Sample], video: Path, most: int) -> list[Image]:
+    """Decodes labelled pictures, else frames of a video."""
+    if samples:
+        return [read_picture(sample.path) for sample in samples[:most]]
+    capture = cv2.VideoCapture(str(video))
+    try:
+        frames: list[Image] = []
+        while len(frames) < most:
+            there, frame = capture.read()
+            if not there:
+                break
+            frames.append(frame.astype(np.uint8, copy=False))
+    finally:
+        capture.release()
+    if not frames:
+        raise InputError(f"{video}: no frames to read; run it in the checkout, or give --data or --video")
+    return frames
+
+
+def _common_sizes(bundle: Bundle, pictures: Sequence[Image]) -> tuple[str, ...]:
+    """The two input sizes that most of the pictures get, as --det-size takes them."""
+    settings = DetectorSettings.for_model(bundle.det)
+    sizes = Counter(input_size(bundle.det, settings, *image.shape[:2]) for image in pictures)
+    return tuple(f"{width}x{height}" for (height, width), _ in sizes.most_common(2))
+
+
+def _clocks() -> str:
+    """What nvidia-smi says of clocks, power and load; empty where there is none (Jetson)."""
+    command = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip()
+
+
+def _file_name(machine: Mapping[str, Any]) -> str:
+    return f"{slug(machine['gpu'])}-trt{machine['tensorrt']}" if "gpu" in machine else "dry-run"
+
+
+def _write(path: Path, report: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_aside(path, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""What `benchmarks/gpu.py` measures with, none of which needs to know what part of it asks."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lpr.backends.base import Backend
+from edge_lpr.backends.engine_file import EngineManifest
+from edge_lpr.backends.tensorrt import TensorRTBackend
+from edge_lpr.bundle import ModelFile
+from edge_lpr.errors import BackendError
+from edge_lpr.plate import PlateRead
+
+Image = NDArray[np.uint8]
+
+SHARE_TO_REACH = 0.9
+# What a run may grow by and still count as steady: the allocator's own rounding.
+STEADY_MIB = 16
+
+
+def within_budget(
+    reference: Mapping[str, float] | None, found: Mapping[str, float] | None, budget: float
+) -> bool | None:
+    """Tells whether no measure fell by more points than the budget; None without labelled pictures."""
+    if reference is None or found is None:
+        return None
+    return all(found[name] >= value - budget - 1e-9 for name, value in reference.items())
+
+
+def spoilers() -> dict[str, tuple[Callable[[dict[str, Any]], None], Callable[[bytes], bytes]]]:
+    """Returns by name what is changed in a manifest, and in a plan."""
+
+    def nothing(raw: dict[str, Any]) -> None:
+        pass
+
+    def same(plan: bytes) -> bytes:
+        return plan
+
+    def put(part: str, key: str, value: str) -> Callable[[dict[str, Any]], None]:
+        return lambda raw: raw[part].__setitem__(key, value)
+
+    return {
+        "older model": (put("model", "sha256", "0" * 64), same),
+        "foreign gpu": (put("machine", "gpu", "Another GPU"), same),
+        "other tensorrt": (put("machine", "tensorrt", "9.9.9"), same),
+        "cut short": (nothing, lambda plan: plan[: len(plan) // 2]),
+        "swapped": (nothing, lambda plan: plan[::-1]),
+    }
+
+
+def refusal(
+    good: EngineManifest,
+    folder: Path,
+    change: Callable[[dict[str, Any]], None],
+    harm: Callable[[bytes], bytes],
+    model: ModelFile,
+) -> dict[str, Any]:
+    """Writes a spoiled copy of an engine and tries to open it.
+
+    Returns:
+        Whether it was refused, and the message.
+    """
+    raw = good.to_json()
+    change(raw)
+    (folder / good.engine_path.name).write_bytes(harm(good.engine_path.read_bytes()))
+    (folder / good.path.name).write_text(json.dumps(raw), encoding="utf-8")
+    try:
+        TensorRTBackend(model, folder=folder).close()
+    except BackendError as e:
+        return {"refused": True, "message": str(e)}
+    return {"refused": False, "message": ""}
+
+
+def compare(expected: Sequence[Sequence[PlateRead]], found: Sequence[Sequence[PlateRead]]) -> dict[str, Any]:
+    """Compares readings of the same pictures.
+
+    Returns:
+        Counts of pictures with the same texts, of plates, and how far corners lie apart, in pixels.
+    """
+    same_texts = 0
+    distances: list[float] = []
+    differing = []
+    for number, (one, other) in enumerate(zip(expected, found, strict=True)):
+        texts = [[read.text for read in reads] for reads in (one, other)]
+        if texts[0] == texts[1]:
+            same_texts += 1
+            distances += [float(np.abs(a.corners - b.corners).max()) for a, b in zip(one, other, strict=True)]
+        else:
+            differing.append({"picture": number, "reference": texts[0], "found": texts[1]})
+    return {
+        "pictures": len(expected),
+        "same_texts": same_texts,
+        "plates": sum(map(len, found)),
+        "largest_corner_distance_px": round(max(distances, default=0.0), 3),
+        "identical_boxes": sum(d == 0 for d in distances),
+        "differing": differing[:20],
+    }
+
+
+def against_engines(
+    speeds: Mapping[tuple[str, str], float], precision: str, rates: Mapping[str, float], crops: float
+) -> dict[str, Any]:
+    """Sets frames per second of the pipeline against the engines alone, one after the other.
+
+    Args:
+        speeds: Images per second of each engine by (model, precision).
+        precision: The precision.
+        rates: Frames per second by number of threads.
+        crops: Crops that the recognizer gets per frame.
+
+    Returns:
+        The rates, the engines' own rate (1 / (1/det + crops/rec)), and the best share of it.
+    """
+    det, rec = speeds.get(("det", precision), 0.0), speeds.get(("rec", precision), 0.0)
+    alone = 1 / (1 / det + crops / rec) if det and rec else None
+    best = max(rates.values())
+    return {
+        "frames_per_second_by_threads": dict(rates),
+        "crops_per_frame": round(crops, 2),
+        "engines_alone": alone and round(alone, 1),
+        "share_of_engines_alone": alone and round(best / alone, 3),
+        "reached": None if alone is None else best / alone >= SHARE_TO_REACH,
+    }
+
+
+class Counting:
+    """A backend that counts the images that go through another one."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.name, self.precision, self.device = backend.name, backend.precision, backend.device
+        self.max_batch, self.sizes = backend.max_batch, backend.sizes
+        self.images = 0
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Runs the other one; see `Backend.run`."""
+        self.images += sum(len(array) for array in inputs.values())
+        return self._backend.run(inputs)
+
+    def close(self) -> None:
+        """Closes the other one."""
+        self._backend.close()
+
+
+def in_flight(backend: TensorRTBackend, inputs: Mapping[str, Image], seconds: float) -> float:
+    """Returns runs per second with as many in flight as the backend has slots."""
+    pending = deque(backend.submit(inputs) for _ in range(backend.slots))
+    for _ in range(10 * backend.slots):  # every slot has set itself up and captured its graph
+        pending.popleft().result()
+        pending.append(backend.submit(inputs))
+    began = time.perf_counter()
+    runs = 0
+    while time.perf_counter() - began < seconds:
+        pending.popleft().result()
+        pending.append(backend.submit(inputs))
+        runs += 1
+    elapsed = time.perf_counter() - began
+    while pending:
+        pending.popleft().result()
+    return runs / elapsed
+
+
+def latency(backend: Backend, inputs: Mapping[str, Image], seconds: float) -> dict[str, float]:
+    """Returns how long one run takes by itself, copies included, in milliseconds."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        began = time.perf_counter()
+        backend.run(inputs)
+        times.append(1e3 * (time.perf_counter() - began))
+    ordered = sorted(times)
+    return {
+        "latency_ms_p50": round(statistics.median(ordered), 3),
+        "latency_ms_p99": round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 3),
+    }
+
+
+def growth(marks: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Says whether memory was steady from the first mark to the last; the first frames may still set up."""
+    if len(marks) < 2:
+        return {"steady": None, "device_growth_mib": None, "process_growth_mib": None}
+    device = marks[-1]["device_mib"] - marks[0]["device_mib"]
+    process = marks[-1]["process_mib"] - marks[0]["process_mib"]
+    return {
+        "steady": max(device, process) <= STEADY_MIB,
+        "device_growth_mib": round(device, 1),
+        "process_growth_mib": round(process, 1),
+    }
+
+
+def resident_mib() -> float:
+    """Returns the memory of this process, in MiB (proc(5), statm)."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

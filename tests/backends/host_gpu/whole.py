@@ -1,0 +1,108 @@
+"""The commands and the benchmark on the stand-ins: python whole.py NAME VERSION FOLDER, as scenarios.py."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import itertools
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import trt_double
+from scenarios import DRIVER, MIB, execute
+
+from edge_lpr.benchmarks import gpu, gpu_parts
+from edge_lpr.bundle import ModelFile
+from edge_lpr.cli import main
+from edge_lpr.pictures import read_picture
+from edge_lpr.reader import PlateReader
+
+SAMPLES = Path(__file__).resolve().parents[3] / "samples"
+PICTURE = SAMPLES / "street.jpg"
+VIDEO = SAMPLES / "street.mp4"
+
+
+def typed(out: io.StringIO, *arguments: str) -> tuple[int, str]:
+    """Runs the command and returns its exit code and what it printed."""
+    out.seek(0)
+    out.truncate()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = main([*arguments])
+    return code, out.getvalue()
+
+
+def commands(folder: Path, model: ModelFile) -> None:
+    """build, engines and the reader on the package's bundle, one after the other, as a user types them."""
+    os.environ["EDGE_LPR_ENGINES"] = str(folder / "engines")
+    DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
+    out = io.StringIO()
+    build = ("build", "--precision", "fp32", "--det-size", "256x192", "--batch", "1", "2")
+    old = trt_double.Builder.old
+
+    trt_double.failing["parse"] = True
+    code, said = typed(out, *build)
+    node = "(in node 17)" if old else "(in Fancy node 'Fancy_17')"
+    assert code == 2 and f"cannot read it: No importer registered for op: Fancy {node}" in said, said
+    trt_double.failing.update(parse=False, build=True)
+    code, said = typed(out, *build)
+    assert code == 1 and "no implementation for node Conv_3" in said, said
+    assert not list((folder / "engines").glob("*.engine"))
+    trt_double.failing["build"] = False
+
+    assert typed(out, *build, "--rebuild", "never")[0] == 1
+    options = ("--workspace", "512", "--tactic-sources", "jit_convolutions")
+    code, said = typed(out, *build, *options)
+    assert code == 0 and said.count("built") == 2, said
+    config = trt_double.Builder.configs[-1]
+    assert config.workspace == 512 * MIB and config.tactics == 1 << 4
+    assert config.previews == ({"PROFILE_SHARING_0806"} if old else set())
+    code, said = typed(out, *build)
+    assert code == 0 and said.count("built") == 2, said  # other settings are another engine
+    code, said = typed(out, *build)
+    assert code == 0 and said.count("there") == 2 and "built" not in said, said
+    code, said = typed(out, "engines", "list")
+    assert code == 0 and said.count("valid") == 2 and said.count("superseded") == 2, said
+    code, said = typed(out, "engines", "prune")
+    assert code == 0 and "2 of 4 removed" in said, said
+    code, said = typed(out, "engines", "inspect", "det.fp32", "--profile", "1")
+    assert code == 0 and "1 in FP32" in said, said
+
+    with PlateReader(precision="fp32") as reader, PlateReader(backend="onnxruntime", threads=1) as other:
+        assert reader.description.endswith("TensorRT on Host memory, no GPU, fp32"), reader.description
+        other.detector.backend.sizes = reader.detector.backend.sizes
+        image = cv2.resize(read_picture(PICTURE), (512, 384))
+        both = [r.detector.detect_batch([image, image, image]) for r in (reader, other)]
+        assert [len(b) for b in both[0]] == [len(b) for b in both[1]] and both[0][0]
+        for one, two in zip(itertools.chain(*both[0]), itertools.chain(*both[1]), strict=True):
+            np.testing.assert_array_equal(one.corners, two.corners)
+
+
+def benchmark(folder: Path, model: ModelFile) -> None:
+    """`benchmarks/gpu.py` from end to end: every part runs, agrees, refuses and writes. No number is one."""
+    DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
+    gpu_parts.MEMORY_FRAMES, gpu_parts.MEMORY_STEP = 16, 8
+    arguments = ["--precision", "fp32", "--det-size", "256x160", "--batch", "1", "2", "--seconds", "0.05"]
+    target = folder / "out" / "gpu.json"
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = gpu.main([*arguments, "--pictures", "3", "--video", str(VIDEO), "--out", str(target)])
+    assert code == 0, out.getvalue()
+    report = json.loads(target.read_text(encoding="utf-8"))
+    parts = report["parts"]
+    assert [part["state"] for part in parts.values()] == ["done"] * 7, parts
+    agreed = parts["agreement"]["result"]["fp32"]
+    assert agreed["same_texts"] == agreed["pictures"] == 3 and not agreed["largest_corner_distance_px"], (
+        agreed
+    )
+    assert all(r["refused"] for r in parts["refusals"]["result"].values()), parts["refusals"]
+    assert parts["memory"]["result"]["frames"] == 16
+    assert parts["pipeline"]["result"]["fp32"]["engines_alone"] > 0
+    assert report["machine"]["gpu"] == "Host memory, no GPU"
+
+
+if __name__ == "__main__":
+    execute((commands, benchmark))
