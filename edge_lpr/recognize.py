@@ -95,7 +95,7 @@ class Recognizer:
 
     def _natural(self, crop: Image) -> int:
         """Width of a crop at the network's height, as PP-OCR rounds it."""
-        return math.ceil(crop.shape[1] * self.model.height / crop.shape[0])
+        return int(math.ceil(crop.shape[1] * self.model.height / crop.shape[0]))
 
     def _run(self, crops: Sequence[Image], width: int) -> NDArray[np.float32]:
         batch = np.empty((len(crops), self.model.height, width, 3), np.uint8)
