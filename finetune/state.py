@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -36,6 +37,7 @@ class RunState:
         network: State of the trained network.
         average: State of the averaged network.
         optimizer: State of the optimizer.
+        recent: Losses of the last steps, which the mean shown is of.
         history: Losses and metrics so far.
     """
 
@@ -46,6 +48,7 @@ class RunState:
     network: dict[str, Any]
     average: dict[str, Any]
     optimizer: dict[str, Any]
+    recent: list[float]
     history: dict[str, list[dict[str, float]]]
 
 
@@ -114,7 +117,10 @@ def load_state(path: Path, config: TrainConfig) -> RunState:
     if not path.is_file():
         raise ModelError(f"{path}: no checkpoint to resume from; leave --resume out to start a run")
     try:
-        raw = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # PyTorch warns of a foreign pickle before it refuses it.
+            warnings.simplefilter("ignore")
+            raw = torch.load(path, map_location="cpu", weights_only=True)
         state = RunState(**{f.name: raw[f.name] for f in fields(RunState)})
     except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as e:
         reason = str(e).splitlines()[0][:120] if str(e) else type(e).__name__

@@ -40,6 +40,8 @@ LATEST = "latest.pdparams"
 HISTORY = "history.json"
 # A single step can go astray; more in a row than this and the run does not recover.
 MAX_BAD_STEPS = 5
+# The loss that is shown is the mean of this many steps.
+SHOWN_MEAN = 50
 
 
 class TrainingError(EdgeLprError):
@@ -162,6 +164,7 @@ class _Run(Generic[Batch]):
         self.step = 0
         self.best = -math.inf
         self.since_best = 0
+        self.recent: list[float] = []
         self.history: dict[str, list[dict[str, float]]] = {"loss": [], "metrics": []}
 
     def save(self) -> None:
@@ -173,6 +176,7 @@ class _Run(Generic[Batch]):
             network=self.network.state_dict(),
             average=self.average.state_dict(),
             optimizer=self.optimizer.state_dict(),
+            recent=self.recent,
             history=self.history,
         )
         save_state(self.out / STATE, state)
@@ -185,7 +189,7 @@ class _Run(Generic[Batch]):
         self.average.load_state_dict(state.average)
         self.optimizer.load_state_dict(state.optimizer)
         self.step, self.best, self.since_best = state.step, state.best, state.since_best
-        self.history = state.history
+        self.recent, self.history = state.recent, state.history
 
     def take_step(self, batch: Batch) -> tuple[float, dict[str, float]]:
         """Takes one optimizer step; gives NaN and changes nothing where loss or gradient are not finite."""
@@ -292,7 +296,6 @@ class _Interrupt:
 
 def _loop(run: _Run[Batch], report: Callable[[Report], None], interrupt: _Interrupt) -> None:
     config, bad = run.config, 0
-    recent: list[float] = []
     began, first = time.monotonic(), run.step
     for batch in _batches(run.task, config, run.step):
         if interrupt.pending:
@@ -304,8 +307,9 @@ def _loop(run: _Run[Batch], report: Callable[[Report], None], interrupt: _Interr
                 f"{run.out}: the loss was not a number {bad} steps in a row, last at step {run.step}; "
                 f"the weights before are in {LATEST}: start from them with a lower learning_rate"
             )
-        recent = [*recent, loss][-50:] if not bad else recent
-        mean = sum(recent) / max(len(recent), 1)
+        if not bad:
+            run.recent = [*run.recent, loss][-SHOWN_MEAN:]
+        mean = sum(run.recent) / max(len(run.recent), 1)
         if run.step % 10 == 0:
             run.history["loss"].append({"step": float(run.step), "loss": mean})
         rate = (run.step - first) / max(time.monotonic() - began, 1e-9)
