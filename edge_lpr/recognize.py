@@ -95,7 +95,8 @@ class Recognizer:
 
     def _natural(self, crop: Image) -> int:
         """Width of a crop at the network's height, as PP-OCR rounds it."""
-        return int(math.ceil(crop.shape[1] * self.model.height / crop.shape[0]))
+        width: int = math.ceil(crop.shape[1] * self.model.height / crop.shape[0])
+        return width
 
     def _run(self, crops: Sequence[Image], width: int) -> NDArray[np.float32]:
         batch = np.empty((len(crops), self.model.height, width, 3), np.uint8)
