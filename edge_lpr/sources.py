@@ -22,8 +22,6 @@ import cv2
 from edge_lpr.capture import (
     CaptureOptions,
     CaptureSource,
-    Frame,
-    Source,
     has_backend,
     open_address,
     open_camera,
@@ -31,9 +29,10 @@ from edge_lpr.capture import (
     open_pipeline,
 )
 from edge_lpr.errors import SourceError
+from edge_lpr.frames import Frame, Source
 from edge_lpr.pictures import FORMATS, PICTURE_SUFFIXES, picture_size, read_picture
 
-__all__ = ["CaptureOptions", "Frame", "Source", "Target", "find_targets", "mask_secrets", "open_source"]
+__all__ = ["CaptureOptions", "Target", "find_targets", "mask_secrets", "open_source"]
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv"}
@@ -194,8 +193,8 @@ def _open(source: Target, options: CaptureOptions, problem: Callable[[str], None
     if source.kind == "pipeline":
         if not has_backend(cv2.CAP_GSTREAMER):
             raise SourceError(
-                f"{label}: a GStreamer pipeline, and this OpenCV {cv2.__version__} has no GStreamer, as pip's "
-                "never have; edge-lpr doctor says how to get one that has it"
+                f"{label}: a GStreamer pipeline, and this OpenCV {cv2.__version__} has no GStreamer; "
+                "edge-lpr doctor says how to get one that has it"
             )
         expected = (
             "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_lpr.capture import CaptureOptions, CaptureSource, Frame, Source
+from edge_lpr.capture import CaptureOptions, CaptureSource
 from edge_lpr.errors import SourceError
+from edge_lpr.frames import Frame, Source
 from edge_lpr.plate import PlateRead
 from edge_lpr.recognize import crop_plate
 from edge_lpr.sources import find_targets, open_source

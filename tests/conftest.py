@@ -7,12 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_lpr.frames import Frame, Source
+from edge_lpr.plate import PlateRead
+from edge_lpr.track import PlateEvent
+
+CORNERS = np.array([[10, 20], [110.04, 20], [110, 50], [10, 50]], np.float32)
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -102,3 +108,72 @@ def camera() -> Iterator[Camera]:
     served = Camera()
     yield served
     served.close()
+
+
+@pytest.fixture
+def a_read() -> Callable[..., PlateRead]:
+    """Makes a read of one plate; fields may be changed."""
+
+    def make(**changes: Any) -> PlateRead:
+        values: dict[str, Any] = {
+            "text": "皖A13H25",
+            "kind": "blue",
+            "score": 0.987654,
+            "min_score": 0.9,
+            "char_scores": (0.9, 1.0),
+            "corners": CORNERS,
+            "det_score": 0.8,
+            "evidence": np.zeros((7, 3), np.float32),
+        }
+        return PlateRead(**{**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def an_event() -> Callable[..., PlateEvent]:
+    """Makes a passage; fields may be changed."""
+
+    def make(**changes: Any) -> PlateEvent:
+        values: dict[str, Any] = {
+            "text": "皖A13H25",
+            "kind": "blue",
+            "score": 0.9,
+            "min_score": 0.8,
+            "char_scores": (0.8, 1.0),
+            "reads": 9,
+            "first_seen": 1.23456,
+            "last_seen": 2.5,
+            "first_frame": 31,
+            "last_frame": 62,
+            "track": 3,
+            "corners": CORNERS,
+            "crop": np.full((30, 100, 3), 77, np.uint8),
+        }
+        return PlateEvent(**{**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def a_source() -> Callable[..., Source]:
+    """Makes a source that gives nothing, for what is written about it."""
+
+    def make(label: str = "street.mp4", started: float | None = None, **flags: bool) -> Source:
+        source = Source(label, lambda line: None)
+        source.started, source.fps = started, 25
+        for name, value in flags.items():
+            setattr(source, name, value)
+        return source
+
+    return make
+
+
+@pytest.fixture
+def a_frame() -> Callable[..., Frame]:
+    """Makes a grey frame of 160×120."""
+
+    def make(index: int = 5, time: float | None = 0.2, name: str = "street.mp4") -> Frame:
+        return Frame(np.full((120, 160, 3), 90, np.uint8), index, time, name)
+
+    return make

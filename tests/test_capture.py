@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_lpr.capture import CaptureOptions, CaptureSource, Frame
+from edge_lpr.capture import CaptureOptions, CaptureSource
 from edge_lpr.errors import SourceError
+from edge_lpr.frames import Frame
 from edge_lpr.sources import open_source
 
 FPS = 25

@@ -1,4 +1,4 @@
-"""Records, tables, crops and annotated pictures."""
+"""JSON lines, tables, crops and annotated pictures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,95 +14,18 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_lpr.capture import Frame, Source
 from edge_lpr.errors import OutputError, SettingError
 from edge_lpr.outfiles import TextFile
-from edge_lpr.plate import PlateRead
-from edge_lpr.sinks import FIELDS, CropSink, CsvSink, JsonlSink, Result, SaveSink, results, to_record
+from edge_lpr.records import FIELDS, Result, to_record
+from edge_lpr.sinks import CropSink, CsvSink, JsonlSink, SaveSink
 from edge_lpr.sources import Target, find_targets
 from edge_lpr.stream import Step
-from edge_lpr.track import PlateEvent
 
-CORNERS = np.array([[10, 20], [110.04, 20], [110, 50], [10, 50]], np.float32)
+Make = Callable[..., Any]
 NAMES = [name for name, _, _ in FIELDS]
 
 
-def a_read(**changes: object) -> PlateRead:
-    values: dict[str, Any] = {
-        "text": "皖A13H25",
-        "kind": "blue",
-        "score": 0.987654,
-        "min_score": 0.9,
-        "char_scores": (0.9, 1.0),
-        "corners": CORNERS,
-        "det_score": 0.8,
-        "evidence": np.zeros((7, 3), np.float32),
-    }
-    return PlateRead(**{**values, **changes})
-
-
-def an_event(**changes: object) -> PlateEvent:
-    values: dict[str, Any] = {
-        "text": "皖A13H25",
-        "kind": "blue",
-        "score": 0.9,
-        "min_score": 0.8,
-        "char_scores": (0.8, 1.0),
-        "reads": 9,
-        "first_seen": 1.23456,
-        "last_seen": 2.5,
-        "first_frame": 31,
-        "last_frame": 62,
-        "track": 3,
-        "corners": CORNERS,
-        "crop": np.full((30, 100, 3), 77, np.uint8),
-    }
-    return PlateEvent(**{**values, **changes})
-
-
-def a_source(label: str = "street.mp4", started: float | None = None, **flags: bool) -> Source:
-    source = Source(label, lambda line: None)
-    source.started, source.fps = started, 25
-    for name, value in flags.items():
-        setattr(source, name, value)
-    return source
-
-
-def a_frame(index: int = 5, time: float | None = 0.2, name: str = "street.mp4") -> Frame:
-    return Frame(np.full((120, 160, 3), 90, np.uint8), index, time, name)
-
-
-def test_a_record_has_the_documented_fields_in_order() -> None:
-    for item, frame in ((an_event(), None), (a_read(), a_frame())):
-        assert list(to_record(Result(a_source(), frame, item, "street.mp4"))) == NAMES
-
-
-def test_an_event_s_record() -> None:
-    record = to_record(Result(a_source(), None, an_event(), "street.mp4"), "x.png")
-    assert record == {
-        "version": 1, "type": "event", "source": "street.mp4", "text": "皖A13H25", "kind": "blue",
-        "score": 0.9, "min_score": 0.8, "char_scores": [0.8, 1.0], "reads": 9, "track": 3,
-        "first_frame": 31, "last_frame": 62, "first_seen": 1.235, "last_seen": 2.5,
-        "first_utc": None, "last_utc": None,
-        "corners": [[10.0, 20.0], [110.0, 20.0], [110.0, 50.0], [10.0, 50.0]], "crop": "x.png",
-    }  # fmt: skip
-
-
-def test_a_live_source_has_the_time_of_day() -> None:
-    source = a_source("camera 0", started=1_700_000_000.0)
-    record = to_record(Result(source, None, an_event(first_seen=1.25), "camera 0"))
-    assert (
-        record["first_utc"] == "2023-11-14T22:13:21.250Z" and record["last_utc"] == "2023-11-14T22:13:22.500Z"
-    )
-
-
-def test_a_picture_has_no_time() -> None:
-    record = to_record(Result(a_source(), a_frame(3, None, "a.png"), a_read(), "a.png"))
-    assert record["first_seen"] is None and record["first_frame"] == record["last_frame"] == 3
-    assert record["type"] == "read" and record["reads"] == 1 and record["track"] is None
-
-
-def test_json_lines_hold_no_nan_and_are_plain_utf8() -> None:
+def test_json_lines_hold_no_nan_and_are_plain_utf8(a_read: Make, a_source: Make, a_frame: Make) -> None:
     out = io.StringIO()
     item = a_read(score=math.nan, min_score=math.inf, corners=np.full((4, 2), np.nan, np.float32))
     JsonlSink(out).write(to_record(Result(a_source(), a_frame(), item, "street.mp4")))
@@ -114,7 +38,7 @@ def test_json_lines_hold_no_nan_and_are_plain_utf8() -> None:
     assert "皖A13H25" in out.getvalue() and out.getvalue().count("\n") == 1
 
 
-def test_a_csv_table_opens_in_excel_and_reads_back(tmp_path: Path) -> None:
+def test_a_csv_table_opens_in_excel_and_reads_back(tmp_path: Path, an_event: Make, a_source: Make) -> None:
     sink = CsvSink(TextFile(tmp_path / "a.csv", bom=True))
     sink.write(to_record(Result(a_source(), None, an_event(), 'a, "b"\nc.mp4')))
     sink.close()
@@ -142,24 +66,14 @@ def test_a_csv_table_opens_in_excel_and_reads_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["=cmd|'/c calc'!A1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1"])
-def test_a_csv_cell_is_never_a_formula(name: str) -> None:
+def test_a_csv_cell_is_never_a_formula(name: str, an_event: Make, a_source: Make) -> None:
     out = io.StringIO()
     CsvSink(out, header=False).write(to_record(Result(a_source(), None, an_event(text=name), name)))
     (row,) = csv.reader(io.StringIO(out.getvalue(), newline=""))
     assert row[2] == "'" + name and row[3] == "'" + name
 
 
-def test_lines_of_a_step() -> None:
-    source = a_source()
-    step = Step(source, a_frame(), [a_read()], [an_event(), an_event()])
-    assert [type(r.item).__name__ for r in results(step, tracked=True)] == ["PlateEvent"] * 2
-    assert [(type(r.item).__name__, r.name) for r in results(step, tracked=False)] == [
-        ("PlateRead", "street.mp4")
-    ]
-    assert list(results(Step(source, None, [], []), tracked=False)) == []
-
-
-def test_crops_are_named_by_source_frame_and_text(tmp_path: Path) -> None:
+def test_crops_are_named_by_source_frame_and_text(tmp_path: Path, an_event: Make, a_source: Make) -> None:
     sink = CropSink(tmp_path / "crops")
     source = a_source("dir/street.mp4")
     names = [sink.write(Result(source, None, an_event(), "dir/street.mp4")) for _ in range(2)]
@@ -169,7 +83,9 @@ def test_crops_are_named_by_source_frame_and_text(tmp_path: Path) -> None:
     assert sink.write(Result(source, None, an_event(crop=None), "dir/street.mp4")) is None
 
 
-def test_a_crop_of_a_read_and_of_a_camera(tmp_path: Path) -> None:
+def test_a_crop_of_a_read_and_of_a_camera(
+    tmp_path: Path, a_read: Make, an_event: Make, a_source: Make, a_frame: Make
+) -> None:
     sink = CropSink(tmp_path)
     assert (
         sink.write(Result(a_source(), a_frame(7, None, "a/车 1.jpg"), a_read(), "a/车 1.jpg"))
@@ -188,7 +104,9 @@ def pictures(tmp_path: Path, *names: str) -> list[Target]:
     return find_targets(tmp_path)
 
 
-def test_annotated_pictures_keep_their_place_and_name(tmp_path: Path) -> None:
+def test_annotated_pictures_keep_their_place_and_name(
+    tmp_path: Path, a_read: Make, a_source: Make, a_frame: Make
+) -> None:
     targets = pictures(tmp_path / "in", "1.png", "b/1.png")
     sink = SaveSink(tmp_path / "out", targets)
     source = a_source("in", still=True)
@@ -202,7 +120,7 @@ def test_annotated_pictures_keep_their_place_and_name(tmp_path: Path) -> None:
     assert image.shape == (120, 160, 3) and (image != 90).any()
 
 
-def test_one_picture_into_one_file(tmp_path: Path) -> None:
+def test_one_picture_into_one_file(tmp_path: Path, a_read: Make, a_source: Make, a_frame: Make) -> None:
     targets = pictures(tmp_path / "in", "1.png")
     sink = SaveSink(tmp_path / "new" / "read.jpg", targets)
     frame = a_frame(0, None, str(targets[0].paths[0]))
@@ -211,7 +129,7 @@ def test_one_picture_into_one_file(tmp_path: Path) -> None:
     assert (frame.image == 90).all()  # drawn into a copy
 
 
-def test_annotated_videos(tmp_path: Path) -> None:
+def test_annotated_videos(tmp_path: Path, a_read: Make, a_source: Make, a_frame: Make) -> None:
     target = Target("video", "street.avi", (tmp_path / "street.avi",))
     for out, written in (("out", "out/street.mp4"), ("one.avi", "one.avi")):
         sink = SaveSink(tmp_path / out, [target])
@@ -225,7 +143,7 @@ def test_annotated_videos(tmp_path: Path) -> None:
         capture.release()
 
 
-def test_a_camera_s_video_is_never_replaced(tmp_path: Path) -> None:
+def test_a_camera_s_video_is_never_replaced(tmp_path: Path, a_source: Make, a_frame: Make) -> None:
     camera = a_source("camera 0", started=1_700_000_000.0, live=True)
     sink = SaveSink(tmp_path, [Target("camera", "camera 0", address="0")])
     sink.write(Step(camera, a_frame(0, 0.0), [], []))

@@ -14,16 +14,8 @@ from edge_lpr.cli.progress import clip, columns, is_terminal, pad, paint, printa
 from edge_lpr.errors import OutputError, SettingError
 from edge_lpr.outfiles import TextFile, output_error
 from edge_lpr.plate import PlateRead
-from edge_lpr.sinks import (
-    CropSink,
-    CsvSink,
-    JsonlSink,
-    RecordSink,
-    Result,
-    SaveSink,
-    results,
-    to_record,
-)
+from edge_lpr.records import Result, results, to_record
+from edge_lpr.sinks import CropSink, CsvSink, JsonlSink, RecordSink, SaveSink
 from edge_lpr.sources import Target
 from edge_lpr.stream import Step
 from edge_lpr.track import PlateEvent

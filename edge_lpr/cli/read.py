@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from edge_lpr.capture import CaptureOptions, Source
+from edge_lpr.capture import CaptureOptions
 from edge_lpr.cli import COMMANDS
 from edge_lpr.cli.interrupts import Interrupts, silent_libraries
 from edge_lpr.cli.outputs import Outputs
 from edge_lpr.cli.progress import Progress, is_terminal
 from edge_lpr.errors import SourceError
+from edge_lpr.frames import Source
 from edge_lpr.reader import PlateReader
 from edge_lpr.sources import Target, find_targets, open_source
 from edge_lpr.stream import Stream, read_live

@@ -1,0 +1,80 @@
+"""What every source gives: frames, and what is known about where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture out of a source.
+
+    Attributes:
+        image: uint8 H×W×3 BGR.
+        index: Position in the source, from 0; of a live source, the number of frames received before it.
+        time: Seconds since the source's first frame (by a file's own clock, by this machine's for live
+            sources); None for a picture.
+        name: What to call it: the picture's path, or the source's label.
+    """
+
+    image: NDArray[np.uint8]
+    index: int
+    time: float | None
+    name: str
+
+
+class Source:
+    """Something that gives frames; iterate over it once, then `close` it (or use it in a `with`).
+
+    Attributes:
+        label: What to call it; never holds a password.
+        live: Whether it is a camera or stream: no end, newest frame only, one may wait for a frame.
+        still: Whether its frames are unrelated pictures.
+        total: Number of frames where known.
+        fps: Frames per second where known.
+        started: Time of day of time 0, in seconds since the epoch, for a live source.
+        root: The folder that its pictures' or video's place in results is relative to, where one was given.
+        skipped: Pictures or frames that could not be decoded.
+        dropped: Frames of a live source that were passed over for a newer one.
+        state: "open", "done", "ends early" or "source lost".
+        problem: Called with one line for each thing that went wrong without ending the source.
+    """
+
+    live = False
+    still = False
+
+    def __init__(self, label: str, problem: Callable[[str], None]) -> None:
+        self.label = label
+        self.problem = problem
+        self.total: int | None = None
+        self.fps: float | None = None
+        self.started: float | None = None
+        self.root: Path | None = None
+        self.skipped = 0
+        self.dropped = 0
+        self.state = "open"
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Gives the frames.
+
+        Raises:
+            SourceError: Nothing could be read.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Frees what the source holds; may be called twice."""
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
