@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.calib.labels import Sample, clean_text
+from edge_lpr.calib.labels import Plate, Sample, clean_text
 from edge_lpr.calib.metrics import DetScore, EndToEndScore, Quad, RecScore
 from edge_lpr.ctc import greedy
 from edge_lpr.errors import InputError
@@ -43,16 +43,20 @@ class Miss:
     """One picture (or plate of it) that was not read as labelled.
 
     Attributes:
-        path: The picture.
+        item: Its name in `Evaluation.right`.
+        picture: The picture's path.
         subset: Its group.
         expected: The labelled texts.
         found: The texts that were read; for detection, how many boxes were found.
+        corners: Where in the picture the plate lies; None for the whole picture.
     """
 
-    path: str
+    item: str
+    picture: str
     subset: str
     expected: tuple[str, ...]
     found: tuple[str, ...]
+    corners: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass
@@ -64,16 +68,15 @@ class Evaluation(Generic[Score]):
         misses: What was not read as labelled.
         right: For each picture or plate, whether it was read as labelled: what paired statistics compare.
         problems: Pictures that could not be read, with the reason.
-        seconds: Time spent in the reader alone, without decoding pictures from disk.
-        items: Pictures, or plates for recognition, that the time was spent on.
+        calls: Seconds and number of pictures (plates for recognition) of each call of the reader, without
+            decoding pictures from disk.
     """
 
     scores: dict[str, Score] = field(default_factory=dict)
     misses: list[Miss] = field(default_factory=list)
     right: dict[str, bool] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    items: int = 0
+    calls: list[tuple[float, int]] = field(default_factory=list)
 
     @property
     def all(self) -> Score:
@@ -81,9 +84,15 @@ class Evaluation(Generic[Score]):
         return self.scores[ALL]
 
     @property
+    def items(self) -> int:
+        """Pictures, or plates for recognition, that were read."""
+        return sum(items for _, items in self.calls)
+
+    @property
     def fps(self) -> float:
         """Pictures (plates for recognition) per second of the reader's time."""
-        return self.items / self.seconds if self.seconds else 0.0
+        seconds = sum(seconds for seconds, _ in self.calls)
+        return self.items / seconds if seconds else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Returns counts and metrics by subset, speed, misses and problems, ready for JSON."""
@@ -128,7 +137,7 @@ def evaluate_det(
         result.right[str(sample.path)] = matched == len(wanted)
         if matched < len(wanted):
             found = (f"{len(boxes)} boxes, {matched} on a plate",)
-            result.misses.append(Miss(str(sample.path), sample.subset, tuple(wanted), found))
+            result.misses.append(_miss(sample, tuple(wanted), found))
     return _close(result, whole)
 
 
@@ -144,16 +153,20 @@ def evaluate_rec(
     """
     result: Evaluation[RecScore] = Evaluation()
     whole = RecScore()
-    waiting: list[tuple[Sample, str, str, Image]] = []
+    waiting: list[tuple[Sample, str, Plate, Image]] = []
 
     def flush() -> None:
         texts = _timed(result, len(waiting), lambda: read([image for *_, image in waiting]))
-        for (sample, key, truth, _), text in zip(waiting, texts, strict=True):
-            right = result.scores.setdefault(sample.subset, RecScore()).add(truth, text)
-            whole.add(truth, text)
+        for (sample, key, plate, _), text in zip(waiting, texts, strict=True):
+            right = result.scores.setdefault(sample.subset, RecScore()).add(plate.text, text)
+            whole.add(plate.text, text)
             result.right[key] = right
             if not right:
-                result.misses.append(Miss(key, sample.subset, (truth,), (text,)))
+                corners = (
+                    None if plate.corners is None else tuple((float(x), float(y)) for x, y in plate.corners)
+                )
+                path = str(sample.path)
+                result.misses.append(Miss(key, path, sample.subset, (plate.text,), (text,), corners))
         waiting.clear()
 
     for sample, image in _images([s for s in samples if s.plates], result, tick):
@@ -162,7 +175,7 @@ def evaluate_rec(
                 continue
             crop = image if plate.corners is None else crop_plate(image, plate.corners)
             key = str(sample.path) if sample.crop else f"{sample.path}#{i}"
-            waiting.append((sample, key, plate.text, crop))
+            waiting.append((sample, key, plate, crop))
         if len(waiting) >= BATCH:
             flush()
     if waiting:
@@ -192,7 +205,7 @@ def evaluate_e2e(
         if not right:
             expected = tuple(p.text for p in plates if not p.ignored)
             found = tuple(text for text, _ in reads)
-            result.misses.append(Miss(str(sample.path), sample.subset, expected, found))
+            result.misses.append(_miss(sample, expected, found))
     return _close(result, whole)
 
 
@@ -231,16 +244,19 @@ def evaluate_reader(
     return evaluate_rec(read_greedily if decoder == "greedy" else read_plates, samples, tick)
 
 
+def _miss(sample: Sample, expected: tuple[str, ...], found: tuple[str, ...]) -> Miss:
+    return Miss(str(sample.path), str(sample.path), sample.subset, expected, found)
+
+
 Result = TypeVar("Result")
 
 
 def _timed(result: Evaluation[Any], items: int, work: Callable[[], Result]) -> Result:
-    if not result.items:
+    if not result.calls:
         work()  # the first run allocates; it is not what a picture costs
     start = time.perf_counter()
     value = work()
-    result.seconds += time.perf_counter() - start
-    result.items += items
+    result.calls.append((time.perf_counter() - start, items))
     return value
 
 
@@ -259,7 +275,7 @@ def _images(
 
 
 def _close(result: Evaluation[Score], whole: Score) -> Evaluation[Score]:
-    if not result.items:
+    if not result.calls:
         why = f"; the first picture: {result.problems[0]}" if result.problems else ""
         raise InputError(f"nothing to evaluate: none of the samples has the labels that this task needs{why}")
     result.scores[ALL] = whole

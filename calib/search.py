@@ -63,6 +63,7 @@ class Recipe:
 
 RECIPES = (
     Recipe("mse", None),
+    Recipe("percentile", None),
     Recipe("mse", 0.5),
     Recipe("percentile", 0.5),
     Recipe("max", 0.5),

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{result.fps:.1f} {'plates' if args.task == 'rec' else 'pictures'}/s over {result.items}")
         if args.list_errors:
             for miss in result.misses:
-                print(f"{miss.path}: expected {_texts(miss.expected)}, found {_texts(miss.found)}")
+                print(f"{miss.item}: expected {_texts(miss.expected)}, found {_texts(miss.found)}")
     for problem in problems:
         print(f"skipped: {problem}", file=sys.stderr)
     return 0

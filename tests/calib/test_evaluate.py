@@ -52,7 +52,7 @@ def test_detection_leaves_out_what_has_no_corners(samples: list[Sample]) -> None
     result = evaluate_det(find, samples, ticks.append)
     assert list(result.scores) == ["scenes", "negatives", "all"]
     assert (result.all.labelled, result.all.found, result.all.matched) == (2, 3, 1)
-    assert [Path(m.path).name for m in result.misses] == ["b.png"]
+    assert [Path(m.picture).name for m in result.misses] == ["b.png"]
     assert len(result.problems) == 1
     assert "broken.png" in result.problems[0]
     assert len(ticks) == result.items + 1 == 4

@@ -1,0 +1,277 @@
+"""A comparison as one terminal table, one HTML file that needs no other, and PNG plots beside it."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge_lpr.calib.compare import GATED, Measured, latency, losses, pairs
+from edge_lpr.calib.evaluate import METRICS, Miss
+from edge_lpr.calib.files import write_atomically
+from edge_lpr.calib.stats import confusions
+from edge_lpr.calib.tables import align
+from edge_lpr.errors import EdgeLprError, OutputError
+from edge_lpr.pictures import read_picture
+from edge_lpr.recognize import crop_plate
+
+# Pictures shown of those that changed from right to wrong; all of them are in the JSON.
+SHOWN = 24
+THUMBNAIL = (320, 200)
+TITLES = {"det": "Detection", "rec": "Recognition", "e2e": "End to end"}
+
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1f24}
+table{border-collapse:collapse;margin:.6rem 0 1.4rem}td,th{padding:.25rem .7rem;text-align:right;
+border-bottom:1px solid #d8dee4}td:first-child,th:first-child{text-align:left}th{font-weight:600}
+figure{display:inline-block;margin:.4rem;vertical-align:top;max-width:20rem}figcaption{font-size:.85rem}
+img{max-width:100%}h2{margin-top:2rem}.bad{color:#b42318}.good{color:#067647}small{color:#57606a}
+@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}td,th{border-color:#30363d}}
+"""
+
+
+def summary(measured: Sequence[Measured]) -> str:
+    """Lays the comparison out as one table for a terminal."""
+    head, rows = _summary_rows(measured)
+    return align([head, *rows])
+
+
+def _summary_rows(measured: Sequence[Measured]) -> tuple[list[str], list[list[str]]]:
+    tasks = [task for task in GATED if any(task in m.results for m in measured)]
+    head = ["variant"]
+    for task in tasks:
+        kind = next(type(m.results[task].all) for m in measured if task in m.results)
+        head += [f"{task} {name}" for name in METRICS[kind]]
+    head += ["model MB", "peak MB", *(f"{task} ms" for task in tasks), "pictures/s"]
+    rows = []
+    for m in measured:
+        row = [str(m.variant)]
+        for task in tasks:
+            result = m.results.get(task)
+            if result is None:
+                kind = next(type(o.results[task].all) for o in measured if task in o.results)
+                row += ["-"] * len(METRICS[kind])
+            else:
+                row += [f"{getattr(result.all, name):.4f}" for name in METRICS[type(result.all)]]
+        row += [f"{m.bytes / 1e6:.2f}", f"{m.peak_bytes / 1e6:.0f}"]
+        row += [f"{latency(m.results[task])['p50']:.1f}" if task in m.results else "-" for task in tasks]
+        speed = m.results.get("e2e") or m.results.get("det")
+        row.append(f"{speed.fps:.1f}" if speed else "-")
+        rows.append(row)
+    return head, rows
+
+
+def differences(measured: Sequence[Measured]) -> str:
+    """Lays out what each variant loses against FP32, with confidence intervals."""
+    head, rows = _difference_rows(measured)
+    return align([head, *rows]) if rows else ""
+
+
+def _difference_rows(measured: Sequence[Measured]) -> tuple[list[str], list[list[str]]]:
+    compared = pairs(measured)
+    rows = []
+    for variant, by_task in losses(measured).items():
+        for task, points in by_task.items():
+            pair = compared[variant, task]
+            interval = f"{100 * pair.difference:+.2f} ({100 * pair.low:+.2f} to {100 * pair.high:+.2f})"
+            rows.append(
+                [f"{variant} {task}", f"{-points:+.2f}", interval, str(pair.lost), str(pair.won),
+                 f"{pair.p_value:.3f}", str(pair.items)]
+            )  # fmt: skip
+    head = ["against fp32", "points", "items right, points (95 %)", "lost", "won", "McNemar p", "items"]
+    return head, rows
+
+
+def write_report(folder: Path, measured: Sequence[Measured], title: str) -> None:
+    """Writes report.html and the plots into a folder, made where missing.
+
+    Raises:
+        OutputError: Something cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise OutputError(f"{folder}: cannot be made ({e.strerror or e})") from e
+    plots = {
+        "accuracy.png": _accuracy_plot(measured),
+        "latency.png": _latency_plot(measured),
+        "size.png": _size_plot(measured),
+    }
+    for name, data in plots.items():
+        write_atomically(folder / name, data)
+    write_atomically(folder / "report.html", page(measured, title, plots).encode())
+
+
+def page(measured: Sequence[Measured], title: str, plots: dict[str, bytes]) -> str:
+    """Returns the HTML page; all pictures are inside of it."""
+    body = [f"<h1>{html.escape(title)}</h1>", _table(*_summary_rows(measured))]
+    body.append(
+        "<small>Times are medians of one picture (one plate, for recognition in batches), pictures decoded "
+        "before. Peak is the process's resident memory.</small>"
+    )
+    head, rows = _difference_rows(measured)
+    if rows:
+        body += ["<h2>Against FP32</h2>", _table(head, rows)]
+        body.append(
+            "<small>Points: change of det hmean, rec acc and e2e recall. Items right: share of pictures (of "
+            "plates, for recognition) read as labelled, with the bootstrap's 95 % interval.</small>"
+        )
+    body.append("<h2>Plots</h2>")
+    body += [f"<figure>{_image(data, 'png', name)}</figure>" for name, data in plots.items()]
+    for task in GATED:
+        if any(task in m.results for m in measured):
+            body += [
+                f"<h2>{TITLES[task]} by subset</h2>",
+                _subsets(measured, task),
+                _latencies(measured, task),
+            ]
+    body.append(_confusion_tables(measured))
+    body.append(_changed(measured))
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>{"".join(body)}</html>\n'
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["<table><tr>", *(f"<th>{html.escape(cell)}</th>" for cell in head), "</tr>"]
+    for row in rows:
+        lines += ["<tr>", *(f"<td>{html.escape(cell)}</td>" for cell in row), "</tr>"]
+    return "".join([*lines, "</table>"])
+
+
+def _image(data: bytes, kind: str, alt: str) -> str:
+    return f'<img alt="{html.escape(alt)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
+
+
+def _subsets(measured: Sequence[Measured], task: str) -> str:
+    kind = next(type(m.results[task].all) for m in measured if task in m.results)
+    rows = [
+        [
+            subset,
+            str(m.variant),
+            *(f"{getattr(m.results[task].scores[subset], name):.4f}" for name in METRICS[kind]),
+        ]
+        for subset in next(m.results[task].scores for m in measured if task in m.results)
+        for m in measured
+        if task in m.results and subset in m.results[task].scores
+    ]
+    return _table(["subset", "variant", *METRICS[kind]], rows)
+
+
+def _latencies(measured: Sequence[Measured], task: str) -> str:
+    rows = [
+        [
+            str(m.variant),
+            *(f"{value:.2f}" for value in latency(m.results[task]).values()),
+            f"{m.results[task].fps:.1f}",
+        ]
+        for m in measured
+        if task in m.results
+    ]
+    return _table(["variant", "p50 ms", "p90 ms", "p99 ms", "per second"], rows)
+
+
+def _confusion_tables(measured: Sequence[Measured]) -> str:
+    parts = []
+    for m in measured:
+        result = m.results.get("rec")
+        if result is None:
+            continue
+        counts = confusions((miss.expected[0], miss.found[0]) for miss in result.misses)
+        rows = [[a or "(none)", b or "(none)", str(n)] for (a, b), n in counts.most_common(15)]
+        if rows:
+            parts += [f"<h3>{html.escape(str(m.variant))}</h3>", _table(["true", "read as", "times"], rows)]
+    return "".join(["<h2>Characters confused</h2>", *parts]) if parts else ""
+
+
+def _changed(measured: Sequence[Measured]) -> str:
+    parts = []
+    for m in measured[1:]:
+        for task, result in m.results.items():
+            first = measured[0].results.get(task)
+            lost = [miss for miss in result.misses if first is not None and first.right.get(miss.item)]
+            if lost:
+                parts.append(f"<h3>{html.escape(str(m.variant))}, {TITLES[task].lower()}: {len(lost)}</h3>")
+                parts += [_figure(miss) for miss in lost[:SHOWN]]
+    return "".join(["<h2>From right to wrong</h2>", *parts]) if parts else ""
+
+
+def _figure(miss: Miss) -> str:
+    try:
+        image = read_picture(miss.picture)
+    except EdgeLprError:
+        return ""
+    if miss.corners is not None:
+        image = crop_plate(image, np.array(miss.corners, np.float32))
+    scale = min(THUMBNAIL[0] / image.shape[1], THUMBNAIL[1] / image.shape[0])
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    encoded = np.asarray(cv2.imencode(".jpg", small)[1]).tobytes()
+    expected, found = " ".join(miss.expected) or "no plate", " ".join(miss.found) or "nothing"
+    caption = (
+        f'<span class="good">{html.escape(expected)}</span> → <span class="bad">{html.escape(found)}</span>'
+    )
+    name = html.escape(Path(miss.picture).name)
+    text = f"<figcaption>{caption}<br><small>{name}</small></figcaption>"
+    return f"<figure>{_image(encoded, 'jpeg', name)}{text}</figure>"
+
+
+def _bars(groups: Sequence[str], series: dict[str, list[float]], ylabel: str, low: float = 0.0) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    width = 0.8 / max(len(series), 1)
+    for i, (name, values) in enumerate(series.items()):
+        places = np.arange(len(groups)) + (i - (len(series) - 1) / 2) * width
+        bars = axes.bar(places, values, width * 0.95, label=name)
+        axes.bar_label(bars, fmt="%.4g", fontsize=7, padding=1)
+    axes.set_xticks(np.arange(len(groups)), groups)
+    axes.set_ylabel(ylabel)
+    axes.set_ylim(bottom=low)
+    axes.margins(y=0.12)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(
+        fontsize=8, frameon=False, ncols=min(len(series), 4), loc="upper center", bbox_to_anchor=(0.5, 1.15)
+    )
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=120)
+    return buffer.getvalue()
+
+
+def _accuracy_plot(measured: Sequence[Measured]) -> bytes:
+    tasks = [task for task in GATED if task in measured[0].results]
+    series = {
+        str(m.variant): [getattr(m.results[t].all, GATED[t]) if t in m.results else 0.0 for t in tasks]
+        for m in measured
+    }
+    lowest = min(value for values in series.values() for value in values)
+    # A cut axis shows differences of a point; it starts at a round figure below the lowest bar.
+    low = max(0.0, np.floor(20 * (lowest - 0.05)) / 20)
+    return _bars([f"{t} {GATED[t]}" for t in tasks], series, "share", low)
+
+
+def _latency_plot(measured: Sequence[Measured]) -> bytes:
+    tasks = [task for task in GATED if task in measured[0].results]
+    groups = [f"{task} {name}" for task in tasks for name in ("p50", "p90", "p99")]
+    series = {
+        str(m.variant): [
+            v for t in tasks for v in (latency(m.results[t]).values() if t in m.results else (0, 0, 0))
+        ]
+        for m in measured
+    }
+    return _bars(groups, series, "milliseconds")
+
+
+def _size_plot(measured: Sequence[Measured]) -> bytes:
+    series = {"models": [m.bytes / 1e6 for m in measured]}
+    series["peak memory / 10"] = [m.peak_bytes / 1e7 for m in measured]
+    return _bars([str(m.variant) for m in measured], series, "MB")

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from edge_lpr.calib.layers import find_layers, observe_shapes, watch
+from edge_lpr.calib.ranges import observe
+from edge_lpr.calib.runner import MemoryBackend
+from edge_lpr.calib.search import RECIPES, Cache, Recipe, Search, cache_key
+from edge_lpr.export.graph import Graph
+
+_SPEC = importlib.util.spec_from_file_location("calib_networks", Path(__file__).with_name("networks.py"))
+assert _SPEC is not None
+assert _SPEC.loader is not None
+networks = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(networks)
+
+
+class Nearness:
+    """A task whose accuracy falls as the output moves; counts how often it is asked."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.batch = networks.batches(1, seed=5)[0]
+        self.reference = self.output(model)
+        self.asked = 0
+
+    def output(self, model: onnx.ModelProto) -> np.ndarray:
+        return MemoryBackend(model).run({"image": self.batch})["out"]
+
+    def distance(self, model: onnx.ModelProto) -> float:
+        self.asked += 1
+        return float(np.abs(self.output(model) - self.reference).mean())
+
+    def accuracy(self, model: onnx.ModelProto) -> float:
+        self.asked += 1
+        return 1 - float(np.abs(self.output(model) - self.reference).mean())
+
+
+def search(cache: Cache, lines: list[str]) -> tuple[Search, Nearness]:
+    model = networks.spread_network()
+    graph = Graph(model)
+    shapes = observe_shapes(graph, networks.batches(1)[0])
+    stats = observe(model, watch(find_layers(graph)), networks.batches())
+    task = Nearness(model)
+    return Search(model, stats, shapes, task, cache, lines.append), task
+
+
+def test_all_layers_where_the_budget_allows() -> None:
+    lines: list[str] = []
+    searcher, _ = search(Cache(None), lines)
+    found = searcher.run(0.05)
+    assert found.kept == {}
+    assert found.share == 1
+    assert found.accuracy >= found.reference - 0.05
+    assert found.recipe.alpha == 0.5  # two channels a hundred times the others: scales must move
+    assert set(found.distances) == {str(r) for r in RECIPES}
+    assert any("(taken)" in line for line in lines)
+
+
+def test_a_tight_budget_keeps_the_fewest_layers() -> None:
+    lines: list[str] = []
+    searcher, task = search(Cache(None), lines)
+    everything = searcher.run(1.0)
+    budget = (everything.reference - everything.accuracy) / 2
+    found = searcher.run(budget)
+    assert 0 < len(found.kept) < len(searcher.layers)
+    assert found.accuracy >= found.reference - budget
+    assert 0 < found.share < 1
+    assert task.accuracy(found.model) == pytest.approx(found.accuracy)
+    assert all("alone it moves" in why for why in found.kept.values())
+    # One layer fewer in float would miss the budget.
+    order = list(found.kept)
+    chosen = [layer for layer in searcher.layers if layer.name not in order[:-1]]
+    assert task.accuracy(searcher.build(found.recipe, chosen)) < found.reference - budget
+
+
+def test_nothing_is_measured_twice(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "cache.json"
+    first, task = search(Cache(path), [])
+    before = first.run(1e-5)
+    assert task.asked > 0
+    cache = Cache(path)
+    second, untouched = search(cache, [])
+    after = second.run(1e-5)
+    assert untouched.asked == 0
+    assert cache.hits > 0
+    assert after.kept == before.kept
+    assert after.model.SerializeToString() == before.model.SerializeToString()
+
+
+def test_interrupted_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "cache.json"
+    searcher, task = search(Cache(path), [])
+    distance = task.distance
+
+    def stop(model: onnx.ModelProto) -> float:
+        if task.asked == 3:
+            raise KeyboardInterrupt
+        return distance(model)
+
+    task.distance = stop  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        searcher.run(1.0)
+    assert len(json.loads(path.read_text())) == 3
+    again, rest = search(Cache(path), [])
+    again.run(1.0)
+    assert rest.asked == len(RECIPES) + 2 - 3
+
+
+def test_a_damaged_cache_is_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "cache.json"
+    for content in ("{", "[1]", '{"fp32": "x"}'):
+        path.write_text(content)
+        cache = Cache(path)
+        assert cache.get("fp32", lambda: 0.5) == 0.5
+        assert json.loads(path.read_text()) == {"fp32": 0.5}
+    blocked = Cache(tmp_path / "cache.json" / "below")
+    assert blocked.get("a", lambda: 1.0) == 1.0
+
+
+def test_keys_depend_on_every_part() -> None:
+    keys = {cache_key("a", "b"), cache_key("ab", ""), cache_key(b"a", "c"), cache_key("a")}
+    assert len(keys) == 4
+    assert str(Recipe("mse", None)) != str(Recipe("mse", 0.5))
