@@ -99,6 +99,8 @@ class PlateMix:
         repeat: Chance that a serial character repeats the one before ("88", "11"), which CTC merges easily.
         two_rows: Share of yellow and trailer plates that are in two rows, 0 to 1.
         letters: Chance of a letter at a serial position.
+        home: Provinces that are more frequent where the camera stands.
+        home_share: Share of plates from there, 0 to 1, besides those that come by chance.
     """
 
     kinds: Mapping[str, float] = field(default_factory=lambda: KIND_WEIGHTS)
@@ -106,6 +108,8 @@ class PlateMix:
     repeat: float = 0.15
     two_rows: float = 0.0
     letters: float = 0.35
+    home: str = ""
+    home_share: float = 0.0
 
 
 def _pick(rng: Rng, chars: str) -> str:
@@ -141,7 +145,7 @@ def sample_plate(rng: Rng, mix: PlateMix | None = None) -> Plate:
     kind = names[int(rng.choice(len(names), p=weights / weights.sum()))]
     hard = HARD_PROVINCES[int(rng.integers(len(HARD_PROVINCES)))]
     pool = "".join(c for c in hard if c in PROVINCES) if rng.random() < mix.hard else PROVINCES
-    province = _pick(rng, pool)
+    province = _pick(rng, mix.home if mix.home and rng.random() < mix.home_share else pool)
     office = _pick(rng, LETTERS + "O" if rng.random() < 0.7 else "ABCDO")
     rows = 2 if kind in ("yellow", "trailer") and rng.random() < mix.two_rows else 1
     if kind == "embassy":
@@ -186,7 +190,7 @@ class Style:
 
 
 WEIGHTS = 5
-_LATIN_MM = (7.5, 8.75, 10.0, 11.25, 12.5)
+_LATIN_MM = (6.75, 8.0, 9.25, 10.5, 11.75)
 _HANZI_FILL = (0.30, 0.36, 0.42, 0.48, 0.54)
 _DENSE = "MW"
 """Letters with four strokes side by side, which are a little finer."""
@@ -310,7 +314,7 @@ def sample_style(plate: Plate, rng: Rng) -> Style:
         base=_clip(np.asarray(base) + shift),
         base_low=_clip(np.asarray(low) + shift),
         accent=_vary(rng, accent if plate.kind in ("police", "consulate", "embassy") else ink, 0.05),
-        frame=float(rng.uniform(2.0, 4.5)) if rng.random() < 0.93 else 0.0,
+        frame=float(rng.uniform(1.4, 3.8)) if rng.random() < 0.93 else 0.0,
         left=None if left is None else _clip(np.asarray(left) + shift),
     )
 

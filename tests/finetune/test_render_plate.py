@@ -41,6 +41,9 @@ def test_the_mix_decides() -> None:
     mix = rp.PlateMix(kinds={"blue": 1.0}, repeat=1.0, letters=0.0)
     for _ in range(20):
         assert len(set(rp.sample_plate(rng, mix).text[2:])) == 1
+    mix = rp.PlateMix(kinds={"blue": 1.0}, home="皖", home_share=0.5)
+    share = np.mean([rp.sample_plate(rng, mix).text[0] == "皖" for _ in range(400)])
+    assert 0.42 < share < 0.62
 
 
 def test_glyphs_differ_and_fill_their_cell() -> None:
