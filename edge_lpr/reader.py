@@ -17,6 +17,7 @@ from edge_lpr.detect import Box, Detector, DetectorSettings
 from edge_lpr.errors import SettingError
 from edge_lpr.plate import TEXT, PlateRead
 from edge_lpr.recognize import Recognizer, crop_plate
+from edge_lpr.rows import TWO_ROW_ASPECT, unfold_rows
 
 if TYPE_CHECKING:
     from edge_lpr.track import PlateEvent
@@ -172,22 +173,30 @@ class PlateReader:
 
     def _recognize(self, crops: Sequence[Image], boxes: Sequence[Box]) -> list[PlateRead | None]:
         readings = [self.decoder.decode(p) for p in self.recognizer.probabilities(crops)]
-        # In CCPD the order of a box's corners can turn a plate upside down, and so can a camera.
-        doubtful = [i for i, r in enumerate(readings) if r.format is None or r.min_score < SURE]
-        turned = self.recognizer.probabilities([np.ascontiguousarray(crops[i][::-1, ::-1]) for i in doubtful])
-        flipped = dict.fromkeys(range(len(crops)), False)
-        for i, probs in zip(doubtful, turned, strict=True):
+        corners = [box.corners for box in boxes]
+        # A doubtful reading gets a second look, all in one batch: turned round, since in CCPD the order of a
+        # box's corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
+        looks: list[tuple[int, Image, bool]] = []
+        for i, (reading, crop) in enumerate(zip(readings, crops, strict=True)):
+            if reading.format is None or reading.min_score < SURE:
+                looks.append((i, np.ascontiguousarray(crop[::-1, ::-1]), True))
+                if crop.shape[1] < TWO_ROW_ASPECT * crop.shape[0]:
+                    looks.append((i, unfold_rows(crop), False))
+        second = self.recognizer.probabilities([look for _, look, _ in looks])
+        for (i, _, turned), probs in zip(looks, second, strict=True):
             reading = self.decoder.decode(probs)
             if self._rank(reading) > self._rank(readings[i]):
                 readings[i] = reading
-                flipped[i] = True
-        return [self._judge(reading, crops[i], boxes[i], flipped[i]) for i, reading in enumerate(readings)]
+                corners[i] = np.roll(boxes[i].corners, 2, axis=0) if turned else boxes[i].corners
+        return [self._judge(*found) for found in zip(readings, crops, boxes, corners, strict=True)]
 
     def _rank(self, reading: Reading) -> tuple[bool, float]:
         """What is better: a plate that can be reported, and then the surer reading."""
         return reading.format is not None and reading.min_score >= self.min_score, reading.score
 
-    def _judge(self, reading: Reading, crop: Image, box: Box, flipped: bool) -> PlateRead | None:
+    def _judge(
+        self, reading: Reading, crop: Image, box: Box, corners: NDArray[np.float32]
+    ) -> PlateRead | None:
         if reading.format is None:
             if not (self.any_text and reading.text):
                 return None
@@ -202,7 +211,7 @@ class PlateReader:
             score=reading.score,
             min_score=reading.min_score,
             char_scores=reading.char_scores,
-            corners=np.roll(box.corners, 2, axis=0) if flipped else box.corners,
+            corners=corners,
             det_score=box.score,
             evidence=reading.evidence,
         )
