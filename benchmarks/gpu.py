@@ -23,7 +23,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from edge_lpr.benchmarks.gpu_measures import Image
 from edge_lpr.bundle import PRECISIONS, Bundle, load_bundle
 from edge_lpr.calib.labels import Sample, load_labels
 from edge_lpr.detect import DetectorSettings, input_size
+from edge_lpr.engines.build import tool
 from edge_lpr.engines.settings import BuildSettings
 from edge_lpr.engines.timing import slug
 from edge_lpr.errors import EdgeLprError, InputError
@@ -196,7 +196,7 @@ def _steps(bench: parts.Bench, dry_run: bool) -> tuple[dict[str, Any], dict[str,
         "cpu": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "edge_lpr": version("edge-lpr"),
+        "tool": tool(),
         "numpy": np.__version__,
         "opencv": cv2.__version__,
     }

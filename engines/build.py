@@ -171,7 +171,7 @@ def make_manifest(
         engine_bytes=len(serialized),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
-        tool=_tool(),
+        tool=tool(),
     )
 
 
@@ -263,7 +263,8 @@ def _digest(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _tool() -> str:
+def tool() -> str:
+    """Returns this kit's name and version, as manifests have it."""
     try:
         return f"edge-lpr {version('edge-lpr')}"
     except PackageNotFoundError:

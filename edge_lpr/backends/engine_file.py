@@ -200,9 +200,9 @@ class EngineManifest:
         try:
             found = self.engine_path.stat().st_size
         except OSError as e:
-            return f"{self.engine_path.name} cannot be read ({e.strerror or e})"
+            return f"the engine cannot be read ({e.strerror or e})"
         if found != self.engine_bytes:
-            return f"{self.engine_path.name} has {found} bytes, its manifest says {self.engine_bytes}"
+            return f"the engine has {found} bytes, its manifest says {self.engine_bytes}"
         return ""
 
     def read_engine(self) -> bytes:
@@ -216,7 +216,7 @@ class EngineManifest:
             try:
                 data = self.engine_path.read_bytes()
             except OSError as e:
-                damage = f"{self.engine_path.name} cannot be read ({e.strerror or e})"
+                damage = f"the engine cannot be read ({e.strerror or e})"
             else:
                 if hashlib.sha256(data).hexdigest() == self.engine_sha256:
                     return data
@@ -224,7 +224,7 @@ class EngineManifest:
                     f"{self.engine_path.name} is not the file that its manifest describes (sha256 differs)"
                 )
         raise BackendError(
-            f"{self.path.parent}: {damage}; build it again: "
+            f"{self.engine_path}: {damage}; build it again: "
             f"edge-lpr build BUNDLE --precision {self.precision} --rebuild always"
         )
 

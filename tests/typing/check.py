@@ -23,7 +23,14 @@ from typing import Any
 from bindings import Bindings, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("backends", "engines")
+PACKAGES = ("edge_lpr.backends", "edge_lpr.engines")
+MODULES = (
+    "edge_lpr.cli.build",
+    "edge_lpr.cli.engines",
+    "edge_lpr.benchmarks.gpu",
+    "edge_lpr.benchmarks.gpu_parts",
+    "edge_lpr.benchmarks.gpu_measures",
+)
 BESIDE = ("benchmarks", "calib", "engines", "export", "finetune")
 
 COMMON: dict[str, Any] = {"hardware_levels": ["NONE", "AMPERE_PLUS"], "progress": True, "user_managed": True}
@@ -100,7 +107,7 @@ def main() -> int:
 
 def _check(requirement: str, cache: Path, tree: Path) -> list[str]:
     bindings = prepare(requirement, cache)
-    targets = [argument for name in MODULES for argument in ("-p", f"edge_lpr.{name}")]
+    targets = [a for name in PACKAGES for a in ("-p", name)] + [a for name in MODULES for a in ("-m", name)]
     problems = [f"{requirement}: {line}" for line in _mypy(bindings, cache, tree, targets)]
     found = "\n".join(_mypy(bindings, cache, tree, ["-m", "telltale"]))
     expected = TELLTALE_ERRORS[bindings.version]
