@@ -13,6 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -165,14 +166,20 @@ class PictureSource(Source):
         self.total = len(self._paths)
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, path in enumerate(self._paths):
-            try:
-                image = read_picture(path)
-            except SourceError as e:
-                self.skipped += 1
-                self.problem(str(e))
-                continue
-            yield Frame(image, index, None, str(path))
+        # The next picture is decoded while this one is read: on a GPU decoding is the longer part.
+        with ThreadPoolExecutor(1, "edge-lpr pictures") as decoder:
+            coming = decoder.submit(read_picture, self._paths[0])
+            for index, path in enumerate(self._paths):
+                decoded = coming
+                if index + 1 < len(self._paths):
+                    coming = decoder.submit(read_picture, self._paths[index + 1])
+                try:
+                    image = decoded.result()
+                except SourceError as e:
+                    self.skipped += 1
+                    self.problem(str(e))
+                    continue
+                yield Frame(image, index, None, str(path))
         self.state = "done"
 
 

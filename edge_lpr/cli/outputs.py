@@ -90,7 +90,12 @@ class Outputs:
         return bool(self._records or self._crops or self._save or self._lines)
 
     def write(self, step: Step, tracked: bool) -> None:
-        """Writes one step everywhere."""
+        """Writes one step everywhere.
+
+        Raises:
+            BrokenPipeError: Who read standard output has gone; raised once, after all else is written.
+        """
+        broken: BrokenPipeError | None = None
         for result in results(step, tracked):
             self.count += 1
             crop = None
@@ -104,6 +109,9 @@ class Outputs:
             for sink in list(self._records):
                 try:
                     sink.write(record)
+                except BrokenPipeError as e:
+                    broken = e
+                    self._records.remove(sink)
                 except OutputError as e:
                     self._fail(e)
                     self._records.remove(sink)
@@ -111,6 +119,9 @@ class Outputs:
             if self._lines is not None:
                 try:
                     self._lines.write(result)
+                except BrokenPipeError as e:
+                    broken = e
+                    self._lines = None
                 except OutputError as e:
                     self._fail(e)
                     self._lines = None
@@ -121,6 +132,8 @@ class Outputs:
                 self._fail(e)
                 self._close(self._save)
                 self._save = None
+        if broken is not None:
+            raise broken
 
     def close(self) -> None:
         """Completes all outputs; may be called twice."""
