@@ -65,11 +65,17 @@ def measure(photo: Image, quad: Quad) -> Look:
     grey = inner.max(axis=2)
     cut, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)
     bright = grey > cut
-    pale = bright.mean() < 0.5
-    # Medians of the halves' extreme parts: blurred edges are neither ground nor ink.
-    high = np.median(inner[grey >= np.percentile(grey[bright], 40)] if bright.any() else inner[:1, 0], axis=0)
+    # Pale ink on a dark ground: the smaller part is bright, or the darker one is blue, as overexposed strokes
+    # can fill half of a plate.
+    b, _, r = inner[~bright].mean(axis=0) if (~bright).any() else (0.0, 0.0, 0.0)
+    pale = bright.mean() < 0.5 or b > 1.3 * r + 10
+    # Medians of the halves' extreme parts: blurred edges are neither ground nor ink, thin ink is all edge.
+    above, below = (75, 60) if pale else (40, 25)
+    high = np.median(
+        inner[grey >= np.percentile(grey[bright], above)] if bright.any() else inner[:1, 0], axis=0
+    )
     low = np.median(
-        inner[grey <= np.percentile(grey[~bright], 60)] if (~bright).any() else inner[:1, 0], axis=0
+        inner[grey <= np.percentile(grey[~bright], below)] if (~bright).any() else inner[:1, 0], axis=0
     )
     ground, ink = (low, high) if pale else (high, low)
     b, g, r = (float(v) + 1 for v in ground)
