@@ -29,10 +29,11 @@ NAMES = (
     "failures",
     "out_of_memory",
     "bad_plan",
+    "old_driver",
     "steady",
     "left_open",
 )
-WHOLE = ("commands", "benchmark")
+WHOLE = ("commands", "interrupted", "benchmark")
 
 
 @pytest.fixture(scope="module")

@@ -213,6 +213,13 @@ def bad_plan(folder: Path, model: ModelFile) -> None:
     expect("cannot load it: magicTag mismatch", lambda: TensorRTBackend(model, folder=folder))
 
 
+def old_driver(folder: Path, model: ModelFile) -> None:
+    """TensorRT's number for a driver that is too old becomes a sentence."""
+    trt_double.failing["start"] = True
+    said = "the driver supports CUDA 12.6, less than this TensorRT needs: upgrade it"
+    expect(said, lambda: TensorRTBackend(model, folder=folder))
+
+
 def steady(folder: Path, model: ModelFile) -> None:
     """Nothing is taken per run once every shape was seen."""
     backend = TensorRTBackend(model, folder=folder, slots=1)
@@ -253,6 +260,7 @@ SCENARIOS = (
     failures,
     out_of_memory,
     bad_plan,
+    old_driver,
     steady,
     left_open,
 )

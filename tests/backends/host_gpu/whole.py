@@ -8,6 +8,9 @@ import io
 import itertools
 import json
 import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import cv2
@@ -81,6 +84,19 @@ def commands(folder: Path, model: ModelFile) -> None:
             np.testing.assert_array_equal(one.corners, two.corners)
 
 
+def interrupted(folder: Path, model: ModelFile) -> None:
+    """Ctrl-C ends a build at its next step, and leaves nothing half-written."""
+    os.environ["EDGE_LPR_ENGINES"] = str(folder / "engines")
+    trt_double.build_steps, trt_double.step_seconds = 1000, 0.02
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    code, said = typed(io.StringIO(), "build", "--precision", "fp32", "--det-size", "256x192", "--batch", "1")
+    assert code == 130 and time.monotonic() - began < 10, (code, said)
+    assert not [
+        path for path in (folder / "engines").glob("*") if "engine" in path.name or "json" in path.name
+    ]
+
+
 def benchmark(folder: Path, model: ModelFile) -> None:
     """`benchmarks/gpu.py` from end to end: every part runs, agrees, refuses and writes. No number is one."""
     DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
@@ -105,4 +121,4 @@ def benchmark(folder: Path, model: ModelFile) -> None:
 
 
 if __name__ == "__main__":
-    execute((commands, benchmark))
+    execute((commands, interrupted, benchmark))
