@@ -81,8 +81,8 @@ def rec_model(
         ModelError: It is no CTC recognition model.
     """
     graph = simplified(model, (height, None))
-    output = _only_output(graph, 3, "recognition", "N×T×C")
     classes = head_classes(graph)
+    output = graph.outputs[0].name
     take_uint8(graph, (height, None), REC_MEAN, REC_STD)
     if keep is not None:
         output, classes = cut_head(graph, output, keep), len(keep) + 1
@@ -173,7 +173,7 @@ def head_classes(graph: Graph) -> int:
     Raises:
         ModelError: The graph does not say it, or does not end in a softmax.
     """
-    output = graph.outputs[0].name
+    output = _only_output(graph, 3, "recognition", "N×T×C")
     softmax = graph.producer(output)
     if softmax is None or softmax.op_type != "Softmax":
         found = "nothing" if softmax is None else softmax.op_type

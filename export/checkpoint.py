@@ -1,6 +1,6 @@
 """PaddleOCR checkpoints (`.pdparams`) read and written without Paddle, and without trusting them.
 
-A `.pdparams` is a Python pickle, which can run any code as it is read. The reader here knows the six names
+A `.pdparams` is a Python pickle, which can run any code as it is read. The reader here knows the few names
 that `paddle.save` writes for numpy arrays, refuses every other, and builds the arrays itself, so that not
 even numpy's own unpickling runs on what the file says.
 """
@@ -159,6 +159,12 @@ def _encode(text: object, encoding: object = "latin1") -> bytes:
     return codecs.encode(text, "latin1")
 
 
+def _empty_bytes() -> bytes:
+    # How protocol 2 writes the bytes of an empty array. `bytes` itself would make as many zeros as a file
+    # asks for.
+    return b""
+
+
 def _from_buffer(raw: object, dtype: object, shape: object, order: object) -> _Array:
     array = _Array()
     array.__setstate__((1, shape, dtype, order == "F", bytes(raw) if isinstance(raw, bytearray) else raw))
@@ -169,6 +175,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("builtins", "tuple"): tuple,
     ("_codecs", "encode"): _encode,
+    **{(module, "bytes"): _empty_bytes for module in ("builtins", "__builtin__")},
     ("numpy", "ndarray"): _NdArray,
     ("numpy", "dtype"): _DType,
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _reconstruct for core in ("core", "_core")},

@@ -30,13 +30,12 @@ from edge_lpr.export.architecture import (
 from edge_lpr.export.checkpoint import load_checkpoint, select_branch
 from edge_lpr.export.graph import load_onnx
 from edge_lpr.export.inference_yml import InferenceConfig, read_inference_yml
-from edge_lpr.export.paddle_program import check_program
+from edge_lpr.export.paddle_program import check_program, check_weights
 
 __all__ = ["PaddleModel", "open_model"]
 
 Part = Literal["det", "rec"]
 
-_MAX_WEIGHTS_BYTES = 2 << 30
 _TIME_LIMIT = 900.0  # seconds; a model converts in under ten
 _PROGRAMS = (".json", ".pdmodel")
 
@@ -91,7 +90,7 @@ class PaddleModel:
             model, params = self._require_files()
             task = {"model": str(model), "params": str(params)}
         self._work({**task, "convert": str(out)})
-        return load_onnx(out.read_bytes(), f"{self.source} (converted)")
+        return load_onnx(out, f"{self.source} (converted)")
 
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """Runs it in Paddle, on the CPU and without Paddle's own graph changes; `convert` comes first.
@@ -181,7 +180,8 @@ def open_model(path: str | Path, part: Part, branch: str = "Student") -> PaddleM
     if source.suffix in (".pdparams", ".pdopt") and source.is_file():
         return _open_checkpoint(source, part, branch)
     program, weights = _inference_files(source)
-    _check_files(program, weights)
+    check_program(program)
+    check_weights(weights)
     config = read_inference_yml(program.with_name("inference.yml"))
     return PaddleModel(part, source, network=False, config=config, _files=(program, weights))
 
@@ -226,16 +226,3 @@ def _inference_files(source: Path) -> tuple[Path, Path]:
     if not weights.is_file():
         raise ModelError(f"{program}: no {weights.name} beside it; an inference model has both")
     return program, weights
-
-
-def _check_files(program: Path, weights: Path) -> None:
-    for file in (program, weights):
-        try:
-            size = file.stat().st_size
-        except OSError as e:
-            raise ModelError(f"{file}: cannot be read ({e.strerror or e})") from e
-        if not size:
-            raise ModelError(f"{file}: an empty file; copy the model again")
-        if size > _MAX_WEIGHTS_BYTES:
-            raise ModelError(f"{file}: {size} bytes, more than the {_MAX_WEIGHTS_BYTES} that export reads")
-    check_program(program)

@@ -20,7 +20,7 @@ import numpy as np
 
 from edge_lpr.errors import EdgeLprError, ModelError
 from edge_lpr.export.checkpoint import load_checkpoint, select_branch
-from edge_lpr.export.graph import OPSET
+from edge_lpr.export.graph import OPSET, load_onnx
 
 __all__ = ["main"]
 
@@ -45,6 +45,11 @@ def _convert(model: Path, params: Path, out: Path) -> None:
     data = paddle2onnx.export(
         str(model), str(params), None, opset_version=OPSET, auto_upgrade_opset=False, enable_optimize=False
     )
+    # Looked at here because onnx's own checker, too, ends the process on some models.
+    try:
+        load_onnx(data, str(model))
+    except ModelError as e:
+        raise ModelError(f"{e}; does {params.name} belong to this program?") from e
     out.write_bytes(data)
 
 
