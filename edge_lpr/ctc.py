@@ -14,17 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_lpr.automaton import BLANK, PositionAutomaton, Posterior
 from edge_lpr.plate import PlateFormat, alike_characters, plate_formats
 
-Posterior = NDArray[np.float32]
-
-BLANK = 0
 # What stands for a character that the head was cut of.
 OTHER = "□"
 # The dot between a plate's second and third character says nothing: it is read as a blank.
 DOT = "·"
 _FLOOR = 1e-10
-_NEVER = np.float32(-1e9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +120,9 @@ def log_likelihood(log_probs: NDArray[np.float32], classes: Sequence[int]) -> fl
 class PlateDecoder:
     """Finds the best plate string in a posterior, and whether it is one.
 
-    For each format a Viterbi search runs over the automaton "k characters read, the last of them c, or a
-    blank since": the best alignment whose every position holds a character that the format allows there. The
-    best few strings are then weighed by their exact likelihood against the best free text. A plate is
-    preferred unless the free text is more than `strength` nats more likely.
+    A position automaton gives the best string of each format; the best few are then weighed by their exact
+    likelihood against the best free text. A plate is preferred unless the free text is more than `strength`
+    nats more likely.
 
     Args:
         charset: The recognizer's characters.
@@ -154,13 +150,7 @@ class PlateDecoder:
         ]
         usable = [(plate, sets) for plate, sets in usable if all(sets)]
         self.formats = [plate for plate, _ in usable]
-        self._lengths = np.array([len(sets) for _, sets in usable])
-        longest = max(self._lengths, default=0)
-        # What a format forbids at a position costs so much that no path takes it.
-        self._cost = np.full((len(usable), longest, len(self.labels)), _NEVER, np.float32)
-        for f, (_, sets) in enumerate(usable):
-            for position, allowed in enumerate(sets):
-                self._cost[f, position, allowed] = 0.0
+        self._automaton = PositionAutomaton([sets for _, sets in usable], len(self.labels))
 
     def decode(self, probs: Posterior) -> Reading:
         """Reads one posterior.
@@ -186,7 +176,7 @@ class PlateDecoder:
         plain = probs, logs
         probs, logs = shared, np.log(np.maximum(shared, _FLOOR))
         best: tuple[float, int, list[int], list[int]] | None = None
-        for f, classes, at in self._search(logs):
+        for f, classes, at in self._automaton.search(logs):
             likelihood = log_likelihood(logs, classes)
             if best is None or likelihood > best[0]:
                 best = likelihood, f, classes, at
@@ -219,90 +209,3 @@ class PlateDecoder:
             evidence=evidence,
             margin=margin,
         )
-
-    def _search(self, logs: Posterior) -> list[tuple[int, list[int], list[int]]]:
-        """Viterbi over all formats at once; returns the best three: format, classes, best step of each."""
-        steps, _ = logs.shape
-        formats, longest, classes = self._cost.shape
-        here = np.arange(classes)
-        emitted = np.full((formats, longest, classes), _NEVER, np.float32)  # last was c, at position p
-        blank = np.full((formats, longest + 1), _NEVER, np.float32)  # p characters read, blank since
-        blank[:, 0] = 0.0
-        came_new = np.zeros((steps, formats, longest, classes), bool)
-        came_from = np.zeros((steps, formats, longest, classes), np.int16)  # class before, -1 for the blank
-        blank_from = np.full((steps, formats, longest + 1), -1, np.int16)  # class that the blank ends
-        for t in range(steps):
-            # A new character follows a blank, or a different character without one between.
-            before = np.full((formats, longest, classes), _NEVER, np.float32)
-            before_class = np.full((formats, longest, classes), -1, np.int16)
-            if longest > 1:
-                previous = emitted[:, :-1]
-                first = previous.argmax(axis=2)
-                top = np.take_along_axis(previous, first[..., None], 2)
-                rest = previous.copy()
-                np.put_along_axis(rest, first[..., None], _NEVER, 2)
-                second = rest.argmax(axis=2)
-                runner_up = np.take_along_axis(rest, second[..., None], 2)
-                same = first[..., None] == here
-                before[:, 1:] = np.where(same, runner_up, top)
-                before_class[:, 1:] = np.where(same, second[..., None], first[..., None])
-            after_blank = blank[:, :-1, None]
-            by_blank = after_blank >= before
-            entering = np.where(by_blank, after_blank, before) + self._cost
-            new = entering > emitted
-            came_new[t] = new
-            came_from[t] = np.where(by_blank, -1, before_class)
-            ended = emitted.argmax(axis=2)
-            ended_score = np.take_along_axis(emitted, ended[..., None], 2)[..., 0]
-            emitted = np.where(new, entering, emitted) + logs[t]
-            fresh = ended_score > blank[:, 1:]
-            blank_from[t, :, 1:] = np.where(fresh, ended, -1)
-            blank[:, 1:] = np.where(fresh, ended_score, blank[:, 1:])
-            blank += logs[t, BLANK]
-        rows = np.arange(formats)
-        last = emitted[rows, self._lengths - 1]
-        end_class = last.argmax(axis=1)
-        end_score = last[rows, end_class]
-        in_blank = blank[rows, self._lengths] > end_score
-        final = np.where(in_blank, blank[rows, self._lengths], end_score)
-        found = []
-        for f in np.argsort(-final)[:3]:
-            if final[f] > _NEVER / 2:
-                start = -1 if in_blank[f] else int(end_class[f])
-                path = self._trace(int(f), start, came_new[:, f], came_from[:, f], blank_from[:, f])
-                found.append((int(f), *_best_steps(path, logs)))
-        return found
-
-    def _trace(
-        self,
-        f: int,
-        state: int,
-        came_new: NDArray[np.bool_],
-        came_from: NDArray[np.int16],
-        blank_from: NDArray[np.int16],
-    ) -> list[tuple[int, int]]:
-        """Walks back; returns (position, class) of each step, class -1 for a blank."""
-        position = int(self._lengths[f])
-        path: list[tuple[int, int]] = []
-        for t in range(len(came_new) - 1, -1, -1):
-            path.append((position - 1, state))
-            if state == -1:
-                state = int(blank_from[t, position])
-            elif came_new[t, position - 1, state]:
-                state, position = int(came_from[t, position - 1, state]), position - 1
-        return path[::-1]
-
-
-def _best_steps(path: list[tuple[int, int]], logs: Posterior) -> tuple[list[int], list[int]]:
-    """Returns the classes of an alignment and, for each, the step where it is most probable."""
-    classes: list[int] = []
-    steps: list[int] = []
-    for t, (position, c) in enumerate(path):
-        if c == -1:
-            continue
-        if position == len(classes):
-            classes.append(c)
-            steps.append(t)
-        elif logs[t, c] > logs[steps[position], c]:
-            steps[position] = t
-    return classes, steps
