@@ -112,9 +112,11 @@ def gather(
             f"{', '.join(map(str, sources))}: no scene that can be read; the detector calibrates on whole "
             "pictures, not on crops: give a folder of scenes"
         )
+    teacher = _Teacher(bundle, models)
     with stage("cutting plates out", len(chosen)) as meter:
-        detector = Detector(MemoryBackend(models["det"]), bundle.det)
-        cut = [crop for sample in chosen for crop in _found_plates(detector, sample, meter)]
+        found = [pair for sample in chosen for pair in _found_plates(teacher, sample, meter)]
+    # Other texts widen the ranges; they are better than nothing for weights that read no plate yet.
+    cut = [crop for crop, is_plate in found if is_plate] or [crop for crop, _ in found]
     cut += [sample.read() for sample in chosen_crops]
     if not cut:
         raise InputError(
@@ -144,11 +146,14 @@ def gather(
     )
 
 
-def _found_plates(detector: Detector, sample: Sample, meter: Meter) -> list[Image]:
+def _found_plates(teacher: _Teacher, sample: Sample, meter: Meter) -> list[tuple[Image, bool]]:
+    """Cuts out what detection really finds in a plate's shape, and tells what reads as a plate."""
     image = sample.read()
-    crops = [crop_plate(image, box.corners) for box in detector.detect(image)]
+    crops = [crop_plate(image, box.corners) for box in teacher.detector.detect(image)]
     meter.update(1)
-    return [c for c in crops if PLATE_ASPECT[0] <= c.shape[1] / c.shape[0] <= PLATE_ASPECT[1]]
+    plates = [c for c in crops if PLATE_ASPECT[0] <= c.shape[1] / c.shape[0] <= PLATE_ASPECT[1]]
+    readings = teacher.recognizer.probabilities(plates)
+    return [(c, teacher.decoder.decode(p).format is not None) for c, p in zip(plates, readings, strict=True)]
 
 
 def _validation(

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import onnx
 
+from edge_lpr.calib.bias import correct_biases
 from edge_lpr.calib.equalize import equalize
 from edge_lpr.calib.files import write_atomically
 from edge_lpr.calib.layers import Layer, find_layers, multiply_adds
@@ -29,7 +30,7 @@ from edge_lpr.export.graph import Graph
 # A recipe that leaves products behind must move the output this much less than one that does not.
 WORTH = 0.8
 # Changes here make what an older version measured worthless.
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 class Task(Protocol):
@@ -199,7 +200,9 @@ class Search:
                 stats[moved.scaled] = stats[moved.tensor].divided(moved.scale)
         chosen = [layer for layer in find_layers(graph) if layer.name in names]
         used = {name for layer in chosen for name in layer.inputs}
-        insert_qdq(graph, chosen, {name: fit_range(stats[name], recipe.method) for name in used})
+        ranges = {name: fit_range(stats[name], recipe.method) for name in used}
+        correct_biases(graph, chosen, stats, ranges)
+        insert_qdq(graph, chosen, ranges)
         return graph.to_model("int8")
 
     def _distance(self, recipe: Recipe, layers: Sequence[Layer]) -> float:

@@ -90,7 +90,8 @@ def bundle(tmp_path: Path) -> Path:
     folder.mkdir()
     taken = {"name": "image", "layout": "NHWC", "dtype": "uint8", "colour": "BGR"}
     raw = {
-        "format": "edge-lpr-bundle", "version": 1, "name": "tiny", "licence": "Apache-2.0", "origin": {},
+        "format": "edge-lpr-bundle", "version": 1, "name": "tiny",
+        "licence": "Apache-2.0", "origin": {},
         "det": {
             "input": taken, "output": {"name": "prob", "layout": "NHW", "dtype": "float32"},
             "size": {"stride": 32, "limit_side_len": SIDE, "limit_type": "min", "max_side_len": 256},
@@ -98,7 +99,8 @@ def bundle(tmp_path: Path) -> Path:
         },
         "rec": {
             "input": taken, "output": {"name": "probs", "layout": "NTC", "dtype": "float32"},
-            "size": {"height": 48, "widths": [160], "fit": "stretch"}, "charset": list(CHARSET), "other": False,
+            "size": {"height": 48, "widths": [160], "fit": "stretch"},
+            "charset": list(CHARSET), "other": False,
         },
     }  # fmt: skip
     for part, data in (("det", det_model()), ("rec", rec_model())):
