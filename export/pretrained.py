@@ -127,7 +127,7 @@ def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
         rec=rec_model(general.rec, keep=keep_classes(general.charset, PLATE_CHARSET, _REC)),
         charset=PLATE_CHARSET,
         other=True,
-        # PP-OCR's 736 with no upper bound reads the development scenes no better (benchmarks/results) and
+        # PP-OCR's 736 without an upper bound reads the development scenes no better and
         # takes twice the time.
         det_size={**DET_SIZE, "limit_side_len": 640, "max_side_len": 1120},
     )
