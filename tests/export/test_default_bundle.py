@@ -1,0 +1,94 @@
+"""The bundle that the package carries, and the reference that it is verified with."""
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from edge_lpr.bundle import bundled, load_bundle
+from edge_lpr.cli import main
+from edge_lpr.errors import BundleError, ModelError
+from edge_lpr.export.pretrained import load_pretrained
+from edge_lpr.export.reference import FILE, check_reference
+
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+
+
+def test_its_graphs_are_as_a_bundles_should_be() -> None:
+    bundle = load_bundle()
+    for part, width in (("det", None), ("rec", bundle.rec.classes)):
+        model = onnx.load_model_from_string(bundle.model(part, "fp32").read())
+        onnx.checker.check_model(model, full_check=True)
+        assert model.opset_import[0].version >= 17
+        assert {"BatchNormalization", "Identity", "Constant", "Shape"}.isdisjoint(
+            n.op_type for n in model.graph.node
+        )
+        last = model.graph.output[0].type.tensor_type.shape.dim[-1]
+        assert width is None or last.dim_value == width
+
+
+def test_it_is_verified() -> None:
+    det, rec = check_reference(load_bundle())
+    assert det.passed(1e-4)
+    assert rec.passed(1e-4)
+    assert det.compared > 0
+    assert rec.compared > 0
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundled(), tmp_path / "copy"))
+
+
+def test_the_command_repeats_the_comparison(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "--verify", str(copy), "--json", "--report", str(copy / "r" / "report.json")]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["passed"] is True
+    assert json.loads((copy / "r" / "report.json").read_text(encoding="utf-8")) == report
+
+
+def test_other_weights_do_not_pass(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with np.load(copy / FILE) as arrays:
+        content = {name: arrays[name] for name in arrays.files}
+    content["rec_out_1"] = np.roll(content["rec_out_1"], 1, axis=-1)
+    np.savez_compressed(copy / FILE, **content)
+    assert main(["export", "--verify", str(copy)]) == 1
+    told = capsys.readouterr()
+    assert "NOT as Paddle" in told.out
+    assert "export the bundle again" in told.err
+
+
+def test_a_bundle_without_or_with_a_damaged_reference(copy: Path) -> None:
+    bundle = load_bundle(copy)
+    data = (copy / FILE).read_bytes()
+    for bad in (data[:1000], b"", b"text", data[:-100]):
+        (copy / FILE).write_bytes(bad)
+        with pytest.raises(BundleError, match="damaged"):
+            check_reference(bundle)
+    (copy / FILE).unlink()
+    with pytest.raises(BundleError, match="--det and --rec"):
+        check_reference(bundle)
+
+
+def test_a_reference_that_unpacks_to_too_much(copy: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("det_in_0.npy", bytes(80 << 20))
+    (copy / FILE).write_bytes(buffer.getvalue())
+    with pytest.raises(BundleError, match="unpacks to more"):
+        check_reference(load_bundle(copy))
+
+
+def test_another_wheel_is_refused(tmp_path: Path) -> None:
+    wheel = tmp_path / "rapidocr_onnxruntime-1.2.11-py3-none-any.whl"
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_pretrained(wheel)
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("rapidocr_onnxruntime/models/x.onnx", b"x")
+    with pytest.raises(ModelError, match="sha256"):
+        load_pretrained(wheel)
