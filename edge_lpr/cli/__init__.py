@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "finetune": ("fine-tune the detector or recognizer on plates", "finetune"),
     "evaluate": ("measure a bundle's accuracy and speed on labelled pictures", "calib"),
     "calibrate": ("add FP16 and INT8 models to a bundle", "calib"),
-    "compare": ("compare two bundles or precisions on the same pictures", "calib"),
+    "compare": ("compare a bundle's precisions on labelled pictures, with a report", "calib"),
     "build": ("build TensorRT engines of a bundle for this GPU", "tensorrt"),
     "engines": ("list, inspect and prune the TensorRT engines", "tensorrt"),
 }

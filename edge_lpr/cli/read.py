@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 
@@ -140,8 +141,9 @@ class _Run:
             if is_terminal(sys.stderr) and not self.args.quiet:
                 self.say(reader.description)
             for target in targets:
-                if not target.live:
-                    self.guard(target, self.read_file)
+                if not target.live and outputs.any_left:
+                    with self.apart():
+                        self.read_target(target)
             self.read_cameras([target for target in targets if target.live])
         return 1 if outputs.failed else 2 if self.bad_source else 0
 
@@ -174,16 +176,9 @@ class _Run:
             **score,
         )
 
-    def guard(self, target: Target, read: Callable[[Source], None]) -> None:
-        """Reads one source; what is wrong with it does not end the run of the others."""
-        if not self.outputs.any_left:
-            return
-        try:
-            with open_source(target, self.options, self.say) as source:
-                read(source)
-                self.bad_source |= source.state != "done" or (source.still and source.skipped > 0)
-        except SourceError as e:
-            self.fail(str(e))
+    def read_target(self, target: Target) -> None:
+        with open_source(target, self.options, self.say) as source:
+            self.read_file(source)
 
     def read_file(self, source: Source) -> None:
         stream = Stream(self.reader, source, track=not self.args.every_frame)
@@ -202,24 +197,33 @@ class _Run:
                     self.outputs.write(stream.flush(), stream.tracker is not None)
                     self.progress.update(0, plates=self.outputs.count - before)
             self.progress.end(source.state if self.outputs.any_left else "stopped")
-        self.progress = None
+        self.bad_source |= source.state == "ends early" or (source.still and source.skipped > 0)
 
     def read_cameras(self, targets: Sequence[Target]) -> None:
         sources: list[Source] = []
         try:
-            for target in targets:
-                try:
+            for target in targets:  # in turn: OpenCV lets one address open at a time
+                with self.apart():
                     sources.append(open_source(target, self.options, self.say))
-                except SourceError as e:
-                    self.fail(str(e))
-            finite = [source for source in sources if not source.live]
-            for source in finite:  # an address of a video with an end
-                self.read_file(source)
+            for source in sources:
+                if not source.live:  # an address of a video with an end
+                    with self.apart():
+                        self.read_file(source)
             self.read_streams([source for source in sources if source.live])
-            self.bad_source |= any(source.state not in ("done", "open") for source in sources)
+            self.bad_source |= any(source.state == "source lost" for source in sources)
         finally:
             for source in sources:
                 source.close()
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """What is wrong with one source does not end the run of the others."""
+        try:
+            yield
+        except SourceError as e:
+            self.fail(str(e))
+        finally:
+            self.progress = None
 
     def read_streams(self, sources: Sequence[Source]) -> None:
         if not sources or not self.outputs.any_left:
