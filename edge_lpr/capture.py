@@ -26,7 +26,10 @@ QUEUE = 3  # decoded frames that wait: enough to smooth a slow one, 75 MB at 4K
 BROKEN_FILE = 250
 BROKEN_LIVE = 4  # each may take as long as the time limit
 RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # pauses before the tries to reach a lost source again
-GRACE = 2.0  # what opening may take beyond the back end's own time limit before it counts as hanging
+GRACE = 2.0  # seconds that a thread gets to end
+# Opening counts as hanging after so many time limits: the back end's own limit is one, and OpenCV opens one
+# address at a time, so that a lost camera that is being tried again may go first.
+HANGING = 3
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ class CaptureSource(Source):
         self._thread.join(GRACE)
 
     def _wait_open(self) -> None:
-        limit = time.monotonic() + self._options.timeout + GRACE if self._bounded else math.inf
+        limit = time.monotonic() + HANGING * self._options.timeout + GRACE if self._bounded else math.inf
         while not (self._opened or self._ended) and time.monotonic() < limit:
             with self._changed:
                 self._changed.wait(0.1)
