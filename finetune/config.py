@@ -77,21 +77,15 @@ class TrainConfig:
         stride = {"rec": 8, "det": 32}.get(self.part)
         if stride is None:
             raise SettingError(f"config: part is {self.part!r}, expected 'det' or 'rec'")
+        # Smaller scenes have no room for a plate that can be read.
+        least = {"rec": 64, "det": 96}[self.part]
+        side = f"a multiple of {stride}, {least} to 4096"
+        height = self.height == 48 if self.part == "rec" else _is_side(self.height, stride, least)
         checks: tuple[tuple[str, bool, str], ...] = (
             ("steps", self.steps >= 1, "1 or more"),
             ("batch", 1 <= self.batch <= 4096, "1 to 4096"),
-            (
-                "width",
-                self.width % stride == 0 and 32 <= self.width <= 4096,
-                f"a multiple of {stride}, 32 to 4096",
-            ),
-            (
-                "height",
-                self.height == 48
-                if self.part == "rec"
-                else self.height % 32 == 0 and 32 <= self.height <= 4096,
-                "48" if self.part == "rec" else "a multiple of 32, 32 to 4096",
-            ),
+            ("width", _is_side(self.width, stride, least), side),
+            ("height", height, "48" if self.part == "rec" else side),
             ("learning_rate", 0 < self.learning_rate <= 1, "above 0, at most 1"),
             (
                 "final_learning_rate",
@@ -121,6 +115,10 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as JSON values."""
         return asdict(self)
+
+
+def _is_side(value: int, stride: int, least: int) -> bool:
+    return value % stride == 0 and least <= value <= 4096
 
 
 def _from_json(text: str, part: Part, name: str, overrides: Mapping[str, float | str]) -> TrainConfig:

@@ -191,15 +191,16 @@ class _RSEFPN(nn.Module):
             self.inp_conv.append(_RSELayer(out, out // 4, 3))
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        merged = [conv(m) for conv, m in zip(self.ins_conv, maps, strict=True)]
-        for i in range(len(merged) - 2, -1, -1):
-            merged[i] = merged[i] + F.interpolate(merged[i + 1], scale_factor=2.0, mode="nearest")
-        levels = [conv(m) for conv, m in zip(self.inp_conv, merged, strict=True)]
-        levels = [
-            F.interpolate(m, scale_factor=float(2**i), mode="nearest") if i else m
-            for i, m in enumerate(levels)
+        merged: list[Tensor] = []  # from the coarsest level down
+        for conv, level in zip(reversed(self.ins_conv), reversed(maps), strict=True):
+            x = conv(level)
+            merged.append(x + F.interpolate(merged[-1], scale_factor=2.0, mode="nearest") if merged else x)
+        levels = [conv(x) for conv, x in zip(reversed(self.inp_conv), merged, strict=True)]
+        factors = (8.0, 4.0, 2.0)
+        grown = [
+            F.interpolate(x, scale_factor=f, mode="nearest") for x, f in zip(levels, factors, strict=False)
         ]
-        return torch.cat(levels[::-1], dim=1)
+        return torch.cat([*grown, levels[-1]], dim=1)
 
 
 class _DBBranch(nn.Module):

@@ -36,6 +36,7 @@ HEAD_CHARSET: tuple[str, ...] = tuple(c for c in PLATE_CHARSET if c != DOT)
 OTHER_LINE = "<other>"
 _FC = "head.ctc_head.fc."
 _EVALUATION_BATCH = 64
+_RENDERED_CROPS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +228,7 @@ class RecTask:
             if not crops:
                 assert self.render is not None, "no validation and nothing rendered"
                 rng = np.random.default_rng((self.config.seed, 2))
-                crops = [self.render(rng) for _ in range(256)]
+                crops = [self.render(rng) for _ in range(_RENDERED_CROPS)]
             self._fixed = np.stack([self._fit(c) for c, _ in crops]), [t for _, t in crops]
         return self._fixed
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from edge_lpr.errors import SettingError
 from edge_lpr.finetune.config import TrainConfig, default_config, load_config
 

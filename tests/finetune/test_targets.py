@@ -3,6 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+
 from edge_lpr.detect import DetectorSettings, db_boxes
 from edge_lpr.finetune.targets import det_targets
 

@@ -13,14 +13,14 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
 
+from torch import nn  # noqa: E402
+
 from edge_lpr.errors import ModelError, OutputError  # noqa: E402
 from edge_lpr.export.checkpoint import load_checkpoint  # noqa: E402
 from edge_lpr.finetune import state as state_module  # noqa: E402
 from edge_lpr.finetune.config import TrainConfig  # noqa: E402
 from edge_lpr.finetune.plot import plot_history  # noqa: E402
 from edge_lpr.finetune.trainer import Report, TrainingError, learning_rate, train  # noqa: E402
-
-from torch import nn  # noqa: E402
 
 
 class Line:
@@ -64,7 +64,14 @@ def test_it_learns_and_keeps_the_best(tmp_path: Path) -> None:
     assert scores[-1] > scores[0] + 1
     assert history["metrics"][0]["step"] == 0
     assert json.loads((tmp_path / "history.json").read_text()) == history
-    assert set(weights(tmp_path / "best.pdparams")) == {"0.weight", "0.bias", "1.weight", "1.bias", "1._mean", "1._variance"}
+    assert set(weights(tmp_path / "best.pdparams")) == {
+        "0.weight",
+        "0.bias",
+        "1.weight",
+        "1.bias",
+        "1._mean",
+        "1._variance",
+    }
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
@@ -81,7 +88,9 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     assert seen[0] == 18
     whole, parts = (weights(tmp_path / d / "latest.pdparams") for d in ("whole", "parts"))
     assert all(np.array_equal(whole[name], parts[name]) for name in whole)
-    assert (tmp_path / "whole" / "history.json").read_text() == (tmp_path / "parts" / "history.json").read_text()
+    assert (tmp_path / "whole" / "history.json").read_text() == (
+        tmp_path / "parts" / "history.json"
+    ).read_text()
 
 
 def test_workers_make_the_same_batches(tmp_path: Path) -> None:
@@ -114,7 +123,9 @@ def test_early_stop(tmp_path: Path) -> None:
     assert seen[-1] == 30
 
 
-def test_a_full_disk_leaves_the_checkpoint_before_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_checkpoint_before_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train(Line(), config(steps=10), tmp_path)
     before = (tmp_path / "latest.state").read_bytes()
 
