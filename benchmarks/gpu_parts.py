@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from edge_lpr.benchmarks.gpu_measures import (
     spoilers,
     within_budget,
 )
-from edge_lpr.bundle import Bundle
+from edge_lpr.bundle import Bundle, Part
 from edge_lpr.calib.evaluate import evaluate_reader
 from edge_lpr.calib.labels import Sample
 from edge_lpr.engines.build import PARTS, build_engine, plans
@@ -145,38 +146,17 @@ def agreement(bench: Bench) -> dict[str, Any]:
     return result
 
 
-def throughput(bench: Bench) -> dict[str, Any]:
-    """Measures the engines alone, with copies to and from the GPU, by batch, with and without CUDA graphs."""
+def throughput(bench: Bench, api: TensorRT) -> dict[str, Any]:
+    """Measures the engines alone, with copies to and from the GPU, by batch, with and without CUDA graphs.
+
+    On an integrated GPU also with copies in place of the mapped memory that is the default there.
+    """
+    variants: dict[str, dict[str, bool]] = {"": {}, ", no graphs": {"graphs": False}}
+    if api.gpu.integrated:
+        variants[", copies"] = {"mapped": False}
     result: dict[str, Any] = {}
-    shapes = {
-        "det": [(size[0], size[1]) for size in bench.sizes()],
-        "rec": [(bench.bundle.rec.height, width) for width in bench.bundle.rec.widths],
-    }
-    for part, precision in itertools.product(PARTS, bench.precisions):
-        model = bench.bundle.model(part, precision)
-        name = (bench.bundle.det if part == "det" else bench.bundle.rec).input_name
-        for graphs in (True, False):
-            try:
-                backend = TensorRTBackend(model, folder=bench.folder, graphs=graphs)
-            except EdgeLprError as e:
-                result[f"{part} {precision}"] = {"error": str(e)}
-                break
-            try:
-                for size, batch in itertools.product(shapes[part], sorted(set(bench.settings.batches))):
-                    images = np.random.default_rng(0).integers(0, 256, (batch, *size, 3), np.uint8)
-                    rate = in_flight(backend, {name: images}, bench.seconds)
-                    with_graphs = "" if graphs else ", no graphs"
-                    key = f"{part} {precision} {size[1]}x{size[0]} batch {batch}{with_graphs}"
-                    result[key] = {
-                        "images_per_second": round(rate * batch, 1),
-                        **latency(backend, {name: images}, bench.seconds / 2),
-                        "graph_refusal": backend.graph_refusal,
-                    }
-                    if graphs:
-                        known = bench.speeds.get((part, precision), 0.0)
-                        bench.speeds[part, precision] = max(known, rate * batch)
-            finally:
-                backend.close()
+    for part, precision, label in itertools.product(PARTS, bench.precisions, variants):
+        result.update(_engine_alone(bench, part, precision, label, variants[label]))
     return result
 
 
@@ -264,3 +244,32 @@ def _read(reader: PlateReader, bench: Bench, batch: int, threads: int) -> tuple[
     with ThreadPoolExecutor(threads) as pool:
         frames = sum(pool.map(work, range(threads)))
     return frames, time.perf_counter() - began
+
+
+def _engine_alone(
+    bench: Bench, part: Part, precision: str, label: str, options: Mapping[str, bool]
+) -> dict[str, Any]:
+    """Measures one engine in one variant, at each size and batch; the default's speeds are kept."""
+    bundle = bench.bundle
+    sizes: Sequence[Size] = bench.sizes()
+    name = bundle.det.input_name
+    if part == "rec":
+        name, sizes = bundle.rec.input_name, [(bundle.rec.height, width) for width in bundle.rec.widths]
+    found: dict[str, Any] = {}
+    try:
+        with closing(
+            TensorRTBackend(bundle.model(part, precision), folder=bench.folder, **options)
+        ) as backend:
+            for size, batch in itertools.product(sizes, sorted(set(bench.settings.batches))):
+                images = np.random.default_rng(0).integers(0, 256, (batch, *size, 3), np.uint8)
+                rate = batch * in_flight(backend, {name: images}, bench.seconds)
+                found[f"{part} {precision} {size[1]}x{size[0]} batch {batch}{label}"] = {
+                    "images_per_second": round(rate, 1),
+                    **latency(backend, {name: images}, bench.seconds / 2),
+                    "graph_refusal": backend.graph_refusal,
+                }
+                if not label:
+                    bench.speeds[part, precision] = max(bench.speeds.get((part, precision), 0.0), rate)
+    except EdgeLprError as e:
+        found[f"{part} {precision}{label}"] = {"error": str(e)}
+    return found

@@ -90,8 +90,9 @@ def plans(bundle: Bundle, precisions: Sequence[str], settings: BuildSettings) ->
     """
     sizes = det_sizes(bundle.det, settings.det_sizes)
     for precision in precisions or bundle.precisions():
-        if settings.dla is not None and precision == "fp32":
-            raise SettingError("--dla: a DLA computes in fp16 and int8 only: give --precision fp16 or int8")
+        if settings.dla is not None and precision != "fp16":
+            # NVIDIA's TensorRT guide, "Working with DLA": FP16 and INT8 only, and no explicit quantization.
+            raise SettingError(f"--dla: a DLA takes no {precision} model of this kind: give --precision fp16")
         for part in PARTS:
             shapes = profiles(bundle, part, settings.batches, sizes)
             if settings.dla is not None:

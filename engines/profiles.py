@@ -83,7 +83,7 @@ def profiles(
 def _parse(model: DetModel, text: str) -> Size:
     match = re.fullmatch(r"(\d{1,5})[x×*](\d{1,5})", text.strip())
     if match is None:
-        raise SettingError(f"--det-size {text!r}: expected WIDTHxHEIGHT in pixels, such as 1312x736")
+        raise SettingError(f"--det-size {text!r}: expected WIDTHxHEIGHT in pixels, such as 1120x640")
     width, height = int(match[1]), int(match[2])
     if not width or not height or width % model.stride or height % model.stride:
         advice = ""

@@ -52,7 +52,7 @@ class BuildSettings:
         if self.dla is not None and (len(set(self.batches)) != 1 or len(self.det_sizes) != 1):
             raise SettingError(
                 "--dla takes one fixed shape: give one --batch and one --det-size, "
-                "such as --batch 1 --det-size 1312x736"
+                "such as --batch 1 --det-size 1120x640"
             )
 
     def flags(self) -> dict[str, Any]:

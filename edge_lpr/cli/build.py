@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_lpr.backends.engine_file import EngineManifest, engines_folder
+from edge_lpr.backends.engine_file import FOLDER_VARIABLE, EngineManifest, engines_folder
 from edge_lpr.bundle import PRECISIONS, load_bundle
 from edge_lpr.cli.progress import Progress, duration, paint
 from edge_lpr.errors import EdgeLprError
@@ -29,7 +29,7 @@ EXAMPLES = """\
 examples:
   edge-lpr build                                  the default bundle, in all its precisions
   edge-lpr build my-bundle --precision fp16       one precision
-  edge-lpr build --det-size 1312x736 --batch 1    one 1280x720 camera, frame by frame
+  edge-lpr build --det-size 1120x640 --batch 1    one camera of 16:9, frame by frame
   edge-lpr build --batch 1 8 32                   fast for one picture, for 8 and for 32
   edge-lpr build --rebuild never --json           only tell what is missing or stale
   edge-lpr build --dry-run                        show what would be built; needs no GPU
@@ -67,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--tf32", action="store_true", help="let FP32 models compute in TF32")
     add("--version-compatible", action="store_true", help="for later TensorRT of this major version too")
     add("--hardware-compatible", action="store_true", help="for all desktop GPUs since Ampere; slower")
-    add("--dla", type=int, metavar="CORE", help="run on a Jetson's DLA core; fp16 or int8, one shape")
+    add("--dla", type=int, metavar="CORE", help="run on a Jetson's DLA core; fp16, one shape")
     add("--optimization-level", type=int, metavar="0-5", help="how long to look for fast kernels")
     add("--tactic-sources", nargs="+", default=(), metavar="NAME", help="kernels' libraries to choose from")
     parser.add_argument(
@@ -128,7 +128,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"folder": str(folder), "engines": report}, indent=1, ensure_ascii=False))
     elif any(entry["state"] == "missing" for entry in report):
-        print("build them: edge-lpr build " + (str(args.bundle) if args.bundle else ""))
+        print(f"build them: edge-lpr build {args.bundle or ''}".rstrip())
+    elif folder != engines_folder():
+        print(f"edge-lpr finds them with: export {FOLDER_VARIABLE}={folder.absolute()}")
     return code
 
 

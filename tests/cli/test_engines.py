@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise BackendError("no CUDA here: for this test")
 
     monkeypatch.setattr("edge_lpr.backends.cuda.open_gpu", no_gpu)
-    for plan in plans(load_bundle(), ("fp32",), BuildSettings(det_sizes=("1312x736",))):
+    for plan in plans(load_bundle(), ("fp32",), BuildSettings(det_sizes=("1120x640",))):
         make_manifest(plan, NANO, tmp_path, b"plan", 60).write(b"plan")
     return tmp_path
 
