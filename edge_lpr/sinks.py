@@ -30,10 +30,11 @@ from edge_lpr.outfiles import (
 )
 from edge_lpr.recognize import crop_plate
 from edge_lpr.records import FIELDS, Result
-from edge_lpr.sources import Target
+from edge_lpr.sources import VIDEO_SUFFIXES, Target
 from edge_lpr.stream import Step
 from edge_lpr.track import PlateEvent
 
+_NOT_WRITTEN = VIDEO_SUFFIXES - set(VIDEOS_WRITTEN) | {".gif"}
 _CORNER_COLUMNS = tuple(f"{axis}{i}" for i in range(1, 5) for axis in "xy")
 
 
@@ -166,6 +167,11 @@ class SaveSink:
                 raise SettingError(
                     f"--save {path}: one file does not fit {what}; give a folder, as in --save out/"
                 )
+        elif path.suffix.lower() in _NOT_WRITTEN and not path.is_dir():
+            kinds = ", ".join([*sorted(PICTURES_WRITTEN), *VIDEOS_WRITTEN])
+            raise SettingError(
+                f"--save {path}: cannot be written as {path.suffix}; use one of {kinds}, or a folder"
+            )
         make_folder(self._file.parent if self._file else self._folder)
         for target in targets:
             for source in target.paths:

@@ -164,6 +164,7 @@ def test_saving_over_the_sources_is_refused(tmp_path: Path) -> None:
     [
         (("1.png", "2.png"), "out.png", "does not fit several sources; give a folder"),
         (("1.png",), "out.mp4", "does not fit a picture"),
+        (("1.png",), "out.gif", "cannot be written as .gif; use one of .bmp, .jpeg"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(
