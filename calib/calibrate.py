@@ -23,7 +23,6 @@ from edge_lpr.calib.ranges import observe
 from edge_lpr.calib.runner import MemoryBackend
 from edge_lpr.calib.search import Cache, Search, cache_key
 from edge_lpr.calib.tasks import DetTask, RecTask
-from edge_lpr.detect import Detector
 from edge_lpr.errors import BundleError
 from edge_lpr.export.graph import Graph, load_onnx
 from edge_lpr.recognize import Recognizer
@@ -31,6 +30,8 @@ from edge_lpr.recognize import Recognizer
 PARTS: tuple[Part, ...] = ("det", "rec")
 # Pictures and crops that the distance of a search is measured on.
 PROBE_SCENES, PROBE_CROPS = 8, 64
+# Batches that FP16's overflows are looked for on, all activations at once.
+OVERFLOW_BATCHES = 24
 FP16_BUDGET = 0.001
 REC_BATCH = 16
 
@@ -107,29 +108,28 @@ class _Part:
         self.options = options
         self.stage = stage
         self.report = report
-        backend = MemoryBackend(model, record=True)
         self.task: DetTask | RecTask
         if part == "det":
-            detector = Detector(backend, bundle.det)
-            with stage("det: network inputs", len(material.scenes)) as meter:
-                for sample in material.scenes:
-                    detector.detect(sample.read())
-                    meter.update(1)
-            self.inputs = backend.inputs
+            self.inputs = material.det_inputs
             self.task = DetTask(
-                bundle.det, material.validation, self.inputs[:PROBE_SCENES], backend.outputs[:PROBE_SCENES]
+                bundle.det,
+                material.validation,
+                self.inputs[:PROBE_SCENES],
+                material.det_outputs[:PROBE_SCENES],
             )
         else:
+            backend = MemoryBackend(model, record=True)
             recognizer = Recognizer(backend, bundle.rec)
             with stage("rec: network inputs", len(material.crops)) as meter:
                 for start in range(0, len(material.crops), REC_BATCH):
-                    part_crops = material.crops[start : start + REC_BATCH]
-                    recognizer.probabilities(part_crops)
-                    meter.update(len(part_crops))
+                    batch = material.crops[start : start + REC_BATCH]
+                    recognizer.probabilities(batch)
+                    meter.update(len(batch))
             self.inputs = backend.inputs
             probes = random.Random(options.seed).sample(material.crops, min(PROBE_CROPS, len(material.crops)))
             crops, texts = zip(*material.plates, strict=True) if material.plates else ((), ())
-            self.task = RecTask(bundle.rec, crops, texts, probes, recognizer.probabilities(probes))
+            references = Recognizer(MemoryBackend(model), bundle.rec).probabilities(probes)
+            self.task = RecTask(bundle.rec, crops, texts, probes, references)
         key = cache_key(data, material.sha256, material.validation_key)
         path = None if options.cache is None else options.cache / f"{part}-{key[:32]}.json"
         self.cache = Cache(path)
@@ -165,7 +165,7 @@ class _Part:
         }
 
     def _fp16(self, meter: Meter) -> tuple[onnx.ModelProto, dict[str, Any]]:
-        reasons = find_overflows(self.model, self.inputs, meter.update)
+        reasons = find_overflows(self.model, self.inputs[:OVERFLOW_BATCHES], meter.update)
         graph = Graph(self.model)
         to_fp16(graph, reasons)
         made = graph.to_model(f"{self.part}_fp16")

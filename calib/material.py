@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from edge_lpr.bundle import Bundle, Part
 from edge_lpr.calib.calibration_set import choose, digest, relative_name
@@ -65,7 +67,8 @@ class Material:
     """The pictures of a calibration.
 
     Attributes:
-        scenes: Scenes that the ranges come from.
+        det_inputs: What the detector eats of the scenes that its ranges come from, uint8 1×H×W×3 each.
+        det_outputs: What FP32 makes of them, float32 1×H×W each.
         crops: Crops that they come from: what detection cut out of the scenes, and labelled ones.
         names: Names of all of these pictures, for the bundle.
         sha256: Digest over their contents.
@@ -76,7 +79,8 @@ class Material:
         warnings: What is thin or unsuitable.
     """
 
-    scenes: list[Sample]
+    det_inputs: list[NDArray[np.uint8]]
+    det_outputs: list[NDArray[np.float32]]
     crops: list[Image]
     names: list[str]
     sha256: str
@@ -112,7 +116,7 @@ def gather(
             f"{', '.join(map(str, sources))}: no scene that can be read; the detector calibrates on whole "
             "pictures, not on crops: give a folder of scenes"
         )
-    teacher = _Teacher(bundle, models)
+    teacher = _Teacher(bundle, models, record=True)
     with stage("cutting plates out", len(chosen)) as meter:
         found = [pair for sample in chosen for pair in _found_plates(teacher, sample, meter)]
     # Other texts widen the ranges; they are better than nothing for weights that read no plate yet.
@@ -134,7 +138,8 @@ def gather(
         warnings.append("no labels: accuracy is agreement with FP32, not with the truth")
     files = [*chosen, *chosen_crops]
     return Material(
-        scenes=chosen,
+        det_inputs=teacher.backend.inputs,
+        det_outputs=teacher.backend.outputs,
         crops=cut,
         names=[relative_name(sample, sources) for sample in files],
         sha256=digest(files),
@@ -200,8 +205,9 @@ def _validation(
 class _Teacher:
     """FP32 in the place of a person who labels."""
 
-    def __init__(self, bundle: Bundle, models: Mapping[Part, onnx.ModelProto]) -> None:
-        self.detector = Detector(MemoryBackend(models["det"]), bundle.det)
+    def __init__(self, bundle: Bundle, models: Mapping[Part, onnx.ModelProto], record: bool = False) -> None:
+        self.backend = MemoryBackend(models["det"], record=record)
+        self.detector = Detector(self.backend, bundle.det)
         self.recognizer = Recognizer(MemoryBackend(models["rec"]), bundle.rec)
         self.decoder = PlateDecoder(bundle.rec.charset, bundle.rec.other)
 

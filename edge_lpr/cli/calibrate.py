@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtraError(e.name or "onnx", "calib", "`edge-lpr calibrate`") from e
     if not 0 <= args.budget <= 100:
         raise SettingError(f"--budget is {args.budget}, expected 0 to 100 points")
-    for name, low, high in (("pictures", 1, 10_000), ("validation", 1, 100_000)):
+    for name, low, high in (("pictures", 1, 1000), ("validation", 1, 100_000)):
         if not low <= getattr(args, name) <= high:
             raise SettingError(f"--{name} is {getattr(args, name)}, expected {low} to {high}")
     options = Options(
