@@ -15,8 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_lpr.finetune.render_plate import Image, Plate, PlateMix, render_plate, sample_plate
-from edge_lpr.finetune.render_scene import CropSettings, Quad, SceneSettings, render_crop, render_scene
+from edge_lpr.finetune.render_crop import CropSettings, render_crop
+from edge_lpr.finetune.render_plate import render_plate
+from edge_lpr.finetune.render_scene import SceneSettings, render_scene
+from edge_lpr.finetune.render_text import Plate, PlateMix, sample_plate
+from edge_lpr.finetune.render_view import Image, Quad
 
 
 def crops(

@@ -1,167 +1,23 @@
-"""Chinese number plates, drawn flat: formats, geometry, colours and glyphs.
+"""Chinese number plates, drawn flat: geometry, colours, frame, screws and wear.
 
 The geometry follows GA 36: a 440×140 mm plate with seven 45×90 mm cells 12 mm apart and 34 mm around the dot,
 480×140 mm with eight cells for new-energy vehicles, 440×220 mm in two rows at the back of large ones. What a
-camera does to a plate is in `degrade`, where it hangs in `render_scene`.
+camera does to a plate is in `degrade`, where it hangs in `render_crop` and `render_scene`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.finetune import strokes
+from edge_lpr.finetune.render_glyph import WEIGHTS, glyph, latin_fonts
+from edge_lpr.finetune.render_text import ENERGY, Plate
 
 Image = NDArray[np.uint8]
 Rng = np.random.Generator
-
-PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
-LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
-DIGITS = "0123456789"
-ENERGY = "ABCDEFGHJK"
-ENDINGS = {
-    "police": "警",
-    "learner": "学",
-    "trailer": "挂",
-    "hongkong": "港",
-    "macau": "澳",
-    "consulate": "领",
-}
-
-KIND_WEIGHTS: dict[str, float] = {
-    "blue": 0.50,
-    "green": 0.20,
-    "yellow": 0.12,
-    "learner": 0.04,
-    "police": 0.04,
-    "trailer": 0.03,
-    "hongkong": 0.02,
-    "macau": 0.02,
-    "consulate": 0.02,
-    "embassy": 0.01,
-}
-HARD_SETS = ("D0OQ", "8BS3", "Z27", "5S6G", "HMN", "CG6", "PF", "UV", "4A", "1T7", "KX", "EF", "9Q")
-"""Letters and digits that a recognizer takes for each other when they are blurred."""
-HARD_PROVINCES = (
-    "豫沪",
-    "川鄂",
-    "苏赣",
-    "皖晥浙",
-    "粤鲁贵",
-    "辽辽",
-    "津浙湘沪",
-    "冀翼黑",
-    "京吉",
-    "桂赣",
-    "闽蒙",
-)
-
-SCALE = 1.6
-"""Pixels per millimetre at which glyphs are prepared."""
-CELL = (45, 90)
-"""Character cell of a one-row plate, width and height in millimetres."""
-
-
-@dataclass(frozen=True)
-class Plate:
-    """What stands on a plate.
-
-    Attributes:
-        text: The characters without the dot, as `PlateRead.text`.
-        kind: The format, one of `KIND_WEIGHTS`.
-        rows: 1, or 2 for the high rear plate of large vehicles.
-    """
-
-    text: str
-    kind: str
-    rows: int = 1
-
-    @property
-    def size_mm(self) -> tuple[int, int]:
-        """Width and height in millimetres."""
-        return 480 if self.kind == "green" else 440, 220 if self.rows == 2 else 140
-
-
-@dataclass(frozen=True)
-class PlateMix:
-    """What `sample_plate` draws from.
-
-    Attributes:
-        kinds: Kind to weight; weights need not sum to 1.
-        hard: Share of characters and provinces from the sets that are confused when blurred, 0 to 1.
-        repeat: Chance that a serial character repeats the one before ("88", "11"), which CTC merges easily.
-        two_rows: Share of yellow and trailer plates that are in two rows, 0 to 1.
-        letters: Chance of a letter at a serial position.
-        home: Provinces that are more frequent where the camera stands.
-        home_share: Share of plates from there, 0 to 1, besides those that come by chance.
-    """
-
-    kinds: Mapping[str, float] = field(default_factory=lambda: KIND_WEIGHTS)
-    hard: float = 0.3
-    repeat: float = 0.15
-    two_rows: float = 0.0
-    letters: float = 0.35
-    home: str = ""
-    home_share: float = 0.0
-
-
-def _pick(rng: Rng, chars: str) -> str:
-    return chars[int(rng.integers(len(chars)))]
-
-
-def _serial(rng: Rng, count: int, mix: PlateMix, letters: float) -> str:
-    text = ""
-    while len(text) < count:
-        if text and rng.random() < mix.repeat:
-            text += text[-1]
-        elif rng.random() < mix.hard and letters > 0:
-            chars = [c for c in HARD_SETS[int(rng.integers(len(HARD_SETS)))] if c in LETTERS + DIGITS]
-            text += _pick(rng, "".join(chars))
-        else:
-            text += _pick(rng, LETTERS if rng.random() < letters else DIGITS)
-    return text
-
-
-def sample_plate(rng: Rng, mix: PlateMix | None = None) -> Plate:
-    """Draws a plate: every province and character about equally often, hard ones more often.
-
-    Args:
-        rng: Source of randomness.
-        mix: Shares of kinds and of hard characters; the defaults if None.
-
-    Returns:
-        A plate whose text fits its kind's format.
-    """
-    mix = mix or PlateMix()
-    names = list(mix.kinds)
-    weights = np.asarray([mix.kinds[name] for name in names], np.float64)
-    kind = names[int(rng.choice(len(names), p=weights / weights.sum()))]
-    hard = HARD_PROVINCES[int(rng.integers(len(HARD_PROVINCES)))]
-    pool = "".join(c for c in hard if c in PROVINCES) if rng.random() < mix.hard else PROVINCES
-    province = _pick(rng, mix.home if mix.home and rng.random() < mix.home_share else pool)
-    office = _pick(rng, LETTERS + "O" if rng.random() < 0.7 else "ABCDO")
-    rows = 2 if kind in ("yellow", "trailer") and rng.random() < mix.two_rows else 1
-    if kind == "embassy":
-        digits = _serial(rng, 6, mix, 0)
-        return Plate(digits + "使" if rng.random() < 0.5 else "使" + digits, kind)
-    if kind == "green":
-        energy = _pick(rng, "DF" if rng.random() < 0.6 else ENERGY)
-        if rng.random() < 0.8:
-            second = _pick(rng, LETTERS) if rng.random() < 0.2 else _pick(rng, DIGITS)
-            return Plate(province + office + energy + second + _serial(rng, 4, mix, 0), kind)
-        return Plate(province + office + _serial(rng, 5, mix, 0) + energy, kind)
-    if kind in ENDINGS:
-        if kind in ("hongkong", "macau"):
-            province, office = "粤", "Z"
-        return Plate(province + office + _serial(rng, 4, mix, mix.letters) + ENDINGS[kind], kind, rows)
-    return Plate(province + office + _serial(rng, 5, mix, mix.letters), kind, rows)
 
 
 @dataclass(frozen=True)
@@ -187,74 +43,6 @@ class Style:
     accent: tuple[float, float, float]
     frame: float
     left: tuple[float, float, float] | None = None
-
-
-WEIGHTS = 5
-_LATIN_MM = (6.75, 8.0, 9.25, 10.5, 11.75)
-_HANZI_FILL = (0.30, 0.36, 0.42, 0.48, 0.54)
-_DENSE = "MW"
-"""Letters with four strokes side by side, which are a little finer."""
-
-
-@lru_cache(maxsize=1)
-def _atlas() -> dict[str, dict[str, Image]]:
-    """Thin glyphs of the committed atlas, per font and character."""
-    folder = Path(__file__).parent / "assets"
-    metrics = json.loads((folder / "glyphs.json").read_text(encoding="utf-8"))
-    data = np.frombuffer((folder / "glyphs.png").read_bytes(), np.uint8)
-    sheet = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
-    return {
-        font: {char: sheet[y : y + h, x : x + w] for char, (x, y, w, h) in chars.items()}
-        for font, chars in metrics["fonts"].items()
-    }
-
-
-def latin_fonts() -> list[str]:
-    """Names of the fonts for letters and digits."""
-    return ["strokes", *(name for name, chars in _atlas().items() if "A" in chars)]
-
-
-@lru_cache(maxsize=4096)
-def glyph(char: str, font: str, weight: int) -> Image:
-    """One character, filling a 45×90 mm cell with one stroke width.
-
-    Args:
-        char: A letter, digit, province or ending.
-        font: One of `latin_fonts()`; Chinese characters always come from the same font.
-        weight: 0 to `WEIGHTS` − 1.
-
-    Returns:
-        uint8 144×72 coverage (`CELL` times `SCALE`).
-    """
-    width, height = round(CELL[0] * SCALE), round(CELL[1] * SCALE)
-    latin = char.isascii()
-    if latin and font == "strokes":
-        stroke = _LATIN_MM[weight] * SCALE * (0.85 if char in _DENSE else 1.0)
-        cell = np.zeros((height * 2, width * 2), np.uint8)
-        for line in strokes.strokes(char):
-            box = np.array([(width - stroke) / strokes.WIDTH, (height - stroke) / strokes.HEIGHT])
-            points = np.round((line * box + stroke / 2) * 2 * 16).astype(np.int32)
-            cv2.polylines(cell, [points], False, 255, max(1, round(stroke * 2)), cv2.LINE_AA, shift=4)
-        return np.asarray(cv2.resize(cell, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    thin = _atlas()[font if latin else "hei"][char]
-    if latin:
-        stroke = _LATIN_MM[weight] * SCALE * (0.85 if char in _DENSE else 1.0)
-        # A bar does not fill the cell; everything else does.
-        share = 0.4 if char in "1I" else 1.0
-    else:
-        # The more strokes, the finer: the ink covers the same share of the cell for 川 and for 藏.
-        length = float((thin > 100).sum()) / 3 * (height / thin.shape[0] + width / thin.shape[1]) / 2
-        stroke = float(np.clip(_HANZI_FILL[weight] * width * height / length, 4.2 * SCALE, 8.5 * SCALE))
-        share = 1.0
-    grow = max(1, round(stroke - 3))
-    inner = (max(2, round(width * share) - grow), height - grow)
-    small = cv2.resize(thin, inner, interpolation=cv2.INTER_AREA)
-    small = np.minimum(small.astype(np.float32) * 1.6, 255).astype(np.uint8)
-    cell = np.zeros((height, width), np.uint8)
-    x, y = (width - inner[0]) // 2, (height - inner[1]) // 2
-    cell[y : y + inner[1], x : x + inner[0]] = small
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grow, grow))
-    return np.asarray(cv2.dilate(cell, kernel), np.uint8)
 
 
 def _cells(plate: Plate) -> tuple[list[tuple[float, float, float, float]], tuple[float, float] | None]:

@@ -19,7 +19,7 @@ from edge_lpr.finetune.det import DetTask
 from edge_lpr.finetune.negatives import TextRenderer
 from edge_lpr.finetune.plot import plot_history
 from edge_lpr.finetune.rec import HEAD_CHARSET, OTHER_LINE, RecTask
-from edge_lpr.finetune.render_scene import CropSettings
+from edge_lpr.finetune.render_crop import CropSettings
 from edge_lpr.finetune.sources import Photos, RenderedCrops, Scenes
 from edge_lpr.finetune.state import make_folder, write_aside
 from edge_lpr.finetune.trainer import HISTORY, Report, train

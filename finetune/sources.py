@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from edge_lpr.calib.labels import IGNORED, Sample
 from edge_lpr.errors import EdgeLprError, InputError
 from edge_lpr.finetune import swap
-from edge_lpr.finetune.render_plate import PlateMix, sample_plate
-from edge_lpr.finetune.render_scene import CropSettings, SceneSettings, render_crop, render_scene
+from edge_lpr.finetune.render_crop import CropSettings, render_crop
+from edge_lpr.finetune.render_scene import SceneSettings, render_scene
+from edge_lpr.finetune.render_text import PlateMix, sample_plate
 
 __all__ = ["Photo", "Photos", "RenderedCrops", "Scenes"]
 

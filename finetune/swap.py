@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.finetune import degrade
-from edge_lpr.finetune.render_plate import Plate, PlateMix, render_plate, sample_plate
-from edge_lpr.finetune.render_scene import cut_quad, loosen, paste
+from edge_lpr.finetune.render_plate import render_plate
+from edge_lpr.finetune.render_text import Plate, PlateMix, sample_plate
+from edge_lpr.finetune.render_view import Image, Quad, Rng, loosen, paste
+from edge_lpr.recognize import crop_plate
 from edge_lpr.rows import TWO_ROW_ASPECT, unfold_rows
-
-Image = NDArray[np.uint8]
-Quad = NDArray[np.float32]
-Rng = np.random.Generator
 
 _NOMINAL: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "blue": ((185.0, 85.0, 20.0), (240.0, 240.0, 238.0)),
@@ -59,7 +57,7 @@ def _sharpness(grey: NDArray[np.float32]) -> float:
 
 def measure(photo: Image, quad: Quad) -> Look:
     """Measures the plate within a quadrilateral (float32 4×2, tl-tr-br-bl, pixels)."""
-    crop = cut_quad(photo, quad)
+    crop = crop_plate(photo, quad)
     h, w = crop.shape[:2]
     inner = crop[h // 6 : h - h // 6, w // 20 : w - w // 20]
     grey = inner.max(axis=2)
@@ -228,7 +226,7 @@ def swap_crop(
     wider = centre + (inside - centre) * rng.uniform(1.01, 1.05, 2).astype(np.float32)
     part = swap_plate(part, wider, plate, rng, look or measure(part, inside))
     part = degrade.camera(part, rng, height, strength)
-    crop = cut_quad(part, loosen(wider.astype(np.float64), rng))
+    crop = crop_plate(part, loosen(wider.astype(np.float64), rng).astype(np.float32))
     return unfold_rows(crop) if plate.rows == 2 else crop
 
 

@@ -33,7 +33,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def plate_scene() -> Callable[..., NDArray[np.uint8]]:
     """Makes a 320×240 picture with a rendered plate that the default bundle reads: `plate_scene(text, x)`."""
-    from edge_lpr.finetune.render_plate import Plate, render_plate
+    from edge_lpr.finetune.render_plate import render_plate
+    from edge_lpr.finetune.render_text import Plate
 
     def scene(text: str = "皖A13H25", x: int = 80, y: int = 90, kind: str = "blue") -> NDArray[np.uint8]:
         plate = render_plate(Plate(text, kind), np.random.default_rng(7), 140)
