@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from edge_lpr.calib.labels import Plate, Sample
 from edge_lpr.errors import InputError
 from edge_lpr.finetune import ship
