@@ -1,0 +1,136 @@
+"""Real Paddle models through the whole export; skips where Paddle is not installed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from edge_lpr.bundle import load_bundle
+from edge_lpr.cli import main
+from edge_lpr.export.architecture import Parameter, det_parameters, rec_parameters
+from edge_lpr.export.checkpoint import load_checkpoint, save_checkpoint
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Paddle warns on import, of things of its own
+
+KEYS = "京津沪AB12"
+
+
+def lively(wanted: list[Parameter], seed: int) -> dict[str, np.ndarray]:
+    """Random weights whose activations neither die nor explode."""
+    random = np.random.default_rng(seed)
+    arrays: dict[str, np.ndarray] = {}
+    for p in wanted:
+        if p.slot == "w_2":
+            value = random.uniform(0.5, 1.5, p.shape)
+        elif p.slot in ("w_1", "b_0"):
+            value = random.normal(0, 0.1, p.shape)
+        elif len(p.shape) == 1:
+            value = random.uniform(0.8, 1.2, p.shape)
+        else:
+            fan_in = p.shape[0] if p.kind == "linear" else int(np.prod(p.shape[1:]))
+            value = random.normal(0, np.sqrt(1.2 / fan_in), p.shape)
+        arrays[p.name] = value.astype(np.float32)
+    return arrays
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("paddle", reason="needs Paddle, which the extra 'export' installs")
+    pytest.importorskip("paddle2onnx", reason="needs Paddle2ONNX, which the extra 'export' installs")
+    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    path = tmp_path_factory.mktemp("models")
+    save_checkpoint(path / "det.pdparams", lively(det_parameters(with_threshold=True), 1))
+    rec = lively(rec_parameters(len(KEYS) + 2), 2)
+    rec["head.ctc_head.fc.weight"] *= 8
+    save_checkpoint(path / "rec.pdparams", {f"Student.{n}": a for n, a in rec.items()})
+    (path / "keys.txt").write_text("\n".join(KEYS) + "\n", encoding="utf-8")
+    return path
+
+
+def arguments(folder: Path, out: str, *more: str) -> list[str]:
+    models = ["--det", str(folder / "det.pdparams"), "--rec", str(folder / "rec.pdparams")]
+    keys = ["--dict", str(folder / "keys.txt")]
+    return ["export", *models, *keys, "--limit", "1", "--out", str(folder / out), *more]
+
+
+def test_our_networks_have_paddleocrs_parameters(folder: Path) -> None:
+    from edge_lpr.export.networks import DetNetwork, RecNetwork
+
+    for network, wanted in ((DetNetwork(), det_parameters()), (RecNetwork(9), rec_parameters(9))):
+        found = {name: tuple(p.shape) for name, p in network.state_dict().items()}
+        assert found == {p.name: p.shape for p in wanted}
+
+
+def test_paddle_reads_our_checkpoints_and_we_read_its(folder: Path) -> None:
+    import paddle
+
+    ours = load_checkpoint(folder / "det.pdparams")
+    theirs = paddle.load(str(folder / "det.pdparams"))
+    assert set(theirs) - {"StructuredToParameterName@@"} == set(ours)
+    paddle.save({n: t for n, t in theirs.items() if n in ours}, str(folder / "theirs.pdparams"))
+    for name, wanted in load_checkpoint(folder / "theirs.pdparams").items():
+        np.testing.assert_array_equal(wanted, ours[name])
+
+
+def test_checkpoints_to_a_verified_bundle(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "cut.txt").write_text("A\n1\n京\n", encoding="utf-8")
+    cut = str(folder / "cut.txt")
+    assert main(arguments(folder, "b", "--charset", cut, "--rec-width", "160", "--name", "tiny")) == 0
+    told = capsys.readouterr()
+    assert "as Paddle" in told.out
+    assert "13 parameters of heads that only training uses (head.thresh)" in told.out
+    bundle = load_bundle(folder / "b")
+    assert (bundle.name, bundle.rec.charset, bundle.rec.other) == ("tiny", ("A", "1", "京"), True)
+    assert bundle.rec.widths == (160,)
+    for part in ("det", "rec"):
+        model = onnx.load_model_from_string(bundle.model(part, "fp32").read())
+        onnx.checker.check_model(model, full_check=True)
+        kinds = {n.op_type for n in model.graph.node}
+        assert {"BatchNormalization", "Identity", "Shape", "HardSwish"}.isdisjoint(kinds)
+    report = json.loads((folder / "b" / "parity.json").read_text(encoding="utf-8"))
+    assert set(report["rec"]) == {"raw", "folded", "cut"}
+    # Random weights: what is compared must be alive for the comparison to say anything.
+    with np.load(folder / "b" / "reference.npz") as arrays:
+        assert arrays["rec_out_0"].std() > 0.02
+        assert arrays["det_out_0"].std() > 0.002
+    assert main(["export", "--verify", str(folder / "b")]) == 0
+
+
+def test_inference_models_and_a_verification_against_paddle(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import paddle
+
+    from edge_lpr.export.networks import rec_network
+
+    content = {n.removeprefix("Student."): a for n, a in load_checkpoint(folder / "rec.pdparams").items()}
+    network, _ = rec_network(content, "rec")
+    spec = paddle.static.InputSpec([None, 3, 48, None], "float32", "x")
+    paddle.jit.save(network, str(folder / "rec_infer" / "inference"), input_spec=[spec])
+    whole = arguments(folder, "c", "--json")
+    whole[whole.index("--rec") + 1] = str(folder / "rec_infer")
+    assert main(whole) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["passed"]
+    assert load_bundle(folder / "c").rec.charset == (*KEYS, " ")
+    again = [*whole[: whole.index("--out")], "--verify", str(folder / "c")]
+    assert main(again) == 0
+
+
+def test_a_broken_bound_keeps_the_report_and_writes_no_bundle(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(folder, "d", "--bound", "1e-12")) == 1
+    assert "no bundle is written" in capsys.readouterr().err
+    assert not (folder / "d").exists()
+    report = json.loads((folder / "d.parity.json").read_text(encoding="utf-8"))
+    assert report["passed"] is False
+
+
+def test_a_recognition_inference_model_as_detection(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = arguments(folder, "e")
+    wrong[wrong.index("--det") + 1] = str(folder / "rec_infer")
+    assert main(wrong) == 2
+    assert "is it a recognition model" in capsys.readouterr().err
