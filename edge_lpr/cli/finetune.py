@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,18 +103,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     try:
-        from edge_lpr.finetune.config import default_config, load_config
+        from edge_lpr.finetune.config import load_config
         from edge_lpr.finetune.run import RunFiles, finetune
     except ImportError as e:
         raise MissingExtraError(e.name or "torch", "finetune", "`edge-lpr finetune`") from e
+    overrides = {} if args.steps is None else {"steps": args.steps}
+    config = load_config(args.config, args.part, **overrides)
     if args.print_config:
-        print(args.config.read_text(encoding="utf-8") if args.config else default_config(args.part), end="")
+        print(json.dumps(config.to_json(), indent=2))
         return 0
     for option in ("pretrained", "out"):
         if getattr(args, option) is None:
             raise SettingError(f"--{option} is missing; see: edge-lpr finetune --help")
-    overrides = {} if args.steps is None else {"steps": args.steps}
-    config = load_config(args.config, args.part, **overrides)
     _check_device(args.device)
     with Progress(f"finetune {args.part}", config.steps, "steps") as progress:
         files = RunFiles(
