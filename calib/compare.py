@@ -96,6 +96,8 @@ def measure(
                 except InputError:
                     continue  # no sample has the labels that this task needs
         description = reader.description
+        # "auto" is what was asked for; the report names what ran.
+        variant = Variant(variant.precision, reader.detector.backend.name)
         files = [reader.bundle.model(part, variant.precision) for part in ("det", "rec")]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Measured(

@@ -6,10 +6,13 @@ import base64
 import html
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from edge_lpr.calib.compare import GATED, Measured, latency, losses, pairs
 from edge_lpr.calib.evaluate import METRICS, Miss
@@ -23,13 +26,14 @@ from edge_lpr.recognize import crop_plate
 # Pictures shown of those that changed from right to wrong; all of them are in the JSON.
 SHOWN = 24
 THUMBNAIL = (320, 200)
+QUANTILES = ("p50", "p90", "p99")
 TITLES = {"det": "Detection", "rec": "Recognition", "e2e": "End to end"}
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1f24}
 table{border-collapse:collapse;margin:.6rem 0 1.4rem}td,th{padding:.25rem .7rem;text-align:right;
 border-bottom:1px solid #d8dee4}td:first-child,th:first-child{text-align:left}th{font-weight:600}
-figure{display:inline-block;margin:.4rem;vertical-align:top;max-width:20rem}figcaption{font-size:.85rem}
+figure{display:inline-block;margin:.4rem;vertical-align:top;max-width:20rem}figure.plot{max-width:46rem}figcaption{font-size:.85rem}
 img{max-width:100%}h2{margin-top:2rem}.bad{color:#b42318}.good{color:#067647}small{color:#57606a}
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}td,th{border-color:#30363d}}
 """
@@ -42,28 +46,24 @@ def summary(measured: Sequence[Measured]) -> str:
 
 
 def _summary_rows(measured: Sequence[Measured]) -> tuple[list[str], list[list[str]]]:
-    tasks = [task for task in GATED if any(task in m.results for m in measured)]
-    head = ["variant"]
-    for task in tasks:
-        kind = next(type(m.results[task].all) for m in measured if task in m.results)
-        head += [f"{task} {name}" for name in METRICS[kind]]
-    head += ["model MB", "peak MB", *(f"{task} ms" for task in tasks), "pictures/s"]
+    """One row per figure, one column per variant: there are more figures than a terminal is wide."""
     rows = []
-    for m in measured:
-        row = [str(m.variant)]
-        for task in tasks:
-            result = m.results.get(task)
-            if result is None:
-                kind = next(type(o.results[task].all) for o in measured if task in o.results)
-                row += ["-"] * len(METRICS[kind])
-            else:
-                row += [f"{getattr(result.all, name):.4f}" for name in METRICS[type(result.all)]]
-        row += [f"{m.bytes / 1e6:.2f}", f"{m.peak_bytes / 1e6:.0f}"]
-        row += [f"{latency(m.results[task])['p50']:.1f}" if task in m.results else "-" for task in tasks]
-        speed = m.results.get("e2e") or m.results.get("det")
-        row.append(f"{speed.fps:.1f}" if speed else "-")
-        rows.append(row)
-    return head, rows
+    for task in _tasks(measured):
+        results = [m.results.get(task) for m in measured]
+        kind = next(type(result.all) for result in results if result is not None)
+        for name in METRICS[kind]:
+            cells = ["-" if r is None else f"{getattr(r.all, name):.4f}" for r in results]
+            rows.append([f"{task} {name}", *cells])
+        times = [{} if r is None else latency(r) for r in results]
+        rows += [[f"{task} {q} ms", *(f"{t[q]:.1f}" if t else "-" for t in times)] for q in QUANTILES]
+        rows.append([f"{task} per second", *("-" if r is None else f"{r.fps:.1f}" for r in results)])
+    rows.append(["models MB", *(f"{m.bytes / 1e6:.2f}" for m in measured)])
+    rows.append(["peak memory MB", *(f"{m.peak_bytes / 1e6:.0f}" for m in measured)])
+    return ["", *(str(m.variant) for m in measured)], rows
+
+
+def _tasks(measured: Sequence[Measured]) -> list[str]:
+    return [task for task in GATED if any(task in m.results for m in measured)]
 
 
 def differences(measured: Sequence[Measured]) -> str:
@@ -80,7 +80,7 @@ def _difference_rows(measured: Sequence[Measured]) -> tuple[list[str], list[list
             pair = compared[variant, task]
             interval = f"{100 * pair.difference:+.2f} ({100 * pair.low:+.2f} to {100 * pair.high:+.2f})"
             rows.append(
-                [f"{variant} {task}", f"{-points:+.2f}", interval, str(pair.lost), str(pair.won),
+                [f"{variant} {task}", f"{0.0 - points:+.2f}", interval, str(pair.lost), str(pair.won),
                  f"{pair.p_value:.3f}", str(pair.items)]
             )  # fmt: skip
     head = ["against fp32", "points", "items right, points (95 %)", "lost", "won", "McNemar p", "items"]
@@ -122,9 +122,9 @@ def page(measured: Sequence[Measured], title: str, plots: dict[str, bytes]) -> s
             "plates, for recognition) read as labelled, with the bootstrap's 95 % interval.</small>"
         )
     body.append("<h2>Plots</h2>")
-    body += [f"<figure>{_image(data, 'png', name)}</figure>" for name, data in plots.items()]
+    body += [f'<figure class="plot">{_image(data, "png", name)}</figure>' for name, data in plots.items()]
     for task in GATED:
-        if any(task in m.results for m in measured):
+        if task in _tasks(measured):
             body += [
                 f"<h2>{TITLES[task]} by subset</h2>",
                 _subsets(measured, task),
@@ -222,56 +222,60 @@ def _figure(miss: Miss) -> str:
     return f"<figure>{_image(encoded, 'jpeg', name)}{text}</figure>"
 
 
-def _bars(groups: Sequence[str], series: dict[str, list[float]], ylabel: str, low: float = 0.0) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
+def _bars(panels: Sequence[_Panel], names: Sequence[str]) -> bytes:
+    """Draws panels of grouped bars side by side, a colour for each of `names`."""
+    figure = Figure(figsize=(1 + 3.1 * len(panels), 3.4), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    width = 0.8 / max(len(series), 1)
-    for i, (name, values) in enumerate(series.items()):
-        places = np.arange(len(groups)) + (i - (len(series) - 1) / 2) * width
-        bars = axes.bar(places, values, width * 0.95, label=name)
-        axes.bar_label(bars, fmt="%.4g", fontsize=7, padding=1)
-    axes.set_xticks(np.arange(len(groups)), groups)
-    axes.set_ylabel(ylabel)
-    axes.set_ylim(bottom=low)
-    axes.margins(y=0.12)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(
-        fontsize=8, frameon=False, ncols=min(len(series), 4), loc="upper center", bbox_to_anchor=(0.5, 1.15)
-    )
+    width = 0.8 / len(names)
+    grid = figure.subplots(1, len(panels), squeeze=False)
+    for panel, axes in zip(panels, grid[0], strict=True):
+        for i, values in enumerate(panel.values):
+            places = np.arange(len(panel.groups)) + (i - (len(names) - 1) / 2) * width
+            bars = axes.bar(places, values, width * 0.95, label=names[i])
+            axes.bar_label(bars, fmt=panel.digits, fontsize=7, padding=1)
+        axes.set_xticks(np.arange(len(panel.groups)), panel.groups)
+        axes.set_title(panel.title, fontsize=10)
+        axes.set_ylim(bottom=panel.low)
+        axes.margins(y=0.12)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, frameon=False, ncols=len(names), loc="outside lower center")
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=120)
     return buffer.getvalue()
 
 
+@dataclass(frozen=True)
+class _Panel:
+    """One plot of grouped bars: `values` holds a list per name, each with a value per group."""
+
+    title: str
+    groups: Sequence[str]
+    values: Sequence[Sequence[float]]
+    digits: str
+    low: float = 0.0
+
+
 def _accuracy_plot(measured: Sequence[Measured]) -> bytes:
-    tasks = [task for task in GATED if task in measured[0].results]
-    series = {
-        str(m.variant): [getattr(m.results[t].all, GATED[t]) if t in m.results else 0.0 for t in tasks]
-        for m in measured
-    }
-    lowest = min(value for values in series.values() for value in values)
-    # A cut axis shows differences of a point; it starts at a round figure below the lowest bar.
-    low = max(0.0, np.floor(20 * (lowest - 0.05)) / 20)
-    return _bars([f"{t} {GATED[t]}" for t in tasks], series, "share", low)
+    panels = []
+    for task in _tasks(measured):
+        values = [[getattr(m.results[task].all, GATED[task]) if task in m.results else 0.0] for m in measured]
+        # A cut axis shows differences of a point; it starts at a round figure below the lowest bar.
+        low = max(0.0, np.floor(20 * (min(map(min, values)) - 0.05)) / 20)
+        panels.append(_Panel(f"{task} {GATED[task]}", [""], values, "%.4f", low))
+    return _bars(panels, [str(m.variant) for m in measured])
 
 
 def _latency_plot(measured: Sequence[Measured]) -> bytes:
-    tasks = [task for task in GATED if task in measured[0].results]
-    groups = [f"{task} {name}" for task in tasks for name in ("p50", "p90", "p99")]
-    series = {
-        str(m.variant): [
-            v for t in tasks for v in (latency(m.results[t]).values() if t in m.results else (0, 0, 0))
-        ]
-        for m in measured
-    }
-    return _bars(groups, series, "milliseconds")
+    panels = []
+    for task in _tasks(measured):
+        times = [latency(m.results[task]) if task in m.results else {} for m in measured]
+        values = [[t.get(q, 0.0) for q in QUANTILES] for t in times]
+        panels.append(_Panel(f"{task}, milliseconds", QUANTILES, values, "%.3g"))
+    return _bars(panels, [str(m.variant) for m in measured])
 
 
 def _size_plot(measured: Sequence[Measured]) -> bytes:
-    series = {"models": [m.bytes / 1e6 for m in measured]}
-    series["peak memory / 10"] = [m.peak_bytes / 1e7 for m in measured]
-    return _bars([str(m.variant) for m in measured], series, "MB")
+    sizes = _Panel("models, MB", [""], [[m.bytes / 1e6] for m in measured], "%.2f")
+    memory = _Panel("peak memory, MB", [""], [[m.peak_bytes / 1e6] for m in measured], "%.0f")
+    return _bars([sizes, memory], [str(m.variant) for m in measured])

@@ -196,7 +196,7 @@ def test_calibrate_then_compare(
     )
     captured = capsys.readouterr()
     assert code == 0
-    assert "int8 auto" in captured.out
+    assert "int8 onnxruntime" in captured.out
     assert "McNemar" in captured.out
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert [v["precision"] for v in report["variants"]] == ["fp32", "fp16", "int8"]
