@@ -18,7 +18,7 @@ import onnx
 from edge_lpr.bundle import FORMAT, VERSION, Bundle, load_bundle
 from edge_lpr.errors import OutputError
 
-__all__ = ["DET_POSTPROCESS", "DET_SIZE", "BundleParts", "write_bundle"]
+__all__ = ["DET_POSTPROCESS", "DET_SIZE", "BundleParts", "check_replaceable", "write_bundle"]
 
 DET_SIZE: Mapping[str, Any] = {"stride": 32, "limit_side_len": 736, "limit_type": "min", "max_side_len": 1600}
 """Size rules of detection: PP-OCR's defaults for inference, and a bound on memory and time."""
@@ -94,7 +94,7 @@ def write_bundle(
         BundleError: The result does not pass the runtime's own checks.
     """
     folder = Path(out)
-    _check_replaceable(folder)
+    check_replaceable(folder)
     aside: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,15 @@ def write_bundle(
     return load_bundle(folder)
 
 
-def _check_replaceable(folder: Path) -> None:
+def check_replaceable(folder: Path) -> None:
+    """Checks that a bundle may be written to a folder, before work is put into one.
+
+    Args:
+        folder: Where the bundle is to be.
+
+    Raises:
+        OutputError: It is a file, or holds something that is no bundle.
+    """
     try:
         if folder.is_dir() and any(folder.iterdir()) and not (folder / "bundle.json").is_file():
             raise OutputError(f"{folder}: not empty and no bundle; give a new folder, or an older bundle's")

@@ -46,6 +46,7 @@ examples:
 """
 
 _MAX_PICTURES = 1000
+_STEPS = 5  # two conversions, folding, two comparisons
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -199,7 +200,7 @@ def _run_export(args: argparse.Namespace, bundle: Path | None) -> Export:
     from edge_lpr.export.exporter import export_bundle
 
     settings = _settings(args)
-    with Progress("export", unit="steps", quiet=args.json) as progress:
+    with Progress("export", total=_STEPS, unit="steps", quiet=args.json) as progress:
 
         def notify(step: str) -> None:
             progress.update(1, step=step)
@@ -208,6 +209,9 @@ def _run_export(args: argparse.Namespace, bundle: Path | None) -> Export:
 
 
 def _export(args: argparse.Namespace) -> int:
+    from edge_lpr.export.bundle_writer import check_replaceable
+
+    check_replaceable(args.out)
     exported = _run_export(args, None)
     report = _report_text(exported.report)
     if args.report is not None:
