@@ -1,4 +1,4 @@
-"""What the user decides about a build; all of it is part of an engine's key."""
+"""How an engine is built; all of it is part of the engine's key."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 from edge_lpr.errors import SettingError
 
 DEFAULT_BATCHES = (1, 8)
+# Raised when this kit builds the same settings in another way, so that older engines count as stale.
+RECIPE = 1
 MAX_OPTIMIZATION_LEVEL = 5
 
 
@@ -60,6 +62,7 @@ class BuildSettings:
         kept = asdict(self)
         del kept["batches"], kept["det_sizes"]
         kept["tactic_sources"] = sorted(self.tactic_sources)
+        kept["recipe"] = RECIPE
         return kept
 
 

@@ -126,7 +126,7 @@ def _open_tensorrt(bundle: Bundle, precision: str, engines: str | Path | None) -
         except EdgeLprError as e:
             first = first or e
         else:
-            return OpenModels(det, rec, f"TensorRT on {det.device}, {candidate}")
+            return OpenModels(det, rec, f"TensorRT {det.version} on {det.device}, {candidate}")
     raise first or BackendError(f"{bundle.path}: its models share no precision; export the bundle again")
 
 

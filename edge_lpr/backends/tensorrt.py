@@ -74,6 +74,7 @@ class TensorRTBackend:
         sizes: The heights and widths that the input may have, in pixels, ascending by area; None where the
             engine takes ranges.
         manifest: The manifest of the engine that was loaded.
+        version: TensorRT's version.
 
     Raises:
         SettingError: `slots` is out of its range.

@@ -47,7 +47,6 @@ class Features:
             is switched on (8.6; always on later).
         progress: Whether builds report to a progress monitor.
         user_managed: Whether a context without memory of its own is asked for by allocation strategy.
-        hardware_levels: Names of HardwareCompatibilityLevel.
     """
 
     network_flags: int
@@ -57,7 +56,6 @@ class Features:
     share_profiles: bool
     progress: bool
     user_managed: bool
-    hardware_levels: tuple[str, ...]
 
 
 def features(module: ModuleType) -> Features:
@@ -70,7 +68,6 @@ def features(module: ModuleType) -> Features:
     explicit = _bit(creation, "EXPLICIT_BATCH")
     strong = _bit(creation, "STRONGLY_TYPED")
     type_flags = tuple(name for name in ("FP16", "INT8") if hasattr(module.BuilderFlag, name))
-    levels = module.HardwareCompatibilityLevel.__members__
     return Features(
         # Where the type flags are gone, all networks are strongly typed and the flag is deprecated.
         network_flags=(strong or explicit) if type_flags else 0,
@@ -80,7 +77,6 @@ def features(module: ModuleType) -> Features:
         share_profiles=not strong and hasattr(module.PreviewFeature, "PROFILE_SHARING_0806"),
         progress=hasattr(module, "IProgressMonitor"),
         user_managed=hasattr(module, "ExecutionContextAllocationStrategy"),
-        hardware_levels=tuple(levels),
     )
 
 

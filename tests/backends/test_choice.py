@@ -25,7 +25,7 @@ def bundle() -> Bundle:
 class Fake:
     """A TensorRT backend as far as the choice sees it."""
 
-    name, device, max_batch, sizes = "tensorrt", "Orin", 8, None
+    name, device, max_batch, sizes, version = "tensorrt", "Orin", 8, None, "10.3.0"
 
     def __init__(self, model: ModelFile) -> None:
         self.precision = model.precision
@@ -64,7 +64,7 @@ def test_without_engines_onnx_runtime_says_why(bundle: Bundle, monkeypatch: pyte
 def test_valid_engines_are_taken(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     engines(monkeypatch, "det.fp32", "rec.fp32")
     models = open_models(bundle, precision="fp32")
-    assert (models.det.name, models.why) == ("tensorrt", "TensorRT on Orin, fp32")
+    assert (models.det.name, models.why) == ("tensorrt", "TensorRT 10.3.0 on Orin, fp32")
 
 
 def test_engines_of_one_model_alone_are_not_enough(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,16 +34,14 @@ MODULES = (
 )
 BESIDE = ("benchmarks", "calib", "engines", "export", "finetune")
 
-COMMON: dict[str, Any] = {"hardware_levels": ["NONE", "AMPERE_PLUS"], "progress": True, "user_managed": True}
+COMMON: dict[str, Any] = {"progress": True, "user_managed": True, "share_profiles": False}
 STRONG: dict[str, Any] = {
     **COMMON,
     "network_flags": 2,
     "weak_flags": 1,
     "strongly_typed": True,
     "type_flags": ["FP16", "INT8"],
-    "share_profiles": False,
 }
-SAME = {"hardware_levels": ["NONE", "AMPERE_PLUS", "SAME_COMPUTE_CAPABILITY"]}
 VERSIONS: dict[str, dict[str, Any]] = {
     "tensorrt-bindings==8.6.1": {
         **STRONG,
@@ -54,15 +52,13 @@ VERSIONS: dict[str, dict[str, Any]] = {
         "user_managed": False,
     },
     "tensorrt-cu12-bindings==10.3.0": STRONG,
-    "tensorrt-cu12-bindings==10.16.1.11": {**STRONG, **SAME},
+    "tensorrt-cu12-bindings==10.16.1.11": STRONG,
     "tensorrt-cu13-bindings==11.4.0.106": {
         **COMMON,
-        **SAME,
         "network_flags": 0,
         "weak_flags": None,
         "strongly_typed": True,
         "type_flags": [],
-        "share_profiles": False,
     },
 }
 # Right for some versions and wrong for others: mypy has to tell which.
