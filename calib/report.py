@@ -111,7 +111,7 @@ def page(measured: Sequence[Measured], title: str, plots: dict[str, bytes]) -> s
     """Returns the HTML page; all pictures are inside of it."""
     body = [f"<h1>{html.escape(title)}</h1>", _table(*_summary_rows(measured))]
     body.append(
-        "<small>Times are medians of one picture (one plate, for recognition in batches), pictures decoded "
+        "<small>Times are those of one picture (one plate, for recognition in batches), pictures decoded "
         "before. Peak is the process's resident memory.</small>"
     )
     head, rows = _difference_rows(measured)
