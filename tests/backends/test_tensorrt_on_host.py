@@ -33,7 +33,7 @@ NAMES = (
     "steady",
     "left_open",
 )
-WHOLE = ("commands", "interrupted", "benchmark")
+WHOLE = ("commands", "interrupted", "protocol", "benchmark")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,10 @@ def test_scenario(name: str, version: str, driver: Path, tmp_path: Path) -> None
     execute("scenarios.py", name, version, driver, tmp_path)
 
 
-@pytest.mark.parametrize(("name", "version"), [*((name, "10.16.1") for name in WHOLE), ("commands", "8.6.1")])
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [*((name, "10.16.1") for name in WHOLE), ("commands", "8.6.1"), ("protocol", "8.6.1")],
+)
 def test_the_whole_kit(name: str, version: str, driver: Path, tmp_path: Path) -> None:
     for package in ("onnxruntime", "shapely"):
         pytest.importorskip(package)

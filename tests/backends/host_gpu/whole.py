@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import trt_double
 from scenarios import DRIVER, MIB, execute
 
@@ -26,6 +27,7 @@ from edge_lpr.reader import PlateReader
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 PICTURE = SAMPLES / "street.jpg"
+PROTOCOL = Path(__file__).resolve().parents[1] / "test_protocol.py"
 VIDEO = SAMPLES / "street.mp4"
 
 
@@ -97,6 +99,14 @@ def interrupted(folder: Path, model: ModelFile) -> None:
     ]
 
 
+def protocol(folder: Path, model: ModelFile) -> None:
+    """The protocol tests that a GPU is to pass, so that they fail there for no fault of their own."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = pytest.main([str(PROTOCOL), "-m", "gpu", "-q", "-p", "no:cacheprovider"])
+    assert code == 0 and "passed" in out.getvalue() and "skipped" not in out.getvalue(), out.getvalue()
+
+
 def benchmark(folder: Path, model: ModelFile) -> None:
     """`benchmarks/gpu.py` from end to end: every part runs, agrees, refuses and writes. No number is one."""
     DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
@@ -121,4 +131,4 @@ def benchmark(folder: Path, model: ModelFile) -> None:
 
 
 if __name__ == "__main__":
-    execute((commands, interrupted, benchmark))
+    execute((commands, interrupted, protocol, benchmark))
