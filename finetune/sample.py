@@ -172,7 +172,7 @@ def _outside(corners: NDArray[np.float64]) -> bool:
     return bool((low < 0).any() or high[0] > WIDTH - 1 or high[1] > HEIGHT - 1 or high[0] - low[0] < READABLE)
 
 
-def frames(seed: int = 8) -> tuple[list[Image], list[dict[int, NDArray[np.float64]]]]:
+def frames(seed: int = 5) -> tuple[list[Image], list[dict[int, NDArray[np.float64]]]]:
     """Draws the whole video.
 
     Returns:
