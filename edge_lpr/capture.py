@@ -6,10 +6,13 @@ that delivers faster than plates are read loses frames instead of falling behind
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import math
 import sys
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -91,6 +94,7 @@ class CaptureSource(Source):
         self._seconds = 0.0
         self._t0 = 0.0
         self._thread = threading.Thread(target=self._run, name=f"edge-lpr {label}", daemon=True)
+        _running.add(self)
         self._thread.start()
         self._wait_open()
 
@@ -305,6 +309,24 @@ class CaptureSource(Source):
         self._notes.append(line)
         if self.wake is not None:
             self.wake.set()
+
+
+_running: weakref.WeakSet[CaptureSource] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Ends all decoding threads before the interpreter does.
+
+    A thread that comes back from OpenCV while the interpreter is going down is torn off inside C++ code, and
+    that aborts the process: after Ctrl-C during a connection, for one.
+    """
+    sources = list(_running)
+    for source in sources:
+        source._stop = True
+    with contextlib.suppress(KeyboardInterrupt):
+        for source in sources:
+            source._thread.join(source._options.timeout + GRACE)
 
 
 def open_file(path: str) -> cv2.VideoCapture:

@@ -183,6 +183,19 @@ def test_cameras_are_read_at_once_and_their_results_are_appended(
     assert len(table) == len(lines) + 1 and "secret" not in "".join(table)
 
 
+def test_ctrl_c_while_an_address_is_being_opened(tmp_path: Path) -> None:
+    # The decoding thread is inside OpenCV then; left there when the interpreter ends, it aborts the process.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        address = f"rtsp://127.0.0.1:{server.getsockname()[1]}/1"
+        process = start(address, "--timeout", "3", "--jsonl", tmp_path / "o.jsonl")
+        connection, _ = server.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and err == "edge-lpr: interrupted\n"
+
+
 def test_a_camera_that_is_unplugged_ends_as_source_lost(
     camera: Any, plate_scene: Scene, tmp_path: Path
 ) -> None:
