@@ -315,8 +315,8 @@ _running: weakref.WeakSet[CaptureSource] = weakref.WeakSet()
 
 
 @atexit.register
-def _stop_all() -> None:
-    """Ends all decoding threads before the interpreter does.
+def stop_captures() -> None:
+    """Ends all decoding threads; called before the interpreter ends at the latest.
 
     A thread that comes back from OpenCV while the interpreter is going down is torn off inside C++ code, and
     that aborts the process: after Ctrl-C during a connection, for one.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 
-from edge_lpr.capture import CaptureOptions
+from edge_lpr.capture import CaptureOptions, stop_captures
 from edge_lpr.cli import COMMANDS
 from edge_lpr.cli.interrupts import Interrupts, silent_libraries
 from edge_lpr.cli.outputs import Outputs
@@ -119,7 +119,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     with silent_libraries(active=not args.debug), Interrupts() as interrupts:
-        return _Run(args, interrupts).run()
+        try:
+            return _Run(args, interrupts).run()
+        finally:
+            stop_captures()  # here, where what OpenCV says of an address given up is not heard
 
 
 class _Run:
