@@ -6,53 +6,27 @@ import hashlib
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
-import numpy as np
 import onnx
 
-from edge_lpr.bundle import Bundle, DetModel
-from edge_lpr.detect import DetectorSettings, input_size
+from edge_lpr.bundle import Bundle
 from edge_lpr.errors import ModelError
-from edge_lpr.export.adapt import (
-    DET_MEAN,
-    DET_STD,
-    REC_MEAN,
-    REC_STD,
-    det_model,
-    head_classes,
-    rec_model,
-    simplified,
-)
+from edge_lpr.export.adapt import DET_MEAN, DET_STD, det_model, head_classes, rec_model, simplified
 from edge_lpr.export.bundle_writer import DET_POSTPROCESS, DET_SIZE, BundleParts, write_bundle
 from edge_lpr.export.charset import charset_for_head, check_charset, keep_classes
+from edge_lpr.export.comparing import DetGraphs, RecGraphs, compare_det, compare_rec
 from edge_lpr.export.convert import PaddleModel, open_model
 from edge_lpr.export.graph import load_onnx
-from edge_lpr.export.parity import (
-    BOUND,
-    Comparison,
-    Floats,
-    Image,
-    Runner,
-    compare_boxes,
-    compare_texts,
-    cut_reference,
-    normalised,
-    probe_pictures,
-)
+from edge_lpr.export.parity import BOUND, Comparison, Image, probe_pictures
 from edge_lpr.export.reference import FILE as REFERENCE
-from edge_lpr.export.reference import pack_reference, reference_crops, reference_pictures
-from edge_lpr.recognize import PADDING, crop_plate
+from edge_lpr.export.reference import pack_reference
 
 __all__ = ["Export", "ExportSettings", "export_bundle"]
-
-_CROPS_PER_PICTURE = 4
-_REC_BATCH = 8
 
 Notify = Callable[[str], None]
 
@@ -175,35 +149,37 @@ class _Exporter:
         charset: tuple[str, ...],
     ) -> None:
         self.settings, self.det, self.rec = settings, det, rec
-        self.raw_det, self.raw_rec = raw_det, raw_rec
-        self.mean = tuple(255 * m for m in det.config.mean) if det.config.mean else DET_MEAN
-        self.std = tuple(255 * s for s in det.config.std) if det.config.std else DET_STD
+        mean = tuple(255 * m for m in det.config.mean) if det.config.mean else DET_MEAN
+        std = tuple(255 * s for s in det.config.std) if det.config.std else DET_STD
         self.height, self.widths = _rec_size(settings, rec, raw_rec)
+        self.charset = charset
+        label = _label(settings, rec)
+        keep = None if settings.keep is None else keep_classes(charset, settings.keep, label)
         with _naming(det):
-            self.folded_det = det_model(raw_det, self.mean, self.std)
+            folded_det = det_model(raw_det, mean, std)
         with _naming(rec):
-            self.folded_rec = rec_model(raw_rec, self.height)
-        self.full_charset = charset
-        self.keep = (
-            None
-            if settings.keep is None
-            else keep_classes(self.full_charset, settings.keep, _label(self.settings, self.rec))
+            folded_rec = rec_model(raw_rec, self.height)
+            cut = None if keep is None else rec_model(raw_rec, self.height, keep)
+        self.parts = self._parts(folded_det, folded_rec if cut is None else cut)
+        rules = (self.parts.det_size, self.parts.postprocess)
+        self.det_graphs = DetGraphs(raw_det, folded_det, mean, std, *rules)
+        self.rec_graphs = RecGraphs(
+            raw_rec, folded_rec, cut, charset, settings.keep or (), keep or (), self.height, self.widths
         )
-        self.cut_rec = None if self.keep is None else rec_model(raw_rec, self.height, self.keep)
-        self.parts = self._parts()
         self.comparisons: dict[str, list[Comparison]] = {}
+        self.pictures = 0
         self.reference = b""
 
-    def _parts(self) -> BundleParts:
+    def _parts(self, det: onnx.ModelProto, rec: onnx.ModelProto) -> BundleParts:
         kept = self.settings.keep
         post = {**DET_POSTPROCESS, **self.det.config.postprocess}
         return BundleParts(
             name=self.settings.name,
             licence=self.settings.licence,
             origin={"det": _origin(self.det), "rec": _origin(self.rec), "converter": _versions()},
-            det=self.folded_det,
-            rec=self.folded_rec if self.cut_rec is None else self.cut_rec,
-            charset=self.full_charset if kept is None else kept,
+            det=det,
+            rec=rec,
+            charset=self.charset if kept is None else kept,
             other=kept is not None,
             det_arch=self.det.config.name or ("PP-OCRv3 det" if self.det.network else "PaddleOCR det (DB)"),
             rec_arch=self.rec.config.name
@@ -221,114 +197,42 @@ class _Exporter:
 
     def take(self, bundle: Bundle) -> None:
         """Takes a bundle's graphs and rules in place of the new ones."""
+        label = _label(self.settings, self.rec)
+        keep: Sequence[int] = ()
         if bundle.rec.other:
-            self.keep = keep_classes(self.full_charset, bundle.rec.charset, _label(self.settings, self.rec))
-        elif bundle.rec.charset != self.full_charset:
-            raise ModelError(f"{bundle.path}: has another charset than {_label(self.settings, self.rec)}")
+            keep = keep_classes(self.charset, bundle.rec.charset, label)
+        elif bundle.rec.charset != self.charset:
+            raise ModelError(f"{bundle.path}: has another charset than {label}")
         det = load_onnx(bundle.model("det", "fp32").read(), str(bundle.path))
         rec = load_onnx(bundle.model("rec", "fp32").read(), str(bundle.path))
-        self.folded_det, self.height, self.widths = det, bundle.rec.height, bundle.rec.widths
-        self.parts = replace(
-            self.parts,
-            charset=bundle.rec.charset,
-            det_size=bundle.raw["det"]["size"],
+        self.det_graphs = replace(
+            self.det_graphs,
+            folded=det,
+            size=bundle.raw["det"]["size"],
             postprocess=bundle.det.postprocess,
         )
-        if bundle.rec.other:
-            self.cut_rec = rec
-        else:
-            self.folded_rec = rec
+        self.rec_graphs = replace(
+            self.rec_graphs,
+            folded=self.rec_graphs.folded if bundle.rec.other else rec,
+            cut=rec if bundle.rec.other else None,
+            kept=bundle.rec.charset,
+            keep=keep,
+            height=bundle.rec.height,
+            widths=bundle.rec.widths,
+        )
 
     def compare(self, notify: Notify) -> None:
         """Runs Paddle and the graphs on the same pictures."""
-        pictures = (
-            self.settings.pictures
-            if self.settings.pictures is not None
-            else probe_pictures(self.settings.drawn)
-        )
+        pictures = self.settings.pictures
+        if pictures is None:
+            pictures = probe_pictures(self.settings.drawn)
         self.pictures = len(pictures)
         notify(f"comparing detection on {len(pictures)} pictures")
-        crops, det_reference = self._compare_det(pictures)
+        found, crops, det_reference = compare_det(self.det, self.det_graphs, pictures)
+        self.comparisons["det"] = found
         notify(f"comparing recognition on {len(crops)} crops")
-        rec_reference = self._compare_rec(crops)
+        self.comparisons["rec"], rec_reference = compare_rec(self.rec, self.rec_graphs, crops)
         self.reference = pack_reference(det_reference, rec_reference)
-
-    def _compare_det(
-        self, pictures: Mapping[str, Image]
-    ) -> tuple[dict[str, Image], list[tuple[Image, Floats]]]:
-        rules, post = self.parts.det_size, self.parts.postprocess
-        model = DetModel(
-            "image",
-            "prob",
-            rules["stride"],
-            rules["limit_side_len"],
-            rules["limit_type"],
-            rules["max_side_len"],
-            post,
-            {},
-        )
-        settings = DetectorSettings.for_model(model)
-        fixed = _fixed_sides(self.raw_det)
-        inputs: dict[str, Image] = {}
-        for name, picture in pictures.items():
-            height, width = fixed or input_size(model, settings, *picture.shape[:2])
-            inputs[name] = cv2.resize(picture, (width, height)).astype(np.uint8)
-        references = reference_pictures() if fixed is None else []
-        batches = {f"p{i}": normalised(p[None], self.mean, self.std) for i, p in enumerate(inputs.values())}
-        batches |= {f"r{i}": normalised(p[None], self.mean, self.std) for i, p in enumerate(references)}
-        wanted = self.det.run(batches)
-        raw, folded = Comparison("raw"), Comparison("folded")
-        run_raw = Runner(self.raw_det.SerializeToString())
-        run_folded = Runner(self.folded_det.SerializeToString())
-        crops: dict[str, Image] = {}
-        for i, (name, picture) in enumerate(inputs.items()):
-            truth = wanted[f"p{i}"][0, 0]
-            for comparison, found in (
-                (raw, run_raw(batches[f"p{i}"])[0, 0]),
-                (folded, run_folded(picture[None])[0]),
-            ):
-                comparison.add(found, truth)
-                boxes = compare_boxes(comparison, found, truth, settings, name)
-            for k, box in enumerate(boxes[:_CROPS_PER_PICTURE]):
-                crops[f"{name}, box {k + 1}"] = crop_plate(picture, box.astype(np.float32))
-            if not boxes:
-                crops[f"{name}, middle"] = _middle(picture)
-        self.comparisons["det"] = [raw, folded]
-        return crops, [(p, wanted[f"r{i}"][0, 0]) for i, p in enumerate(references)]
-
-    def _compare_rec(self, crops: Mapping[str, Image]) -> list[tuple[Image, Floats]]:
-        width = self.widths[-1]
-        names = list(crops)
-        fitted = np.stack([_fitted(c, self.height, width) for c in crops.values()])
-        references = reference_crops(self.height, width)
-        fixed_batch = self.raw_rec.graph.input[0].type.tensor_type.shape.dim[0].dim_value > 0
-        step = 1 if fixed_batch else _REC_BATCH
-        batches = {
-            f"p{i}": normalised(fitted[i : i + step], REC_MEAN, REC_STD) for i in range(0, len(fitted), step)
-        }
-        batches |= {f"r{i}": normalised(c[None], REC_MEAN, REC_STD) for i, c in enumerate(references)}
-        wanted = self.rec.run(batches)
-        stages: list[tuple[Comparison, Runner]] = [
-            (Comparison("raw"), Runner(self.raw_rec.SerializeToString())),
-            (Comparison("folded"), Runner(self.folded_rec.SerializeToString())),
-        ]
-        if self.cut_rec is not None:
-            stages.append((Comparison("cut"), Runner(self.cut_rec.SerializeToString())))
-        for i in range(0, len(fitted), step):
-            for comparison, run in stages:
-                cut = comparison.stage == "cut"
-                truth = wanted[f"p{i}"]
-                truth = cut_reference(truth, self.keep or []) if cut else truth
-                found = run(batches[f"p{i}"] if comparison.stage == "raw" else fitted[i : i + step])
-                comparison.add(found, truth)
-                charset = self.parts.charset if cut else self.full_charset
-                for k in range(len(truth)):
-                    compare_texts(comparison, found[k], truth[k], charset, cut, names[i + k])
-        self.comparisons["rec"] = [comparison for comparison, _ in stages]
-        final = [wanted[f"r{i}"] for i in range(len(references))]
-        if self.keep is not None:
-            final = [cut_reference(f, self.keep) for f in final]
-        return [(c, f[0]) for c, f in zip(references, final, strict=True)]
 
     def result(self, seconds: float) -> Export:
         """Puts the report together."""
@@ -382,11 +286,6 @@ class _naming:  # noqa: N801
             raise ModelError(f"{self.source}: {error}") from error
 
 
-def _fixed_sides(model: onnx.ModelProto) -> tuple[int, int] | None:
-    dims = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
-    return (dims[2], dims[3]) if len(dims) == 4 and dims[2] > 0 and dims[3] > 0 else None
-
-
 def _rec_size(
     settings: ExportSettings, rec: PaddleModel, raw: onnx.ModelProto
 ) -> tuple[int, tuple[int, ...]]:
@@ -402,18 +301,6 @@ def _rec_size(
             "leave --rec-width out, or export it from PaddleOCR with a free width"
         )
     return height, tuple(sorted(set(widths)))
-
-
-def _fitted(crop: Image, height: int, width: int) -> Image:
-    used = min(width, max(1, -(-crop.shape[1] * height // crop.shape[0])))
-    result = np.full((height, width, 3), PADDING, np.uint8)
-    result[:, :used] = cv2.resize(crop, (used, height))
-    return result
-
-
-def _middle(picture: Image) -> Image:
-    height, width = picture.shape[:2]
-    return np.ascontiguousarray(picture[height * 2 // 5 : height * 3 // 5, width // 4 : width * 3 // 4])
 
 
 def _origin(model: PaddleModel) -> dict[str, Any]:
