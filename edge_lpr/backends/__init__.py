@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from edge_lpr.backends.base import Backend
+from edge_lpr.backends.cuda import has_driver
 from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.bundle import Bundle, ModelFile
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
@@ -71,7 +72,9 @@ def open_models(
     if backend not in BACKENDS:
         raise SettingError(f"backend {backend!r}: expected one of {', '.join(BACKENDS)}")
     refusal = ""
-    if backend != "onnxruntime":
+    if backend == "auto" and not has_driver():
+        refusal = "no NVIDIA driver here"
+    elif backend != "onnxruntime":
         try:
             return _open_tensorrt(bundle, precision, engines)
         except EdgeLprError as e:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import threading
 import weakref
@@ -76,6 +77,15 @@ def open_gpu(index: int = 0) -> Gpu:
             # At the end of the process, after the finalizers of what was made later and lives in it.
             weakref.finalize(gpu, _release, gpu.context)
         return _opened[index]
+
+
+def has_driver() -> bool:
+    """Tells whether an NVIDIA driver is installed at all, without starting it."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def import_driver() -> ModuleType:

@@ -49,6 +49,7 @@ def engines(monkeypatch: pytest.MonkeyPatch, *there: str) -> list[Fake]:
         return opened[-1]
 
     monkeypatch.setattr(backends, "_tensorrt", opener)
+    monkeypatch.setattr(backends, "has_driver", lambda: True)
     return opened
 
 
@@ -59,6 +60,13 @@ def test_without_engines_onnx_runtime_says_why(bundle: Bundle, monkeypatch: pyte
     assert models.det.precision == models.rec.precision == "fp32"
     assert models.why.startswith(f"ONNX Runtime on {models.det.device}, fp32")
     assert "(no engine of det.fp" in models.why and "\n" not in models.why
+
+
+def test_without_a_driver_nobody_is_told_to_install_pycuda(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "has_driver", lambda: False)
+    assert open_models(bundle).why == "ONNX Runtime on cpu, fp32 (no NVIDIA driver here)"
 
 
 def test_valid_engines_are_taken(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
