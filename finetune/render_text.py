@@ -23,31 +23,38 @@ ENDINGS = {
 }
 
 KIND_WEIGHTS: dict[str, float] = {
-    "blue": 0.50,
+    "blue": 0.47,
     "green": 0.20,
     "yellow": 0.12,
-    "learner": 0.04,
-    "police": 0.04,
+    "learner": 0.06,
+    "police": 0.05,
     "trailer": 0.03,
     "hongkong": 0.02,
     "macau": 0.02,
     "consulate": 0.02,
     "embassy": 0.01,
 }
-HARD_SETS = ("D0Q", "8BS3", "Z27", "5S6G", "HMN", "CG6", "PF", "UV", "4A", "1T7", "KX", "EF", "9Q")
+HARD_SETS = (
+    "D0Q",
+    "D0",
+    "8BS3",
+    "BR8",
+    "Z27",
+    "5S6G",
+    "HMN",
+    "CGU6",
+    "PF",
+    "UV",
+    "4A",
+    "1TL7",
+    "KX",
+    "EF",
+    "9Q",
+)
 """Letters and digits that a recognizer takes for each other when they are blurred."""
 HARD_PROVINCES = (
-    "豫沪",
-    "川鄂",
-    "苏赣",
-    "皖赣鄂",
-    "粤鲁贵",
-    "津浙湘",
-    "冀黑",
-    "京吉",
-    "桂赣",
-    "闽蒙",
-    "宁琼",
+    *("豫沪", "川鄂", "苏赣", "皖赣鄂", "皖津", "粤鲁贵", "津浙湘", "浙湘"),
+    *("冀黑", "京吉", "桂赣", "闽蒙", "宁琼"),
 )
 """Provinces that are taken for each other."""
 
@@ -127,7 +134,7 @@ def sample_plate(rng: Rng, mix: PlateMix | None = None) -> Plate:
     kind = names[int(rng.choice(len(names), p=weights / weights.sum()))]
     pool = HARD_PROVINCES[int(rng.integers(len(HARD_PROVINCES)))] if rng.random() < mix.hard else PROVINCES
     province = _pick(rng, mix.home if mix.home and rng.random() < mix.home_share else pool)
-    office = _pick(rng, LETTERS + "O" if rng.random() < 0.7 else "ABCDO")
+    office = _pick(rng, LETTERS + "O" if rng.random() < 0.6 else "AAABCDE")
     rows = 2 if kind in ("yellow", "trailer") and rng.random() < mix.two_rows else 1
     if kind == "embassy":
         digits = _serial(rng, 6, mix, 0)
