@@ -148,11 +148,11 @@ class Slot:
         self._memory: dict[str, _Memory] = {}
         self._activations: Any = None
         self.graph_refusal = ""
-        self._stream = driver.Stream(NON_BLOCKING)
-        size = trt.activation_bytes(engine)
+        self._stream: Any = None
+        self._activation_bytes = size = trt.activation_bytes(engine)
         try:
+            self._stream = driver.Stream(NON_BLOCKING)
             self._activations = driver.mem_alloc(max(size, 256))
-            self._activation_bytes = size
             for name, length in self._lengths().items():
                 self._memory[name] = self._allocate(length)
         except driver.Error as e:
