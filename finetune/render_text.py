@@ -35,21 +35,8 @@ KIND_WEIGHTS: dict[str, float] = {
     "embassy": 0.01,
 }
 HARD_SETS = (
-    "D0Q",
-    "D0",
-    "8BS3",
-    "BR8",
-    "Z27",
-    "5S6G",
-    "HMN",
-    "CGU6",
-    "PF",
-    "UV",
-    "4A",
-    "1TL7",
-    "KX",
-    "EF",
-    "9Q",
+    *("D0Q", "D0", "8BS3", "BR8", "Z27", "5S6G", "HMN", "CGU6"),
+    *("PF", "UV", "4A", "1TL7", "KX", "EF", "9Q"),
 )
 """Letters and digits that a recognizer takes for each other when they are blurred."""
 HARD_PROVINCES = (
