@@ -47,16 +47,13 @@ def background(width: int, height: int, rng: Rng, photos: Sequence[Image] = ()) 
     return np.asarray(cv2.add(image, cv2.merge([grain] * 3)), np.uint8)
 
 
-def vehicle(
-    plate: Plate, rng: Rng, scale: float, flat: Image | None = None
-) -> tuple[Image, NDArray[np.float64]]:
+def vehicle(plate: Plate, rng: Rng, scale: float) -> tuple[Image, NDArray[np.float64]]:
     """A vehicle's end, drawn flat, with its plate.
 
     Args:
         plate: What stands on the plate.
         rng: Source of randomness.
         scale: Pixels per millimetre.
-        flat: The rendered plate; drawn if None.
 
     Returns:
         uint8 H×W×3 picture of about 1700 mm width, and the plate's centre in it, pixels.
@@ -114,8 +111,7 @@ def vehicle(
     if rng.random() < 0.6:
         low, top_left = well[2].astype(int), well[0].astype(int)
         cv2.rectangle(image, tuple(map(int, top_left)), tuple(map(int, low)), tone(rng, 5, 235, 4), -1)
-    if flat is None:
-        flat = render_plate(plate, rng, int(np.clip(plate.size_mm[1] * scale, 20, 220)))
+    flat = render_plate(plate, rng, int(np.clip(plate.size_mm[1] * scale, 20, 220)))
     paste(image, flat, plate_corners(plate) * scale + centre)
     return image, centre
 

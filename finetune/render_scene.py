@@ -62,7 +62,7 @@ def render_scene(
     image = background(width, height, rng, settings.photos)
     for _ in range(int(rng.integers(0, 4))):
         board = sign(rng)
-        w = float(np.exp(rng.uniform(np.log(40), np.log(width * 0.5))))
+        w = float(np.exp(rng.uniform(np.log(40), np.log(max(40.0, width * 0.5)))))
         view = turn((board.shape[1], board.shape[0]), w, rng, 0.6)
         h = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * (board.shape[1] / 2, board.shape[0] / 2)
         paste(image, board, project(view, h) + rng.uniform(0, 1, 2) * (width, height))
@@ -83,7 +83,13 @@ def _place(image: Image, rng: Rng, settings: SceneSettings, taken: list[Quad]) -
     height, width = image.shape[:2]
     plate = sample_plate(rng, settings.mix)
     for _ in range(8):
-        wide = float(np.exp(rng.uniform(np.log(settings.min_width), np.log(width * settings.max_share))))
+        wide = float(
+            np.exp(
+                rng.uniform(
+                    np.log(settings.min_width), np.log(max(settings.min_width, width * settings.max_share))
+                )
+            )
+        )
         view = turn(plate.size_mm, wide, rng)
         quad = project(view, plate_corners(plate))
         low, high = quad.min(axis=0), quad.max(axis=0)

@@ -59,3 +59,10 @@ def test_photos_serve_as_background() -> None:
         b, g, r = np.median(image, axis=(0, 1))
         greens += g > b + 40 and g > r + 40
     assert greens >= 5
+
+
+def test_a_scene_too_small_for_any_plate_is_empty() -> None:
+    settings = render_scene.SceneSettings(counts=(0, 1))
+    image, plates = render_scene.render_scene(np.random.default_rng(0), (32, 24), settings)
+    assert image.shape == (24, 32, 3)
+    assert plates == []
