@@ -192,8 +192,9 @@ class _Part:
             lambda line: self.report(f"{self.part} int8: {line}"),
         )
         found = search.run(self.options.budget)
-        if self.cache.hits:
-            self.report(f"{self.part} int8: {self.cache.hits} figures remembered from an earlier run")
+        if self.cache.remembered:
+            count = len(self.cache.remembered)
+            self.report(f"{self.part} int8: {count} figures remembered from an earlier run")
         return found.model, {
             "ranges": found.recipe.method,
             "migration_alpha": found.recipe.alpha,

@@ -99,24 +99,28 @@ class Cache:
 
     Args:
         path: The file; None remembers nothing.
+
+    Attributes:
+        remembered: Keys that were asked for and stood in the file.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.values: dict[str, float] = {}
-        self.hits = 0
+        self.remembered: set[str] = set()
         if path is not None and path.is_file():
             try:
                 stored = json.loads(path.read_text(encoding="utf-8"))
                 self.values = {str(k): float(v) for k, v in stored.items()}
             except (OSError, ValueError, AttributeError, TypeError):
                 self.values = {}  # a damaged cache is as good as none
+        self._stored = frozenset(self.values)
 
     def get(self, key: str, measure: Callable[[], float]) -> float:
         """Returns a figure, measured now if it never was."""
-        if key in self.values:
-            self.hits += 1
-        else:
+        if key in self._stored:
+            self.remembered.add(key)
+        if key not in self.values:
             self.values[key] = measure()
             if self.path is not None:
                 try:
