@@ -69,7 +69,7 @@ def check_charset(charset: Sequence[str], label: str) -> None:
     first: dict[str, int] = {}
     for number, character in enumerate(charset, 1):
         if not character:
-            raise ModelError(f"{label}: line {number} is empty; a dictionary has a character per line")
+            raise ModelError(f"{label}: line {number} is empty, expected a character")
         if character in first:
             raise ModelError(
                 f"{label}: {character!r} stands in line {first[character]} and again in line {number}"

@@ -217,6 +217,11 @@ def _inference_files(source: Path) -> tuple[Path, Path]:
         if source.is_dir() and list(source.glob("*.pdparams")):
             found = sorted(p.name for p in source.glob("*.pdparams"))
             raise ModelError(f"{source}: a folder of checkpoints ({', '.join(found[:4])}); name one of them")
+        inside = (
+            sorted({p.parent.name for p in source.glob("*/inference.pdiparams")}) if source.is_dir() else []
+        )
+        if inside:
+            raise ModelError(f"{source}: a folder of models; name one of them: {', '.join(inside[:4])}")
         what = "no inference model in it" if source.is_dir() else "no such model"
         raise ModelError(
             f"{source}: {what}; expected a .pdparams checkpoint, or inference.json or inference.pdmodel with "

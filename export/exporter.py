@@ -125,6 +125,9 @@ def export_bundle(
         with _naming(rec):
             classes = head_classes(simplified(raw_rec, (None, None)))
         charset = _full_charset(settings, rec, classes)
+        if settings.keep is None and "" in charset:
+            # An empty line is a class to PaddleOCR; no text has it, so its probability goes to "other".
+            settings = replace(settings, keep=tuple(c for c in charset if c))
         notify("converting detection")
         raw_det = det.convert()
         notify("folding")
@@ -268,7 +271,7 @@ def _full_charset(settings: ExportSettings, rec: PaddleModel, classes: int) -> t
         )
     full = charset_for_head(charset, classes, _label(settings, rec), settings.use_space_char)
     if settings.keep is None:
-        check_charset(full, _label(settings, rec))
+        check_charset([c for c in full if c], _label(settings, rec))
     return full
 
 

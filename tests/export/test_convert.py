@@ -71,6 +71,9 @@ def test_what_is_missing_is_named(inference: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="no inference model in it"):
         open_model(tmp_path / "empty", "det")
+    with pytest.raises(ModelError, match="name one of them: rec_infer"):
+        (inference / "inference.pdiparams").write_bytes(WEIGHTS)
+        open_model(tmp_path, "det")
     checkpoint(tmp_path / "empty" / "best_accuracy.pdparams", "det")
     with pytest.raises(ModelError, match=r"best_accuracy\.pdparams.*name one of them"):
         open_model(tmp_path / "empty", "det")
