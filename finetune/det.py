@@ -126,7 +126,7 @@ class DetTask:
 
     def _measured(self) -> Iterator[tuple[Image, Sequence[Plate]]]:
         for sample in self.validation:
-            yield _small(sample.read(), sample.plates or (), 2 * self.config.height)
+            yield _small(sample.read(), sample.plates or (), 3 * self.config.height)
         if not self.validation:
             rng = np.random.default_rng((self.config.seed, 2))
             for _ in range(_RENDERED_SCENES):

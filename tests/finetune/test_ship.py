@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_lpr.calib.labels import Plate, Sample
-from edge_lpr.errors import InputError
+from edge_lpr.errors import ModelError
+from edge_lpr.export.checkpoint import load_checkpoint, save_checkpoint
 from edge_lpr.finetune import ship
 from edge_lpr.finetune.config import load_config
 
@@ -22,10 +27,24 @@ def test_every_fourth_is_held_out_and_none_is_in_both() -> None:
     assert [s.path.stem for s in learnt] == ["0", "1", "2", "4", "5", "6", "7", "8", "9", "10"]
 
 
-@pytest.mark.parametrize("part", ["det", "rec"])
-def test_recipes(part: str) -> None:
-    path = Path(ship.__file__).parent / "configs" / f"ship-{part}.json"
-    assert load_config(path, part).part == part  # type: ignore[arg-type]
+@pytest.mark.parametrize("recipe", ["det", "rec-1", "rec-2", "rec-3"])
+def test_recipes(recipe: str) -> None:
+    path = Path(ship.__file__).parent / "configs" / f"ship-{recipe}.json"
+    assert load_config(path, "det" if recipe == "det" else "rec").batch > 0
+
+
+def test_average(tmp_path: Path) -> None:
+    for name, value in (("a", 1.0), ("b", 3.0)):
+        save_checkpoint(tmp_path / f"{name}.pdparams", {"x": np.full((2, 3), value, np.float32)})
+    ship.average(
+        [(tmp_path / "a.pdparams", 0.75), (tmp_path / "b.pdparams", 0.25)], tmp_path / "out.pdparams"
+    )
+    assert np.allclose(load_checkpoint(tmp_path / "out.pdparams")["x"], 1.5)
+    save_checkpoint(tmp_path / "c.pdparams", {"x": np.zeros((3, 3), np.float32)})
+    with pytest.raises(ModelError, match="not weights of the same network"):
+        ship.average(
+            [(tmp_path / "a.pdparams", 0.5), (tmp_path / "c.pdparams", 0.5)], tmp_path / "out.pdparams"
+        )
 
 
 def test_the_bundle_tells_how_its_weights_were_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,23 +53,65 @@ def test_the_bundle_tells_how_its_weights_were_made(tmp_path: Path, monkeypatch:
     def export(arguments: list[str]) -> int:
         called.append(arguments)
         (tmp_path / "out").mkdir()
-        (tmp_path / "out" / "bundle.json").write_text('{"origin": {"det": {}}}')
+        manifest = {"origin": {"det": {}}, "det": {"postprocess": {"box_thresh": 0.6}}}
+        (tmp_path / "out" / "bundle.json").write_text(json.dumps(manifest))
         return 0
 
     monkeypatch.setattr("edge_lpr.cli.main", export)
-    for part, metric in (("det", "hmean"), ("rec", "accuracy")):
-        folder = tmp_path / "runs" / part
+    for stage, metric in (
+        ("det", "hmean"),
+        ("rec-1", "accuracy"),
+        ("rec-2", "accuracy"),
+        ("rec-3", "accuracy"),
+    ):
+        folder = tmp_path / "runs" / stage
         folder.mkdir(parents=True)
         (folder / "config.json").write_text('{"steps": 5}')
-        rows = [{"step": 1, metric: 0.5}, {"step": 2, metric: 0.75}, {"step": 3, metric: 0.6}]
+        rows = [{"step": 1, metric: 0.5}, {"step": 2, metric: 0.75}]
         (folder / "history.json").write_text(json.dumps({"loss": [], "metrics": rows}))
     assert ship.write_bundle(tmp_path / "runs", tmp_path / "out") == 0
-    made = json.loads((tmp_path / "out" / "bundle.json").read_text(encoding="utf-8"))["origin"]["made"]
-    assert made["det"] == {"config": {"steps": 5}, "held_out": {"step": 2, "hmean": 0.75}}
-    assert made["rec"]["held_out"]["step"] == 2
+    manifest = json.loads((tmp_path / "out" / "bundle.json").read_text(encoding="utf-8"))
+    assert manifest["origin"]["made"]["det"] == {
+        "config": {"steps": 5},
+        "held_out": {"step": 2, "hmean": 0.75},
+    }
+    assert manifest["origin"]["made"]["rec-3"]["held_out"]["accuracy"] == 0.75
+    assert manifest["det"]["postprocess"]["box_thresh"] == 0.5
     assert called[0][0] == "export"
-    (tmp_path / "runs" / "rec" / "history.json").unlink()
-    (tmp_path / "out" / "bundle.json").unlink()
-    (tmp_path / "out").rmdir()
-    with pytest.raises(InputError, match=r"holds no history\.json"):
-        ship.write_bundle(tmp_path / "runs", tmp_path / "out")
+
+
+def test_missing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ship.main(["bundle", "--runs", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_stages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
+    from edge_lpr.finetune import config
+    from edge_lpr.finetune.networks import DetNetwork, RecNetwork, weights_of
+    from edge_lpr.finetune.rec import HEAD_CHARSET
+
+    runs, data = tmp_path / "runs", tmp_path / "data"
+    (runs / "general").mkdir(parents=True)
+    data.mkdir()
+    save_checkpoint(runs / "general" / "det.pdparams", weights_of(DetNetwork()))
+    save_checkpoint(runs / "general" / "rec.pdparams", weights_of(RecNetwork(len(HEAD_CHARSET) + 1)))
+    (runs / "general" / "rec_keys.txt").write_text("\n".join(HEAD_CHARSET) + "\n", encoding="utf-8")
+    points = [[10, 10], [90, 10], [90, 35], [10, 35]]
+    label = json.dumps([{"transcription": "皖A12345", "points": points}])
+    for i in range(4):
+        cv2.imwrite(str(data / f"{i}.png"), np.full((60, 120, 3), 40 * i, np.uint8))
+    (data / "det.txt").write_text("".join(f"{i}.png\t{label}\n" for i in range(4)), encoding="utf-8")
+
+    def short(path: Path, part: Literal["det", "rec"]) -> config.TrainConfig:
+        small = {"width": 96, "height": 96} if part == "det" else {"width": 64}
+        return replace(load_config(path, part), steps=1, batch=1, workers=0, **small)
+
+    monkeypatch.setattr(config, "load_config", short)
+    assert ship.main(["train", "--data", str(data), "--out", str(runs)]) == 0
+    final = load_checkpoint(runs / "rec" / "final.pdparams")
+    ends = [load_checkpoint(runs / f"rec-{n}" / "latest.pdparams") for n in (2, 3)]
+    name = "head.ctc_head.fc.weight"
+    assert np.allclose(final[name], (ends[0][name] + ends[1][name]) / 2, atol=1e-6)
+    assert (runs / "det" / "final.pdparams").is_file()
+    assert (runs / "rec" / "keys.txt").read_text(encoding="utf-8").endswith("<other>\n")
