@@ -26,7 +26,7 @@ def as_uint8(model: onnx.ModelProto, output: str) -> onnx.ModelProto:
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     graph = changed.graph
-    graph.initializer.append(numpy_helper.from_array(np.float32(255), "full"))
+    graph.initializer.append(numpy_helper.from_array(np.array(255, np.float32), "full"))
     graph.node.append(helper.make_node("Mul", [output, "full"], ["scaled"]))
     graph.node.append(helper.make_node("Round", ["scaled"], ["rounded"]))
     graph.node.append(helper.make_node("Cast", ["rounded"], ["coded"], to=TensorProto.UINT8))
