@@ -130,7 +130,8 @@ class _Part:
             crops, texts = zip(*material.plates, strict=True) if material.plates else ((), ())
             references = Recognizer(MemoryBackend(model), bundle.rec).probabilities(probes)
             self.task = RecTask(bundle.rec, crops, texts, probes, references)
-        key = cache_key(data, material.sha256, material.validation_key)
+        settings = {k: v for k, v in bundle.raw[part].items() if k != "precisions"}
+        key = cache_key(data, json.dumps(settings, sort_keys=True), material.sha256, material.validation_key)
         path = None if options.cache is None else options.cache / f"{part}-{key[:32]}.json"
         self.cache = Cache(path)
 
