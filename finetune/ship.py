@@ -2,10 +2,11 @@
 
     python -m edge_lpr.finetune.ship train --data ../shared/data --font NotoSansCJK-Regular.ttc --out runs
     python -m edge_lpr.finetune.ship bundle --runs runs --out bundle
+    python -m edge_lpr.finetune.ship held-out --data ../shared/data --bundle bundle
 
 `train` needs the extra `finetune`, `bundle` the extra `export`; they may run in two environments. Three of
-four labelled plates are trained on, the fourth is held out: it decides which weights are kept, and its
-figures are those of unseen pictures. The runs resume when the command is given again.
+four labelled plates are trained on, the fourth is held out; its figures, which `held-out` prints, are those
+of unseen pictures. The runs resume when the command is given again.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from edge_lpr.finetune.run import RunFiles
     from edge_lpr.finetune.trainer import Report
 
-__all__ = ["average", "split", "train_det", "train_rec", "write_bundle"]
+__all__ = ["average", "held_out", "split", "train_det", "train_rec", "write_bundle"]
 
 HELD_OUT = 4
 NAME = "ppocrv3-plates"
@@ -227,8 +228,36 @@ def _made(runs: Path) -> dict[str, Any]:
     return made
 
 
+def held_out(data: Sequence[Path], bundle: Path | None) -> str:
+    """Measures a bundle on what `train_det` and `train_rec` hold out.
+
+    Args:
+        data: Labelled pictures, the same as in training.
+        bundle: The bundle's folder; None for the one of the package.
+
+    Returns:
+        Lines with the figures by subset: scenes end to end, and plates cut out.
+    """
+    from edge_lpr.calib.evaluate import evaluate_e2e, evaluate_rec
+    from edge_lpr.calib.labels import load_labels
+    from edge_lpr.reader import PlateReader
+
+    samples = load_labels(data).samples
+    _, scenes = split([s for s in samples if not s.crop and _located(s)])
+    _, plates = split([s for s in samples if s.plates and (s.crop or _located(s))])
+    with PlateReader(bundle) as reader:
+        found = evaluate_e2e(lambda image: [(r.text, r.corners) for r in reader.read(image)], scenes)
+        read = evaluate_rec(lambda crops: [r.text if r else "" for r in reader.read_crops(crops)], plates)
+    lines = [
+        f"{name}: {s.labelled} plates in scenes, recall {s.recall:.4f}, precision {s.precision:.4f}"
+        for name, s in found.scores.items()
+    ]
+    lines += [f"{name}: plates cut out, {score.acc:.4f} right" for name, score in read.scores.items()]
+    return "\n".join(lines)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one of the two stages."""
+    """Runs one of the stages."""
     parser = argparse.ArgumentParser(prog="python -m edge_lpr.finetune.ship", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     stages = parser.add_subparsers(dest="stage", required=True)
@@ -240,10 +269,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     bundle = stages.add_parser("bundle", help="export the weights")
     bundle.add_argument("--runs", type=Path, required=True, help="folder of the runs")
     bundle.add_argument("--out", type=Path, required=True, help="the bundle's folder")
+    unseen = stages.add_parser("held-out", help="measure a bundle on the pictures held out")
+    unseen.add_argument("--data", type=Path, nargs="+", required=True, help="labelled pictures")
+    unseen.add_argument("--bundle", type=Path, help="the bundle's folder (default: the package's)")
     args = parser.parse_args(argv)
     try:
         if args.stage == "bundle":
             return write_bundle(args.runs, args.out)
+        if args.stage == "held-out":
+            print(held_out(args.data, args.bundle))
+            return 0
         if "det" in (args.part or "det"):
             train_det(args.data, args.out)
         if "rec" in (args.part or "rec"):

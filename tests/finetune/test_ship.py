@@ -113,3 +113,11 @@ def test_the_stages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert np.allclose(final[name], (ends[0][name] + ends[1][name]) / 2, atol=1e-6)
     assert (runs / "det" / "final.pdparams").is_file()
     assert (runs / "rec" / "keys.txt").read_text(encoding="utf-8").endswith("<other>\n")
+
+
+def test_held_out_figures(shared_data: Path) -> None:
+    for package in ("shapely", "onnxruntime"):
+        pytest.importorskip(package, reason=f"needs {package}: pip install 'edge-lpr[calib,cpu]'")
+    lines = ship.held_out([shared_data / "ccpd"], None).splitlines()
+    assert lines[0].startswith("ccpd: 6 plates in scenes, recall ")
+    assert lines[-1].startswith("all: plates cut out, ")
