@@ -1,10 +1,10 @@
 """Finds how to quantize a network: first the cure for all layers, then the layers that must stay in float.
 
-A `Recipe` is tried by how far the network's output moves from FP32's (`Task.distance`): that is a smooth
-figure and a few pictures give it. What is promised, and what the budget is about, is the task's own
-accuracy on labelled pictures (`Task.accuracy`). Only where the best recipe with all layers in INT8 misses
-the budget are layers tried one by one, and the fewest whose cost is highest for what they save stay in
-float.
+A `Recipe` is tried by how far the network's output moves from FP32's (`Task.distance`): that is a smooth figure
+and a few pictures give it. What is promised, and what the budget is about, is the task's own accuracy on
+labelled pictures (`Task.accuracy`), which chooses among the nearest recipes. Only where none of them keeps the
+budget with all layers in INT8 are layers tried one by one, and the fewest stay in float that cost most for what
+they save.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from edge_lpr.calib.ranges import Method, TensorStats, fit_range
 from edge_lpr.errors import OutputError
 from edge_lpr.export.graph import Graph
 
-# A recipe that leaves products behind must move the output this much less than one that does not.
-WORTH = 0.8
+# Recipes within this ratio of the nearest one's distance count as equals: their accuracy decides.
+NEAR = 0.75
+SHORTLIST = 4
 # Changes here make what an older version measured worthless.
 CACHE_VERSION = 2
 
@@ -183,12 +184,16 @@ class Search:
         reference = self.cache.get("fp32", lambda: self.task.accuracy(self.model))
         self.report(f"FP32: {reference:.4f}")
         distances = {r: self._distance(r, self.layers) for r in recipes}
-        recipe = _best(distances)
         for tried, distance in distances.items():
-            self.report(f"{tried}: output moves by {distance:.5f}{' (taken)' if tried == recipe else ''}")
+            self.report(f"{tried}: output moves by {distance:.5f}")
         kept: dict[str, str] = {}
-        accuracy = self._accuracy(recipe, self.layers)
-        self.report(f"all {len(self.layers)} layers in INT8: {accuracy:.4f}")
+        accuracies: dict[Recipe, float] = {}
+        for candidate in _shortlist(distances):
+            accuracies[candidate] = self._accuracy(candidate, self.layers)
+            self.report(f"all {len(self.layers)} layers in INT8, {candidate}: {accuracies[candidate]:.4f}")
+            if accuracies[candidate] >= reference - budget:
+                break
+        recipe, accuracy = max(accuracies.items(), key=lambda item: item[1])
         if accuracy < reference - budget:
             kept, accuracy = self._keep_some(recipe, reference - budget)
         chosen = [layer for layer in self.layers if layer.name not in kept]
@@ -246,10 +251,11 @@ class Search:
         return kept, best
 
 
-def _best(distances: Mapping[Recipe, float]) -> Recipe:
-    nearest = min(distances, key=lambda r: distances[r])
-    plain = [r for r in distances if r.alpha is None and distances[r] * WORTH <= distances[nearest]]
-    return min(plain, key=lambda r: distances[r]) if plain else nearest
+def _shortlist(distances: Mapping[Recipe, float]) -> list[Recipe]:
+    """Orders the recipes that are about as near as the nearest; one that moves no scales goes first."""
+    nearest = min(distances.values())
+    near = [r for r in distances if distances[r] * NEAR <= nearest]
+    return sorted(near, key=lambda r: (r.alpha is not None, distances[r]))[:SHORTLIST]
 
 
 def _names(layers: Sequence[Layer]) -> str:
