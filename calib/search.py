@@ -1,10 +1,10 @@
 """Finds how to quantize a network: first the cure for all layers, then the layers that must stay in float.
 
-A `Recipe` is tried by how far the network's output moves from FP32's (`Task.distance`): that is a smooth figure
-and a few pictures give it. What is promised, and what the budget is about, is the task's own accuracy on
-labelled pictures (`Task.accuracy`), which chooses among the nearest recipes. Only where none of them keeps the
-budget with all layers in INT8 are layers tried one by one, and the fewest stay in float that cost most for what
-they save.
+A `Recipe` is tried by how far the network's output moves from FP32's (`Task.distance`): that is a smooth
+figure and a few pictures give it. What is promised, and what the budget is about, is the task's own accuracy
+on labelled pictures (`Task.accuracy`), which chooses among the nearest recipes. Only where none of them keeps
+the budget with all layers in INT8 are layers tried one by one, and the fewest stay in float that cost most for
+what they save.
 """
 
 from __future__ import annotations
