@@ -3,8 +3,8 @@
 A `Recipe` is tried by how far the network's output moves from FP32's (`Task.distance`): that is a smooth
 figure and a few pictures give it. What is promised, and what the budget is about, is the task's own accuracy
 on labelled pictures (`Task.accuracy`), which chooses among the nearest recipes. Only where none of them keeps
-the budget with all layers in INT8 are layers tried one by one, and the fewest stay in float that cost most for
-what they save.
+the budget with all layers in INT8 are layers tried one by one, and the fewest stay in float: those that
+cost most for what they save.
 """
 
 from __future__ import annotations
