@@ -87,7 +87,7 @@ def test_a_build_is_found_again_and_only_for_what_it_was(bundle: Bundle, tmp_pat
 def test_what_a_manifest_keeps(bundle: Bundle, tmp_path: Path) -> None:
     plan = next(plans(with_all_precisions(bundle), ("int8",), SETTINGS))
     written = make_manifest(plan, ORIN, tmp_path, b"a plan", 12.34)
-    assert written.path.name.startswith("ppocrv3-general.det.int8.orin.trt10.3.0.")
+    assert written.path.name.startswith(f"{load_bundle().name}.det.int8.orin.trt10.3.0.")
     assert written.model_sha256 == bundle.model("det", "fp32").sha256
     assert written.engine_sha256 == hashlib.sha256(b"a plan").hexdigest()
     assert len(written.calibration) == 64
