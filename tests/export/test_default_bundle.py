@@ -36,8 +36,6 @@ def test_it_is_verified() -> None:
     det, rec = check_reference(load_bundle())
     assert det.passed(1e-4)
     assert rec.passed(1e-4)
-    # A detector of plates alone finds no box in the small pictures: what is compared is its whole map.
-    assert det.maximum > 0
     assert rec.compared > 0
 
 
