@@ -173,17 +173,18 @@ class PlateDecoder:
         shared = probs.copy()
         for pair in self._alike:
             shared[:, pair] = probs[:, pair].sum(axis=1, keepdims=True)
-        plain = probs, logs
-        probs, logs = shared, np.log(np.maximum(shared, _FLOOR))
+        shared_logs = np.log(np.maximum(shared, _FLOOR))
         best: tuple[float, int, list[int], list[int]] | None = None
-        for f, classes, at in self._automaton.search(logs):
-            likelihood = log_likelihood(logs, classes)
+        for f, classes, at in self._automaton.search(shared_logs):
+            likelihood = log_likelihood(shared_logs, classes)
             if best is None or likelihood > best[0]:
                 best = likelihood, f, classes, at
         if best is None or best[0] + self.strength < free_likelihood:
-            return self._free(*plain, free, steps, -np.inf if best is None else best[0] - free_likelihood)
+            return self._free(
+                probs, logs, free, steps, -np.inf if best is None else best[0] - free_likelihood
+            )
         likelihood, f, classes, at = best
-        return self._reading(probs, logs, classes, at, self.formats[f], likelihood - free_likelihood)
+        return self._reading(shared, logs, classes, at, self.formats[f], likelihood - free_likelihood)
 
     def _free(
         self, probs: Posterior, logs: Posterior, classes: list[int], steps: list[int], margin: float

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.ctc import OTHER, class_labels
 from edge_lpr.errors import SettingError
-from edge_lpr.plate import TEXT, PlateFormat, PlateRead, plate_formats
+from edge_lpr.plate import TEXT, PlateFormat, PlateRead, alike_characters, plate_formats
 from edge_lpr.recognize import crop_plate
 
 Evidence = NDArray[np.float32]
@@ -200,6 +200,8 @@ class Fusion:
 
     def __init__(self, labels: tuple[str, ...]) -> None:
         self._labels = labels
+        index = {label: i for i, label in enumerate(labels)}
+        self._alike = [(index[a], index[b]) for a, b in alike_characters() if a in index and b in index]
         self._plain = [i for i, label in enumerate(labels) if label and label != OTHER]
 
     def fuse(self, passage: _Passage) -> tuple[str, tuple[float, ...], str]:
@@ -225,7 +227,11 @@ class Fusion:
         looks = np.clip(weights, 1.0, _INDEPENDENT_LOOKS)
         mean = total * (looks / weights)[:, None]
         mean -= np.logaddexp.reduce(mean, axis=1, keepdims=True)
-        plate, classes = self._best(mean, is_text=set(passage.kinds) == {TEXT})
+        is_text = set(passage.kinds) == {TEXT}
+        for first, second in [] if is_text else self._alike:
+            # One glyph, two characters: the position decides, so both have the probability of the glyph.
+            mean[:, first] = mean[:, second] = np.logaddexp(mean[:, first], mean[:, second])
+        plate, classes = self._best(mean, is_text)
         scores = tuple(float(np.exp(mean[i, c])) for i, c in enumerate(classes))
         kinds = passage.kinds
         if plate is not None:

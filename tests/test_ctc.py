@@ -101,6 +101,8 @@ class TestPlateDecoder:
         reading = PlateDecoder(CHARSET, other=True).decode(posterior(steps))
         assert reading.text == "粤OA2160"
         assert reading.min_score == pytest.approx(0.95)
+        # What fusion adds up stays a distribution: it shares out the glyph's probability by itself.
+        assert np.exp(reading.evidence).sum(axis=1) == pytest.approx(np.ones(8 - 1), abs=1e-4)
 
     def test_never_a_veto_free_text_that_reads_much_better_stays_text(self) -> None:
         probs = np.maximum(spelled("HELLOWORLD", 0.97), np.float32(3e-4))

@@ -83,6 +83,12 @@ def test_the_fused_text_follows_a_format() -> None:
     assert (event.text, event.kind) == ("皖AD11166", "green")
 
 
+def test_characters_of_one_glyph_are_as_sure_as_the_glyph() -> None:
+    (event,) = run([[read("粤OA2160", doubts={1: ("0", 0.4), 6: ("O", 0.5)})]] * 5)
+    assert event.text == "粤OA2160"
+    assert event.min_score > 0.9
+
+
 def test_two_cars_side_by_side_are_two_events() -> None:
     frames = [[read("皖A12345", x=50 + 5 * n), read("苏B99999", x=400 - 5 * n)] for n in range(8)]
     assert sorted(event.text for event in run(frames)) == ["皖A12345", "苏B99999"]
