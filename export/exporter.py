@@ -46,6 +46,7 @@ class ExportSettings:
         rec_widths: Widths of the recognition's input, in pixels; None takes the model's own, or 320.
         rec_fit: How the runtime brings a crop to such a width, "pad" or "stretch": as the model was trained.
         det_limit: `det_limit_side_len` of the bundle, in pixels; None takes the model's own, or 736.
+        det_max: `max_side_len` of the bundle, in pixels; None takes 1600.
         name: The bundle's name.
         licence: SPDX identifier of the weights' licence.
         pictures: uint8 H×W×3 BGR by name, to compare on; None draws some.
@@ -63,6 +64,7 @@ class ExportSettings:
     rec_widths: tuple[int, ...] | None = None
     rec_fit: Literal["pad", "stretch"] = "pad"
     det_limit: int | None = None
+    det_max: int | None = None
     name: str = "exported"
     licence: str = "unknown"
     pictures: Mapping[str, Image] | None = None
@@ -191,6 +193,7 @@ class _Exporter:
                 **DET_SIZE,
                 **self.det.config.det_size,
                 **({} if self.settings.det_limit is None else {"limit_side_len": self.settings.det_limit}),
+                **({} if self.settings.det_max is None else {"max_side_len": self.settings.det_max}),
             },
             postprocess=post,
             rec_height=self.height,

@@ -36,6 +36,8 @@ NAME = "ppocrv3-plates"
 LICENCE = "Apache-2.0"
 # Measured on the development half: a small picture needs no enlarging beyond this, and large plates gain.
 DET_LIMIT = 480
+# Likewise: pictures of 1,600 pixels are read as well at this size, in three quarters of the time.
+DET_MAX = 1376
 FINAL = "final.pdparams"
 CHARSET = "charset.txt"
 REC_WIDTH = 160
@@ -188,7 +190,18 @@ def write_bundle(runs: Path, out: Path) -> int:
         rec / "keys.txt",
     ]
     options += ["--charset", rec / "charset.txt", "--rec-width", REC_WIDTH, "--rec-fit", "stretch"]
-    options += ["--det-limit", DET_LIMIT, "--name", NAME, "--licence", LICENCE, "--out", out]
+    options += [
+        "--det-limit",
+        DET_LIMIT,
+        "--det-max",
+        DET_MAX,
+        "--name",
+        NAME,
+        "--licence",
+        LICENCE,
+        "--out",
+        out,
+    ]
     code = edge_lpr(["export", *map(str, options)])
     if code == 0:
         manifest = json.loads((out / "bundle.json").read_text(encoding="utf-8"))

@@ -98,6 +98,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PX",
         help="det_limit_side_len: a shorter side is enlarged to it (default: the model's own, or 736)",
     )
+    made.add_argument(
+        "--det-max",
+        type=int,
+        metavar="PX",
+        help="no side of the detector's input is longer (default: 1600)",
+    )
     made.add_argument("--name", default="", help="the bundle's name (default: its folder's)")
     made.add_argument("--licence", default="unknown", help="SPDX identifier of the weights' licence")
     check = parser.add_argument_group("comparison with Paddle")
@@ -171,8 +177,9 @@ def _settings(args: argparse.Namespace) -> ExportSettings:
     for width in args.rec_width or ():
         if not 16 <= width <= 4096:
             raise SettingError(f"--rec-width is {width}, expected 16 to 4096 pixels")
-    if args.det_limit is not None and not 32 <= args.det_limit <= 4096:
-        raise SettingError(f"--det-limit is {args.det_limit}, expected 32 to 4096 pixels")
+    for option, value in (("--det-limit", args.det_limit), ("--det-max", args.det_max)):
+        if value is not None and not 32 <= value <= 4096:
+            raise SettingError(f"{option} is {value}, expected 32 to 4096 pixels")
     keep: tuple[str, ...] | None = None
     if args.charset is not None:
         keep = PLATE_CHARSET if args.charset == "plate" else load_charset_file(args.charset)
@@ -188,6 +195,7 @@ def _settings(args: argparse.Namespace) -> ExportSettings:
         rec_widths=tuple(sorted(set(args.rec_width))) if args.rec_width else None,
         rec_fit=args.rec_fit,
         det_limit=args.det_limit,
+        det_max=args.det_max,
         name=args.name or (args.out or args.verify).resolve().name,
         licence=args.licence,
         pictures=None if args.pictures is None else read_pictures(args.pictures, args.limit),
