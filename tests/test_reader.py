@@ -121,7 +121,6 @@ def test_what_is_no_image_is_named(reader: PlateReader, wrong: Any) -> None:
         ({"strength": -1.0}, SettingError, "strength"),
         ({"settings": {"box_tresh": 0.5}}, SettingError, "box_tresh"),
         ({"bundle": "no/such/bundle"}, BundleError, "no such folder"),
-        ({"precision": "fp16", "backend": "onnxruntime"}, BundleError, "fp16"),
     ],
 )
 def test_a_wrong_argument_is_named(options: dict[str, Any], error: type[Exception], named: str) -> None:
