@@ -212,7 +212,8 @@ Row = tuple[str, list[Plate], bool]
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, Row | _RejectError]]:
-    reader = csv.DictReader(text.splitlines())
+    # Python 3.10's csv gives the whole file up at a NUL; no file name holds one.
+    reader = csv.DictReader(text.replace("\0", "\ufffd").splitlines())
     wanted = ("file", "label", "corners_tl_tr_br_bl")
     missing = [c for c in wanted if c not in (reader.fieldnames or ())]
     if missing:

@@ -70,7 +70,7 @@ def test_bad_rows_are_listed_and_the_rest_is_kept(tmp_path: Path) -> None:
         "four points",
         "four points",
         "no area",
-        "",
+        "no picture",
     ]
     assert len(labels.problems) == len(reasons)
     for line, (problem, reason) in enumerate(zip(labels.problems, reasons, strict=True), 2):
