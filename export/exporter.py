@@ -47,6 +47,7 @@ class ExportSettings:
         rec_fit: How the runtime brings a crop to such a width, "pad" or "stretch": as the model was trained.
         det_limit: `det_limit_side_len` of the bundle, in pixels; None takes the model's own, or 736.
         det_max: `max_side_len` of the bundle, in pixels; None takes 1600.
+        det_box_thresh: `box_thresh` of the bundle, 0 to 1; None takes the model's own, or 0.6.
         name: The bundle's name.
         licence: SPDX identifier of the weights' licence.
         pictures: uint8 H×W×3 BGR by name, to compare on; None draws some.
@@ -65,6 +66,7 @@ class ExportSettings:
     rec_fit: Literal["pad", "stretch"] = "pad"
     det_limit: int | None = None
     det_max: int | None = None
+    det_box_thresh: float | None = None
     name: str = "exported"
     licence: str = "unknown"
     pictures: Mapping[str, Image] | None = None
@@ -178,6 +180,8 @@ class _Exporter:
     def _parts(self, det: onnx.ModelProto, rec: onnx.ModelProto) -> BundleParts:
         kept = self.settings.keep
         post = {**DET_POSTPROCESS, **self.det.config.postprocess}
+        if self.settings.det_box_thresh is not None:
+            post["box_thresh"] = self.settings.det_box_thresh
         return BundleParts(
             name=self.settings.name,
             licence=self.settings.licence,

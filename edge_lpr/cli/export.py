@@ -104,6 +104,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PX",
         help="no side of the detector's input is longer (default: 1600)",
     )
+    made.add_argument(
+        "--det-box-thresh",
+        type=float,
+        metavar="P",
+        help="box_thresh: boxes of a lower mean probability are dropped (default: the model's own, or 0.6)",
+    )
     made.add_argument("--name", default="", help="the bundle's name (default: its folder's)")
     made.add_argument("--licence", default="unknown", help="SPDX identifier of the weights' licence")
     check = parser.add_argument_group("comparison with Paddle")
@@ -180,6 +186,8 @@ def _settings(args: argparse.Namespace) -> ExportSettings:
     for option, value in (("--det-limit", args.det_limit), ("--det-max", args.det_max)):
         if value is not None and not 32 <= value <= 4096:
             raise SettingError(f"{option} is {value}, expected 32 to 4096 pixels")
+    if args.det_box_thresh is not None and not 0 <= args.det_box_thresh <= 1:
+        raise SettingError(f"--det-box-thresh is {args.det_box_thresh}, expected a probability, 0 to 1")
     keep: tuple[str, ...] | None = None
     if args.charset is not None:
         keep = PLATE_CHARSET if args.charset == "plate" else load_charset_file(args.charset)
@@ -196,6 +204,7 @@ def _settings(args: argparse.Namespace) -> ExportSettings:
         rec_fit=args.rec_fit,
         det_limit=args.det_limit,
         det_max=args.det_max,
+        det_box_thresh=args.det_box_thresh,
         name=args.name or (args.out or args.verify).resolve().name,
         licence=args.licence,
         pictures=None if args.pictures is None else read_pictures(args.pictures, args.limit),

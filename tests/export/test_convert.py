@@ -150,6 +150,8 @@ def test_a_worker_that_dies_or_fails(
         (["--out", "b", "--det", "d", "--rec", "r", "--limit", "0"], "--limit is 0"),
         (["--out", "b", "--det", "d", "--rec", "r", "--bound", "nan"], "--bound is nan"),
         (["--out", "b", "--det", "d", "--rec", "r", "--rec-width", "9"], "--rec-width is 9"),
+        (["--out", "b", "--det", "d", "--rec", "r", "--det-max", "9"], "--det-max is 9"),
+        (["--out", "b", "--det", "d", "--rec", "r", "--det-box-thresh", "nan"], "--det-box-thresh is nan"),
         (["--out", "b", "--det", "d", "--rec", "r", "--dict", "nokeys.txt"], "nokeys.txt: cannot be read"),
         (["--out", "b", "--det", "d", "--rec", "r", "--pictures", "nopics"], "nopics: cannot be read"),
         (["--out", "b", "--det", "nodet", "--rec", "r"], "nodet: no such model"),

@@ -77,13 +77,16 @@ def test_paddle_reads_our_checkpoints_and_we_read_its(folder: Path) -> None:
 def test_checkpoints_to_a_verified_bundle(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "cut.txt").write_text("A\n1\n京\n", encoding="utf-8")
     cut = str(folder / "cut.txt")
-    assert main(arguments(folder, "b", "--charset", cut, "--rec-width", "160", "--name", "tiny")) == 0
+    rules = ["--rec-width", "160", "--det-limit", "480", "--det-max", "1376", "--det-box-thresh", "0.5"]
+    assert main(arguments(folder, "b", "--charset", cut, *rules, "--name", "tiny")) == 0
     told = capsys.readouterr()
     assert "as Paddle" in told.out
     assert "13 parameters of heads that only training uses (head.thresh)" in told.out
     bundle = load_bundle(folder / "b")
     assert (bundle.name, bundle.rec.charset, bundle.rec.other) == ("tiny", ("A", "1", "京"), True)
     assert bundle.rec.widths == (160,)
+    assert (bundle.det.limit_side_len, bundle.det.max_side_len) == (480, 1376)
+    assert bundle.det.postprocess["box_thresh"] == 0.5
     for part in ("det", "rec"):
         model = onnx.load_model_from_string(bundle.model(part, "fp32").read())
         onnx.checker.check_model(model, full_check=True)
