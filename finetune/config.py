@@ -38,6 +38,10 @@ class TrainConfig:
             strokes are the same on plates as in any text, and most of a step's time is spent there.
         swapped_share: Share of rendered pictures that are photos with another plate, where there are photos.
         strength: How strongly rendered crops are degraded, 0 to 2.
+        augment: What is done to labelled pictures that are shown as they are: "ppocr", PP-OCRv3's own
+            operators (`augment_scene`, `augment_crop`), or "camera", the moves and camera of rendered ones.
+        concat_share: rec, share of labelled plates joined with up to two others (PP-OCRv3's RecConAug, 0.5
+            there). It makes texts that no plate has, and none at the recipe's width, which holds one plate.
         precision: "float32", or "bfloat16" for mixed precision (pays on a GPU and on CPUs with AMX).
         real_share: Share of a batch that is taken from label files where they are given along with rendering.
         negative_share: Share of a rendered batch that shows no plate (other text, background).
@@ -63,6 +67,8 @@ class TrainConfig:
     frozen_blocks: int = 0
     swapped_share: float = 0.3
     strength: float = 0.8
+    augment: Literal["ppocr", "camera"] = "camera"
+    concat_share: float = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
     real_share: float = 0.5
     negative_share: float = 0.05
@@ -98,6 +104,8 @@ class TrainConfig:
             ("frozen_blocks", 0 <= self.frozen_blocks <= 13, "0 to 13"),
             ("swapped_share", 0 <= self.swapped_share <= 1, "0 to 1"),
             ("strength", 0 <= self.strength <= 2, "0 to 2"),
+            ("augment", self.augment in ("ppocr", "camera"), "'ppocr' or 'camera'"),
+            ("concat_share", 0 <= self.concat_share <= 1, "0 to 1"),
             ("precision", self.precision in ("float32", "bfloat16"), "'float32' or 'bfloat16'"),
             ("real_share", 0 <= self.real_share <= 1, "0 to 1"),
             ("negative_share", 0 <= self.negative_share <= 1, "0 to 1"),

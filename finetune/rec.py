@@ -17,6 +17,7 @@ from edge_lpr.ctc import PlateDecoder
 from edge_lpr.errors import EdgeLprError, InputError, ModelError
 from edge_lpr.export.charset import DOT, PLATE_CHARSET
 from edge_lpr.finetune import degrade
+from edge_lpr.finetune.augment_crop import RecAug, bring_to_height, rec_con_aug
 from edge_lpr.finetune.config import TrainConfig
 from edge_lpr.finetune.losses import ctc_loss
 from edge_lpr.finetune.negatives import TextRenderer
@@ -37,6 +38,8 @@ OTHER_LINE = "<other>"
 _FC = "head.ctc_head.fc."
 _EVALUATION_BATCH = 64
 _RENDERED_CROPS = 256
+# PP-OCRv3's `ext_data_num`: how many lines RecConAug may append to one.
+_APPENDED = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +182,18 @@ class RecTask:
         return self.render(rng)
 
     def _real(self, rng: Rng) -> tuple[Image, str]:
-        """A labelled plate under other light; a picture that cannot be read is replaced by another one."""
+        """A labelled plate under other light, or as PP-OCRv3 augments it."""
+        config = self.config
+        crop, text = self._cut(rng)
+        if config.concat_share and rng.random() < config.concat_share:
+            others = (self._cut(rng) for _ in range(_APPENDED))
+            crop, text = rec_con_aug((crop, text), others, (config.width, config.height))
+        if config.augment == "ppocr":
+            return RecAug()(bring_to_height(crop, config.height), rng), text
+        return degrade.camera(crop, rng, plate_height=crop.shape[0], strength=0.4), text
+
+    def _cut(self, rng: Rng) -> tuple[Image, str]:
+        """A labelled plate as a detector cuts it out; where the picture cannot be read, another one."""
         for _ in range(20):
             sample, text, corners = self.samples[int(rng.integers(len(self.samples)))]
             try:
@@ -187,12 +201,10 @@ class RecTask:
             except EdgeLprError:
                 continue
             if corners is not None:
-                crop = crop_plate(image, jitter_corners(corners, rng))
-            else:
-                height, width = image.shape[:2]
-                whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-                crop = crop_plate(image, jitter_corners(whole, rng, 0.5))
-            return degrade.camera(crop, rng, plate_height=crop.shape[0], strength=0.4), text
+                return crop_plate(image, jitter_corners(corners, rng)), text
+            height, width = image.shape[:2]
+            whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+            return crop_plate(image, jitter_corners(whole, rng, 0.5)), text
         raise InputError("20 labelled pictures in a row cannot be read; check the label files' pictures")
 
     def _fit(self, crop: Image) -> Image:

@@ -112,9 +112,10 @@ def finetune(
 def _det_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str) -> DetTask:
     photos = Photos(files.photos or files.labelled)
     if files.render:
-        scenes = Scenes(photos, config.swapped_share, config.real_share if files.labelled else 0.0)
+        real = config.real_share if files.labelled else 0.0
+        scenes = Scenes(photos, config.swapped_share, real, ppocr=config.augment == "ppocr")
     elif len(photos):
-        scenes = Scenes(photos, swapped=0.0, real=1.0)
+        scenes = Scenes(photos, swapped=0.0, real=1.0, ppocr=config.augment == "ppocr")
     else:
         raise SettingError("--ccpd has no scene with corners: the detector learns from det.txt or CCPD names")
     return DetTask(config, arrays, source, scene=scenes, validation=files.validation)

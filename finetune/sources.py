@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge_lpr.calib.labels import IGNORED, Sample
 from edge_lpr.errors import EdgeLprError, InputError
 from edge_lpr.finetune import swap
+from edge_lpr.finetune.augment_scene import augment_scene
 from edge_lpr.finetune.render_crop import CropSettings, render_crop
 from edge_lpr.finetune.render_scene import SceneSettings, render_scene
 from edge_lpr.finetune.render_text import PlateMix, sample_plate
@@ -133,6 +134,7 @@ class Scenes:
         swapped: Share of scenes that are photos whose plates were replaced.
         real: Share of scenes that are photos as they are, seen from elsewhere.
         settings: What drawn scenes show.
+        ppocr: Whether photos as they are are augmented as PP-OCRv3 does it, not by `swap.move_scene`.
     """
 
     def __init__(
@@ -141,8 +143,10 @@ class Scenes:
         swapped: float = 0.35,
         real: float = 0.25,
         settings: SceneSettings | None = None,
+        *,
+        ppocr: bool = False,
     ) -> None:
-        self.photos, self.settings = photos, settings or SceneSettings()
+        self.photos, self.settings, self.ppocr = photos, settings or SceneSettings(), ppocr
         self.swapped, self.real = (swapped, real) if photos else (0.0, 0.0)
 
     def __call__(self, rng: Rng, size: tuple[int, int]) -> tuple[Image, list[Quad], list[bool]]:
@@ -154,6 +158,8 @@ class Scenes:
             if kind < self.swapped and quads:
                 image, plates = swap.swap_scene(image, quads, rng, looks=photo.looks)
                 quads, ignored = [quad for quad, _ in plates], [False] * len(plates)
+            elif self.ppocr:
+                return augment_scene(image, quads, ignored, rng, size)
             image, kept, quads = swap.move_scene(image, quads, rng, size)
             return image, quads, [ignored[i] for i in kept]
         image, drawn = render_scene(rng, size, self.settings)

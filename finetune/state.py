@@ -125,10 +125,13 @@ def load_state(path: Path, config: TrainConfig) -> RunState:
     except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as e:
         reason = str(e).splitlines()[0][:120] if str(e) else type(e).__name__
         raise ModelError(f"{path}: not a checkpoint of this command, or damaged ({reason})") from e
+    # A run of before a setting existed went by what is its default now.
+    defaults = {f.name: f.default for f in fields(TrainConfig)}
     for name, value in config.to_json().items():
-        if name not in _FREE and state.config.get(name) != value:
+        before = state.config.get(name, defaults[name])
+        if name not in _FREE and before != value:
             raise ModelError(
-                f"{path}: the run was started with {name} = {state.config.get(name)!r}, the config says "
+                f"{path}: the run was started with {name} = {before!r}, the config says "
                 f"{value!r}; set it back, or start a new run in another folder"
             )
     return state

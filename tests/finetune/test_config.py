@@ -14,6 +14,7 @@ def test_the_recipes_that_ship(part: str) -> None:
     config = load_config(None, part)  # type: ignore[arg-type]
     assert config.part == part
     assert config.learning_rate == 5e-4
+    assert config.augment == "ppocr"
     # A recipe states every setting: what a user prints and changes hides nothing.
     assert set(json.loads(default_config(part))) == set(config.to_json())  # type: ignore[arg-type]
 
@@ -35,6 +36,8 @@ def test_overrides() -> None:
         ('{"height": 32}', "height is 32, expected 48"),
         ('{"learning_rate": 2}', "learning_rate is 2"),
         ('{"precision": "int8"}', "precision is 'int8'"),
+        ('{"augment": "imgaug"}', "augment is 'imgaug', expected 'ppocr' or 'camera'"),
+        ('{"concat_share": 1.5}', "concat_share is 1.5"),
         ('{"part": "det"}', "is for 'det', but `finetune rec`"),
     ],
 )

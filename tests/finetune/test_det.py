@@ -77,6 +77,15 @@ def test_batches_and_loss(weights: dict[str, np.ndarray], photos: Photos) -> Non
     assert set(parts) == {"shrink", "threshold", "binary"}
 
 
+def test_labelled_photos_as_ppocr_shows_them(weights: dict[str, np.ndarray], photos: Photos) -> None:
+    task = DetTask(config(), weights, "x", scene=Scenes(photos, swapped=0.0, real=1.0, ppocr=True))
+    batch = task.batch(0)
+    assert torch.equal(batch.images, task.batch(0).images)
+    # A part of the photo seldom has the input's aspect: one side stays black. The plate is in it.
+    assert all(bool((image[-1] == 0).all() or (image[:, -1] == 0).all()) for image in batch.images)
+    assert float(batch.maps[0].sum()) > 0
+
+
 def test_metric_is_that_of_the_runtimes_boxes(weights: dict[str, np.ndarray], photos: Photos) -> None:
     task = DetTask(config(), weights, "x", scene=Scenes(), validation=photos.samples)
     assert task.evaluate(Perfect()) == {"hmean": 1.0, "precision": 1.0, "recall": 1.0}

@@ -145,6 +145,24 @@ def test_labelled_crops_and_scenes(tmp_path: Path, full_head: dict[str, np.ndarr
         task.batch(2)
 
 
+def test_labelled_plates_as_ppocr_shows_them(tmp_path: Path, full_head: dict[str, np.ndarray]) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((48, 140, 3), (200, 90, 10), np.uint8))
+    (tmp_path / "rec.txt").write_text("a.png\t皖A12345\n", encoding="utf-8")
+    samples = load_labels([tmp_path]).samples
+    settings = config(batch=32, width=320, augment="ppocr", concat_share=0.5)
+    task = RecTask(settings, full_head, FULL, "x", render=None, samples=samples, validation=samples)
+    batch = task.batch(0)
+    assert torch.equal(batch.images, task.batch(0).images)
+    # Blue, or its negative: no other light than RecAug's.
+    blue, orange = (
+        (batch.images.float().mean((1, 2)) - torch.tensor(c)).abs().amax(1) < 4
+        for c in ((200.0, 90.0, 10.0), (55.0, 165.0, 245.0))
+    )
+    assert bool((blue | orange).all())
+    assert 4 < int(orange.sum()) < 28
+    assert set(batch.lengths.tolist()) == {7, 14}
+
+
 def test_nothing_to_train_on(full_head: dict[str, np.ndarray]) -> None:
     with pytest.raises(InputError, match="nothing to train on"):
         RecTask(config(), full_head, FULL, "x", render=None)

@@ -145,6 +145,16 @@ def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:
         train(Line(), config(steps=4, batch=32), tmp_path, resume=True)
 
 
+def test_a_state_of_before_a_setting_existed_is_resumed(tmp_path: Path) -> None:
+    train(Line(), config(steps=4), tmp_path)
+    state = torch.load(tmp_path / "latest.state", weights_only=True)
+    del state["config"]["augment"]
+    torch.save(state, tmp_path / "latest.state")
+    train(Line(), config(steps=4), tmp_path, resume=True)
+    with pytest.raises(ModelError, match="started with augment = 'camera', the config says 'ppocr'"):
+        train(Line(), config(steps=4, augment="ppocr"), tmp_path, resume=True)
+
+
 def test_resuming_without_a_state(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no checkpoint to resume from"):
         train(Line(), config(), tmp_path, resume=True)

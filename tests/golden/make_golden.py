@@ -1,9 +1,12 @@
 """Makes `paddleocr.npz`: what PaddleOCR 2.10.0's own post-processing says of maps and posteriors made here.
 
+And `paddleocr_tia.npz`: what its warp of text lines makes of lines made here.
+
     pip download --no-deps paddleocr==2.10.0 && python tests/golden/make_golden.py paddleocr-2.10.0-*.whl
 
 Runs the wheel's `DBPostProcess` and `CTCLabelDecode` (they need opencv, pyclipper and shapely, and of paddle
-nothing but a name). Maps are stored as uint8 (probability × 255), so that the file stays small.
+nothing but a name), and its `WarpMLS`. Maps are stored as uint8 (probability × 255), so that the file stays
+small.
 """
 
 from __future__ import annotations
@@ -20,12 +23,13 @@ import cv2
 import numpy as np
 
 OUT = Path(__file__).with_name("paddleocr.npz")
+OUT_TIA = Path(__file__).with_name("paddleocr_tia.npz")
 
 
 def load(wheel: Path, name: str) -> dict[str, Any]:
-    """Executes one post-processing module of the wheel by itself."""
+    """Executes one module of the wheel by itself."""
     with zipfile.ZipFile(wheel) as archive:
-        source = archive.read(f"paddleocr/ppocr/postprocess/{name}.py")
+        source = archive.read(f"paddleocr/ppocr/{name}.py")
     for module in ("paddle", "paddle.nn", "paddle.nn.functional"):
         stand_in = types.ModuleType(module)
         stand_in.Tensor = type("Tensor", (), {})  # type: ignore[attr-defined]
@@ -52,7 +56,7 @@ def text_map(rng: np.random.Generator) -> np.ndarray:
 
 def main() -> None:
     wheel = Path(sys.argv[1])
-    post_process = load(wheel, "db_postprocess")["DBPostProcess"]
+    post_process = load(wheel, "postprocess/db_postprocess")["DBPostProcess"]
     rng = np.random.default_rng(2026)
     kept: dict[str, np.ndarray] = {}
     for n in range(16):
@@ -64,7 +68,7 @@ def main() -> None:
             process = post_process(0.3, 0.6, 1000, 1.5, bool(dilation), mode)
             found = process({"maps": prob[None, None]}, [(*size, 1.0, 1.0)])[0]["points"]
             kept[f"boxes{n}_{dilation}_{mode}"] = np.asarray(found, np.int32).reshape(-1, 4, 2)
-    decode = load(wheel, "rec_postprocess")["CTCLabelDecode"]
+    decode = load(wheel, "postprocess/rec_postprocess")["CTCLabelDecode"]
     charset = "京津沪ABC0123"
     with tempfile.TemporaryDirectory() as folder:
         keys = Path(folder, "keys.txt")
@@ -79,6 +83,24 @@ def main() -> None:
     kept["scores"] = np.array([score for _, score in decoded], np.float64)
     np.savez_compressed(OUT, **kept)  # type: ignore[arg-type]
     print(f"{OUT}: {OUT.stat().st_size / 1024:.0f} KiB")
+    np.savez_compressed(OUT_TIA, **warped_lines(wheel))  # type: ignore[arg-type]
+    print(f"{OUT_TIA}: {OUT_TIA.stat().st_size / 1024:.0f} KiB")
+
+
+def warped_lines(wheel: Path) -> dict[str, np.ndarray]:
+    """Warps smooth lines of several sizes by points that move at random."""
+    warp = load(wheel, "data/imaug/text_image_aug/warp_mls")["WarpMLS"]
+    rng = np.random.default_rng(2027)
+    kept: dict[str, np.ndarray] = {}
+    for n, (width, height) in enumerate(((60, 20), (150, 48), (48, 150))):
+        noise = cv2.GaussianBlur(rng.normal(0, 1, (height, width, 3)), (0, 0), 4)
+        line = np.asarray(cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX), np.uint8)
+        places = [(x, y) for x in np.linspace(0, width, 4) for y in (0, height)]
+        source = np.array(places)
+        target = source + rng.uniform(-6, 6, source.shape)
+        made = warp(line, list(source), list(target), width, height).generate()
+        kept |= {f"line{n}": line, f"source{n}": source, f"target{n}": target, f"warped{n}": made}
+    return kept
 
 
 if __name__ == "__main__":
