@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from edge_lpr.bundle import PRECISIONS, Bundle, load_bundle
 from edge_lpr.ctc import PlateDecoder, Reading
 from edge_lpr.detect import Box, Detector, DetectorSettings
 from edge_lpr.errors import SettingError
+from edge_lpr.overlap import in_order
 from edge_lpr.plate import TEXT, PlateRead
 from edge_lpr.recognize import Recognizer, crop_plate
 from edge_lpr.rows import TWO_ROW_ASPECT, unfold_rows
@@ -29,6 +31,8 @@ Image = NDArray[np.uint8]
 PLATE_ASPECT = (1.3, 8.0)
 # An upright reading whose lowest character score reaches this needs no second look turned round.
 SURE = 0.5
+# Batches at work at once on a GPU: one there, the others' pictures resized, cropped and decoded on the host.
+GPU_WORKERS = 4
 
 
 class PlateReader:
@@ -38,11 +42,17 @@ class PlateReader:
         bundle: The folder of a model bundle; None takes the one that the package carries.
         backend: "auto", "onnxruntime" or "tensorrt".
         precision: "fp32", "fp16", "int8", or "auto": FP32 in ONNX Runtime, in TensorRT what has engines.
+        engines: The folder of TensorRT engines, as `edge-lpr build --out` made it; None is that of
+            $EDGE_LPR_ENGINES, or in the user's cache.
         settings: PP-OCR's detection parameters that differ from the bundle's, by name.
         threads: Threads of a backend that runs on the CPU; None is one per core.
         any_text: Whether what reads better as no plate is reported too, as kind "text".
         min_score: A plate is reported when its lowest character score reaches this, 0 to 1.
         strength: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
+
+    Attributes:
+        bundle: The bundle.
+        workers: Batches that `read_batches` works on at once: 1 on a CPU, whose cores one keeps busy.
 
     Raises:
         SettingError: An argument is out of its range.
@@ -56,6 +66,7 @@ class PlateReader:
         backend: str = "auto",
         precision: str = "auto",
         *,
+        engines: str | Path | None = None,
         settings: Mapping[str, object] | None = None,
         threads: int | None = None,
         any_text: bool = False,
@@ -74,8 +85,11 @@ class PlateReader:
         self.any_text = any_text
         self.min_score = min_score
         detector = DetectorSettings.for_model(self.bundle.det).changed(settings or {})
-        models = open_models(self.bundle, backend=backend, precision=precision, threads=threads)
+        models = open_models(
+            self.bundle, backend=backend, precision=precision, threads=threads, engines=engines
+        )
         self._why = models.why
+        self.workers = 1 if models.det.device == "cpu" else min(GPU_WORKERS, os.cpu_count() or 1)
         self.detector = Detector(models.det, self.bundle.det, detector)
         self.recognizer = Recognizer(models.rec, self.bundle.rec)
         self.decoder = PlateDecoder(self.bundle.rec.charset, self.bundle.rec.other, strength)
@@ -139,6 +153,18 @@ class PlateReader:
             if read is not None:
                 reads[i].append(read)
         return [sorted(plates, key=lambda r: tuple(r.corners.min(axis=0)[::-1])) for plates in reads]
+
+    def read_batches(self, batches: Iterable[Sequence[Image]]) -> Iterator[list[list[PlateRead]]]:
+        """Reads batch after batch; on a GPU, several are at work at once.
+
+        Args:
+            batches: As for `read_batch`, each; taken at most `workers` ahead of what is given out.
+
+        Yields:
+            What `read_batch` gives of each batch, in their order.
+        """
+        for _, reads in in_order(self.read_batch, batches, self.workers):
+            yield reads
 
     def read_crops(self, crops: Sequence[Image]) -> list[PlateRead | None]:
         """Reads pictures that are each a plate already cut out.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edge_lpr.capture import CaptureOptions, CaptureSource
 from edge_lpr.errors import SourceError
 from edge_lpr.frames import Frame, Source
+from edge_lpr.overlap import in_order
 from edge_lpr.plate import PlateRead
 from edge_lpr.recognize import crop_plate
 from edge_lpr.sources import find_targets, open_source
@@ -19,7 +20,8 @@ from edge_lpr.track import PlateEvent, PlateTracker
 if TYPE_CHECKING:
     from edge_lpr.reader import PlateReader
 
-# Pictures that a GPU reads as one batch. On a CPU a batch is no faster, and takes memory for each picture.
+# Pictures or frames of a file that a GPU reads as one batch. On a CPU a batch is no faster, and takes memory
+# for each picture.
 GPU_BATCH = 8
 MAX_BATCH_PIXELS = 32_000_000
 
@@ -64,16 +66,13 @@ class Stream:
             SourceError: Nothing could be read.
             BackendError: The backend failed.
         """
-        batch: list[Frame] = []
-        size = _batch_size(self.reader) if self.source.still else 1
-        pixels = 0
-        for frame in self.source:
-            batch.append(frame)
-            pixels += frame.image.shape[0] * frame.image.shape[1]
-            if len(batch) >= size or pixels >= MAX_BATCH_PIXELS:
-                yield from self._read(batch)
-                batch, pixels = [], 0
-        yield from self._read(batch)
+        if self.source.live:  # a frame that waits for the next one is no longer the newest
+            size, workers = 1, 1
+        else:
+            size, workers = _batch_size(self.reader), self.reader.workers
+        for frames, found in in_order(self._read, self._batches(size), workers):
+            for frame, reads in zip(frames, found, strict=True):
+                yield self.step(frame, reads)
 
     def step(self, frame: Frame, reads: Sequence[PlateRead]) -> Step:
         """Takes in what a frame shows."""
@@ -86,12 +85,26 @@ class Stream:
         """Ends the passages of the vehicles still in view."""
         return Step(self.source, None, (), self.tracker.flush() if self.tracker is not None else ())
 
-    def _read(self, batch: list[Frame]) -> Iterator[Step]:
-        if not batch:
-            return
-        found = self.reader.read_batch([frame.image for frame in batch])
-        for frame, reads in zip(batch, found, strict=True):
-            yield self.step(frame, reads)
+    def _batches(self, size: int) -> Iterator[list[Frame]]:
+        batch: list[Frame] = []
+        pixels = 0
+        ended: SourceError | None = None
+        try:
+            for frame in self.source:
+                batch.append(frame)
+                pixels += frame.image.shape[0] * frame.image.shape[1]
+                if len(batch) >= size or pixels >= MAX_BATCH_PIXELS:
+                    yield batch
+                    batch, pixels = [], 0
+        except SourceError as e:  # what came before it is read first
+            ended = e
+        if batch:
+            yield batch
+        if ended is not None:
+            raise ended
+
+    def _read(self, batch: list[Frame]) -> list[list[PlateRead]]:
+        return self.reader.read_batch([frame.image for frame in batch])
 
 
 def read_live(streams: Sequence[Stream]) -> Iterator[Step]:

@@ -74,6 +74,19 @@ def text_picture(text: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return image
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_are_read_in_their_order(
+    reader: PlateReader, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    image = picture(SAMPLES / "street.jpg")
+    batches = [[image, image[:, : 40 * n]] for n in range(10, 13)]
+    expected = [[[r.text for r in reads] for reads in reader.read_batch(batch)] for batch in batches]
+    assert reader.workers == 1  # on a CPU
+    monkeypatch.setattr(reader, "workers", workers)
+    found = reader.read_batches(iter(batches))
+    assert [[[r.text for r in reads] for reads in batch] for batch in found] == expected
+
+
 def test_what_reads_better_as_text_is_shown_only_on_request(reader: PlateReader) -> None:
     image = text_picture("WELCOME HOME")
     assert reader.read(image) == []

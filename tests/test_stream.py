@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.capture import CaptureOptions
 from edge_lpr.errors import SourceError
+from edge_lpr.frames import Frame, Source
 from edge_lpr.reader import PlateReader
 from edge_lpr.sources import find_targets, open_source
 from edge_lpr.stream import Stream, read_live, read_stream
@@ -98,6 +99,43 @@ def test_pictures_are_read_in_batches_and_in_order(
     assert batches == [3]
     assert [s.frame.name for s in steps if s.frame] == [str(tmp_path / f"{i}.png") for i in range(3)]
     assert [[r.text for r in s.reads] for s in steps][:2] == [[texts[0]], [texts[1]]]
+
+
+def test_files_are_read_the_same_with_several_batches_at_work(
+    reader: PlateReader, street: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read() -> list[tuple[int, list[str]]]:
+        with open_source(street, CaptureOptions(stride=2)) as source:
+            steps = list(Stream(reader, source))
+        return [(s.frame.index, [r.text for r in s.reads]) for s in steps if s.frame]
+
+    one_by_one = read()
+    assert len(one_by_one) == 36 and one_by_one[0] == (0, [TEXT])
+    monkeypatch.setattr(reader.detector.backend, "device", "cuda")
+    monkeypatch.setattr(reader, "workers", 3)
+    assert read() == one_by_one
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_what_was_read_before_a_source_fails_is_not_lost(
+    reader: PlateReader,
+    monkeypatch: pytest.MonkeyPatch,
+    a_source: Callable[..., Source],
+    plate_scene: Scene,
+    device: str,
+) -> None:
+    def frames() -> Iterator[Frame]:
+        for i in range(3):
+            yield Frame(plate_scene(TEXT), i, i / 25, "street.mp4")
+        raise SourceError("street.mp4: gone")
+
+    source = a_source()
+    monkeypatch.setattr(type(source), "__iter__", lambda self: frames())
+    monkeypatch.setattr(reader.detector.backend, "device", device)
+    seen: list[int] = []
+    with pytest.raises(SourceError, match="gone"):
+        seen.extend(step.frame.index for step in Stream(reader, source) if step.frame)
+    assert seen == [0, 1, 2]
 
 
 def test_a_source_that_is_none_raises(reader: PlateReader, tmp_path: Path) -> None:

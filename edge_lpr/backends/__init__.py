@@ -61,16 +61,15 @@ def open_models(
         precision: "fp32", "fp16", "int8", or "auto": FP32 in ONNX Runtime; in TensorRT the first of fp16,
             int8 and fp32 that has engines.
         threads: Threads for a backend that runs on the CPU; None is one per core.
-        engines: Where TensorRT engines lie; None is `engine_file.engines_folder()`.
+        engines: The folder of TensorRT engines; None is `engine_file.engines_folder()`.
 
     Raises:
-        SettingError: No such backend.
+        SettingError: No such backend, no such folder, or a folder of engines for ONNX Runtime.
         BundleError: The bundle lacks the precision.
         MissingExtraError: A package that the backend needs is not installed.
         BackendError: The backend asked for cannot run here.
     """
-    if backend not in BACKENDS:
-        raise SettingError(f"backend {backend!r}: expected one of {', '.join(BACKENDS)}")
+    _check(backend, engines)
     refusal = ""
     if backend == "auto" and not has_driver():
         refusal = "no NVIDIA driver here"
@@ -102,15 +101,14 @@ def open_backend(
         model: The model file.
         backend: "auto", "onnxruntime" or "tensorrt".
         threads: Threads for a backend that runs on the CPU; None is one per core.
-        engines: Where TensorRT engines lie; None is `engine_file.engines_folder()`.
+        engines: The folder of TensorRT engines; None is `engine_file.engines_folder()`.
 
     Raises:
-        SettingError: No such backend.
+        SettingError: No such backend, no such folder, or a folder of engines for ONNX Runtime.
         MissingExtraError: A package that the backend needs is not installed.
         BackendError: The backend asked for cannot run here.
     """
-    if backend not in BACKENDS:
-        raise SettingError(f"backend {backend!r}: expected one of {', '.join(BACKENDS)}")
+    _check(backend, engines)
     if backend != "onnxruntime":
         try:
             return _tensorrt(model, engines)
@@ -118,6 +116,19 @@ def open_backend(
             if backend == "tensorrt":
                 raise
     return OnnxRuntimeBackend(model, threads=threads)
+
+
+def _check(backend: str, engines: str | Path | None) -> None:
+    if backend not in BACKENDS:
+        raise SettingError(f"backend {backend!r}: expected one of {', '.join(BACKENDS)}")
+    if engines is None:
+        return
+    if backend == "onnxruntime":
+        raise SettingError(
+            f"engines {engines}: they are TensorRT's, and the backend is onnxruntime; leave one out"
+        )
+    if not Path(engines).is_dir():
+        raise SettingError(f"engines {engines}: no such folder; make it with edge-lpr build --out {engines}")
 
 
 def _open_tensorrt(bundle: Bundle, precision: str, engines: str | Path | None) -> OpenModels:

@@ -224,8 +224,8 @@ class EngineManifest:
                     f"{self.engine_path.name} is not the file that its manifest describes (sha256 differs)"
                 )
         raise BackendError(
-            f"{self.engine_path}: {damage}; build it again: "
-            f"edge-lpr build BUNDLE --precision {self.precision} --rebuild always"
+            f"{self.engine_path}: {damage}; build it again: edge-lpr build BUNDLE "
+            f"--precision {self.precision} --rebuild always --out {self.path.parent}"
         )
 
     def write(self, plan: bytes | memoryview) -> None:
@@ -295,6 +295,8 @@ def find_engine(folder: Path, model: ModelFile, machine: Machine) -> EngineManif
         BackendError: There is none; says what differs in the one that comes nearest, and what to type.
     """
     remedy = f"build it: edge-lpr build {model.path.parent} --precision {model.precision}"
+    if folder != engines_folder():
+        remedy += f" --out {folder}"
     manifests, _ = read_manifests(folder)
     nearest: tuple[int, str] | None = None
     for manifest in manifests:

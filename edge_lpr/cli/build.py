@@ -34,7 +34,8 @@ examples:
   edge-lpr build --rebuild never --json           only tell what is missing or stale
   edge-lpr build --dry-run                        show what would be built; needs no GPU
 
-Engines lie in ~/.cache/edge-lpr/engines, or where --out or $EDGE_LPR_ENGINES says."""
+Engines lie in ~/.cache/edge-lpr/engines, or where $EDGE_LPR_ENGINES or --out says; edge-lpr takes
+those of --out with --engines."""
 POLL_SECONDS = 0.2
 
 
@@ -128,9 +129,13 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"folder": str(folder), "engines": report}, indent=1, ensure_ascii=False))
     elif any(entry["state"] == "missing" for entry in report):
-        print(f"build them: edge-lpr build {args.bundle or ''}".rstrip())
+        place = f" --out {args.out}" if args.out else ""
+        print(f"build them: edge-lpr build{' ' + args.bundle if args.bundle else ''}{place}")
     elif folder != engines_folder():
-        print(f"edge-lpr finds them with: export {FOLDER_VARIABLE}={folder.absolute()}")
+        print(
+            f"edge-lpr reads with them: edge-lpr --engines {folder} SOURCE, or export {FOLDER_VARIABLE}="
+            f"{folder.absolute()}"
+        )
     return code
 
 

@@ -69,6 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "fp32", "fp16", "int8"),
         help="which models of the bundle",
     )
+    add("--engines", metavar="DIR", help="TensorRT engines (default: where edge-lpr build puts them)")
     add("--threads", type=_whole(1), metavar="N", help="CPU threads (default: one per core)")
     add = parser.add_argument_group("what is reported").add_argument
     add("--every-frame", action="store_true", help="the reads of each frame, not fused to one per vehicle")
@@ -173,6 +174,7 @@ class _Run:
             args.bundle,
             args.backend,
             args.precision,
+            engines=args.engines,
             settings=settings,
             threads=args.threads,
             any_text=args.any_text,

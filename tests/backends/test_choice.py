@@ -119,6 +119,29 @@ def test_a_fallback_of_onnx_runtime_is_said(bundle: Bundle, monkeypatch: pytest.
     assert "its CUDA could not start" in models.why
 
 
+def test_a_folder_of_engines_that_is_asked_for(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"none: no such folder; make it with edge-lpr build --out .*none"):
+        open_models(bundle, engines=tmp_path / "none")
+    for refused in (open_models, lambda b, **k: open_backend(b.model("det", "fp32"), **k)):
+        with pytest.raises(SettingError, match="they are TensorRT's, and the backend is onnxruntime"):
+            refused(bundle, backend="onnxruntime", engines=tmp_path)
+
+
+def test_engines_are_looked_for_where_they_are_said_to_be(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engines(monkeypatch)
+    asked: list[object] = []
+
+    def opener(model: ModelFile, folder: object) -> Fake:
+        asked.append(folder)
+        return Fake(model)
+
+    monkeypatch.setattr(backends, "_tensorrt", opener)
+    assert open_models(bundle, engines=tmp_path).det.name == "tensorrt"
+    assert asked == [tmp_path, tmp_path]
+
+
 def test_settings_out_of_range(bundle: Bundle) -> None:
     with pytest.raises(SettingError, match="backend 'cuda': expected one of auto, onnxruntime, tensorrt"):
         open_models(bundle, backend="cuda")

@@ -170,12 +170,14 @@ def test_the_newest_engine_that_fits_is_found(tmp_path: Path) -> None:
     assert find_engine(folder, of, ORIN).path.name == "a.json"
 
 
-def test_no_engine_says_what_to_type(tmp_path: Path) -> None:
+def test_no_engine_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of = model(tmp_path)
-    with pytest.raises(
-        BackendError, match=r"no engine of det.fp16.onnx in .*; build it: edge-lpr build .* --precision fp16"
-    ):
+    said = r"no engine of det.fp16.onnx in .*; build it: edge-lpr build .* --precision fp16"
+    with pytest.raises(BackendError, match=rf"{said} --out .*none$"):
         find_engine(tmp_path / "none", of, ORIN)
+    monkeypatch.setenv(engine_file.FOLDER_VARIABLE, str(tmp_path / "usual"))
+    with pytest.raises(BackendError, match=f"{said}$"):
+        find_engine(engines_folder(), of, ORIN)
 
 
 def test_the_nearest_engine_says_why_it_does_not_fit(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from edge_lpr.backends import Backend
 from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.bundle import Bundle, bundled, load_bundle
 from edge_lpr.errors import BackendError, EdgeLprError
+from edge_lpr.overlap import in_order
 
 # Heights and widths of the detector's input that the engines of this test are built for, in pixels.
 SIZES = ((64, 96), (64, 160))
@@ -136,6 +137,15 @@ def test_threads_get_their_own_results(opened: Opened) -> None:
         thread.join()
     for number, one in enumerate(expected):
         np.testing.assert_allclose(found[number], one, atol=1e-5)
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_batches_in_flight_give_what_one_after_the_other_gives(opened: Opened, workers: int) -> None:
+    images = [picture(1 + n % 3, *SIZES[n % 2], seed=n) for n in range(12)]
+    expected = [maps(opened, image) for image in images]
+    found = [result for _, result in in_order(lambda image: maps(opened, image), images, workers)]
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_does_not_fit_is_an_error_of_one_line(opened: Opened) -> None:

@@ -33,7 +33,7 @@ NAMES = (
     "steady",
     "left_open",
 )
-WHOLE = ("commands", "interrupted", "protocol", "benchmark")
+WHOLE = ("commands", "engines_elsewhere", "interrupted", "protocol", "benchmark")
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,12 @@ from scenarios import DRIVER, MIB, execute
 
 from edge_lpr.benchmarks import gpu, gpu_parts
 from edge_lpr.bundle import ModelFile
+from edge_lpr.capture import CaptureOptions
 from edge_lpr.cli import main
 from edge_lpr.pictures import read_picture
 from edge_lpr.reader import PlateReader
+from edge_lpr.sources import open_source
+from edge_lpr.stream import Stream
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 PICTURE = SAMPLES / "street.jpg"
@@ -45,7 +48,7 @@ def commands(folder: Path, model: ModelFile) -> None:
     os.environ["EDGE_LPR_ENGINES"] = str(folder / "engines")
     DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
     out = io.StringIO()
-    build = ("build", "--precision", "fp32", "--det-size", "256x192", "--batch", "1", "2")
+    build = ("build", "--precision", "fp32", "--det-size", "640x384", "--batch", "1", "2")
     old = trt_double.Builder.old
 
     trt_double.failing["parse"] = True
@@ -79,11 +82,39 @@ def commands(folder: Path, model: ModelFile) -> None:
     with PlateReader(precision="fp32") as reader, PlateReader(backend="onnxruntime", threads=1) as other:
         assert reader.description.endswith("on Host memory, no GPU, fp32"), reader.description
         other.detector.backend.sizes = reader.detector.backend.sizes
-        image = cv2.resize(read_picture(PICTURE), (512, 384))
+        image = cv2.resize(read_picture(PICTURE), (640, 360))
         both = [r.detector.detect_batch([image, image, image]) for r in (reader, other)]
         assert [len(b) for b in both[0]] == [len(b) for b in both[1]] and both[0][0]
         for one, two in zip(itertools.chain(*both[0]), itertools.chain(*both[1]), strict=True):
             np.testing.assert_array_equal(one.corners, two.corners)
+
+
+def engines_elsewhere(folder: Path, model: ModelFile) -> None:
+    """Engines in a folder of one's own: built with --out, read with --engines, several batches in flight."""
+    DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
+    os.environ["EDGE_LPR_ENGINES"] = str(folder / "none")
+    out, mine = io.StringIO(), str(folder / "mine")
+    build = ("build", "--precision", "fp32", "--det-size", "640x384", "--batch", "8", "--out", mine)
+    code, said = typed(out, *build, "--rebuild", "never")
+    assert code == 1 and said.endswith(f"build them: edge-lpr build --out {mine}\n"), said
+    code, said = typed(out, *build)
+    assert code == 0 and f"edge-lpr --engines {mine} SOURCE" in said, said
+    code, said = typed(out, "--backend", "tensorrt", "--precision", "fp32", str(PICTURE))
+    assert code == 1 and said.count("\n") == 1 and "no engine of det.fp32.onnx" in said, said
+    assert said.endswith("--precision fp32\n"), said
+    code, said = typed(out, "--backend", "tensorrt", "--precision", "fp32", "--engines", mine, str(PICTURE))
+    assert code == 0 and "粤BD30586" in said, said
+
+    found = []
+    with PlateReader(precision="fp32", engines=mine) as reader, PlateReader(backend="onnxruntime") as other:
+        assert other.workers == 1
+        reader.workers = 3
+        other.detector.backend.sizes = reader.detector.backend.sizes
+        for one in (reader, other):
+            with open_source(VIDEO, CaptureOptions(stride=3)) as source:
+                steps = list(Stream(one, source))
+            found.append([(s.frame.index, [r.text for r in s.reads]) for s in steps if s.frame])
+    assert found[0] == found[1] and sum(len(texts) for _, texts in found[0]) > 9, found
 
 
 def interrupted(folder: Path, model: ModelFile) -> None:
@@ -131,4 +162,4 @@ def benchmark(folder: Path, model: ModelFile) -> None:
 
 
 if __name__ == "__main__":
-    execute((commands, interrupted, protocol, benchmark))
+    execute((commands, engines_elsewhere, interrupted, protocol, benchmark))
