@@ -19,6 +19,7 @@ from edge_lpr.bundle import Bundle, ModelFile, Part
 from edge_lpr.engines.profiles import det_sizes, profiles
 from edge_lpr.engines.settings import BuildSettings, names
 from edge_lpr.engines.timing import TimingCache, slug
+from edge_lpr.engines.weights import for_older
 from edge_lpr.errors import BackendError, ModelError, SettingError
 
 if TYPE_CHECKING:
@@ -121,12 +122,15 @@ def build_engine(api: TensorRT, plan: Plan, folder: Path, watch: Watch | None = 
 
     Raises:
         BundleError: The model's file is damaged.
+        MissingExtraError: A package that the build needs is not installed.
         ModelError: TensorRT cannot read the model; its errors, with the nodes' names, are in the message.
         SettingError: This TensorRT or this GPU cannot do what the settings ask for.
         BackendError: The build failed; TensorRT's own lines are in the message.
         OutputError: The engine cannot be written.
     """
     data = plan.model.read()
+    if plan.model.precision == "int8" and not api.features.int8_weights:
+        data = for_older(data)
     machine = this_machine(api)
     cache = TimingCache(folder, machine)
     began = time.monotonic()

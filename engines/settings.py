@@ -10,7 +10,7 @@ from edge_lpr.errors import SettingError
 
 DEFAULT_BATCHES = (1, 8)
 # Raised when this kit builds the same settings in another way, so that older engines count as stale.
-RECIPE = 1
+RECIPE = 2
 MAX_OPTIMIZATION_LEVEL = 5
 
 

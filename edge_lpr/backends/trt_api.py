@@ -43,6 +43,8 @@ class Features:
         weak_flags: The flags for a network whose types `type_flags` decide; None where there is none such.
         strongly_typed: Whether `network_flags` makes the types of the ONNX binding.
         type_flags: Those of BuilderFlag's FP16 and INT8 that there are.
+        int8_weights: Whether a weight may be an INT8 constant, and that of a transposed convolution have a
+            scale per output channel; see `edge_lpr.engines.weights`.
         share_profiles: Whether several execution contexts may use one profile only once a preview feature
             is switched on (8.6; always on later).
         progress: Whether builds report to a progress monitor.
@@ -53,6 +55,7 @@ class Features:
     weak_flags: int | None
     strongly_typed: bool
     type_flags: tuple[str, ...]
+    int8_weights: bool
     share_profiles: bool
     progress: bool
     user_managed: bool
@@ -74,6 +77,8 @@ def features(module: ModuleType) -> Features:
         weak_flags=explicit if type_flags else None,
         strongly_typed=bool(strong) or not type_flags,
         type_flags=type_flags,
+        # Came with 10, as strongly typed networks did.
+        int8_weights=bool(strong) or not type_flags,
         share_profiles=not strong and hasattr(module.PreviewFeature, "PROFILE_SHARING_0806"),
         progress=hasattr(module, "IProgressMonitor"),
         user_managed=hasattr(module, "ExecutionContextAllocationStrategy"),
@@ -233,6 +238,11 @@ class TensorRT:
         for name in self.features.type_flags:
             if name in needed:
                 config.set_flag(trt.BuilderFlag.__members__[name])
+        if typed and "FP16" in needed:
+            # What the ONNX keeps in FP32 may overflow in FP16, which the flag allows everywhere.
+            config.set_flag(trt.BuilderFlag.__members__["PREFER_PRECISION_CONSTRAINTS"])
+            for index in range(network.num_layers):
+                _keep_float(network.get_layer(index))
 
     def share_profiles(self, config: trt.IBuilderConfig) -> None:
         """Lets several execution contexts use one profile at the same time; later versions always do."""
@@ -262,6 +272,18 @@ class TensorRT:
         if self.features.progress:
             untyped: Any = config
             untyped.progress_monitor = make_monitor(phase, step)
+
+
+def _keep_float(layer: trt.ILayer) -> None:
+    """Asks for FP32 in a layer whose inputs and outputs are FP32."""
+    import tensorrt as trt
+
+    untyped: Any = layer
+    inputs = [untyped.get_input(i) for i in range(layer.num_inputs)]
+    kinds = {tensor.dtype for tensor in inputs if tensor is not None}
+    kinds |= {layer.get_output_type(i) for i in range(layer.num_outputs)}
+    if inputs and kinds == {trt.DataType.FLOAT}:
+        untyped.precision = trt.DataType.FLOAT
 
 
 def make_monitor(phase: Callable[[str], None], step: Callable[[], bool]) -> object:

@@ -32,8 +32,9 @@ NAMES = (
     "old_driver",
     "steady",
     "left_open",
+    "types",
 )
-WHOLE = ("commands", "engines_elsewhere", "interrupted", "protocol", "benchmark")
+WHOLE = ("commands", "engines_elsewhere", "int8", "interrupted", "protocol", "benchmark")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,8 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "version"), [*((name, "10.16.1") for name in NAMES), ("results", "8.6.1"), ("steady", "8.6.1")]
+    ("name", "version"),
+    [*((name, "10.16.1") for name in NAMES), *((name, "8.6.1") for name in ("results", "steady", "types"))],
 )
 def test_scenario(name: str, version: str, driver: Path, tmp_path: Path) -> None:
     execute("scenarios.py", name, version, driver, tmp_path)
@@ -69,10 +71,10 @@ def test_scenario(name: str, version: str, driver: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("name", "version"),
-    [*((name, "10.16.1") for name in WHOLE), ("commands", "8.6.1"), ("protocol", "8.6.1")],
+    [*((name, "10.16.1") for name in WHOLE), ("commands", "8.6.1"), ("int8", "8.6.1"), ("protocol", "8.6.1")],
 )
 def test_the_whole_kit(name: str, version: str, driver: Path, tmp_path: Path) -> None:
-    for package in ("onnxruntime", "shapely"):
+    for package in ("onnx", "onnxruntime", "shapely"):
         pytest.importorskip(package)
     execute("whole.py", name, version, driver, tmp_path)
 

@@ -41,12 +41,14 @@ STRONG: dict[str, Any] = {
     "weak_flags": 1,
     "strongly_typed": True,
     "type_flags": ["FP16", "INT8"],
+    "int8_weights": True,
 }
 VERSIONS: dict[str, dict[str, Any]] = {
     "tensorrt-bindings==8.6.1": {
         **STRONG,
         "network_flags": 1,
         "strongly_typed": False,
+        "int8_weights": False,
         "share_profiles": True,
         "progress": False,
         "user_managed": False,
@@ -59,6 +61,7 @@ VERSIONS: dict[str, dict[str, Any]] = {
         "weak_flags": None,
         "strongly_typed": True,
         "type_flags": [],
+        "int8_weights": True,
     },
 }
 # Right for some versions and wrong for others: mypy has to tell which.

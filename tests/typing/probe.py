@@ -41,6 +41,10 @@ def main(expected: dict[str, Any]) -> None:
     assert hasattr(trt.IBuilderConfig, "progress_monitor") == found["progress"]
     for name in found["type_flags"]:
         assert name in trt.BuilderFlag.__members__
+    if not found["strongly_typed"]:
+        assert "PREFER_PRECISION_CONSTRAINTS" in trt.BuilderFlag.__members__
+        assert trt.ILayer.precision.fset is not None
+        assert hasattr(trt.ILayer, "get_input") and hasattr(trt.ITensor, "dtype")
     if found["share_profiles"]:
         assert "PROFILE_SHARING_0806" in trt.PreviewFeature.__members__
     assert "AMPERE_PLUS" in trt.HardwareCompatibilityLevel.__members__

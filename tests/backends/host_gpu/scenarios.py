@@ -240,6 +240,26 @@ def left_open(folder: Path, model: ModelFile) -> None:
     globals()["forgotten"] = backend
 
 
+def types(folder: Path, model: ModelFile) -> None:
+    """The flags that an FP16 network needs: none where its types bind, else those that leave it as it is."""
+    api = TensorRT(open_gpu())
+    builder = trt_double.Builder(api.logger)
+    network: Any = api.network(builder, typed=True)  # type: ignore[arg-type]
+    config: Any = builder.create_builder_config()
+    api.allow_types(config, network, "fp16", typed=True)
+    kept = {one.type: one.precision for one in builder.networks[-1]}
+    if trt_double.Builder.old:
+        assert network.flags == 1 and config.flags == {"FP16", "PREFER_PRECISION_CONSTRAINTS"}
+        float32 = trt_double.DataType["FLOAT"]
+        assert kept == {"cast": None, "conv": None, "pool": float32, "constant": None}, kept
+    else:
+        assert network.flags == 2 and not config.flags and not any(kept.values()), (network.flags, kept)
+    network = api.network(builder, typed=False)  # type: ignore[arg-type]
+    api.allow_types(config, network, "fp16", typed=False)  # for a DLA, which has no FP32
+    assert network.flags == 1 and "FP16" in config.flags
+    assert not any(one.precision for one in builder.networks[-1])
+
+
 def expect(said: str, call: Callable[[], object]) -> None:
     try:
         call()
@@ -263,6 +283,7 @@ SCENARIOS = (
     old_driver,
     steady,
     left_open,
+    types,
 )
 
 

@@ -238,11 +238,25 @@ class Profile(SimpleNamespace):
         self.shapes = (low, high)
 
 
+def layer(kind: str, given: str, made: str) -> SimpleNamespace:
+    """Returns a layer of a network, with one input or none, and one output."""
+    source = SimpleNamespace(dtype=DataType[given] if given else None)
+    return SimpleNamespace(
+        type=kind,
+        precision=None,
+        num_inputs=int(bool(given)),
+        get_input=lambda i: source,
+        num_outputs=1,
+        get_output_type=lambda i: DataType[made],
+    )
+
+
 class Builder:
     """Puts model and profiles together, and reports its steps where it is 10 or later."""
 
     num_DLA_cores = 0  # noqa: N815 (TensorRT's name)
     configs: ClassVar[list[Config]] = []
+    networks: ClassVar[list[list[SimpleNamespace]]] = []
     old = False
 
     def __init__(self, logger: ILogger) -> None:
@@ -250,7 +264,13 @@ class Builder:
 
     def create_network(self, flags: int) -> SimpleNamespace:
         name = SimpleNamespace(name="image")
-        layers = [SimpleNamespace(type="cast", num_outputs=1, get_output_type=lambda i: DataType.FLOAT)]
+        layers = [
+            layer("cast", "UINT8", "HALF"),
+            layer("conv", "HALF", "HALF"),
+            layer("cast", "HALF", "FLOAT"),
+        ]
+        layers += [layer("pool", "FLOAT", "FLOAT"), layer("constant", "", "FLOAT")]
+        self.networks.append(layers)
         return SimpleNamespace(
             flags=flags,
             model=b"",
@@ -308,7 +328,7 @@ def module(version: str) -> SimpleNamespace:
     """Returns the double of a version, "8.6.1" or "10.16.1"."""
     old = Builder.old = version.startswith("8")
     creation = {"EXPLICIT_BATCH": 0} if old else {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1}
-    flags = {"FP16": "FP16", "INT8": "INT8", "TF32": "TF32"}
+    flags = {name: name for name in ("FP16", "INT8", "TF32", "PREFER_PRECISION_CONSTRAINTS")}
     sharing = "PROFILE_SHARING_0806"
     double = SimpleNamespace(
         __version__=version,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ctypes
 import io
@@ -117,6 +118,24 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
     assert found[0] == found[1] and sum(len(texts) for _, texts in found[0]) > 9, found
 
 
+def int8(folder: Path, model: ModelFile) -> None:
+    """INT8 engines are made of weights in INT8, and before TensorRT 10 of weights in float."""
+    import onnx
+
+    DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
+    build = ("build", "--precision", "int8", "--det-size", "320x192", "--batch", "1", "--out", str(folder))
+    code, said = typed(io.StringIO(), *build)
+    assert code == 0 and said.count("built") == 2, said
+    old = trt_double.Builder.old
+    for path in folder.glob("*.int8.*.engine"):
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        graph = onnx.load_from_string(base64.b64decode(plan["model"])).graph
+        kinds = {item.name: item.data_type for item in graph.initializer}
+        weights = {kinds[n.input[0]] for n in graph.node if "Linear" in n.op_type and n.input[0] in kinds}
+        assert weights == {onnx.TensorProto.FLOAT if old else onnx.TensorProto.INT8}, weights
+    assert len(list(folder.glob("*.int8.*.engine"))) == 2
+
+
 def interrupted(folder: Path, model: ModelFile) -> None:
     """Ctrl-C ends a build at its next step, and leaves nothing half-written."""
     os.environ["EDGE_LPR_ENGINES"] = str(folder / "engines")
@@ -162,4 +181,4 @@ def benchmark(folder: Path, model: ModelFile) -> None:
 
 
 if __name__ == "__main__":
-    execute((commands, engines_elsewhere, interrupted, protocol, benchmark))
+    execute((commands, engines_elsewhere, int8, interrupted, protocol, benchmark))
