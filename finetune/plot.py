@@ -30,7 +30,9 @@ def plot_history(history: History, metric: str, path: Path) -> None:
     FigureCanvasAgg(figure)
     left = figure.add_subplot()
     losses = history["loss"]
-    left.plot([r["step"] for r in losses], [r["loss"] for r in losses], color="tab:blue", label="loss")
+    left.plot(
+        [r["step"] for r in losses], [r["loss"] for r in losses], color="black", alpha=0.6, label="loss"
+    )
     left.set_xlabel("step")
     left.set_ylabel("loss, mean of the last 50 steps")
     if losses and all(r["loss"] > 0 for r in losses):

@@ -45,7 +45,7 @@ SHOWN_MEAN = 50
 
 
 class TrainingError(EdgeLprError):
-    """The run cannot go on: the loss is not a number."""
+    """The run cannot go on: the loss is not a number, or memory does not suffice."""
 
 
 class Task(Protocol[Batch]):
@@ -92,12 +92,16 @@ class Report:
     best: bool = False
 
 
-class _Steps(Dataset[Batch]):
+class _Steps(Dataset[Batch | EdgeLprError]):
     def __init__(self, task: Task[Batch]) -> None:
         self.task = task
 
-    def __getitem__(self, step: int) -> Batch:
-        return self.task.batch(step)
+    def __getitem__(self, step: int) -> Batch | EdgeLprError:
+        # Raised in a worker, an error would reach the run as the text of a traceback.
+        try:
+            return self.task.batch(step)
+        except EdgeLprError as e:
+            return e
 
 
 def _set_up_worker(_worker: int) -> None:
@@ -108,7 +112,7 @@ def _set_up_worker(_worker: int) -> None:
 
 
 def _batches(task: Task[Batch], config: TrainConfig, start: int) -> Iterator[Batch]:
-    loader: DataLoader[Batch] = DataLoader(
+    loader: DataLoader[Batch | EdgeLprError] = DataLoader(
         _Steps(task),
         batch_size=None,
         sampler=range(start, config.steps),
@@ -118,7 +122,18 @@ def _batches(task: Task[Batch], config: TrainConfig, start: int) -> Iterator[Bat
         # A forked process would inherit OpenCV's thread pool without its threads, and wait for them forever.
         multiprocessing_context="spawn" if config.workers else None,
     )
-    return iter(loader)
+    try:
+        for batch in loader:
+            if isinstance(batch, EdgeLprError):
+                raise batch
+            yield batch
+    except RuntimeError as e:
+        if "exited unexpectedly" not in str(e):
+            raise
+        raise TrainingError(
+            "a process that makes batches was ended from outside, often for lack of memory: "
+            f"set workers ({config.workers}) or batch ({config.batch}) lower and go on with --resume"
+        ) from e
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -248,7 +263,9 @@ def train(
         The history: lists of {"step", "loss"} and of {"step", metrics…}.
 
     Raises:
-        TrainingError: Loss or gradient were not finite several steps in a row; the weights before are saved.
+        TrainingError: Loss or gradient were not finite several steps in a row, or the memory of the device or
+            of a worker did not suffice; the state is saved.
+        InputError: Labelled pictures cannot be read; the state is saved.
         KeyboardInterrupt: After Ctrl-C or SIGTERM, at the end of a step; the state is saved.
         OutputError: A checkpoint could not be written; the one before it is whole.
         ModelError: There is no usable checkpoint to resume from.
@@ -265,6 +282,11 @@ def train(
     with _Interrupt() as interrupt:
         try:
             _loop(run, report, interrupt)
+        except torch.OutOfMemoryError as e:
+            raise TrainingError(
+                f"{device} has too little memory for a step of {config.batch} pictures of "
+                f"{config.width}x{config.height}: set batch lower"
+            ) from e
         finally:
             run.save()
     return run.history
@@ -305,7 +327,7 @@ def _loop(run: _Run[Batch], report: Callable[[Report], None], interrupt: _Interr
         if bad >= MAX_BAD_STEPS:
             raise TrainingError(
                 f"{run.out}: the loss was not a number {bad} steps in a row, last at step {run.step}; "
-                f"the weights before are in {LATEST}: start from them with a lower learning_rate"
+                f"the best weights before are in {BEST}: start from them with a lower learning_rate"
             )
         if not bad:
             run.recent = [*run.recent, loss][-SHOWN_MEAN:]

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lp
 
 from torch import nn  # noqa: E402
 
-from edge_lpr.errors import ModelError, OutputError  # noqa: E402
+from edge_lpr.errors import InputError, ModelError, OutputError  # noqa: E402
 from edge_lpr.export.checkpoint import load_checkpoint  # noqa: E402
 from edge_lpr.finetune import state as state_module  # noqa: E402
 from edge_lpr.finetune.config import TrainConfig  # noqa: E402
@@ -112,6 +112,44 @@ def test_loss_that_is_not_a_number_ends_the_run_with_the_weights_before_it(tmp_p
         train(Line(nan_from=12), config(), tmp_path)
     assert "\n" not in str(error.value)
     assert all(np.isfinite(a).all() for a in weights(tmp_path / "latest.pdparams").values())
+
+
+class Unreadable(Line):
+    def batch(self, step: int) -> torch.Tensor:
+        if step == 3:
+            raise InputError("no picture can be read")
+        return super().batch(step)
+
+
+class Killed(Line):
+    def batch(self, step: int) -> torch.Tensor:
+        if step == 3:
+            os._exit(9)
+        return super().batch(step)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_while_a_batch_is_made_stays_itself(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(InputError, match=r"^no picture can be read$"):
+        train(Unreadable(), config(workers=workers), tmp_path)
+    assert all(np.isfinite(a).all() for a in weights(tmp_path / "latest.pdparams").values())
+
+
+def test_a_worker_that_is_killed_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="was ended from outside, often for lack of memory") as error:
+        train(Killed(), config(workers=1), tmp_path)
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "latest.state").is_file()
+
+
+def test_a_device_whose_memory_does_not_suffice_is_one_line(tmp_path: Path) -> None:
+    def loss(*_: object) -> tuple[torch.Tensor, dict[str, float]]:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nSee documentation")
+
+    task = Line()
+    task.loss = loss  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match="cpu has too little memory for a step of 64 pictures of 160x48"):
+        train(task, config(), tmp_path)
 
 
 def test_early_stop(tmp_path: Path) -> None:
