@@ -1,11 +1,13 @@
 """Everything that only a GPU can show, in one unattended command of at most ten minutes.
 
-    python -m edge_lpr.benchmarks.gpu [BUNDLE] [--data FOLDER] [--out FILE]
+    python -m edge_lpr.benchmarks.gpu [BUNDLE] [--data FOLDER] [--engines DIR] [--out FILE]
 
 Builds the engines of a bundle, compares what they read with ONNX Runtime in FP32, measures the engines alone
-and the pipeline, watches memory over 10,000 frames, and shows engines that must be refused. Each part stands
-by itself: one that fails is named, the others go on, and the JSON is written anew after each. With --dry-run,
-on any machine, only what needs no GPU is run: arguments, pictures, and the reference.
+and the pipeline, watches memory over 10,000 frames, and shows engines that must be refused. One precision is
+done from end to end before the next begins, and each part stands by itself: one that fails is named, the
+others go on, and the JSON is written anew after each, so that a time limit costs only what is left. With
+--engines DIR a second call takes up the engines that a first one built. With --dry-run, on any machine, only
+what needs no GPU is run: arguments, pictures, and the reference.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ import cv2
 import numpy as np
 
 from edge_lpr.backends.cuda import open_gpu
-from edge_lpr.backends.engine_file import FOLDER_VARIABLE, write_aside
+from edge_lpr.backends.engine_file import write_aside
 from edge_lpr.backends.tensorrt import this_machine
 from edge_lpr.backends.trt_api import TensorRT
 from edge_lpr.benchmarks import gpu_parts as parts
@@ -38,7 +40,7 @@ from edge_lpr.benchmarks.gpu_measures import Image
 from edge_lpr.bundle import PRECISIONS, Bundle, load_bundle
 from edge_lpr.calib.labels import Sample, load_labels
 from edge_lpr.detect import DetectorSettings, input_size
-from edge_lpr.engines.build import tool
+from edge_lpr.engines.build import plans, tool
 from edge_lpr.engines.settings import BuildSettings
 from edge_lpr.engines.timing import slug
 from edge_lpr.errors import EdgeLprError, InputError
@@ -46,6 +48,8 @@ from edge_lpr.pictures import read_picture
 
 Step = Callable[[], dict[str, Any]]
 
+# FP16 first: what is run by default, and where memory is watched.
+ORDER = ("fp16", "fp32", "int8")
 SAMPLE_VIDEO = Path("samples") / "street.mp4"
 QUERY = "clocks.sm,clocks.mem,clocks.max.sm,power.limit,temperature.gpu,pstate,utilization.gpu"
 
@@ -91,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--pictures", type=int, default=64, metavar="N", help="at most so many (default: %(default)s)")
     add("--seconds", type=float, default=1.5, help="of each measurement of speed (default: %(default)s)")
     add("--minutes", type=float, default=9.5, help="after which no part is begun (default: %(default)s)")
+    add("--engines", type=Path, metavar="DIR", help="build there, and take what is there (default: anew)")
     add("--out", type=Path, metavar="FILE", help="the JSON (default: benchmarks/results/gpu-NAME.json)")
     add("--dry-run", action="store_true", help="run only what needs no GPU")
     return parser
@@ -102,11 +107,10 @@ def _run(args: argparse.Namespace) -> int:
     most = 4 if args.dry_run else args.pictures
     pictures = _pictures(samples, Path(args.video), most)
     with tempfile.TemporaryDirectory(prefix="edge-lpr-gpu-") as folder:
-        os.environ[FOLDER_VARIABLE] = folder
         bench = parts.Bench(
             bundle=bundle,
-            folder=Path(folder),
-            precisions=args.precision or bundle.precisions(),
+            folder=args.engines or Path(folder),
+            precisions=[p for p in ORDER if p in (args.precision or bundle.precisions())],
             settings=BuildSettings(
                 batches=tuple(args.batch),
                 det_sizes=tuple(args.det_size) or _common_sizes(bundle, pictures),
@@ -119,7 +123,8 @@ def _run(args: argparse.Namespace) -> int:
             deadline=time.monotonic() + 60 * args.minutes,
         )
         machine, steps = _steps(bench, args.dry_run)
-        out = args.out or Path("benchmarks") / "results" / f"gpu-{_file_name(machine)}.json"
+        only = f"-{'-'.join(args.precision)}" if args.precision else ""
+        out = args.out or Path("benchmarks") / "results" / f"gpu-{_file_name(machine)}{only}.json"
         report = {
             "command": ["python", "-m", "edge_lpr.benchmarks.gpu", *sys.argv[1:]],
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -157,7 +162,7 @@ def run_parts(
         elif left() <= 0:
             done[name] = {"state": "not run", "reason": "the time was up"}
         else:
-            print(f"{name} …", file=sys.stderr, flush=True)
+            print(f"{name} … ({left():.0f} s left)", file=sys.stderr, flush=True)
             try:
                 result = step()
                 broken = [
@@ -202,20 +207,25 @@ def _steps(bench: parts.Bench, dry_run: bool) -> tuple[dict[str, Any], dict[str,
     }
     steps: dict[str, Step | str] = {"reference": partial(parts.reference, bench)}
     if dry_run:
-        names = ("builds", "agreement", "throughput", "pipeline", "memory", "refusals")
-        return machine, {**steps, **dict.fromkeys(names, "dry run")}
+        return machine, {**steps, **dict.fromkeys(_gpu_steps(bench, None), "dry run")}
     api = TensorRT(open_gpu())
     here = this_machine(api)
     machine = {**vars(here), "memory_mib": api.gpu.memory >> 20, "clocks": _clocks(), **machine}
-    return machine, {
-        **steps,
-        "builds": partial(parts.builds, bench, api),
-        "agreement": partial(parts.agreement, bench),
-        "throughput": partial(parts.throughput, bench, api),
-        "pipeline": partial(parts.pipeline, bench),
-        "refusals": partial(parts.refusals, bench, api),
-        "memory": partial(parts.memory, bench, api),
-    }
+    return machine, {**steps, **_gpu_steps(bench, api)}
+
+
+def _gpu_steps(bench: parts.Bench, api: Any) -> dict[str, Step]:  # noqa: ANN401 (None in a dry run)
+    steps: dict[str, Step] = {}
+    for precision in bench.precisions:
+        for plan in plans(bench.bundle, [precision], bench.settings):
+            steps[f"build {plan.label}"] = partial(parts.build, bench, api, plan)
+        steps[f"agreement {precision}"] = partial(parts.agreement, bench, precision)
+        steps[f"throughput {precision}"] = partial(parts.throughput, bench, api, precision)
+        steps[f"pipeline {precision}"] = partial(parts.pipeline, bench, precision)
+        if precision == bench.precisions[0]:
+            steps["refusals"] = partial(parts.refusals, bench, api, precision)
+            steps["memory"] = partial(parts.memory, bench, api, precision)
+    return steps
 
 
 def _pictures(samples: Sequence[Sample], video: Path, most: int) -> list[Image]:

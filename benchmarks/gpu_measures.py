@@ -108,24 +108,27 @@ def compare(expected: Sequence[Sequence[PlateRead]], found: Sequence[Sequence[Pl
 
 
 def against_engines(
-    speeds: Mapping[tuple[str, str], float], precision: str, rates: Mapping[str, float], crops: float
+    dets: Sequence[float | None], rec: float, rates: Mapping[str, float], crops: float
 ) -> dict[str, Any]:
     """Sets frames per second of the pipeline against the engines alone, one after the other.
 
     Args:
-        speeds: Images per second of each engine by (model, precision).
-        precision: The precision.
-        rates: Frames per second by number of threads.
+        dets: For each picture, images per second of the detector at the size that it is read at; None where
+            that was not measured.
+        rec: Images per second of the recognizer; 0 where that was not measured.
+        rates: Frames per second by number of batches at work.
         crops: Crops that the recognizer gets per frame.
 
     Returns:
-        The rates, the engines' own rate (1 / (1/det + crops/rec)), and the best share of it.
+        The rates, the engines' own rate (1 / (mean of 1/det + crops/rec)), and the best share of it.
     """
-    det, rec = speeds.get(("det", precision), 0.0), speeds.get(("rec", precision), 0.0)
-    alone = 1 / (1 / det + crops / rec) if det and rec else None
+    alone = None
+    known = [det for det in dets if det]
+    if rec and known and len(known) == len(dets):
+        alone = 1 / (statistics.mean(1 / det for det in known) + crops / rec)
     best = max(rates.values())
     return {
-        "frames_per_second_by_threads": dict(rates),
+        "frames_per_second_by_batches_at_work": dict(rates),
         "crops_per_frame": round(crops, 2),
         "engines_alone": alone and round(alone, 1),
         "share_of_engines_alone": alone and round(best / alone, 3),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +32,8 @@ from edge_lpr.benchmarks.gpu_measures import (
 from edge_lpr.bundle import Bundle, Part
 from edge_lpr.calib.evaluate import evaluate_reader
 from edge_lpr.calib.labels import Sample
-from edge_lpr.engines.build import PARTS, build_engine, plans
+from edge_lpr.detect import fit_frame
+from edge_lpr.engines.build import PARTS, Plan, build_engine
 from edge_lpr.engines.inspector import inspect_engine
 from edge_lpr.engines.profiles import Size, det_sizes
 from edge_lpr.engines.settings import BuildSettings
@@ -45,6 +45,8 @@ from edge_lpr.reader import PlateReader
 BUDGETS = {"fp32": 0.0, "fp16": 0.1, "int8": 0.2}
 MEMORY_FRAMES = 10_000
 MEMORY_STEP = 1_000
+# Batches at work at once that the pipeline is tried with.
+WORKERS = (1, 2, 4, 8)
 
 
 @dataclass
@@ -53,7 +55,7 @@ class Bench:
 
     Attributes:
         bundle: The bundle.
-        folder: Where the engines lie; the parts set $EDGE_LPR_ENGINES to it.
+        folder: Where the engines lie.
         precisions: Which are measured.
         settings: How engines are built.
         pictures: Decoded pictures, uint8 H×W×3 BGR.
@@ -62,7 +64,8 @@ class Bench:
         deadline: `time.monotonic()` at which the whole has to be done.
         reference: What ONNX Runtime in FP32 read, once `reference` has run.
         accuracy: What ONNX Runtime in FP32 reached on the labelled pictures, once `reference` has run.
-        speeds: Images per second of an engine by (model, precision), once `throughput` has run.
+        speeds: Images per second of an engine by (model, precision, input size), at its best batch, once
+            `throughput` has run.
     """
 
     bundle: Bundle
@@ -75,7 +78,7 @@ class Bench:
     deadline: float
     reference: list[list[PlateRead]] = field(default_factory=list)
     accuracy: dict[str, float] | None = None
-    speeds: dict[tuple[str, str], float] = field(default_factory=dict)
+    speeds: dict[tuple[str, str, Size], float] = field(default_factory=dict)
 
     def sizes(self) -> tuple[Size, ...]:
         """The detector's input sizes that the engines have."""
@@ -87,7 +90,8 @@ class Bench:
 
     def reader(self, backend: str, precision: str) -> PlateReader:
         """Opens a reader whose detector uses the engines' input sizes, whichever backend runs."""
-        reader = PlateReader(self.bundle.path, backend=backend, precision=precision)
+        engines = self.folder if backend == "tensorrt" else None
+        reader = PlateReader(self.bundle.path, backend=backend, precision=precision, engines=engines)
         reader.detector.backend.sizes = self.sizes()
         return reader
 
@@ -108,45 +112,36 @@ def reference(bench: Bench) -> dict[str, Any]:
         }
 
 
-def builds(bench: Bench, api: TensorRT) -> dict[str, Any]:
-    """Builds every engine anew: time, size, and the share of the work that is in INT8."""
-    result: dict[str, Any] = {}
-    for plan in plans(bench.bundle, bench.precisions, bench.settings):
-        try:
-            manifest = build_engine(api, plan, bench.folder)
-            entry: dict[str, Any] = {
-                "seconds": manifest.seconds,
-                "megabytes": round(manifest.engine_bytes / 1e6, 2),
-                "profiles": list(map(str, plan.profiles)),
-            }
-            report = inspect_engine(api, manifest, len(plan.profiles) - 1)
-            entry["layers_by_input_type"] = dict(report.counts)
-            entry["int8_share_of_multiply_adds"] = report.share("INT8")
-        except EdgeLprError as e:
-            entry = {"error": str(e)}
-        result[plan.label] = entry
-    return result
+def build(bench: Bench, api: TensorRT, plan: Plan) -> dict[str, Any]:
+    """Builds one engine, unless it is there: time, size, and the share of the work that is in INT8."""
+    manifest = plan.existing(bench.folder, this_machine(api))
+    state = "there" if manifest else "built"
+    manifest = manifest or build_engine(api, plan, bench.folder)
+    report = inspect_engine(api, manifest, len(plan.profiles) - 1)
+    return {
+        "state": state,
+        "seconds": manifest.seconds,
+        "megabytes": round(manifest.engine_bytes / 1e6, 2),
+        "profiles": list(map(str, plan.profiles)),
+        "layers_by_input_type": dict(report.counts),
+        "int8_share_of_multiply_adds": report.share("INT8"),
+    }
 
 
-def agreement(bench: Bench) -> dict[str, Any]:
+def agreement(bench: Bench, precision: str) -> dict[str, Any]:
     """Compares what TensorRT reads with what ONNX Runtime read, and with the labels."""
-    result: dict[str, Any] = {}
-    for precision in bench.precisions:
-        try:
-            with bench.reader("tensorrt", precision) as reader:
-                read = [reader.read(image) for image in bench.pictures]
-                accuracy = _accuracy(bench, reader)
-            result[precision] = {
-                **compare(bench.reference, read),
-                "accuracy": accuracy,
-                "within_budget": within_budget(bench.accuracy, accuracy, BUDGETS[precision]),
-            }
-        except EdgeLprError as e:
-            result[precision] = {"error": str(e)}
-    return result
+    with bench.reader("tensorrt", precision) as reader:
+        read = [reader.read(image) for image in bench.pictures]
+        accuracy = _accuracy(bench, reader)
+    compared = compare(bench.reference, read)
+    if precision == "fp32":  # where nothing was rounded: the very same boxes and texts
+        equal = compared["same_texts"] == compared["pictures"]
+        compared["reached"] = equal and compared["identical_boxes"] == compared["plates"]
+    within = within_budget(bench.accuracy, accuracy, BUDGETS[precision])
+    return {**compared, "accuracy": accuracy, "within_budget": within}
 
 
-def throughput(bench: Bench, api: TensorRT) -> dict[str, Any]:
+def throughput(bench: Bench, api: TensorRT, precision: str) -> dict[str, Any]:
     """Measures the engines alone, with copies to and from the GPU, by batch, with and without CUDA graphs.
 
     On an integrated GPU also with copies in place of the mapped memory that is the default there.
@@ -155,55 +150,55 @@ def throughput(bench: Bench, api: TensorRT) -> dict[str, Any]:
     if api.gpu.integrated:
         variants[", copies"] = {"mapped": False}
     result: dict[str, Any] = {}
-    for part, precision, label in itertools.product(PARTS, bench.precisions, variants):
+    for part, label in itertools.product(PARTS, variants):
         result.update(_engine_alone(bench, part, precision, label, variants[label]))
     return result
 
 
-def pipeline(bench: Bench, batch: int = 8) -> dict[str, Any]:
+def pipeline(bench: Bench, precision: str, batch: int = 8) -> dict[str, Any]:
     """Reads pictures that lie in memory, and sets the speed against what the engines alone would reach."""
-    result: dict[str, Any] = {}
-    for precision in bench.precisions:
-        try:
-            with bench.reader("tensorrt", precision) as reader:
-                counter = reader.recognizer.backend = Counting(reader.recognizer.backend)
-                frames = 0
-                rates = {}
-                for threads in (1, 2, 4, 8):
-                    read, seconds = _read(reader, bench, batch, threads)
-                    frames += read
-                    rates[str(threads)] = round(read / seconds, 1)
-            result[precision] = against_engines(bench.speeds, precision, rates, counter.images / frames)
-        except EdgeLprError as e:
-            result[precision] = {"error": str(e)}
-    return result
+    with bench.reader("tensorrt", precision) as reader:
+        counter = reader.recognizer.backend = Counting(reader.recognizer.backend)
+        frames = 0
+        rates = {}
+        for workers in WORKERS:
+            reader.workers = workers
+            read, seconds = _read(reader, bench, batch)
+            frames += read
+            rates[str(workers)] = round(read / seconds, 1)
+        sizes = [_frame(reader, image) for image in bench.pictures]
+    model = bench.bundle.rec
+    dets = [bench.speeds.get(("det", precision, size)) for size in sizes]
+    rec = max((bench.speeds.get(("rec", precision, (model.height, w)), 0.0) for w in model.widths), default=0)
+    return against_engines(dets, rec, rates, counter.images / frames)
 
 
-def memory(bench: Bench, api: TensorRT, batch: int = 8) -> dict[str, Any]:
+def memory(bench: Bench, api: TensorRT, precision: str, batch: int = 8) -> dict[str, Any]:
     """Reads 10,000 frames and looks at the memory of process and device on the way."""
     from pycuda import driver
 
-    precision = "fp16" if "fp16" in bench.precisions else bench.precisions[0]
     marks: list[dict[str, float]] = []
-    with bench.reader("tensorrt", precision) as reader:
-        source = itertools.cycle(bench.pictures)
-        done = 0
-        while done < MEMORY_FRAMES and bench.left() > 0:
-            reader.read_batch(list(itertools.islice(source, batch)))
-            done += batch
+    done = 0
+    with (
+        bench.reader("tensorrt", precision) as reader,
+        closing(reader.read_batches(_batches(bench, batch))) as results,
+    ):
+        for reads in results:
+            done += len(reads)
             if done % MEMORY_STEP < batch:
                 with api.gpu.active():
                     free, total = driver.mem_get_info()
                 marks.append(
                     {"frames": done, "device_mib": (total - free) / 2**20, "process_mib": resident_mib()}
                 )
-    grown = growth(marks)
-    return {"precision": precision, "frames": done, "marks": marks, **grown}
+            if done >= MEMORY_FRAMES or bench.left() <= 0:
+                break
+    return {"precision": precision, "frames": done, "marks": marks, **growth(marks)}
 
 
-def refusals(bench: Bench, api: TensorRT) -> dict[str, Any]:
+def refusals(bench: Bench, api: TensorRT, precision: str) -> dict[str, Any]:
     """Spoils copies of an engine in every way that has to be noticed before it is loaded."""
-    model = bench.bundle.model("det", bench.precisions[0])
+    model = bench.bundle.model("det", precision)
     good = find_engine(bench.folder, model, this_machine(api))
     result: dict[str, Any] = {}
     for name, (change, harm) in spoilers().items():
@@ -222,28 +217,30 @@ def _accuracy(bench: Bench, reader: PlateReader) -> dict[str, float] | None:
     return {"recall": round(100 * score.recall, 3), "precision": round(100 * score.precision, 3)}
 
 
-def _read(reader: PlateReader, bench: Bench, batch: int, threads: int) -> tuple[int, float]:
-    """Reads for a while in several threads; returns the frames read and the seconds that it took."""
-    batches = [
-        [bench.pictures[(start + i) % len(bench.pictures)] for i in range(batch)]
-        for start in range(0, len(bench.pictures), batch)
-    ]
-    reader.read_batch(batches[0])
+def _read(reader: PlateReader, bench: Bench, batch: int) -> tuple[int, float]:
+    """Reads for a while, batch after batch; returns the frames read and the seconds that it took."""
+    for _ in reader.read_batches(itertools.islice(_batches(bench, batch), 2 * reader.workers)):
+        pass  # every slot has set itself up and captured its graphs
+    frames = 0
     began = time.perf_counter()
     end = began + bench.seconds
-
-    def work(first: int) -> int:
-        done = 0
-        for images in itertools.cycle(batches[first % len(batches) :] + batches[: first % len(batches)]):
-            if time.perf_counter() >= end:
-                break
-            reader.read_batch(images)
-            done += len(images)
-        return done
-
-    with ThreadPoolExecutor(threads) as pool:
-        frames = sum(pool.map(work, range(threads)))
+    batches = itertools.takewhile(lambda _: time.perf_counter() < end, _batches(bench, batch))
+    for reads in reader.read_batches(batches):
+        frames += len(reads)
     return frames, time.perf_counter() - began
+
+
+def _batches(bench: Bench, batch: int) -> Iterator[list[Image]]:
+    """Gives the pictures again and again, in batches."""
+    source = itertools.cycle(bench.pictures)
+    while True:
+        yield list(itertools.islice(source, batch))
+
+
+def _frame(reader: PlateReader, image: Image) -> Size:
+    """Returns the detector's input size that a picture is read at."""
+    content = reader.detector.input_size(*image.shape[:2])
+    return fit_frame(content, reader.detector.backend.sizes)[0]
 
 
 def _engine_alone(
@@ -269,7 +266,8 @@ def _engine_alone(
                     "graph_refusal": backend.graph_refusal,
                 }
                 if not label:
-                    bench.speeds[part, precision] = max(bench.speeds.get((part, precision), 0.0), rate)
+                    key = part, precision, size
+                    bench.speeds[key] = max(bench.speeds.get(key, 0.0), rate)
     except EdgeLprError as e:
         found[f"{part} {precision}{label}"] = {"error": str(e)}
     return found

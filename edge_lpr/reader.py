@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -154,14 +154,16 @@ class PlateReader:
                 reads[i].append(read)
         return [sorted(plates, key=lambda r: tuple(r.corners.min(axis=0)[::-1])) for plates in reads]
 
-    def read_batches(self, batches: Iterable[Sequence[Image]]) -> Iterator[list[list[PlateRead]]]:
+    def read_batches(
+        self, batches: Iterable[Sequence[Image]]
+    ) -> Generator[list[list[PlateRead]], None, None]:
         """Reads batch after batch; on a GPU, several are at work at once.
 
         Args:
             batches: As for `read_batch`, each; taken at most `workers` ahead of what is given out.
 
         Yields:
-            What `read_batch` gives of each batch, in their order.
+            What `read_batch` gives of each batch, in their order; close it where you stop before the end.
         """
         for _, reads in in_order(self.read_batch, batches, self.workers):
             yield reads

@@ -71,6 +71,6 @@ def test_who_stops_early_leaves_no_thread() -> None:
     done: list[int] = []
     results = in_order(done.append, range(1000), 4)
     next(results)
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert threading.active_count() == before
     assert len(done) <= 4

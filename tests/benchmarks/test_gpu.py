@@ -44,13 +44,14 @@ def test_readings_are_compared_picture_by_picture() -> None:
 
 
 def test_the_share_of_the_engines_alone() -> None:
-    speeds = {("det", "fp16"): 1000.0, ("rec", "fp16"): 4000.0}
-    # One frame takes 1 ms in the detector and two crops 0.5 ms in the recognizer: 667 frames per second.
-    result = against_engines(speeds, "fp16", {"1": 400.0, "2": 620.0}, crops=2.0)
+    # A frame takes 1 ms in the detector (0.5 and 1.5 at two sizes), two crops 0.5 ms in the recognizer.
+    dets = [2000.0, 2000 / 3]
+    result = against_engines(dets, 4000.0, {"1": 400.0, "2": 620.0}, crops=2.0)
     assert result["engines_alone"] == 666.7
     assert result["share_of_engines_alone"] == 0.93 and result["reached"] is True
-    assert against_engines(speeds, "fp16", {"1": 400.0}, crops=2.0)["reached"] is False
-    assert against_engines({}, "fp16", {"1": 400.0}, crops=2.0)["share_of_engines_alone"] is None
+    assert against_engines(dets, 4000.0, {"1": 400.0}, crops=2.0)["reached"] is False
+    for unknown in (([2000.0, None], 4000.0), (dets, 0.0)):
+        assert against_engines(*unknown, {"1": 400.0}, crops=2.0)["share_of_engines_alone"] is None
 
 
 def test_budgets_are_in_points() -> None:
@@ -139,7 +140,10 @@ def test_a_dry_run_writes_a_report(tmp_path: Path, capsys: pytest.CaptureFixture
     report = json.loads(out.read_text(encoding="utf-8"))
     assert report["dry_run"] and report["parts"]["reference"]["state"] == "done"
     assert report["parts"]["reference"]["result"]["pictures"] == 4
-    assert report["parts"]["builds"] == {"state": "not run", "reason": "dry run"}
+    names = list(report["parts"])
+    first = ["build det fp16", "build rec fp16", "agreement fp16", "throughput fp16", "pipeline fp16"]
+    assert names[:8] == ["reference", *first, "refusals", "memory"]
+    assert report["parts"]["build rec fp32"] == {"state": "not run", "reason": "dry run"}
     assert "reference: done" in capsys.readouterr().out
 
 
