@@ -92,7 +92,7 @@ class Report:
     best: bool = False
 
 
-class _Steps(Dataset[Batch | EdgeLprError]):
+class _Steps(Dataset[Batch | EdgeLprError], Generic[Batch]):
     def __init__(self, task: Task[Batch]) -> None:
         self.task = task
 
@@ -112,8 +112,9 @@ def _set_up_worker(_worker: int) -> None:
 
 
 def _batches(task: Task[Batch], config: TrainConfig, start: int) -> Iterator[Batch]:
+    steps: _Steps[Batch] = _Steps(task)
     loader: DataLoader[Batch | EdgeLprError] = DataLoader(
-        _Steps(task),
+        steps,
         batch_size=None,
         sampler=range(start, config.steps),
         num_workers=config.workers,
