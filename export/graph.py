@@ -100,12 +100,12 @@ class Graph:
             raise ModelError(f"the ONNX model is in opset {version}: export it in opset {OPSET} or older")
         if version < OPSET:
             try:
-                model = version_converter.convert_version(model, OPSET)
+                model = version_converter.convert_version(_with_ranks(model), OPSET)
             except (RuntimeError, ValueError) as e:
                 raise ModelError(f"the ONNX model cannot be brought to opset {OPSET} ({_one_line(e)})") from e
         self.constants: dict[str, Array] = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-        self.inputs = [i for i in model.graph.input if i.name not in self.constants]
-        self.outputs = list(model.graph.output)
+        self.inputs = [_freed(i) for i in model.graph.input if i.name not in self.constants]
+        self.outputs = [_freed(o) for o in model.graph.output]
         self.nodes: list[onnx.NodeProto] = []
         for node in model.graph.node:
             if node.op_type == "Constant":
@@ -250,6 +250,52 @@ class Graph:
         return helper.make_model(
             graph, opset_imports=opset, ir_version=_IR_VERSION, producer_name="edge-lpr", doc_string=doc
         )
+
+
+def _freed(info: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
+    """Returns a tensor's description whose free dimensions are free.
+
+    Paddle's exporters write -1 as a size, and "?" as the name of several dimensions, which would make them
+    equal.
+    """
+    info = onnx.ValueInfoProto.FromString(info.SerializeToString())
+    for dim in info.type.tensor_type.shape.dim:
+        if dim.dim_value < 0 or dim.dim_param == "?":
+            dim.Clear()
+    return info
+
+
+def _with_ranks(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Infers shapes, and the ranks that ONNX's inference does not see.
+
+    Where a Reshape's target is computed, inference says nothing at all of its output, although the target's
+    length is the rank. The version converter needs the rank of what a Softmax of opset 12 reads: over any but
+    the last axis it means another thing from opset 13 on, and without the rank each is rewritten as Flatten,
+    Softmax and Reshape.
+    """
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    for infos in (model.graph.input, model.graph.output):
+        freed = [_freed(info) for info in infos]
+        del infos[:]
+        infos.extend(freed)
+    while True:
+        model = shape_inference.infer_shapes(model, data_prop=True)
+        infos_by_name = {i.name: i for i in (*model.graph.value_info, *model.graph.output)}
+        lengths = {t.name: t.dims[0] for t in model.graph.initializer if len(t.dims) == 1}
+        lengths |= {
+            i.name: i.type.tensor_type.shape.dim[0].dim_value
+            for i in infos_by_name.values()
+            if len(i.type.tensor_type.shape.dim) == 1
+        }
+        found = False
+        for node in model.graph.node:
+            info = infos_by_name.get(node.output[0])
+            rank = lengths.get(node.input[1], 0) if node.op_type == "Reshape" else 0
+            if rank and info is not None and not info.type.tensor_type.HasField("shape"):
+                info.type.tensor_type.shape.dim.extend(onnx.TensorShapeProto.Dimension() for _ in range(rank))
+                found = True
+        if not found:
+            return model
 
 
 def _labels(nodes: Sequence[onnx.NodeProto]) -> Iterator[str]:
