@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,8 @@ class PlateReader:
         precision: "fp32", "fp16", "int8", or "auto": FP32 in ONNX Runtime, in TensorRT what has engines.
         engines: The folder of TensorRT engines, as `edge-lpr build --out` made it; None is that of
             $EDGE_LPR_ENGINES, or in the user's cache.
+        tensorrt: How TensorRT runs, where it does: `slots`, `graphs` and `mapped` of
+            `edge_lpr.backends.tensorrt.TensorRTBackend` that differ from their defaults.
         settings: PP-OCR's detection parameters that differ from the bundle's, by name.
         threads: Threads of a backend that runs on the CPU; None is one per core.
         any_text: Whether what reads better as no plate is reported too, as kind "text".
@@ -67,6 +69,7 @@ class PlateReader:
         precision: str = "auto",
         *,
         engines: str | Path | None = None,
+        tensorrt: Mapping[str, Any] | None = None,
         settings: Mapping[str, object] | None = None,
         threads: int | None = None,
         any_text: bool = False,
@@ -86,7 +89,12 @@ class PlateReader:
         self.min_score = min_score
         detector = DetectorSettings.for_model(self.bundle.det).changed(settings or {})
         models = open_models(
-            self.bundle, backend=backend, precision=precision, threads=threads, engines=engines
+            self.bundle,
+            backend=backend,
+            precision=precision,
+            threads=threads,
+            engines=engines,
+            tensorrt=tensorrt,
         )
         self._why = models.why
         self.workers = 1 if models.det.device == "cpu" else min(GPU_WORKERS, os.cpu_count() or 1)

@@ -209,7 +209,7 @@ def _parse(api: TensorRT, plan: Plan, data: bytes, network: trt.INetworkDefiniti
     mark = api.log.mark()
     parser = trt.OnnxParser(network, api.logger)
     if not parser.parse(data):
-        errors = [api.parser_error(parser.get_error(i)) for i in range(parser.num_errors)]
+        errors = [api.parser_error(parser.get_error(i), mark) for i in range(parser.num_errors)]
         found = "; ".join(dict.fromkeys(errors)) or api.log.since(mark) or "no reason given"
         raise ModelError(f"{plan.model.path}: TensorRT {api.version} cannot read it: {found}")
     inputs = [network.get_input(i).name for i in range(network.num_inputs)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge_lpr.backends.base import Backend
 from edge_lpr.backends.cuda import has_driver
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 B = TypeVar("B", bound=Backend)
 
 BACKENDS = ("auto", "onnxruntime", "tensorrt")
+RUN_SETTINGS = ("slots", "graphs", "mapped")
 # What precision "auto" takes of the engines that are there. FP16 reads as FP32 does; INT8 is faster still and
 # costs accuracy, which is for the user to choose.
 TENSORRT_PRECISIONS = ("fp16", "int8", "fp32")
@@ -49,6 +50,7 @@ def open_models(
     precision: str = "auto",
     threads: int | None = None,
     engines: str | Path | None = None,
+    tensorrt: Mapping[str, Any] | None = None,
 ) -> OpenModels:
     """Opens both models of a bundle in the best backend that this machine has, or in the one asked for.
 
@@ -62,20 +64,22 @@ def open_models(
             int8 and fp32 that has engines.
         threads: Threads for a backend that runs on the CPU; None is one per core.
         engines: The folder of TensorRT engines; None is `engine_file.engines_folder()`.
+        tensorrt: `slots`, `graphs` and `mapped` of `TensorRTBackend` that differ from their defaults.
 
     Raises:
-        SettingError: No such backend, no such folder, or a folder of engines for ONNX Runtime.
+        SettingError: No such backend or setting, no such folder, or a folder of engines for ONNX Runtime.
         BundleError: The bundle lacks the precision.
         MissingExtraError: A package that the backend needs is not installed.
         BackendError: The backend asked for cannot run here.
     """
     _check(backend, engines)
+    settings = _run_settings(tensorrt or {})
     refusal = ""
     if backend == "auto" and not has_driver():
         refusal = "no NVIDIA driver here"
     elif backend != "onnxruntime":
         try:
-            return _open_tensorrt(bundle, precision, engines)
+            return _open_tensorrt(bundle, precision, engines, settings)
         except EdgeLprError as e:
             if backend == "tensorrt":
                 raise
@@ -131,12 +135,21 @@ def _check(backend: str, engines: str | Path | None) -> None:
         raise SettingError(f"engines {engines}: no such folder; make it with edge-lpr build --out {engines}")
 
 
-def _open_tensorrt(bundle: Bundle, precision: str, engines: str | Path | None) -> OpenModels:
+def _run_settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    unknown = sorted(set(settings) - set(RUN_SETTINGS))
+    if unknown:
+        raise SettingError(f"no TensorRT setting {unknown[0]!r}; there are {', '.join(RUN_SETTINGS)}")
+    return settings
+
+
+def _open_tensorrt(
+    bundle: Bundle, precision: str, engines: str | Path | None, settings: Mapping[str, Any]
+) -> OpenModels:
     candidates = [p for p in TENSORRT_PRECISIONS if p in bundle.precisions()]
     first: EdgeLprError | None = None
     for candidate in candidates if precision == "auto" else [precision]:
         try:
-            det, rec = _pair(bundle, candidate, lambda model: _tensorrt(model, engines))
+            det, rec = _pair(bundle, candidate, lambda model: _tensorrt(model, engines, **settings))
         except EdgeLprError as e:
             first = first or e
         else:
@@ -153,8 +166,12 @@ def _pair(bundle: Bundle, precision: str, opener: Callable[[ModelFile], B]) -> t
         raise
 
 
-def _tensorrt(model: ModelFile, engines: str | Path | None) -> TensorRTBackend:
+def _tensorrt(
+    model: ModelFile,
+    engines: str | Path | None,
+    **settings: Any,  # noqa: ANN401 (checked by name)
+) -> TensorRTBackend:
     # Not at the top: the Jetson's half of the kit is no part of what a CPU machine has to import.
     from edge_lpr.backends.tensorrt import TensorRTBackend
 
-    return TensorRTBackend(model, folder=engines)
+    return TensorRTBackend(model, folder=engines, **settings)

@@ -8,6 +8,7 @@ each of them by `tests/typing/check.py`; what they do not share goes through her
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -114,9 +115,12 @@ class Log:
 
     def since(self, mark: int) -> str:
         """Returns the errors after a mark as one line, the same one once; empty where there is none."""
+        return "; ".join(self.lines(mark))
+
+    def lines(self, mark: int) -> list[str]:
+        """Returns the errors after a mark, the same one once."""
         with self._lock:
-            lines = dict.fromkeys(line for number, line in self._lines if number > mark)
-        return "; ".join(lines)
+            return list(dict.fromkeys(line for number, line in self._lines if number > mark))
 
 
 class TensorRT:
@@ -251,12 +255,21 @@ class TensorRT:
         if self.features.share_profiles:
             config.set_preview_feature(trt.PreviewFeature.__members__["PROFILE_SHARING_0806"], True)
 
-    def parser_error(self, error: object) -> str:
-        """Returns one error of the ONNX parser with the node it is about."""
+    def parser_error(self, error: object, mark: int) -> str:
+        """Returns one error of the ONNX parser with the node it is about.
+
+        Args:
+            error: A `tensorrt.ParserError`.
+            mark: `Log.mark` from before the model was parsed.
+        """
         untyped: Any = error
         where = f"node {untyped.node()}"
         if hasattr(error, "node_name"):  # 10 and later
             where = f"{untyped.node_operator()} node {untyped.node_name()!r}"
+        else:  # 8.6 knows the node's number alone, and writes its operator and output into the log
+            pattern = re.compile(rf"While parsing node number {untyped.node()} (\[.*?\])")
+            found = [match[1] for line in self.log.lines(mark) if (match := pattern.search(line))]
+            where += f" {found[0]}" if found else ""
         return " ".join(f"{untyped.desc()} (in {where})".split())
 
     def watch_progress(

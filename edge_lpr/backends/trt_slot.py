@@ -157,10 +157,13 @@ class Slot:
                 self._memory[name] = self._allocate(length)
         except driver.Error as e:
             self.close()
-            free, total = (n >> 20 for n in driver.mem_get_info())
+            there = ""
+            with contextlib.suppress(driver.Error):  # of a device that is gone nothing can be asked
+                free, total = (n >> 20 for n in driver.mem_get_info())
+                there = f", {free} of {total} MiB are free"
             raise BackendError(
-                f"{trt.gpu.name}: {e}; a run needs {size >> 20} MiB and buffers, {free} of {total} MiB are "
-                "free: end other programs, or build with a smaller --batch or fewer --det-size"
+                f"{trt.gpu.name}: {e}; a run needs {size >> 20} MiB and buffers{there}: "
+                "end other programs, or build with a smaller --batch or fewer --det-size"
             ) from e
         except BackendError:
             self.close()

@@ -70,6 +70,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="which models of the bundle",
     )
     add("--engines", metavar="DIR", help="TensorRT engines (default: where edge-lpr build puts them)")
+    add("--no-cuda-graphs", action="store_true", help="TensorRT: launch each kernel by itself")
+    add(
+        "--gpu-memory",
+        choices=("mapped", "copied"),
+        help="TensorRT: work on the host's memory, or on copies (default: mapped on a Jetson, else copied)",
+    )
     add("--threads", type=_whole(1), metavar="N", help="CPU threads (default: one per core)")
     add = parser.add_argument_group("what is reported").add_argument
     add("--every-frame", action="store_true", help="the reads of each frame, not fused to one per vehicle")
@@ -169,12 +175,16 @@ class _Run:
     def open_reader(self) -> PlateReader:
         args = self.args
         settings = {name: value for name, *_ in PPOCR if (value := getattr(args, name)) is not None}
+        tensorrt: dict[str, bool] = {"graphs": False} if args.no_cuda_graphs else {}
+        if args.gpu_memory is not None:
+            tensorrt["mapped"] = args.gpu_memory == "mapped"
         score = {} if args.min_score is None else {"min_score": args.min_score}
         return PlateReader(
             args.bundle,
             args.backend,
             args.precision,
             engines=args.engines,
+            tensorrt=tensorrt,
             settings=settings,
             threads=args.threads,
             any_text=args.any_text,

@@ -142,6 +142,21 @@ def test_engines_are_looked_for_where_they_are_said_to_be(
     assert asked == [tmp_path, tmp_path]
 
 
+def test_how_tensorrt_runs_is_passed_on_by_name(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines(monkeypatch)
+    given: list[object] = []
+
+    def opener(model: ModelFile, folder: object, **settings: object) -> Fake:
+        given.append(settings)
+        return Fake(model)
+
+    monkeypatch.setattr(backends, "_tensorrt", opener)
+    open_models(bundle, tensorrt={"graphs": False, "mapped": True})
+    assert given == [{"graphs": False, "mapped": True}] * 2
+    with pytest.raises(SettingError, match="no TensorRT setting 'graph'; there are slots, graphs, mapped"):
+        open_models(bundle, tensorrt={"graph": False})
+
+
 def test_settings_out_of_range(bundle: Bundle) -> None:
     with pytest.raises(SettingError, match="backend 'cuda': expected one of auto, onnxruntime, tensorrt"):
         open_models(bundle, backend="cuda")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,7 +59,10 @@ def _tensorrt(bundle: Bundle, folder: Path) -> tuple[Backend, Backend]:
     except EdgeLprError as e:
         pytest.skip(f"needs a GPU with TensorRT: {e}")
     sizes = tuple(f"{width}x{height}" for height, width in SIZES)
-    settings = BuildSettings(batches=(1, MAX_BATCH), det_sizes=sizes, optimization_level=0)
+    sources = tuple(os.environ.get("EDGE_LPR_TACTIC_SOURCES", "").upper().split())
+    settings = BuildSettings(
+        batches=(1, MAX_BATCH), det_sizes=sizes, optimization_level=0, tactic_sources=sources
+    )
     for plan in plans(bundle, ["fp32"], settings):
         build_engine(api, plan, folder)
     det = TensorRTBackend(bundle.model("det", "fp32"), folder=folder)

@@ -71,7 +71,10 @@ def test_scenario(name: str, version: str, driver: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("name", "version"),
-    [*((name, "10.16.1") for name in WHOLE), ("commands", "8.6.1"), ("int8", "8.6.1"), ("protocol", "8.6.1")],
+    [
+        *((name, "10.16.1") for name in WHOLE),
+        *((name, "8.6.1") for name in ("commands", "int8", "protocol", "benchmark")),
+    ],
 )
 def test_the_whole_kit(name: str, version: str, driver: Path, tmp_path: Path) -> None:
     for package in ("onnx", "onnxruntime", "shapely"):

@@ -309,9 +309,13 @@ class OnnxParser:
 
     def __init__(self, network: SimpleNamespace, logger: ILogger) -> None:
         self.network = network
+        self.logger = logger
 
     def parse(self, model: bytes) -> bool:
         self.network.model = model
+        if failing["parse"] and Builder.old:  # as 8.6 writes it
+            node = 'While parsing node number 17 [Fancy -> "fancy_17"]:'
+            self.logger.log(Severity.ERROR, f"ModelImporter.cpp:771: {node}")
         return not failing["parse"]
 
     def get_error(self, index: int) -> SimpleNamespace:

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import pytest
 import trt_double
-from scenarios import DRIVER, MIB, execute
+from scenarios import DRIVER, MIB, execute, held
 
 from edge_lpr.benchmarks import gpu, gpu_parts
 from edge_lpr.bundle import ModelFile
@@ -54,7 +54,7 @@ def commands(folder: Path, model: ModelFile) -> None:
 
     trt_double.failing["parse"] = True
     code, said = typed(out, *build)
-    node = "(in node 17)" if old else "(in Fancy node 'Fancy_17')"
+    node = '(in node 17 [Fancy -> "fancy_17"])' if old else "(in Fancy node 'Fancy_17')"
     assert code == 2 and f"cannot read it: No importer registered for op: Fancy {node}" in said, said
     trt_double.failing.update(parse=False, build=True)
     code, said = typed(out, *build)
@@ -105,6 +105,16 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
     assert said.endswith("--precision fp32\n"), said
     code, said = typed(out, "--backend", "tensorrt", "--precision", "fp32", "--engines", mine, str(PICTURE))
     assert code == 0 and "粤BD30586" in said, said
+
+    for graphs, options in ((2, ()), (0, ("--no-cuda-graphs", "--gpu-memory", "mapped"))):
+        settings = {"graphs": False, "mapped": True} if options else {}
+        with PlateReader(precision="fp32", engines=mine, tensorrt=settings) as reader:
+            image = read_picture(PICTURE)
+            for _ in range(3):
+                reader.read(image)
+            assert held()["graphs"] == graphs, held()
+        code, said = typed(out, "--precision", "fp32", "--engines", mine, *options, str(PICTURE))
+        assert code == 0 and "粤BD30586" in said, said
 
     found = []
     with PlateReader(precision="fp32", engines=mine) as reader, PlateReader(backend="onnxruntime") as other:
