@@ -123,17 +123,26 @@ def _batches(task: Task[Batch], config: TrainConfig, start: int) -> Iterator[Bat
         # A forked process would inherit OpenCV's thread pool without its threads, and wait for them forever.
         multiprocessing_context="spawn" if config.workers else None,
     )
+    child, on_main = getattr(signal, "SIGCHLD", None), threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(child) if child else None
+    batches = iter(loader)
+    if child and on_main:
+        # PyTorch's handler raises wherever the run happens to be when a worker dies, in the midst of a
+        # checkpoint too. Without it the loader finds out by itself, within seconds.
+        signal.signal(child, before)
     try:
-        for batch in loader:
+        for batch in batches:
             if isinstance(batch, EdgeLprError):
                 raise batch
             yield batch
-    except RuntimeError as e:
-        if "exited unexpectedly" not in str(e):
+    except (RuntimeError, OSError, EOFError) as e:
+        # PyTorch's ways to miss a worker: it finds it gone, or cannot fetch a batch that it announced. What
+        # goes wrong inside of a worker comes with the worker's traceback.
+        if not config.workers or "in DataLoader worker process" in str(e):
             raise
         raise TrainingError(
             "a process that makes batches was ended from outside, often for lack of memory: "
-            f"set workers ({config.workers}) or batch ({config.batch}) lower and go on with --resume"
+            f"set workers ({config.workers}) lower and go on with --resume"
         ) from e
 
 
