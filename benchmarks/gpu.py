@@ -7,7 +7,7 @@ and the pipeline, watches memory over 10,000 frames, and shows engines that must
 done from end to end before the next begins, and each part stands by itself: one that fails is named, the
 others go on, and the JSON is written anew after each, so that a time limit costs only what is left. With
 --engines DIR a second call takes up the engines that a first one built. With --dry-run, on any machine, only
-what needs no GPU is run: arguments, pictures, and the reference.
+what needs no GPU is run: arguments, pictures, the reference, and the host's share of the work.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle)
     samples = load_labels([args.data]).scenes if args.data else []
-    most = 4 if args.dry_run else args.pictures
+    most = args.pictures
     pictures = _pictures(samples, Path(args.video), most)
     with tempfile.TemporaryDirectory(prefix="edge-lpr-gpu-") as folder:
         bench = parts.Bench(
@@ -205,7 +205,10 @@ def _steps(bench: parts.Bench, dry_run: bool) -> tuple[dict[str, Any], dict[str,
         "numpy": np.__version__,
         "opencv": cv2.__version__,
     }
-    steps: dict[str, Step | str] = {"reference": partial(parts.reference, bench)}
+    steps: dict[str, Step | str] = {
+        "reference": partial(parts.reference, bench),
+        "host": partial(parts.host, bench),
+    }
     if dry_run:
         return machine, {**steps, **dict.fromkeys(_gpu_steps(bench, None), "dry run")}
     api = TensorRT(open_gpu())

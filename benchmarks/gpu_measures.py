@@ -155,6 +155,37 @@ class Counting:
         self._backend.close()
 
 
+class Replay:
+    """A backend that gives each image again what another one once gave for it, in no time.
+
+    Images are told apart by some of their pixels. What is left of a pipeline's time around it is the host's.
+    """
+
+    name, device = "replay", "replay"
+    max_batch: int | None = None
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.precision, self.sizes = backend.precision, backend.sizes
+        self._known: dict[bytes, dict[str, NDArray[Any]]] = {}
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Replays; an image that is not known yet is run by the other backend, by itself."""
+        ((name, images),) = inputs.items()
+        rows = []
+        for image in images:
+            key = image[::7, ::13].tobytes()
+            if key not in self._known:
+                found = self._backend.run({name: np.ascontiguousarray(image[None])})
+                self._known[key] = {output: value[0] for output, value in found.items()}
+            rows.append(self._known[key])
+        return {output: np.stack([row[output] for row in rows]) for output in rows[0]}
+
+    def close(self) -> None:
+        """Closes the other one."""
+        self._backend.close()
+
+
 def in_flight(backend: TensorRTBackend, inputs: Mapping[str, Image], seconds: float) -> float:
     """Returns runs per second with as many in flight as the backend has slots."""
     pending = deque(backend.submit(inputs) for _ in range(backend.slots))

@@ -19,6 +19,7 @@ from edge_lpr.backends.trt_api import TensorRT
 from edge_lpr.benchmarks.gpu_measures import (
     Counting,
     Image,
+    Replay,
     against_engines,
     compare,
     growth,
@@ -112,6 +113,17 @@ def reference(bench: Bench) -> dict[str, Any]:
         }
 
 
+def host(bench: Bench, batch: int = 8) -> dict[str, Any]:
+    """Reads around networks that take no time: the most that this host lets a pipeline do, on any GPU."""
+    with bench.reader("onnxruntime", "fp32") as reader:
+        for half in (reader.detector, reader.recognizer):
+            half.backend = Replay(half.backend)
+        for image in bench.pictures:
+            reader.read(image)
+        rates = _rates(reader, bench, batch)[0]
+    return {"pictures": len(bench.pictures), "frames_per_second_by_batches_at_work": rates}
+
+
 def build(bench: Bench, api: TensorRT, plan: Plan) -> dict[str, Any]:
     """Builds one engine, unless it is there: time, size, and the share of the work that is in INT8."""
     manifest = plan.existing(bench.folder, this_machine(api))
@@ -159,13 +171,7 @@ def pipeline(bench: Bench, precision: str, batch: int = 8) -> dict[str, Any]:
     """Reads pictures that lie in memory, and sets the speed against what the engines alone would reach."""
     with bench.reader("tensorrt", precision) as reader:
         counter = reader.recognizer.backend = Counting(reader.recognizer.backend)
-        frames = 0
-        rates = {}
-        for workers in WORKERS:
-            reader.workers = workers
-            read, seconds = _read(reader, bench, batch)
-            frames += read
-            rates[str(workers)] = round(read / seconds, 1)
+        rates, frames = _rates(reader, bench, batch)
         sizes = [_frame(reader, image) for image in bench.pictures]
     model = bench.bundle.rec
     dets = [bench.speeds.get(("det", precision, size)) for size in sizes]
@@ -217,10 +223,22 @@ def _accuracy(bench: Bench, reader: PlateReader) -> dict[str, float] | None:
     return {"recall": round(100 * score.recall, 3), "precision": round(100 * score.precision, 3)}
 
 
+def _rates(reader: PlateReader, bench: Bench, batch: int) -> tuple[dict[str, float], int]:
+    """Returns frames per second by number of batches at work, and how many frames were read in all."""
+    rates = {}
+    frames = 0
+    for workers in WORKERS:
+        reader.workers = workers
+        for reads in reader.read_batches(itertools.islice(_batches(bench, batch), 2 * workers)):
+            frames += len(reads)  # every slot has set itself up and captured its graphs
+        read, seconds = _read(reader, bench, batch)
+        frames += read
+        rates[str(workers)] = round(read / seconds, 1)
+    return rates, frames
+
+
 def _read(reader: PlateReader, bench: Bench, batch: int) -> tuple[int, float]:
     """Reads for a while, batch after batch; returns the frames read and the seconds that it took."""
-    for _ in reader.read_batches(itertools.islice(_batches(bench, batch), 2 * reader.workers)):
-        pass  # every slot has set itself up and captured its graphs
     frames = 0
     began = time.perf_counter()
     end = began + bench.seconds

@@ -12,6 +12,7 @@ import pytest
 from edge_lpr.benchmarks import gpu
 from edge_lpr.benchmarks.gpu_measures import (
     Counting,
+    Replay,
     against_engines,
     compare,
     growth,
@@ -99,6 +100,29 @@ def test_images_are_counted_on_their_way() -> None:
     assert 0 <= times["latency_ms_p50"] <= times["latency_ms_p99"]
 
 
+class Doubling:
+    """A backend that counts its runs."""
+
+    name, precision, device, max_batch, sizes, runs = "doubling", "fp32", "cpu", None, None, 0
+
+    def run(self, inputs: Any) -> dict[str, Any]:
+        self.runs += 1
+        return {"twice": 2.0 * inputs["image"]}
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_replay_gives_what_was_given_without_running() -> None:
+    doubling = Doubling()
+    replay = Replay(doubling)
+    images = np.arange(4 * 20 * 20 * 3, dtype=np.float32).reshape(4, 20, 20, 3)
+    for _ in range(3):
+        np.testing.assert_array_equal(replay.run({"image": images})["twice"], 2 * images)
+        np.testing.assert_array_equal(replay.run({"image": images[2:3]})["twice"], 2 * images[2:3])
+    assert doubling.runs == 4
+
+
 def test_a_part_that_fails_costs_no_other() -> None:
     kept: list[dict[str, Any]] = []
 
@@ -136,13 +160,16 @@ def test_a_dry_run_writes_a_report(tmp_path: Path, capsys: pytest.CaptureFixture
         pytest.skip("needs the sample video and the default bundle")
     pytest.importorskip("onnxruntime")
     out = tmp_path / "gpu.json"
-    assert gpu.main(["--dry-run", "--video", str(video), "--det-size", "672x384", "--out", str(out)]) == 0
+    quick = ["--det-size", "672x384", "--pictures", "4", "--seconds", "0.1"]
+    assert gpu.main(["--dry-run", "--video", str(video), *quick, "--out", str(out)]) == 0
     report = json.loads(out.read_text(encoding="utf-8"))
     assert report["dry_run"] and report["parts"]["reference"]["state"] == "done"
     assert report["parts"]["reference"]["result"]["pictures"] == 4
     names = list(report["parts"])
     first = ["build det fp16", "build rec fp16", "agreement fp16", "throughput fp16", "pipeline fp16"]
-    assert names[:8] == ["reference", *first, "refusals", "memory"]
+    assert names[:9] == ["reference", "host", *first, "refusals", "memory"]
+    rates = report["parts"]["host"]["result"]["frames_per_second_by_batches_at_work"]
+    assert set(rates) == {"1", "2", "4", "8"} and min(rates.values()) > 0
     assert report["parts"]["build rec fp32"] == {"state": "not run", "reason": "dry run"}
     assert "reference: done" in capsys.readouterr().out
 

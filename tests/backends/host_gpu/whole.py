@@ -179,7 +179,7 @@ def benchmark(folder: Path, model: ModelFile) -> None:
     assert code == 0, out.getvalue()
     report = json.loads(target.read_text(encoding="utf-8"))
     parts = report["parts"]
-    assert [part["state"] for part in parts.values()] == ["done"] * 8, parts
+    assert [part["state"] for part in parts.values()] == ["done"] * 9, parts
     agreed = parts["agreement fp32"]["result"]
     assert agreed["same_texts"] == agreed["pictures"] == 3 and agreed["reached"], agreed
     assert all(r["refused"] for r in parts["refusals"]["result"].values()), parts["refusals"]
