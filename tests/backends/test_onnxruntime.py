@@ -1,0 +1,72 @@
+"""What ONNX Runtime alone can get wrong; what it shares with TensorRT is in test_protocol.py."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_lpr.backends.onnxruntime import CUDA, OnnxRuntimeBackend
+from edge_lpr.bundle import ModelFile, bundled, load_bundle
+from edge_lpr.errors import BackendError, BundleError
+
+ort = pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture
+def rec() -> ModelFile:
+    if not (bundled() / "bundle.json").is_file():
+        pytest.skip("needs the default bundle")
+    return load_bundle().model("rec", "fp32")
+
+
+def without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes this ONNX Runtime one that was built for CUDA, on a machine where CUDA cannot start."""
+    real = ort.InferenceSession
+
+    def session(data: bytes, options: object, providers: list[str]) -> Any:
+        return real(data, options, providers=[p for p in providers if p != CUDA])
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, "CPUExecutionProvider"])
+    monkeypatch.setattr(ort, "InferenceSession", session)
+
+
+def test_cuda_that_was_asked_for_and_could_not_start(rec: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_cuda(monkeypatch)
+    with pytest.raises(BackendError, match=r"cannot use CUDA here: pip install 'edge-lpr\[gpu\]'") as e:
+        OnnxRuntimeBackend(rec, device="cuda")
+    assert "\n" not in str(e.value)
+
+
+def test_a_silent_fall_back_is_known_afterwards(rec: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_cuda(monkeypatch)
+    fallen = OnnxRuntimeBackend(rec, threads=1)
+    assert (fallen.device, fallen.fell_back) == ("cpu", True)
+    chosen = OnnxRuntimeBackend(rec, device="cpu", threads=1)
+    assert (chosen.device, chosen.fell_back) == ("cpu", False)
+
+
+def test_what_is_no_onnx_model(tmp_path: Path) -> None:
+    data = b"no model at all"
+    path = tmp_path / "det.onnx"
+    path.write_bytes(data)
+    model = ModelFile(path, hashlib.sha256(data).hexdigest(), len(data), "fp32", {})
+    with pytest.raises(BundleError, match=r"det.onnx: ONNX Runtime .* cannot load it") as e:
+        OnnxRuntimeBackend(model)
+    assert "\n" not in str(e.value)
+
+
+def test_it_runs_on_the_cpu_with_the_threads_it_is_given(rec: ModelFile) -> None:
+    bundle = load_bundle()
+    image = np.zeros((1, bundle.rec.height, bundle.rec.widths[0], 3), np.uint8)
+    results = [
+        OnnxRuntimeBackend(rec, device="cpu", threads=threads).run({bundle.rec.input_name: image})
+        for threads in (1, 2, None)
+    ]
+    for result in results[1:]:
+        np.testing.assert_allclose(
+            result[bundle.rec.output_name], results[0][bundle.rec.output_name], atol=1e-5
+        )
