@@ -32,7 +32,8 @@ from edge_lpr.errors import InputError
 from edge_lpr.pictures import PICTURE_SUFFIXES, read_picture
 
 LABEL_FILES = ("plates.csv", "det.txt", "rec.txt")
-CROPS = "crops"
+# The folders of a converted data set.
+IMAGES, CROPS = "images", "crops"
 NO_PLATE = "ccpd_np"
 # PP-OCR's marks for a text that is neither to be learnt nor counted.
 IGNORED = frozenset({"###", "*"})
@@ -192,9 +193,15 @@ def _read_file(file: Path, labels: Labels) -> None:
         except _RejectError as e:
             labels.problems.append(f"{file}:{number}: {e}")
     for (name, crop), plates in grouped.items():
-        parts = PurePosixPath(name).parts
-        subset = parts[0] if len(parts) > 1 else root.name
+        subset = _subset(PurePosixPath(name).parts[:-1], root.name)
         labels.samples.append(Sample(file.parent / name, tuple(plates), subset, crop))
+
+
+def _subset(folders: tuple[str, ...], root: str) -> str:
+    """The group of a picture: the first of its folders, but for the two that `edge-lpr dataset` makes."""
+    if len(folders) > 1 and folders[0] in (IMAGES, CROPS):
+        return folders[1]
+    return folders[0] if folders else root
 
 
 def _inside(root: Path, name: str) -> None:

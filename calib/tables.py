@@ -14,12 +14,14 @@ _HIDDEN = ("distance", "edits", "characters", "script_hits", "script_labelled", 
 
 
 def table(scores: Mapping[str, DetScore | RecScore | EndToEndScore]) -> str:
-    """Lays out scores by subset: metrics to four places, then the counts."""
+    """Lays out scores by subset: metrics to four places ("-" where nothing is labelled), then the counts."""
     kind = type(next(iter(scores.values())))
     counts = [f.name for f in fields(kind) if f.name not in _HIDDEN]
     rows = [["subset", *METRICS[kind], *counts]]
     for subset, score in scores.items():
-        metrics = [f"{getattr(score, name):.4f}" for name in METRICS[kind]]
+        # The metrics' definitions give 0 to pictures without plates, which would read as a failure.
+        none = getattr(score, "labelled", 1) == 0
+        metrics = ["-" if none else f"{getattr(score, name):.4f}" for name in METRICS[kind]]
         rows.append([subset, *metrics, *(str(getattr(score, name)) for name in counts)])
     return align(rows)
 

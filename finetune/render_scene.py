@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.finetune import degrade
-from edge_lpr.finetune.render_crop import CropSettings, render_crop
 from edge_lpr.finetune.render_parts import background, sign, vehicle
 from edge_lpr.finetune.render_plate import render_plate
 from edge_lpr.finetune.render_text import Plate, PlateMix, sample_plate
 from edge_lpr.finetune.render_view import Image, Quad, Rng, paste, plate_corners, project, turn
 
-__all__ = ["CropSettings", "SceneSettings", "render_crop", "render_scene"]
+__all__ = ["SceneSettings", "render_scene"]
 
 
 @dataclass(frozen=True)

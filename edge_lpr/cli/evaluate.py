@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from edge_lpr.cli.progress import Progress
@@ -25,7 +26,8 @@ Reads labelled pictures and counts what is right, by subset.
         recall by text alone: what it has over recall is what the asked overlap costs
 
 DATA is a folder with plates.csv, det.txt or rec.txt, such a file itself, or a CCPD folder
-(labels by file name). Labels that cannot be used are listed and skipped. The rate is that
+(labels by file name). Of a folder with det.txt and rec.txt, rec takes rec.txt alone: they show
+the same plates. Labels that cannot be used are listed and skipped. The rate is that
 of the reader alone, one picture at a time (crops in batches of 32), pictures decoded before.
 """
 
@@ -72,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr evaluate`") from e
     if args.decoder == "greedy" and args.task != "rec":
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
-    labels = load_labels(args.data)
+    labels = load_labels([_rec_file(d) for d in args.data] if args.task == "rec" else args.data)
     with PlateReader(args.bundle, args.backend, args.precision, threads=args.threads) as reader:
         with Progress(args.task, len(labels.samples), "pictures") as progress:
             result = evaluate_reader(args.task, reader, labels.samples, args.decoder, progress.update)
@@ -92,6 +94,12 @@ def run(args: argparse.Namespace) -> int:
     for problem in problems:
         print(f"skipped: {problem}", file=sys.stderr)
     return 0
+
+
+def _rec_file(data: str) -> Path:
+    """The file with the plates of a folder that has its scenes too, so that none is counted twice."""
+    rec = Path(data, "rec.txt")
+    return rec if rec.is_file() and Path(data, "det.txt").is_file() else Path(data)
 
 
 def _texts(texts: Sequence[str]) -> str:

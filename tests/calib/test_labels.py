@@ -78,6 +78,17 @@ def test_bad_rows_are_listed_and_the_rest_is_kept(tmp_path: Path) -> None:
         assert reason in problem
 
 
+def test_a_converted_folder_keeps_the_groups_it_was_made_of(tmp_path: Path) -> None:
+    lines = {"det.txt": [], "rec.txt": []}
+    for name, place in (("det.txt", "images"), ("rec.txt", "crops")):
+        for group in ("ccpd_base", "."):
+            picture(tmp_path / place / group / "a.jpg")
+            lines[name].append(f"{place}/{group}/a.jpg\t{'[]' if place == 'images' else '皖A12345'}\n")
+        (tmp_path / name).write_text("".join(lines[name]), encoding="utf-8")
+    found = [(s.crop, s.subset) for s in load_labels([tmp_path]).samples]
+    assert found == [(False, "ccpd_base"), (False, "images"), (True, "ccpd_base"), (True, "crops")]
+
+
 def test_ppocr_files_of_both_kinds(tmp_path: Path) -> None:
     picture(tmp_path / "images" / "a.jpg")
     picture(tmp_path / "crop_img" / "a_0.jpg")

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime: pip install 'edge-lpr[cpu]'")
+pytest.importorskip("shapely", reason="needs shapely: pip install 'edge-lpr[calib]'")
+
+from edge_lpr.cli import main
+
+QUAD = [[80, 90], [240, 90], [240, 141], [80, 141]]
+
+
+@pytest.fixture
+def converted(tmp_path: Path, plate_scene: Callable[..., NDArray[np.uint8]]) -> Path:
+    """A folder as `edge-lpr dataset ccpd` leaves it: a scene, and the plate cut out of it."""
+    scene = plate_scene()
+    for place, image in (("images", scene), ("crops", scene[90:141, 80:240])):
+        (tmp_path / place / "ccpd_base").mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / place / "ccpd_base" / "a.png"), image)
+    label = [{"transcription": "皖A13H25", "points": QUAD}]
+    (tmp_path / "det.txt").write_text(f"images/ccpd_base/a.png\t{json.dumps(label)}\n", encoding="utf-8")
+    (tmp_path / "rec.txt").write_text("crops/ccpd_base/a.png\t皖A13H25\n", encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("task", "count"), [("rec", "plates"), ("e2e", "labelled"), ("det", "labelled")])
+def test_a_plate_is_counted_once(
+    converted: Path, task: str, count: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", task, str(converted), "--json", "-"]) == 0
+    subsets = json.loads(capsys.readouterr().out)["subsets"]
+    assert list(subsets) == ["ccpd_base", "all"]
+    assert subsets["all"][count] == 1
+    assert {"rec": "acc", "e2e": "recall", "det": "recall"}[task] in subsets["all"]
+
+
+def test_nothing_that_could_be_found_is_no_failure(
+    converted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (converted / "det.txt").write_text("images/ccpd_base/a.png\t[]\n", encoding="utf-8")
+    assert main(["evaluate", "e2e", str(converted / "det.txt")]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("ccpd_base"))
+    assert row.split()[1:7] == ["-"] * 5 + ["0"]
+
+
+def test_greedy_decoding_is_for_rec_alone(converted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "e2e", str(converted), "--decoder", "greedy"]) == 2
+    assert "--decoder greedy is for rec alone" in capsys.readouterr().err
