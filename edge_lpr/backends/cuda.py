@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import threading
+import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,7 +100,10 @@ def import_driver() -> ModuleType:
         BackendError: No driver, or one that is too old.
     """
     try:
-        from pycuda import driver
+        with warnings.catch_warnings():
+            # With a driver that is too old pycuda warns, and then fails: the error below says it in one line.
+            warnings.simplefilter("ignore")
+            from pycuda import driver
     except ModuleNotFoundError as e:
         raise MissingExtraError("pycuda", "tensorrt", "TensorRT") from e
     except Exception as e:  # a wrong numpy shows as other than ImportError

@@ -76,6 +76,24 @@ def test_a_driver_without_a_device(tmp_path: Path) -> None:
     assert done.stdout.count("\n") == 1 and done.stderr == ""
 
 
+@pytest.mark.skipif(not HAS_PYCUDA, reason="needs pycuda")
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+def test_a_driver_that_is_older_than_pycuda(tmp_path: Path) -> None:
+    """The real pycuda on a driver that has not the calls that it was built for."""
+    command = ["gcc", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-x", "c", "-"]
+    source = "int cuInit(unsigned flags) { return 0; }"
+    subprocess.run([*command, "-o", str(tmp_path / "libcuda.so.1")], input=source, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN],
+        env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("BackendError no CUDA here: the NVIDIA driver is older than the CUDA that")
+    assert done.stdout.count("\n") == 1 and done.stderr == ""
+
+
 def test_the_kernel_drivers_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "version"
     monkeypatch.setattr(cuda, "DRIVER_FILE", file)
