@@ -31,8 +31,10 @@ part of the rendered plates are painted onto the labelled photos. Writes into --
   keys.txt           rec: the dictionary of the new head, cut to the characters of plates; its last
                      line stands for all other characters (charset.txt has the others alone)
 
-Without --config the recipe that ships is used; --print-config shows it. Ctrl-C ends the run
-after the step at hand, with everything saved.
+Without --config the recipe that ships is used; --print-config shows it: PP-OCRv3's own, with
+its augmentations of labelled pictures ("augment": "camera" degrades them as rendered ones).
+"patience": 3 ends a run after three evaluations without a better metric. Ctrl-C ends it after
+the step at hand, with everything saved.
 """
 
 EPILOG = """\
@@ -137,6 +139,9 @@ def run(args: argparse.Namespace) -> int:
                 )
 
         history = finetune(config, files, args.out, resume=args.resume, report=show, device=args.device)
+    last = history["metrics"][-1]["step"]
+    if last < config.steps:
+        print(f"ended early, at step {last:.0f}: {config.patience} evaluations without a better metric")
     metric = "hmean" if args.part == "det" else "accuracy"
     best = max(history["metrics"], key=lambda row: row[metric])
     print(f"{args.out / 'best.pdparams'}: {metric} {best[metric]:.4f} at step {best['step']:.0f}")

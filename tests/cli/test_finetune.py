@@ -58,6 +58,21 @@ def test_a_run_and_its_resume(
     assert main([str(a) for a in [*arguments, "--resume"]]) == 0
 
 
+def test_early_stop_is_said(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edge_lpr.finetune import det
+
+    monkeypatch.setattr(det.DetTask, "evaluate", lambda *_: {"hmean": 0.5})
+    text = '{"batch": 1, "workers": 0, "width": 96, "height": 96, "evaluate_every": 1, "patience": 2}'
+    (tmp_path / "det.json").write_text(text)
+    arguments = ["finetune", "det", "--render", "--pretrained", start / "det.pdparams", "--steps", "9"]
+    assert main([str(a) for a in [*arguments, "--config", tmp_path / "det.json", "--out", tmp_path]]) == 0
+    out = capsys.readouterr().out
+    assert "ended early, at step 2: 2 evaluations without a better metric" in out
+    assert "best.pdparams: hmean 0.5000 at step 0" in out
+
+
 def test_print_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["finetune", "det", "--print-config"]) == 0
     assert '"learning_rate": 0.0005' in capsys.readouterr().out
