@@ -116,6 +116,19 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
         code, said = typed(out, "--precision", "fp32", "--engines", mine, *options, str(PICTURE))
         assert code == 0 and "粤BD30586" in said, said
 
+    (engine,) = Path(mine).glob("*.det.fp32.*.engine")
+    data = engine.read_bytes()
+    read = ("--backend", "tensorrt", "--precision", "fp32", "--engines", mine, str(PICTURE))
+    for harmed, reason in ((data[:-9], "its manifest says"), (data[::-1], "sha256 differs")):
+        engine.write_bytes(harmed)
+        code, said = typed(out, *read)
+        assert code == 1 and said.count("\n") == 1 and reason in said and "build it" in said, said
+    engine.write_bytes(data)
+    DRIVER.host_gpu_set(ctypes.c_longlong(5000), 0, 0)
+    code, said = typed(out, *read)
+    assert code == 1 and said.count("\n") == 1 and "out of memory; a run needs" in said, said
+    DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
+
     found = []
     with PlateReader(precision="fp32", engines=mine) as reader, PlateReader(backend="onnxruntime") as other:
         assert other.workers == 1
