@@ -211,8 +211,11 @@ def _link(path: Path, image: Path) -> None:
         pass
     except OSError:
         aside = image.with_name(f".{os.getpid()}.{image.name}"[:250])
-        shutil.copyfile(path, aside)
-        os.replace(aside, image)  # noqa: PTH105
+        try:
+            shutil.copyfile(path, aside)
+            aside.replace(image)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 def _crop_name(relative: Path) -> Path:

@@ -122,6 +122,21 @@ def test_copies_where_links_are_impossible(
     assert copy.stat().st_nlink == 1
 
 
+def test_a_full_disk_leaves_no_half_copy(ccpd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    def fill(_source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(dataset.shutil, "copyfile", fill)
+    with pytest.raises(OutputError, match="No space left on device"):
+        convert_ccpd(ccpd, tmp_path / "out")
+    assert not [p for p in (tmp_path / "out" / "images").rglob("*") if p.is_file()]
+
+
 def test_output_inside_of_the_source_is_not_read_again(ccpd: Path) -> None:
     for _ in range(2):
         assert convert_ccpd(ccpd, ccpd / "out").pictures == 4
