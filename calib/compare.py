@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import platform
-import resource
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -51,7 +50,7 @@ class Measured:
         description: The reader's own line.
         results: The evaluation of each task that the labels allow.
         bytes: Size of both model files.
-        peak_bytes: The process's peak resident memory, in bytes.
+        peak_bytes: The process's peak resident memory, in bytes; None where the system does not say.
         threads: Threads asked for; None is one per core.
     """
 
@@ -59,7 +58,7 @@ class Measured:
     description: str
     results: dict[str, Evaluation[Any]]
     bytes: int
-    peak_bytes: int
+    peak_bytes: int | None
     threads: int | None
 
 
@@ -99,15 +98,24 @@ def measure(
         # "auto" is what was asked for; the report names what ran.
         variant = Variant(variant.precision, reader.detector.backend.name)
         files = [reader.bundle.model(part, variant.precision) for part in ("det", "rec")]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Measured(
         variant=variant,
         description=description,
         results=results,
         bytes=sum(file.size for file in files),
-        peak_bytes=peak if sys.platform == "darwin" else peak * 1024,
+        peak_bytes=peak_memory(),
         threads=threads,
     )
+
+
+def peak_memory() -> int | None:
+    """Returns this process's peak resident memory in bytes; None on Windows, which has no `resource`."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # KiB on Linux
 
 
 def compare(

@@ -50,6 +50,8 @@ class Options:
         pictures: Scenes to calibrate the detector on, and four times as many crops for the recognizer.
         validation: At most so many scenes, and four times as many plates, measure the accuracy.
         budget: Accuracy that INT8 may lose, 0 to 1.
+        spare: Share of the multiply-adds that INT8 may leave in float for less noise, 0 to 1; None is what
+            suits each part.
         seed: Of the choice of pictures.
         cache: Folder that remembers what was measured; None remembers nothing.
     """
@@ -58,6 +60,7 @@ class Options:
     pictures: int = 96
     validation: int = 200
     budget: float = 0.002
+    spare: float | None = None
     seed: int = 0
     cache: Path | None = None
 

@@ -33,7 +33,7 @@ STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1f24}
 table{border-collapse:collapse;margin:.6rem 0 1.4rem}td,th{padding:.25rem .7rem;text-align:right;
 border-bottom:1px solid #d8dee4}td:first-child,th:first-child{text-align:left}th{font-weight:600}
-figure{display:inline-block;margin:.4rem;vertical-align:top;max-width:20rem}figure.plot{max-width:46rem}figcaption{font-size:.85rem}
+figure{display:inline-block;margin:.4rem;vertical-align:top;max-width:20rem}figure.plot{max-width:none}figcaption{font-size:.85rem}
 img{max-width:100%}h2{margin-top:2rem}.bad{color:#b42318}.good{color:#067647}small{color:#57606a}
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}td,th{border-color:#30363d}}
 """
@@ -58,7 +58,9 @@ def _summary_rows(measured: Sequence[Measured]) -> tuple[list[str], list[list[st
         rows += [[f"{task} {q} ms", *(f"{t[q]:.1f}" if t else "-" for t in times)] for q in QUANTILES]
         rows.append([f"{task} per second", *("-" if r is None else f"{r.fps:.1f}" for r in results)])
     rows.append(["models MB", *(f"{m.bytes / 1e6:.2f}" for m in measured)])
-    rows.append(["peak memory MB", *(f"{m.peak_bytes / 1e6:.0f}" for m in measured)])
+    rows.append(
+        ["peak memory MB", *("-" if m.peak_bytes is None else f"{m.peak_bytes / 1e6:.0f}" for m in measured)]
+    )
     return ["", *(str(m.variant) for m in measured)], rows
 
 
@@ -213,7 +215,7 @@ def _figure(miss: Miss) -> str:
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     encoded = np.asarray(cv2.imencode(".jpg", small)[1]).tobytes()
-    expected, found = " ".join(miss.expected) or "no plate", " ".join(miss.found) or "nothing"
+    expected, found = ", ".join(miss.expected) or "no plate", ", ".join(miss.found) or "nothing"
     caption = (
         f'<span class="good">{html.escape(expected)}</span> → <span class="bad">{html.escape(found)}</span>'
     )
@@ -237,11 +239,13 @@ def _bars(panels: Sequence[_Panel], names: Sequence[str]) -> bytes:
         axes.set_title(panel.title, fontsize=10)
         axes.set_ylim(bottom=panel.low)
         axes.margins(y=0.12)
+        if panel.low > 0:
+            axes.set_yticks([tick for tick in axes.get_yticks() if tick <= 1])  # shares end at 1
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=8, frameon=False, ncols=len(names), loc="outside lower center")
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=120)
+    figure.savefig(buffer, dpi=96)  # a pixel of the page each: one panel is as large in any plot
     return buffer.getvalue()
 
 
@@ -271,11 +275,13 @@ def _latency_plot(measured: Sequence[Measured]) -> bytes:
     for task in _tasks(measured):
         times = [latency(m.results[task]) if task in m.results else {} for m in measured]
         values = [[t.get(q, 0.0) for q in QUANTILES] for t in times]
-        panels.append(_Panel(f"{task}, milliseconds", QUANTILES, values, "%.3g"))
+        digits = "%.0f" if max(map(max, values)) >= 100 else "%.1f"
+        panels.append(_Panel(f"{task}, milliseconds", QUANTILES, values, digits))
     return _bars(panels, [str(m.variant) for m in measured])
 
 
 def _size_plot(measured: Sequence[Measured]) -> bytes:
     sizes = _Panel("models, MB", [""], [[m.bytes / 1e6] for m in measured], "%.2f")
-    memory = _Panel("peak memory, MB", [""], [[m.peak_bytes / 1e6] for m in measured], "%.0f")
-    return _bars([sizes, memory], [str(m.variant) for m in measured])
+    memory = _Panel("peak memory, MB", [""], [[(m.peak_bytes or 0) / 1e6] for m in measured], "%.0f")
+    panels = [sizes] if any(m.peak_bytes is None for m in measured) else [sizes, memory]
+    return _bars(panels, [str(m.variant) for m in measured])

@@ -17,9 +17,13 @@ Makes typed FP16 and explicit INT8 (Q/DQ) ONNX models of a bundle's FP32 ones, a
 labelled pictures what they cost. TensorRT builds engines from them, ONNX Runtime runs them.
 
 Half of the pictures (96 scenes and 192 crops at most, spread over province, brightness,
-sharpness, tilt and size) give the ranges; the other half measures the accuracy. INT8 takes all
-layers where that stays within --budget, else the most that do; FP16 keeps in FP32 what was
-seen to overflow. Without labels, FP32's own readings stand in for them.
+sharpness, tilt and size) give the ranges; the other half measures the accuracy. INT8 leaves in
+float (FP32) the few layers that make most of its noise, up to --spare of the multiply-adds, and
+more only where it would lose more than --budget; FP16 keeps in FP32 what was seen to overflow.
+At the end both models together read the pictures that measure the accuracy. Without labels,
+FP32's own readings stand in for them.
+
+INT8 is for GPUs and for size: ONNX Runtime runs it on a CPU, but slower than FP32.
 
 What was measured is remembered: an interrupted run goes on where it was. The bundle changes at
 the very end, in one step.
@@ -46,6 +50,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget", type=float, default=0.2, metavar="POINTS", help="accuracy INT8 may lose, in points (0.2)"
     )
+    parser.add_argument(
+        "--spare",
+        type=float,
+        metavar="PERCENT",
+        help="multiply-adds INT8 may leave in float for less noise (detector 9, recognizer 4.5)",
+    )
     parser.add_argument("--pictures", type=int, default=96, metavar="N", help="scenes to calibrate on (96)")
     parser.add_argument("--validation", type=int, default=200, metavar="N", help="scenes to measure on (200)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the choice of pictures (0)")
@@ -61,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtraError(e.name or "onnx", "calib", "`edge-lpr calibrate`") from e
     if not 0 <= args.budget <= 100:
         raise SettingError(f"--budget is {args.budget}, expected 0 to 100 points")
+    if args.spare is not None and not 0 <= args.spare <= 100:
+        raise SettingError(f"--spare is {args.spare}, expected 0 to 100 per cent")
     for name, low, high in (("pictures", 1, 1000), ("validation", 1, 100_000)):
         if not low <= getattr(args, name) <= high:
             raise SettingError(f"--{name} is {getattr(args, name)}, expected {low} to {high}")
@@ -69,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         pictures=args.pictures,
         validation=args.validation,
         budget=args.budget / 100,
+        spare=None if args.spare is None else args.spare / 100,
         seed=args.seed,
         cache=default_cache() if args.cache is None else Path(args.cache) if args.cache else None,
     )

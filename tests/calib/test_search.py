@@ -79,6 +79,21 @@ def test_a_tight_budget_keeps_the_fewest_layers() -> None:
     assert task.accuracy(searcher.build(found.recipe, chosen)) < found.reference - budget
 
 
+def test_spare_multiply_adds_buy_less_noise() -> None:
+    lines: list[str] = []
+    searcher, task = search(Cache(None), lines)
+    everything = searcher.run(1.0)
+    assert everything.kept == {}
+    found = searcher.run(1.0, spare=0.2)
+    assert 0 < len(found.kept) < len(searcher.layers)
+    assert 0.8 <= found.share < 1
+    assert task.distance(found.model) < task.distance(everything.model)
+    assert all("of the noise for" in why for why in found.kept.values())
+    # Each of them carries its part of the noise; the layers that carry none are not worth the conversions.
+    alone = {la.name: task.distance(searcher.build(found.recipe, [la])) ** 2 for la in searcher.layers}
+    assert all(alone[name] >= 0.01 * sum(alone.values()) for name in found.kept)
+
+
 def test_nothing_is_measured_twice(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "cache.json"
     first, task = search(Cache(path), [])
