@@ -123,8 +123,7 @@ def _run(args: argparse.Namespace) -> int:
             deadline=time.monotonic() + 60 * args.minutes,
         )
         machine, steps = _steps(bench, args.dry_run)
-        only = f"-{'-'.join(args.precision)}" if args.precision else ""
-        out = args.out or Path("benchmarks") / "results" / f"gpu-{_file_name(machine)}{only}.json"
+        out = args.out or Path("benchmarks") / "results" / f"gpu-{_file_name(machine)}.json"
         report = {
             "command": ["python", "-m", "edge_lpr.benchmarks.gpu", *sys.argv[1:]],
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -134,8 +133,11 @@ def _run(args: argparse.Namespace) -> int:
             "precisions": list(bench.precisions),
             "flags": bench.settings.flags(),
         }
-        done = run_parts(steps, bench.left, lambda so_far: _write(out, {**report, "parts": so_far}))
-    for line in table(machine, done):
+        earlier = _earlier(out, report)
+        done = run_parts(
+            steps, bench.left, lambda so_far: _write(out, {**report, "parts": _joined(earlier, so_far)})
+        )
+    for line in table(machine, _joined(earlier, done)):
         print(line)
     print(f"written: {out}")
     return 1 if any(part["state"] == "failed" for part in done.values()) else 0
@@ -177,6 +179,7 @@ def run_parts(
                 if not isinstance(e, EdgeLprError):
                     traceback.print_exc()
             done[name]["seconds"] = round(time.perf_counter() - began, 1)
+            done[name]["ended"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
         keep(done)
     return done
 
@@ -269,6 +272,27 @@ def _clocks() -> str:
 
 def _file_name(machine: Mapping[str, Any]) -> str:
     return f"{slug(machine['gpu'])}-trt{machine['tensorrt']}" if "gpu" in machine else "dry-run"
+
+
+def _earlier(path: Path, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parts that an earlier call left, of the same bundle and settings on the same machine."""
+    try:
+        found = json.loads(path.read_bytes())
+        same = all(found["machine"].get(key) == report["machine"].get(key) for key in ("gpu", "tensorrt"))
+        if not same or any(found[key] != report[key] for key in ("bundle", "flags", "dry_run")):
+            return {}
+        return {name: part for name, part in found["parts"].items() if not _idle(part)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _joined(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Puts what was done now in the place of what was done before; what was not run leaves it."""
+    return {**now, **{name: part for name, part in earlier.items() if _idle(now.get(name))}}
+
+
+def _idle(part: Mapping[str, Any] | None) -> bool:
+    return part is None or part["state"] == "not run"
 
 
 def _write(path: Path, report: Mapping[str, Any]) -> None:

@@ -174,6 +174,24 @@ def test_a_dry_run_writes_a_report(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "reference: done" in capsys.readouterr().out
 
 
+def test_a_second_call_goes_on_with_the_report_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "gpu.json"
+    machine = {"gpu": "Orin", "tensorrt": "10.3.0"}
+    report = {"machine": machine, "bundle": "b", "flags": {"tf32": False}, "dry_run": False}
+    assert gpu._earlier(path, report) == {}
+    first = {"a": {"state": "done", "result": {"x": 1}}, "b": {"state": "failed"}, "c": {"state": "not run"}}
+    path.write_text(json.dumps({**report, "parts": first}), encoding="utf-8")
+    earlier = gpu._earlier(path, report)
+    assert set(earlier) == {"a", "b"}
+    now = {"a": {"state": "not run"}, "b": {"state": "done"}, "c": {"state": "not run"}}
+    joined = gpu._joined(earlier, now)
+    assert [joined[name]["state"] for name in "abc"] == ["done", "done", "not run"]
+    for change in ({"bundle": "other"}, {"flags": {}}, {"machine": {"gpu": "Orin", "tensorrt": "10.4.0"}}):
+        assert gpu._earlier(path, {**report, **change}) == {}
+    path.write_text("{", encoding="utf-8")
+    assert gpu._earlier(path, report) == {}
+
+
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert gpu.main(["--dry-run", "--video", str(tmp_path / "no.mp4")]) == 2
     assert capsys.readouterr().err.startswith(f"benchmarks.gpu: {tmp_path / 'no.mp4'}: no frames to read")
