@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # Pictures or frames of a file that a GPU reads as one batch. On a CPU a batch is no faster, and takes memory
 # for each picture.
 GPU_BATCH = 8
-MAX_BATCH_PIXELS = 32_000_000
+# Once a batch has so many pixels it is full: 8 frames of 1920×1080, 50 MB, and that for each batch at work.
+MAX_BATCH_PIXELS = 16_000_000
 
 
 @dataclass(frozen=True, eq=False)
