@@ -30,9 +30,7 @@ def plot_history(history: History, metric: str, path: Path) -> None:
     FigureCanvasAgg(figure)
     left = figure.add_subplot()
     losses = history["loss"]
-    left.plot(
-        [r["step"] for r in losses], [r["loss"] for r in losses], color="black", alpha=0.6, label="loss"
-    )
+    left.plot([r["step"] for r in losses], [r["loss"] for r in losses], color="0.4", label="loss")
     left.set_xlabel("step")
     left.set_ylabel("loss, mean of the last 50 steps")
     if losses and all(r["loss"] > 0 for r in losses):
@@ -49,9 +47,7 @@ def plot_history(history: History, metric: str, path: Path) -> None:
             label=name,
         )
     right.set_ylabel("metrics of the averaged weights")
-    if names:
-        right.legend(loc="center right")
-    left.legend(loc="lower left")
+    figure.legend(loc="outside upper center", ncols=1 + len(names))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_aside(path, buffer.getvalue())
