@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
             pretrained=args.pretrained,
             dictionary=args.dict,
             labelled=_samples(args.ccpd, progress),
-            validation=_samples(args.val, progress),
+            validation=_readable(_samples(args.val, progress), progress),
             photos=_samples(args.photos, progress),
             render=args.render,
             font=args.font,
@@ -159,6 +159,25 @@ def _samples(sources: list[Path], progress: Progress) -> list[Sample]:
     if len(labels.problems) > _SHOWN:
         progress.note(f"skipped: {len(labels.problems) - _SHOWN} more")
     return labels.samples
+
+
+def _readable(samples: list[Sample], progress: Progress) -> list[Sample]:
+    """Leaves out what cannot be decoded: every evaluation has to measure the same pictures."""
+    kept, reasons = [], []
+    for sample in samples:
+        try:
+            sample.read()
+        except InputError as e:
+            reasons.append(str(e))
+        else:
+            kept.append(sample)
+    for reason in reasons[:_SHOWN]:
+        progress.note(f"skipped: {reason}")
+    if len(reasons) > _SHOWN:
+        progress.note(f"skipped: {len(reasons) - _SHOWN} more")
+    if reasons and not kept:
+        raise InputError(f"--val: none of its {len(reasons)} pictures can be read; the first: {reasons[0]}")
+    return kept
 
 
 def _check_device(name: str) -> None:

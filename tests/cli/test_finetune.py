@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -127,6 +128,26 @@ def test_pictures_that_are_missing_are_listed(
     rec = ["rec", "--pretrained", start / "rec.pdparams", "--dict", start / "keys.txt", "--out", tmp_path]
     text = error_of(capsys, *rec, "--ccpd", tmp_path / "rec.txt")
     assert "no picture 'gone.png' beside the label file" in text
+
+
+def test_damaged_pictures_to_measure_on_are_left_out(
+    start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (24, 94, 3), np.uint8)
+    for name in ("good.png", "half.png"):
+        cv2.imwrite(str(tmp_path / name), image)
+    (tmp_path / "half.png").write_bytes((tmp_path / "good.png").read_bytes()[:900])
+    (tmp_path / "rec.txt").write_text("good.png\t皖A12345\nhalf.png\t皖A12345\n", encoding="utf-8")
+    arguments = ["finetune", "rec", "--render", "--val", tmp_path, "--steps", "1", "--out", tmp_path / "run"]
+    arguments += ["--config", start / "rec.json"]
+    arguments += ["--pretrained", start / "rec.pdparams", "--dict", start / "keys.txt"]
+    assert main([str(a) for a in arguments]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped: ")]
+    assert len(notes) == 1
+    assert "half.png" in notes[0]
+    (tmp_path / "good.png").write_bytes(b"")
+    assert main([str(a) for a in arguments]) == 2
+    assert "--val: none of its 2 pictures can be read" in capsys.readouterr().err
 
 
 def test_the_detector_trains_on_drawn_scenes(
