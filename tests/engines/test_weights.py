@@ -99,6 +99,9 @@ def test_a_transposed_convolution_gets_one_scale(groups: int, bias: bool) -> Non
     data, _ = network(groups, bias)
     rewritten = for_older(data)
     assert weights(rewritten) == [("QuantizeLinear", 1, onnx.TensorProto.FLOAT)]
+    for item in onnx.load_from_string(rewritten).graph.initializer:
+        if item.name.startswith(("weight_scale", "weight_zero")):
+            assert not item.dims, "one scale is a scalar"
     operators = [node.op_type for node in onnx.load_from_string(rewritten).graph.node]
     assert operators == ["QuantizeLinear", "DequantizeLinear", "ConvTranspose", "Mul"]
     image = np.random.default_rng(1).normal(size=(1, 4, 5, 7)).astype(np.float32)
