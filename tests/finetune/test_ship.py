@@ -27,10 +27,10 @@ def test_every_fourth_is_held_out_and_none_is_in_both() -> None:
     assert [s.path.stem for s in learnt] == ["0", "1", "2", "4", "5", "6", "7", "8", "9", "10"]
 
 
-@pytest.mark.parametrize("recipe", ["det", "rec-1", "rec-2", "rec-3"])
+@pytest.mark.parametrize("recipe", ["det-1", "det-2", "rec-1", "rec-2", "rec-3"])
 def test_recipes(recipe: str) -> None:
     path = Path(ship.__file__).parent / "configs" / f"ship-{recipe}.json"
-    assert load_config(path, "det" if recipe == "det" else "rec").batch > 0
+    assert load_config(path, "det" if recipe.startswith("det") else "rec").batch > 0
 
 
 def test_average(tmp_path: Path) -> None:
@@ -58,7 +58,8 @@ def test_the_bundle_tells_how_its_weights_were_made(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr("edge_lpr.cli.main", export)
     for stage, metric in (
-        ("det", "hmean"),
+        ("det-1", "hmean"),
+        ("det-2", "hmean"),
         ("rec-1", "accuracy"),
         ("rec-2", "accuracy"),
         ("rec-3", "accuracy"),
@@ -70,7 +71,7 @@ def test_the_bundle_tells_how_its_weights_were_made(tmp_path: Path, monkeypatch:
         (folder / "history.json").write_text(json.dumps({"loss": [], "metrics": rows}))
     assert ship.write_bundle(tmp_path / "runs", tmp_path / "out") == 0
     manifest = json.loads((tmp_path / "out" / "bundle.json").read_text(encoding="utf-8"))
-    assert manifest["origin"]["made"]["det"] == {
+    assert manifest["origin"]["made"]["det-2"] == {
         "config": {"steps": 5},
         "held_out": {"step": 2, "hmean": 0.75},
     }
