@@ -40,6 +40,11 @@ class DetTask:
     tick: Tick | None = None
     metric: str = field(default="hmean", init=False)
 
+    @property
+    def items(self) -> int:
+        """Labelled plates."""
+        return max(1, sum(not plate.ignored for s in self.samples for plate in s.plates or ()))
+
     def distance(self, model: onnx.ModelProto) -> float:
         """Returns the mean change of the maps, as a share of their mean."""
         backend = MemoryBackend(model)
@@ -79,6 +84,11 @@ class RecTask:
     references: Sequence[NDArray[np.float32]]
     tick: Tick | None = None
     metric: str = field(default="exact text", init=False)
+
+    @property
+    def items(self) -> int:
+        """Labelled plates."""
+        return max(1, len(self.texts))
 
     def distance(self, model: onnx.ModelProto) -> float:
         """Returns the mean total variation between the class probabilities of a step, 0 to 1."""
