@@ -23,7 +23,7 @@ from edge_lpr.calib.material import Material, Meter, Options, Stage, gather
 from edge_lpr.calib.ranges import observe
 from edge_lpr.calib.runner import MemoryBackend
 from edge_lpr.calib.search import Cache, Search, cache_key
-from edge_lpr.calib.tasks import DetTask, RecTask
+from edge_lpr.calib.tasks import DetTask, RecTask, window
 from edge_lpr.errors import BundleError
 from edge_lpr.export.graph import Graph, load_onnx
 from edge_lpr.reader import PlateReader
@@ -31,7 +31,7 @@ from edge_lpr.recognize import Recognizer
 
 PARTS: tuple[Part, ...] = ("det", "rec")
 # Pictures and crops that the distance of a search is measured on.
-PROBE_SCENES, PROBE_CROPS = 8, 64
+PROBE_SCENES, PROBE_CROPS = 12, 64
 # Share of the multiply-adds that may stay in float for less noise, however good the accuracy is without.
 # Promised are 90 % in INT8 for detectors and 95 % for recognizers; another input size shifts shares a bit.
 SPARE: dict[Part, float] = {"det": 0.09, "rec": 0.045}
@@ -122,9 +122,11 @@ class _Part:
             # The pictures are in the order of their names, so neighbours are alike.
             step = max(1, len(self.inputs) // PROBE_SCENES)
             probes = slice(0, step * PROBE_SCENES, step)
-            self.task = DetTask(
-                bundle.det, material.validation, self.inputs[probes], material.det_outputs[probes]
-            )
+            windows = list(map(window, self.inputs[probes], material.det_outputs[probes]))
+            backend = MemoryBackend(model, record=True)
+            for part_of_scene in windows:
+                backend.run({bundle.det.input_name: part_of_scene})
+            self.task = DetTask(bundle.det, material.validation, windows, backend.outputs)
         else:
             backend = MemoryBackend(model, record=True)
             recognizer = Recognizer(backend, bundle.rec)

@@ -38,7 +38,7 @@ SHORTLIST = 4
 # A layer that makes less than this share of the noise gains nothing in float.
 NOTABLE = 0.01
 # Changes here make what an older version measured worthless.
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 
 
 class Task(Protocol):

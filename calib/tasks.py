@@ -19,6 +19,31 @@ from edge_lpr.detect import Detector
 from edge_lpr.recognize import Recognizer
 
 Tick = Callable[[int], None]
+# Side in pixels of the part of a scene that a distance is measured on: a multiple of any DB network's stride.
+WINDOW = 640
+STRIDE = 32
+# A pixel of the map belongs to text above this probability: DB's own threshold.
+TEXT = 0.3
+
+
+def window(batch: NDArray[np.uint8], prob: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Cuts the part of a detector's input that shows text: a distance is as good there, and comes faster.
+
+    Args:
+        batch: uint8 1×H×W×3.
+        prob: FP32's map of it, float32 1×H×W.
+
+    Returns:
+        uint8 1×h×w×3, no side over `WINDOW`, at a multiple of the networks' stride.
+    """
+    height, width = prob.shape[1:]
+    rows, columns = np.nonzero(prob[0] > TEXT)
+    centre = (rows.mean(), columns.mean()) if len(rows) else (height / 2, width / 2)
+    top, left = (
+        int(np.clip(middle - WINDOW / 2, 0, max(size - WINDOW, 0))) // STRIDE * STRIDE
+        for middle, size in zip(centre, (height, width), strict=True)
+    )
+    return np.ascontiguousarray(batch[:, top : top + WINDOW, left : left + WINDOW])
 
 
 @dataclass

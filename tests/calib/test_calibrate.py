@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_lpr.bundle import load_bundle
 from edge_lpr.calib import calibrate as stage
+from edge_lpr.calib.tasks import window
 from edge_lpr.cli import main
 
 CHARSET = "皖AB01"
@@ -214,6 +215,19 @@ def test_calibrate_then_compare(
     assert "http" not in page
     for name in ("accuracy.png", "latency.png", "size.png"):
         assert cv2.imdecode(np.fromfile(out / name, np.uint8), cv2.IMREAD_COLOR) is not None
+
+
+def test_windows_hold_the_text_and_lie_on_the_stride() -> None:
+    batch = np.zeros((1, 1024, 1376, 3), np.uint8)
+    batch[0, 900:930, 1200:1300] = 255
+    prob = batch[..., 0] / np.float32(255)
+    cut = window(batch, prob)
+    assert cut.shape == (1, 640, 640, 3)
+    assert (cut > 0).sum() == (batch > 0).sum()
+    # The stride decides where: a network sees the window on the grid that it sees the picture on.
+    assert np.argwhere(cut[0, ..., 0])[0].tolist() == [900 - 384, 1200 - 736]
+    small = batch[:, :96, :320]
+    assert window(small, prob[:, :96, :320]).shape == small.shape  # nothing found, nothing cut
 
 
 def test_interruption_leaves_the_bundle_as_it_was(
