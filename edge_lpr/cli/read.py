@@ -84,7 +84,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--min-score",
         type=_number(0, 1),
         metavar="P",
-        help="least score of a plate's worst character (default 0.3)",
+        help="least score of a plate's worst character (default 0.5)",
     )
     add("--stride", type=_whole(1), default=1, metavar="N", help="read every Nth frame or picture")
     add = parser.add_argument_group("outputs").add_argument
