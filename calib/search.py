@@ -8,8 +8,8 @@ Accuracy on some hundred plates does not see the noise that pushes the next doub
 the distance does. So layers are also tried one by one, each alone in INT8. Their distances add up like
 independent noise, by their squares (on the default bundle to within a quarter), and a few layers with few
 multiply-adds make most of it: the first ones, the last ones, depthwise ones. These stay in float, noisiest
-per multiply-add first, up to a share of the multiply-adds. Where the budget is missed even so, more of them
-do, as few as keep it.
+for their cost first, up to a share of the multiply-adds and a size of the file. Where the budget is missed
+even so, more of them do, as few as keep it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ NEAR = 0.75
 SHORTLIST = 4
 # A layer that makes less than this share of the noise gains nothing in float.
 NOTABLE = 0.01
+# Share of FP32's size that the INT8 file may grow to with layers in float; promised are 40 %.
+SIZE = 0.39
+FLOAT_BYTES = 4
 # Changes here make what an older version measured worthless.
 CACHE_VERSION = 4
 
@@ -189,14 +192,24 @@ class Search:
         graph = Graph(model)
         self.layers = find_layers(graph)
         self.costs = multiply_adds(graph, shapes)
+        self.weights = {
+            la.name: graph.constants[la.weight].size for la in self.layers if la.weight is not None
+        }
 
-    def run(self, budget: float, spare: float = 0.0, recipes: Sequence[Recipe] = RECIPES) -> Found:
+    def run(
+        self,
+        budget: float,
+        spare: float = 0.0,
+        size: float = SIZE,
+        recipes: Sequence[Recipe] = RECIPES,
+    ) -> Found:
         """Finds the quantization.
 
         Args:
             budget: Accuracy that may be lost, 0 to 1.
             spare: Share of the multiply-adds that may stay in float for less noise even where the budget is
                 kept without, 0 to 1.
+            size: Share of FP32's bytes that the file may grow to with these layers, 0 to 1.
             recipes: What to try.
         """
         reference = self.cache.get("fp32", lambda: self.task.accuracy(self.model))
@@ -207,7 +220,7 @@ class Search:
         near = _shortlist(distances)
         nearest = min(distances, key=lambda r: distances[r])
         alone = self._alone(nearest) if spare > 0 else {}
-        kept = self._noisiest(nearest, alone, spare)
+        kept = self._noisiest(nearest, alone, spare, size)
         accuracies: dict[Recipe, float] = {}
         for candidate in near:
             accuracies[candidate] = self._accuracy(candidate, self._without(kept))
@@ -256,23 +269,39 @@ class Search:
         """Orders the layers, those first that make most noise for their cost."""
         return sorted(self.layers, key=lambda la: -(alone[la.name] ** 2) / max(self.costs[la.name], 1))
 
-    def _noisiest(self, recipe: Recipe, alone: Mapping[str, float], spare: float) -> list[Layer]:
+    def _noisiest(self, recipe: Recipe, alone: Mapping[str, float], spare: float, size: float) -> list[Layer]:
         """Chooses the layers that stay in float for less noise; none where that does not lessen it."""
         if spare <= 0:
             return []
         noise = sum(d * d for d in alone.values())
-        left = spare * sum(self.costs.values())
-        kept = []
-        for layer in self._by_noise(alone):
-            if self.costs[layer.name] <= left and alone[layer.name] ** 2 >= NOTABLE * noise:
+        most = len(self.model.SerializeToString()) * size
+        most -= len(self.build(recipe, self.layers).SerializeToString())
+        total = max(sum(self.costs.values()), 1)
+        # What a layer takes of either allowance, as a share of it.
+        taken = {
+            la.name: (self.costs[la.name] / total / spare, self._more_bytes(la) / max(most, 1))
+            for la in self.layers
+        }
+        worth = sorted(self.layers, key=lambda la: -(alone[la.name] ** 2) / max(*taken[la.name], 1e-9))
+        kept: list[Layer] = []
+        work = room = 0.0
+        for layer in worth:
+            more_work, more_size = taken[layer.name]
+            if max(work + more_work, room + more_size) <= 1 and alone[layer.name] ** 2 >= NOTABLE * noise:
                 kept.append(layer)
-                left -= self.costs[layer.name]
+                work, room = work + more_work, room + more_size
         if not kept:
             return []
         before = self._distance(recipe, self.layers)
         after = self._distance(recipe, self._without(kept))
         self.report(f"{len(kept)} layers in float: output moves by {after:.5f} in place of {before:.5f}")
         return kept if after < before else []
+
+    def _more_bytes(self, layer: Layer) -> int:
+        """Returns by how much the file grows with a layer's weight in FP32 in place of INT8."""
+        if layer.weight is None:
+            return 0
+        return int(self.weights[layer.name] * (FLOAT_BYTES - 1))
 
     def _why(self, layer: Layer, alone: Mapping[str, float]) -> str:
         noise = sum(d * d for d in alone.values())
