@@ -23,7 +23,8 @@ more only where it would lose more than --budget; FP16 keeps in FP32 what was se
 At the end both models together read the pictures that measure the accuracy. Without labels,
 FP32's own readings stand in for them.
 
-INT8 is for GPUs and for size: ONNX Runtime runs it on a CPU, but slower than FP32.
+INT8 is for GPUs and for size. On a CPU ONNX Runtime reads it with the same accuracy, but computes
+its convolutions in float, with conversions between them: slower than FP32.
 
 What was measured is remembered: an interrupted run goes on where it was. The bundle changes at
 the very end, in one step.
