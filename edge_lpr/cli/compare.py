@@ -21,8 +21,9 @@ of 500 plates is 5 plates.
 --out writes report.html, which needs no other file, with plots as PNG and report.json beside
 it: by subset, the characters confused, and the pictures that changed from right to wrong.
 
-INT8's accuracy on a CPU is that of the same file on a GPU, but its speed is not: ONNX Runtime
-computes its convolutions in float there, with conversions between them.
+INT8's accuracy should carry over from a CPU to a GPU, which reads the same file with the same
+scales; its speed does not: on a CPU ONNX Runtime computes its convolutions in float, with
+conversions between them.
 """
 
 EPILOG = """\
