@@ -98,6 +98,36 @@ def test_spare_multiply_adds_buy_less_noise() -> None:
     assert searcher.run(1.0, spare=0.2).kept == {}
 
 
+def test_fewer_layers_stay_in_float_where_more_bring_the_output_no_nearer() -> None:
+    """In a bistable network noise does not add up."""
+    searcher, task = search(Cache(None), [])
+    layers = len(searcher.layers)
+    asked: list[int] = []
+
+    def distance(model: onnx.ModelProto) -> float:
+        quantized = sum(n.op_type in ("Conv", "ConvTranspose", "MatMul") for n in model.graph.node) - sum(
+            n.input[1] in float_weights(model) for n in model.graph.node if len(n.input) > 1
+        )
+        asked.append(layers - quantized)
+        return 2.0 if layers - quantized > 1 else 0.5 if layers - quantized == 1 else 1.0
+
+    task.distance = distance  # type: ignore[method-assign]
+    recipe = RECIPES[0]
+    alone = {layer.name: 1.0 for layer in searcher.layers}
+    kept = searcher._noisiest(recipe, alone, spare=1.0, size=10)
+    assert len(kept) == 1
+    assert asked[0] == 0
+    assert asked[1:] == sorted(asked[1:], reverse=True)
+    assert searcher._noisiest(recipe, alone, spare=0.0, size=10) == []
+
+
+def float_weights(model: onnx.ModelProto) -> set[str]:
+    """Names of the constants that layers left in float multiply with."""
+    constants = {t.name for t in model.graph.initializer}
+    heavy = [n for n in model.graph.node if n.op_type in ("Conv", "ConvTranspose", "MatMul")]
+    return {n.input[1] for n in heavy if n.input[1] in constants}
+
+
 def test_nothing_is_measured_twice(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "cache.json"
     first, task = search(Cache(path), [])
