@@ -16,15 +16,12 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
-import platform
 import random
 import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +31,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.backends.base import Backend
 from edge_lpr.calib.labels import Sample, load_labels
+from edge_lpr.calib.machine import machine
 from edge_lpr.calib.metrics import EndToEndScore
 from edge_lpr.cli.progress import Progress
 from edge_lpr.plate import plate_formats
@@ -217,26 +215,6 @@ def _result(contender: Contender, pictures: int) -> dict[str, float]:
     }
 
 
-def machine() -> dict[str, Any]:
-    """Returns what figures have to stand with: the machine and the versions."""
-    versions = {}
-    for package in ("edge-lpr", "numpy", "onnxruntime", "opencv-python-headless", "rapidocr-onnxruntime"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    model = next(
-        (line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")),
-        platform.processor(),
-    )
-    return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version(), "versions": versions}
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the benchmark; see the module's text."""
     parser = argparse.ArgumentParser(
@@ -252,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.limit and args.limit < len(samples):
         samples = random.Random(0).sample(samples, args.limit)
     cv2.setNumThreads(args.threads)
-    found = {"machine": machine(), **compare(samples, args.threads, args.repeats)}
+    found = {"machine": machine("rapidocr-onnxruntime"), **compare(samples, args.threads, args.repeats)}
     found["peak_memory_mb"] = peak_memory([str(s.path) for s in samples], args.threads)
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     if args.out:

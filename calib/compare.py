@@ -7,7 +7,6 @@ the others with it.
 from __future__ import annotations
 
 import multiprocessing
-import platform
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +18,7 @@ from typing import Any
 from edge_lpr.bundle import Bundle, load_bundle
 from edge_lpr.calib.evaluate import Evaluation, evaluate_reader, score_json
 from edge_lpr.calib.labels import load_labels
+from edge_lpr.calib.machine import machine
 from edge_lpr.calib.stats import Paired, compare_pairs, confusions, percentiles
 from edge_lpr.cli.progress import Progress
 from edge_lpr.errors import BackendError, BundleError, EdgeLprError, InputError, SettingError
@@ -233,10 +233,7 @@ def to_json(measured: Sequence[Measured], sources: Sequence[str | Path], bundle:
     return {
         "bundle": bundle.name,
         "data": [str(source) for source in sources],
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "python": platform.python_version(),
-        },
+        "machine": machine(),
         "variants": [
             {
                 "precision": m.variant.precision,

@@ -49,8 +49,8 @@ class PlateReader:
         settings: PP-OCR's detection parameters that differ from the bundle's, by name.
         threads: Threads of a backend that runs on the CPU; None is one per core.
         any_text: Whether what reads better as no plate is reported too, as kind "text".
-        min_score: A plate is reported when its lowest character score reaches this, 0 to 1; the default asks of
-            every character that it is more likely right than wrong.
+        min_score: A plate is reported when its lowest character score reaches this, 0 to 1; the default
+            asks of every character that it is more likely right than wrong.
         strength: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
 
     Attributes:

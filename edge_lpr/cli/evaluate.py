@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         from edge_lpr.calib.evaluate import evaluate_reader
         from edge_lpr.calib.files import write_json
         from edge_lpr.calib.labels import load_labels
+        from edge_lpr.calib.machine import machine
         from edge_lpr.calib.tables import table
     except ImportError as e:
         raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr evaluate`") from e
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         data: dict[str, Any] = {"task": args.task, "reader": description, "data": [str(d) for d in args.data]}
         data |= {"decoder": args.decoder} if args.task == "rec" else {}
-        write_json(args.json, data | result.to_json() | {"problems": problems})
+        write_json(args.json, data | {"machine": machine()} | result.to_json() | {"problems": problems})
     if args.json != "-":
         print(f"{args.task} with {description}" + (", greedy decoding" if args.decoder == "greedy" else ""))
         print(table(result.scores))
