@@ -25,7 +25,7 @@ __all__ = ["DetNetwork"]
 _DET_GATE_SLOPE = 0.2  # the detection's hard sigmoid is clip(0.2 x + 0.5, 0, 1)
 
 
-class _DetConv(nn.Layer):  # type: ignore[misc]
+class _DetConv(nn.Layer):
     def __init__(
         self, inside: int, out: int, kernel: int, stride: int = 1, groups: int = 1, act: str = ""
     ) -> None:
@@ -39,7 +39,7 @@ class _DetConv(nn.Layer):  # type: ignore[misc]
         return getattr(F, self.act)(x) if self.act else x
 
 
-class _DetUnit(nn.Layer):  # type: ignore[misc]
+class _DetUnit(nn.Layer):
     """Inverted residual of MobileNetV3."""
 
     def __init__(self, inside: int, block: DetBlock) -> None:
@@ -56,7 +56,7 @@ class _DetUnit(nn.Layer):  # type: ignore[misc]
         return x + y if self.shortcut else y
 
 
-class _DetBackbone(nn.Layer):  # type: ignore[misc]
+class _DetBackbone(nn.Layer):
     def __init__(self) -> None:
         super().__init__()
         self.conv = _DetConv(3, DET_STEM, 3, 2, act="hardswish")
@@ -79,7 +79,7 @@ class _DetBackbone(nn.Layer):  # type: ignore[misc]
         return maps
 
 
-class _ResidualSqueeze(nn.Layer):  # type: ignore[misc]
+class _ResidualSqueeze(nn.Layer):
     def __init__(self, inside: int, out: int, kernel: int) -> None:
         super().__init__()
         self.in_conv = nn.Conv2D(inside, out, kernel, padding=kernel // 2, bias_attr=False)
@@ -94,7 +94,7 @@ def _enlarged(x: Tensor, factor: int) -> Tensor:
     return F.interpolate(x, scale_factor=factor, mode="nearest")
 
 
-class _DetNeck(nn.Layer):  # type: ignore[misc]
+class _DetNeck(nn.Layer):
     """Feature pyramid with residual squeeze-and-excitation (RSEFPN)."""
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class _DetNeck(nn.Layer):  # type: ignore[misc]
         return paddle.concat(smooth, axis=1)
 
 
-class _MapHead(nn.Layer):  # type: ignore[misc]
+class _MapHead(nn.Layer):
     def __init__(self) -> None:
         super().__init__()
         quarter = DET_NECK // 4
@@ -134,7 +134,7 @@ class _MapHead(nn.Layer):  # type: ignore[misc]
         return F.sigmoid(self.conv3(x))
 
 
-class _DetHead(nn.Layer):  # type: ignore[misc]
+class _DetHead(nn.Layer):
     def __init__(self) -> None:
         super().__init__()
         self.binarize = _MapHead()
@@ -143,7 +143,7 @@ class _DetHead(nn.Layer):  # type: ignore[misc]
         return self.binarize(x)
 
 
-class DetNetwork(nn.Layer):  # type: ignore[misc]
+class DetNetwork(nn.Layer):
     """The student of `ch_PP-OCRv3_det`: float32 N×3×H×W to N×1×H×W, sides in multiples of 32."""
 
     def __init__(self) -> None:

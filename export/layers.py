@@ -14,7 +14,7 @@ __all__ = ["Squeeze", "Tensor"]
 Tensor = Any  # Paddle ships no types
 
 
-class Squeeze(nn.Layer):  # type: ignore[misc]
+class Squeeze(nn.Layer):
     """Squeeze-and-excitation (Hu et al. 2018) with a hard sigmoid."""
 
     def __init__(self, channels: int, slope: float) -> None:

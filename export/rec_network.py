@@ -27,7 +27,7 @@ __all__ = ["RecNetwork"]
 _REC_GATE_SLOPE = 1.0 / 6.0
 
 
-class _RecConv(nn.Layer):  # type: ignore[misc]
+class _RecConv(nn.Layer):
     def __init__(
         self, inside: int, out: int, kernel: int, stride: int | tuple[int, int] = 1, groups: int = 1
     ) -> None:
@@ -39,7 +39,7 @@ class _RecConv(nn.Layer):  # type: ignore[misc]
         return F.hardswish(self._batch_norm(self._conv(x)))
 
 
-class _RecUnit(nn.Layer):  # type: ignore[misc]
+class _RecUnit(nn.Layer):
     def __init__(self, block: RecBlock) -> None:
         super().__init__()
         channels = block.channels
@@ -54,7 +54,7 @@ class _RecUnit(nn.Layer):  # type: ignore[misc]
         return self._pointwise_conv(x)
 
 
-class _RecBackbone(nn.Layer):  # type: ignore[misc]
+class _RecBackbone(nn.Layer):
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = _RecConv(3, REC_STEM, 3, 2)
@@ -64,7 +64,7 @@ class _RecBackbone(nn.Layer):  # type: ignore[misc]
         return F.avg_pool2d(self.block_list(self.conv1(x)), 2, 2)
 
 
-class _NeckConv(nn.Layer):  # type: ignore[misc]
+class _NeckConv(nn.Layer):
     def __init__(self, inside: int, out: int, kernel: int) -> None:
         super().__init__()
         self.conv = nn.Conv2D(inside, out, kernel, padding=kernel // 2, bias_attr=False)
@@ -74,7 +74,7 @@ class _NeckConv(nn.Layer):  # type: ignore[misc]
         return F.swish(self.norm(self.conv(x)))
 
 
-class _Attention(nn.Layer):  # type: ignore[misc]
+class _Attention(nn.Layer):
     def __init__(self) -> None:
         super().__init__()
         self.qkv = nn.Linear(REC_HIDDEN, 3 * REC_HIDDEN)
@@ -87,7 +87,7 @@ class _Attention(nn.Layer):  # type: ignore[misc]
         return self.proj(weights.matmul(qkv[2]).transpose((0, 2, 1, 3)).reshape((0, -1, REC_HIDDEN)))
 
 
-class _Mlp(nn.Layer):  # type: ignore[misc]
+class _Mlp(nn.Layer):
     def __init__(self) -> None:
         super().__init__()
         self.fc1 = nn.Linear(REC_HIDDEN, 2 * REC_HIDDEN)
@@ -97,7 +97,7 @@ class _Mlp(nn.Layer):  # type: ignore[misc]
         return self.fc2(F.swish(self.fc1(x)))
 
 
-class _NeckBlock(nn.Layer):  # type: ignore[misc]
+class _NeckBlock(nn.Layer):
     """Global mixing block of SVTR (Du et al. 2022), normalised before its two parts."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class _NeckBlock(nn.Layer):  # type: ignore[misc]
         return x + self.mlp(self.norm2(x))
 
 
-class _Neck(nn.Layer):  # type: ignore[misc]
+class _Neck(nn.Layer):
     def __init__(self) -> None:
         super().__init__()
         reduced = REC_BACKBONE // 8
@@ -132,7 +132,7 @@ class _Neck(nn.Layer):  # type: ignore[misc]
         return self.conv1x1(self.conv4(paddle.concat([x, y], axis=1)))
 
 
-class _CtcEncoder(nn.Layer):  # type: ignore[misc]
+class _CtcEncoder(nn.Layer):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = _Neck()
@@ -141,7 +141,7 @@ class _CtcEncoder(nn.Layer):  # type: ignore[misc]
         return self.encoder(x).squeeze(2).transpose((0, 2, 1))
 
 
-class _CtcHead(nn.Layer):  # type: ignore[misc]
+class _CtcHead(nn.Layer):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.fc = nn.Linear(REC_DIMS, classes)
@@ -150,7 +150,7 @@ class _CtcHead(nn.Layer):  # type: ignore[misc]
         return F.softmax(self.fc(x), axis=2)
 
 
-class _RecHead(nn.Layer):  # type: ignore[misc]
+class _RecHead(nn.Layer):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.ctc_encoder = _CtcEncoder()
@@ -160,7 +160,7 @@ class _RecHead(nn.Layer):  # type: ignore[misc]
         return self.ctc_head(self.ctc_encoder(x))
 
 
-class RecNetwork(nn.Layer):  # type: ignore[misc]
+class RecNetwork(nn.Layer):
     """`ch_PP-OCRv3_rec` with its CTC head: float32 N×3×48×W to class probabilities N×W/8×classes.
 
     Args:
