@@ -144,6 +144,9 @@ def _build(api: TensorRT, plan: Plan, folder: Path, label: str) -> EngineManifes
     from edge_lpr.engines.build import Watch, build_engine
 
     stop = threading.Event()
+    # Not Thread.join: up to Python 3.12 one that Ctrl-C interrupts takes the thread for ended (bpo-45274), and
+    # the process would be torn down around a build that still has the GPU.
+    done = threading.Event()
     phases, steps = [""], [0]
     result: list[EngineManifest] = []
     errors: list[BaseException] = []
@@ -158,13 +161,14 @@ def _build(api: TensorRT, plan: Plan, folder: Path, label: str) -> EngineManifes
             result.append(build_engine(api, plan, folder, watch))
         except BaseException as e:
             errors.append(e)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=work, name="build", daemon=True)
     with Progress(label, unit="steps") as progress:
         thread.start()
         try:
-            while thread.is_alive():
-                thread.join(POLL_SECONDS)
+            while not done.wait(POLL_SECONDS):
                 progress.update(steps[0] - progress.count, **{"": phases[-1]})
         except KeyboardInterrupt:
             stop.set()
@@ -172,7 +176,7 @@ def _build(api: TensorRT, plan: Plan, folder: Path, label: str) -> EngineManifes
                 # This TensorRT has no way to stop, and the process cannot be torn down around its thread.
                 progress.note(f"interrupted; TensorRT {api.version} cannot stop a build by itself")
                 os._exit(130)
-            thread.join()
+            done.wait()
             raise
     if errors:
         raise errors[0]
