@@ -144,8 +144,8 @@ def _build(api: TensorRT, plan: Plan, folder: Path, label: str) -> EngineManifes
     from edge_lpr.engines.build import Watch, build_engine
 
     stop = threading.Event()
-    # Not Thread.join: up to Python 3.12 one that Ctrl-C interrupts takes the thread for ended (bpo-45274), and
-    # the process would be torn down around a build that still has the GPU.
+    # Not Thread.join: up to Python 3.12, one that Ctrl-C interrupts takes the thread for ended (bpo-45274),
+    # and the process would be torn down around a build that still has the GPU.
     done = threading.Event()
     phases, steps = [""], [0]
     result: list[EngineManifest] = []
