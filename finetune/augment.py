@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from edge_lpr.calib.labels import Sample, load_labels
 from edge_lpr.errors import EdgeLprError, InputError
 from edge_lpr.finetune.augment_crop import RecAug, bring_to_height
 from edge_lpr.finetune.augment_scene import augment_scene
+from edge_lpr.finetune.sheets import rates, sheet_file, write_sheet
 from edge_lpr.finetune.sources import Photos
 from edge_lpr.recognize import crop_plate
 
@@ -85,30 +85,18 @@ def sheet(samples: Sequence[Sample], what: str, seed: int) -> Image:
 def bench(samples: Sequence[Sample], seconds: float = 4.0) -> dict[str, float]:
     """Pictures per second of one core's time, without decoding; OpenCV's threads off."""
     rng = np.random.default_rng(0)
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    rates = {}
-    try:
-        kept = [line for (line, _), _ in zip(lines(samples, rng), range(64), strict=False)]
-        photos = Photos(samples)
-        drawn = [photos.draw(rng) for _ in range(16)] if len(photos) else []
-        augment = RecAug()
-        work: dict[str, Callable[[int], Image]] = {
-            "lines of 48 pixels": lambda i: augment(kept[i % len(kept)], rng)
-        }
-        if drawn:
-            work[f"scenes {SCENE[0]}x{SCENE[1]}"] = lambda i: augment_scene(
-                drawn[i % 16].image, drawn[i % 16].quads, [False] * len(drawn[i % 16].quads), rng, SCENE
-            )[0]
-        for name, make in work.items():
-            start, count = time.process_time(), 0
-            while time.process_time() - start < seconds:
-                make(count)
-                count += 1
-            rates[name] = count / (time.process_time() - start)
-    finally:
-        cv2.setNumThreads(threads)
-    return rates
+    kept = [line for (line, _), _ in zip(lines(samples, rng), range(64), strict=False)]
+    photos = Photos(samples)
+    drawn = [photos.draw(rng) for _ in range(16)] if len(photos) else []
+    augment = RecAug()
+    work: dict[str, Callable[[int], object]] = {
+        "lines of 48 pixels": lambda i: augment(kept[i % len(kept)], rng)
+    }
+    if drawn:
+        work[f"scenes {SCENE[0]}x{SCENE[1]}"] = lambda i: augment_scene(
+            drawn[i % 16].image, drawn[i % 16].quads, [False] * len(drawn[i % 16].quads), rng, SCENE
+        )
+    return rates(work, seconds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -117,20 +105,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("data", type=Path, nargs="+", help="labelled pictures, as `edge-lpr finetune --ccpd`")
     parser.add_argument("--bench", action="store_true", help="print pictures per second on one core")
-    parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a contact sheet, .png or .jpg")
+    parser.add_argument(
+        "--sheet", type=sheet_file, metavar="FILE", help="write a contact sheet, .png or .jpg"
+    )
     parser.add_argument("--what", choices=("crops", "scenes"), default="crops")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
-    if args.sheet and args.sheet.suffix not in (".png", ".jpg"):
-        parser.error(f"--sheet {args.sheet}: cannot write {args.sheet.suffix!r}; name it .png or .jpg")
     try:
         samples = load_labels(args.data).samples
         if args.bench:
             for name, rate in bench(samples).items():
                 print(f"{name}: {rate:.0f} per second on one core")
         if args.sheet:
-            _, data = cv2.imencode(args.sheet.suffix, sheet(samples, args.what, args.seed))
-            args.sheet.write_bytes(data.tobytes())
+            write_sheet(args.sheet, sheet(samples, args.what, args.seed))
     except EdgeLprError as e:
         print(f"augment: {e}", file=sys.stderr)
         return e.exit_code

@@ -8,9 +8,7 @@ python -m edge_lpr.finetune.render --sheet scenes.png --what scenes --seed 3
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,6 +18,7 @@ from edge_lpr.finetune.render_plate import render_plate
 from edge_lpr.finetune.render_scene import SceneSettings, render_scene
 from edge_lpr.finetune.render_text import Plate, PlateMix, sample_plate
 from edge_lpr.finetune.render_view import Image, Quad
+from edge_lpr.finetune.sheets import rates, sheet_file, write_sheet
 
 
 def crops(
@@ -46,20 +45,8 @@ def scenes(
 
 def bench(seconds: float = 5.0) -> dict[str, float]:
     """Pictures per second of one core's time, OpenCV's threads off; other programs' load does not count."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    rates = {}
-    try:
-        for name, stream in (("crops", crops(0)), ("scenes 640x640", scenes(0))):
-            next(stream)
-            start, count = time.process_time(), 0
-            while time.process_time() - start < seconds:
-                next(stream)
-                count += 1
-            rates[name] = count / (time.process_time() - start)
-    finally:
-        cv2.setNumThreads(threads)
-    return rates
+    plates, streets = crops(0), scenes(0)
+    return rates({"crops": lambda _: next(plates), "scenes 640x640": lambda _: next(streets)}, seconds)
 
 
 def _fit(image: Image, width: int, height: int) -> Image:
@@ -99,7 +86,9 @@ def main(argv: list[str] | None = None) -> int:
     """Prints rates or writes a contact sheet."""
     parser = argparse.ArgumentParser(prog="python -m edge_lpr.finetune.render", description=__doc__)
     parser.add_argument("--bench", action="store_true", help="print pictures per second on one core")
-    parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a contact sheet, .png or .jpg")
+    parser.add_argument(
+        "--sheet", type=sheet_file, metavar="FILE", help="write a contact sheet, .png or .jpg"
+    )
     parser.add_argument("--what", choices=("plates", "crops", "scenes"), default="crops")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
@@ -107,10 +96,7 @@ def main(argv: list[str] | None = None) -> int:
         for name, rate in bench().items():
             print(f"{name}: {rate:.0f} per second on one core")
     if args.sheet:
-        if args.sheet.suffix not in (".png", ".jpg"):
-            parser.error(f"--sheet {args.sheet}: cannot write {args.sheet.suffix!r}; name it .png or .jpg")
-        _, data = cv2.imencode(args.sheet.suffix, sheet(args.what, args.seed))
-        args.sheet.write_bytes(data.tobytes())
+        write_sheet(args.sheet, sheet(args.what, args.seed))
     return 0
 
 

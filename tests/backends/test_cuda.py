@@ -46,6 +46,19 @@ def test_why_pycuda_cannot_be_imported(message: str, said: str) -> None:
     assert said in explained and "\n" not in explained
 
 
+def _open_with_driver(source: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Opens the GPU in a process of its own, on a libcuda that is made of C source."""
+    command = ["gcc", "-shared", "-fPIC", "-w", "-Wl,-soname,libcuda.so.1", "-x", "c", "-"]
+    subprocess.run([*command, "-o", str(folder / "libcuda.so.1")], input=source, text=True, check=True)
+    return subprocess.run(
+        [sys.executable, "-c", OPEN],
+        env={**os.environ, "LD_LIBRARY_PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
 @pytest.mark.skipif(not HAS_PYCUDA, reason="needs pycuda")
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 def test_a_driver_without_a_device(tmp_path: Path) -> None:
@@ -63,15 +76,7 @@ def test_a_driver_without_a_device(tmp_path: Path) -> None:
         'int cuGetErrorString(int e, const char **t){*t="no CUDA-capable device is detected";return 0;}\n'
     )
     source += 'int cuGetErrorName(int e, const char **t){*t="CUDA_ERROR_NO_DEVICE";return 0;}\n'
-    command = ["gcc", "-shared", "-fPIC", "-w", "-Wl,-soname,libcuda.so.1", "-x", "c", "-"]
-    subprocess.run([*command, "-o", str(tmp_path / "libcuda.so.1")], input=source, text=True, check=True)
-    done = subprocess.run(
-        [sys.executable, "-c", OPEN],
-        env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = _open_with_driver(source, tmp_path)
     assert done.stdout.startswith("BackendError no CUDA here: cuInit failed: no CUDA-capable device")
     assert done.stdout.count("\n") == 1 and done.stderr == ""
 
@@ -80,16 +85,7 @@ def test_a_driver_without_a_device(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 def test_a_driver_that_is_older_than_pycuda(tmp_path: Path) -> None:
     """The real pycuda on a driver that has not the calls that it was built for."""
-    command = ["gcc", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-x", "c", "-"]
-    source = "int cuInit(unsigned flags) { return 0; }"
-    subprocess.run([*command, "-o", str(tmp_path / "libcuda.so.1")], input=source, text=True, check=True)
-    done = subprocess.run(
-        [sys.executable, "-c", OPEN],
-        env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = _open_with_driver("int cuInit(unsigned flags) { return 0; }", tmp_path)
     assert done.stdout.startswith("BackendError no CUDA here: the NVIDIA driver is older than the CUDA that")
     assert done.stdout.count("\n") == 1 and done.stderr == ""
 
