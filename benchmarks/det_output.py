@@ -18,7 +18,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_lpr.bundle import load_bundle
+from edge_lpr.bundle.manifest import load_bundle
 
 
 def as_uint8(model: onnx.ModelProto, output: str) -> onnx.ModelProto:

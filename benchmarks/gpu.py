@@ -31,20 +31,20 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge_lpr.backends.cuda import open_gpu
-from edge_lpr.backends.engine_file import write_aside
-from edge_lpr.backends.tensorrt import this_machine
-from edge_lpr.backends.trt_api import TensorRT
+from edge_lpr.backends.tensorrt.api import TensorRT
+from edge_lpr.backends.tensorrt.backend import this_machine
+from edge_lpr.backends.tensorrt.cuda import open_gpu
+from edge_lpr.backends.tensorrt.engine_manifest import write_aside
 from edge_lpr.benchmarks import gpu_parts as parts
 from edge_lpr.benchmarks.gpu_measures import Image
-from edge_lpr.bundle import PRECISIONS, Bundle, load_bundle
-from edge_lpr.calib.labels import Sample, load_labels
-from edge_lpr.detect import DetectorSettings, input_size
+from edge_lpr.bundle.manifest import PRECISIONS, Bundle, load_bundle
+from edge_lpr.datasets.labels import Sample, load_labels
 from edge_lpr.engines.build import plans, tool
-from edge_lpr.engines.settings import BuildSettings
-from edge_lpr.engines.timing import slug
+from edge_lpr.engines.build_settings import BuildSettings
+from edge_lpr.engines.timing_cache import slug
 from edge_lpr.errors import EdgeLprError, InputError
-from edge_lpr.pictures import read_picture
+from edge_lpr.io.image_io import read_picture
+from edge_lpr.pipeline.detector import DetectorSettings, input_size
 
 Step = Callable[[], dict[str, Any]]
 

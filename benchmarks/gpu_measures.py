@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.backends.base import Backend
-from edge_lpr.backends.engine_file import EngineManifest
-from edge_lpr.backends.tensorrt import TensorRTBackend
-from edge_lpr.bundle import ModelFile
+from edge_lpr.backends.tensorrt.backend import TensorRTBackend
+from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
+from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError
-from edge_lpr.plate import PlateRead
+from edge_lpr.plates.formats import PlateRead
 
 Image = NDArray[np.uint8]
 

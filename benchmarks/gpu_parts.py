@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from edge_lpr.backends.engine_file import find_engine
-from edge_lpr.backends.tensorrt import TensorRTBackend, this_machine
-from edge_lpr.backends.trt_api import TensorRT
+from edge_lpr.backends.tensorrt.api import TensorRT
+from edge_lpr.backends.tensorrt.backend import TensorRTBackend, this_machine
+from edge_lpr.backends.tensorrt.engine_manifest import find_engine
 from edge_lpr.benchmarks.gpu_measures import (
     Counting,
     Image,
@@ -30,17 +30,17 @@ from edge_lpr.benchmarks.gpu_measures import (
     spoilers,
     within_budget,
 )
-from edge_lpr.bundle import Bundle, Part
-from edge_lpr.calib.evaluate import evaluate_reader
-from edge_lpr.calib.labels import Sample
-from edge_lpr.detect import fit_frame
+from edge_lpr.bundle.manifest import Bundle, Part
+from edge_lpr.datasets.labels import Sample
 from edge_lpr.engines.build import PARTS, Plan, build_engine
+from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.engines.inspector import inspect_engine
 from edge_lpr.engines.profiles import Size, det_sizes
-from edge_lpr.engines.settings import BuildSettings
 from edge_lpr.errors import EdgeLprError
-from edge_lpr.plate import PlateRead
-from edge_lpr.reader import PlateReader
+from edge_lpr.evaluation.evaluate import evaluate_reader
+from edge_lpr.pipeline.detector import fit_frame
+from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.plates.formats import PlateRead
 
 # To reach, in points of accuracy below FP32: issue 5's budgets.
 BUDGETS = {"fp32": 0.0, "fp16": 0.1, "int8": 0.2}

@@ -30,12 +30,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.backends.base import Backend
-from edge_lpr.calib.labels import Sample, load_labels
-from edge_lpr.calib.machine import machine
-from edge_lpr.calib.metrics import EndToEndScore
-from edge_lpr.cli.progress import Progress
-from edge_lpr.plate import plate_formats
-from edge_lpr.reader import PlateReader
+from edge_lpr.console.progress import Progress
+from edge_lpr.datasets.labels import Sample, load_labels
+from edge_lpr.environment import machine
+from edge_lpr.evaluation.metrics import EndToEndScore
+from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.plates.formats import plate_formats
 
 # ONNX Runtime's threads spin on for a while after a run: without a pause, a contender's would take a core of
 # the next. In seconds.

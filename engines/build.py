@@ -12,14 +12,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_lpr.backends.engine_file import EngineManifest, Machine, Profile, engine_key, read_manifests
-from edge_lpr.backends.tensorrt import this_machine
-from edge_lpr.backends.trt_api import TensorRT
-from edge_lpr.bundle import Bundle, ModelFile, Part
+from edge_lpr.backends.tensorrt.api import TensorRT
+from edge_lpr.backends.tensorrt.backend import this_machine
+from edge_lpr.backends.tensorrt.engine_manifest import (
+    EngineManifest,
+    Machine,
+    Profile,
+    engine_key,
+    read_manifests,
+)
+from edge_lpr.bundle.manifest import Bundle, ModelFile, Part
+from edge_lpr.engines.build_settings import BuildSettings, names
 from edge_lpr.engines.profiles import det_sizes, profiles
-from edge_lpr.engines.settings import BuildSettings, names
-from edge_lpr.engines.timing import TimingCache, slug
-from edge_lpr.engines.weights import for_older
+from edge_lpr.engines.qdq_trt8 import for_older
+from edge_lpr.engines.timing_cache import TimingCache, slug
 from edge_lpr.errors import BackendError, ModelError, SettingError
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge_lpr.backends.engine_file import EngineManifest
-from edge_lpr.backends.tensorrt import load_engine
-from edge_lpr.backends.trt_api import TensorRT
-from edge_lpr.backends.trt_slot import Tensors
+from edge_lpr.backends.tensorrt.api import TensorRT
+from edge_lpr.backends.tensorrt.backend import load_engine
+from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
+from edge_lpr.backends.tensorrt.execution_slot import Tensors
 from edge_lpr.errors import BackendError
 
 UNKNOWN = "?"

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from edge_lpr.backends.engine_file import Profile
-from edge_lpr.bundle import Bundle, DetModel, Part
-from edge_lpr.detect import DetectorSettings, input_size
+from edge_lpr.backends.tensorrt.engine_manifest import Profile
+from edge_lpr.bundle.manifest import Bundle, DetModel, Part
 from edge_lpr.errors import SettingError
+from edge_lpr.pipeline.detector import DetectorSettings, input_size
 
 Size = tuple[int, int]
 

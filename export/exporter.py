@@ -14,17 +14,17 @@ from typing import Any, Literal
 
 import onnx
 
-from edge_lpr.bundle import Bundle
+from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.bundle.writer import DET_POSTPROCESS, DET_SIZE, BundleParts, write_bundle
 from edge_lpr.errors import ModelError
-from edge_lpr.export.adapt import DET_MEAN, DET_STD, det_model, head_classes, rec_model, simplified
-from edge_lpr.export.bundle_writer import DET_POSTPROCESS, DET_SIZE, BundleParts, write_bundle
+from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, det_model, head_classes, rec_model, simplified
 from edge_lpr.export.charset import charset_for_head, check_charset, keep_classes
-from edge_lpr.export.comparing import DetGraphs, RecGraphs, compare_det, compare_rec
-from edge_lpr.export.convert import PaddleModel, open_model
-from edge_lpr.export.graph import load_onnx
-from edge_lpr.export.parity import BOUND, Comparison, Image, probe_pictures
-from edge_lpr.export.reference import FILE as REFERENCE
-from edge_lpr.export.reference import pack_reference
+from edge_lpr.export.paddle_model import PaddleModel, open_model
+from edge_lpr.export.parity.comparison import BOUND, Comparison, Image, probe_pictures
+from edge_lpr.export.parity.reference import FILE as REFERENCE
+from edge_lpr.export.parity.reference import pack_reference
+from edge_lpr.export.parity.with_paddle import DetGraphs, RecGraphs, compare_det, compare_rec
+from edge_lpr.onnx_graph.graph import load_onnx
 
 __all__ = ["Export", "ExportSettings", "export_bundle"]
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
 from edge_lpr.errors import EdgeLprError, ModelError
-from edge_lpr.export.checkpoint import load_checkpoint, select_branch
-from edge_lpr.export.graph import OPSET, load_onnx
+from edge_lpr.onnx_graph.graph import OPSET, load_onnx
 
 __all__ = ["main"]
 
@@ -28,7 +28,7 @@ __all__ = ["main"]
 def _save_network(task: dict[str, Any], folder: Path) -> tuple[Path, Path]:
     import paddle
 
-    from edge_lpr.export.networks import det_network, rec_network
+    from edge_lpr.architectures.paddle_networks import det_network, rec_network
 
     arrays = select_branch(load_checkpoint(task["checkpoint"]), task["branch"], task["checkpoint"])
     build, height = (det_network, None) if task["network"] == "det" else (rec_network, 48)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge_lpr.backends.base import Backend
-from edge_lpr.backends.cuda import has_driver
 from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
-from edge_lpr.bundle import Bundle, ModelFile
+from edge_lpr.backends.tensorrt.cuda import has_driver
+from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
 
 if TYPE_CHECKING:
-    from edge_lpr.backends.tensorrt import TensorRTBackend
+    from edge_lpr.backends.tensorrt.backend import TensorRTBackend
 
 B = TypeVar("B", bound=Backend)
 
@@ -172,6 +172,6 @@ def _tensorrt(
     **settings: Any,  # noqa: ANN401 (checked by name)
 ) -> TensorRTBackend:
     # Not at the top: the Jetson's half of the kit is no part of what a CPU machine has to import.
-    from edge_lpr.backends.tensorrt import TensorRTBackend
+    from edge_lpr.backends.tensorrt.backend import TensorRTBackend
 
     return TensorRTBackend(model, folder=engines, **settings)

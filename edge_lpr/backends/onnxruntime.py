@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from edge_lpr.bundle import ModelFile
+from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError, BundleError, MissingExtraError
 
 CUDA = "CUDAExecutionProvider"

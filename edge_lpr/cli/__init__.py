@@ -1,7 +1,7 @@
 """The `edge-lpr` command: reads plates, or runs one of the commands by name.
 
-A command is a module of this package with `SUMMARY`, `configure(parser)` and `run(args)`; it is imported only
-when it is run, so that reading plates on a Jetson never touches what the host stages need.
+A command is a module with `configure(parser)` and `run(args)`, of this package or of a stage; it is named here and
+imported only when it is run, so that reading plates on a Jetson never touches what the host stages need.
 """
 
 from __future__ import annotations
@@ -12,26 +12,60 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import NoReturn
 
-from edge_lpr.cli.interrupts import Terminated
-from edge_lpr.cli.progress import printable
-from edge_lpr.errors import EdgeLprError, InputError, MissingExtraError
+from edge_lpr.console.interrupts import Terminated
+from edge_lpr.console.progress import printable
+from edge_lpr.environment import tool
+from edge_lpr.errors import EdgeLprError, MissingExtraError
 
-# Name → summary, and the extra that its packages come with. The module is edge_lpr.cli.<name>.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "doctor": ("show what this machine has, and what to install for what is missing", "cpu"),
-    "export": ("turn fine-tuned PaddleOCR models into a bundle of ONNX models", "export"),
-    "dataset": ("turn a CCPD download into PP-OCR's training format", "calib"),
-    "finetune": ("fine-tune the detector or recognizer on plates", "finetune"),
-    "evaluate": ("measure a bundle's accuracy and speed on labelled pictures", "calib"),
-    "calibrate": ("add FP16 and INT8 models to a bundle", "calib"),
-    "compare": ("compare a bundle's precisions on labelled pictures, with a report", "calib"),
-    "build": ("build TensorRT engines of a bundle for this GPU", "tensorrt"),
-    "engines": ("list, inspect and prune the TensorRT engines", "tensorrt"),
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        module: The module with `configure(parser)` and `run(args)`, imported only when the command is run.
+        extra: The extra that its packages come with.
+        summary: What it does, in a line.
+    """
+
+    module: str
+    extra: str
+    summary: str
+
+
+READ = Command("edge_lpr.cli.read", "cpu", "read plates from images, videos and cameras")
+COMMANDS: dict[str, Command] = {
+    "doctor": Command(
+        "edge_lpr.cli.doctor", "cpu", "show what this machine has, and what to install for what is missing"
+    ),
+    "export": Command(
+        "edge_lpr.export.command", "export", "turn fine-tuned PaddleOCR models into a bundle of ONNX models"
+    ),
+    "dataset": Command("edge_lpr.cli.dataset", "cpu", "turn a CCPD download into PP-OCR's training format"),
+    "finetune": Command(
+        "edge_lpr.finetune.command", "finetune", "fine-tune the detector or recognizer on plates"
+    ),
+    "evaluate": Command(
+        "edge_lpr.cli.evaluate", "calib", "measure a bundle's accuracy and speed on labelled images"
+    ),
+    "calibrate": Command(
+        "edge_lpr.calib.commands.calibrate", "calib", "add FP16 and INT8 models to a bundle"
+    ),
+    "compare": Command(
+        "edge_lpr.calib.commands.compare",
+        "calib",
+        "compare a bundle's precisions on labelled images, with a report",
+    ),
+    "build": Command(
+        "edge_lpr.engines.commands.build", "tensorrt", "build TensorRT engines of a bundle for this GPU"
+    ),
+    "engines": Command(
+        "edge_lpr.engines.commands.engines", "tensorrt", "list, inspect and prune the TensorRT engines"
+    ),
 }
 EXIT_CODES = """\
 exit codes:
@@ -83,38 +117,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, arguments: list[str]) -> int:
+    command = COMMANDS.get(name, READ)
     prog = "edge-lpr" if name == "read" else f"edge-lpr {name}"
     parser = Parser(prog=prog, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
     try:
-        if find_spec(f"edge_lpr.cli.{name}") is None:
-            raise InputError(f"`{prog}` is not part of this installation: pip install --upgrade edge-lpr")
-        module = import_module(f"edge_lpr.cli.{name}")
+        module = import_module(command.module)
         module.configure(parser)
         parser.add_argument("--debug", action="store_true", help="show tracebacks and libraries' logs")
         if name == "read":
             parser.epilog = f"{parser.epilog}\n{_commands()}\n\n{EXIT_CODES}"
-            parser.add_argument("--version", action="version", version=f"edge-lpr {_version()}")
+            parser.add_argument("--version", action="version", version=tool())
         code: int = module.run(parser.parse_args(arguments))
         return code
     except ModuleNotFoundError as e:
         package = (e.name or "").partition(".")[0]
         if not package or package == "edge_lpr":
             raise
-        raise MissingExtraError(package, COMMANDS.get(name, ("", "cpu"))[1], f"`{prog}`") from e
+        raise MissingExtraError(package, command.extra, f"`{prog}`") from e
     except SystemExit as e:  # argparse: --help, --version, an error
         return e.code if isinstance(e.code, int) else 1
 
 
 def _commands() -> str:
-    lines = [f"  {name:<10} {summary}" for name, (summary, _) in COMMANDS.items()]
+    lines = [f"  {name:<10} {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(["commands (edge-lpr COMMAND --help; a file of such a name is read as ./NAME):", *lines])
-
-
-def _version() -> str:
-    try:
-        return version("edge-lpr")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def _dashes(argument: str) -> str:

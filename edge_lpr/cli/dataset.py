@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edge_lpr.cli.progress import Progress
+from edge_lpr.console.progress import Progress
 from edge_lpr.errors import MissingExtraError, SettingError
-
-SUMMARY = "turn a CCPD download into PP-OCR's training format"
 
 DESCRIPTION = """\
 Reads CCPD2019 and CCPD2020 by their file names and writes, into --out:
@@ -45,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     try:
-        from edge_lpr.calib.dataset import convert_ccpd, find_pictures
+        from edge_lpr.datasets.ccpd_converter import convert_ccpd, find_pictures
     except ImportError as e:
         raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr dataset`") from e
     if args.workers is not None and not 1 <= args.workers <= 256:

@@ -14,11 +14,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edge_lpr.cli.interrupts import silent_libraries
-from edge_lpr.cli.progress import paint, printable
+from edge_lpr.console.interrupts import silent_libraries
+from edge_lpr.console.progress import paint, printable
 from edge_lpr.errors import BackendError, EdgeLprError
-
-SUMMARY = "show what this machine has, and what to install for what is missing"
 
 DESCRIPTION = """\
 Looks at this machine: Python and packages, video back ends, GPU, TensorRT, the model bundle and
@@ -138,7 +136,7 @@ def _gpu() -> list[Check]:
 
     In this order: TensorRT 8.6 ends the process where it is touched without a device.
     """
-    from edge_lpr.backends.cuda import kernel_driver, open_gpu
+    from edge_lpr.backends.tensorrt.cuda import kernel_driver, open_gpu
 
     driver = kernel_driver()
     name = f"driver {driver}" if driver else "no NVIDIA driver"
@@ -156,7 +154,7 @@ def _gpu() -> list[Check]:
     found = f"{gpu.name}, compute capability {gpu.compute_capability}, {memory}, CUDA {gpu.cuda}, {name}"
     checks = [Check("gpu", "CUDA", "ok", found)]
     try:
-        from edge_lpr.backends.trt_api import import_tensorrt
+        from edge_lpr.backends.tensorrt.api import import_tensorrt
 
         checks.append(Check("gpu", "TensorRT", "ok", str(import_tensorrt().__version__)))
     except BackendError as e:
@@ -166,7 +164,7 @@ def _gpu() -> list[Check]:
 
 def _models(path: str | None) -> list[Check]:
     try:
-        from edge_lpr.bundle import load_bundle
+        from edge_lpr.bundle.manifest import load_bundle
 
         bundle = load_bundle(path)
     except EdgeLprError as e:
@@ -189,7 +187,7 @@ def _models(path: str | None) -> list[Check]:
 
 
 def _engines(name: str) -> list[Check]:
-    from edge_lpr.backends.engine_file import engines_folder, read_manifests
+    from edge_lpr.backends.tensorrt.engine_manifest import engines_folder, read_manifests
 
     folder = engines_folder()
     manifests, _ = read_manifests(folder)
@@ -205,7 +203,7 @@ def _try(path: str | None) -> Check:
     try:
         import numpy as np
 
-        from edge_lpr.reader import PlateReader
+        from edge_lpr.pipeline.reader import PlateReader
 
         with PlateReader(path) as reader:
             blank = np.full((240, 320, 3), 127, np.uint8)

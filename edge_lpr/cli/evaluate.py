@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_lpr.cli.progress import Progress
+from edge_lpr.console.progress import Progress
 from edge_lpr.errors import MissingExtraError, SettingError
-from edge_lpr.reader import PlateReader
-
-SUMMARY = "measure a bundle's accuracy and speed on labelled pictures"
+from edge_lpr.pipeline.reader import PlateReader
 
 DESCRIPTION = """\
 Reads labelled pictures and counts what is right, by subset.
@@ -66,11 +64,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     try:
-        from edge_lpr.calib.evaluate import evaluate_reader
-        from edge_lpr.calib.files import write_json
-        from edge_lpr.calib.labels import load_labels
-        from edge_lpr.calib.machine import machine
-        from edge_lpr.calib.tables import table
+        from edge_lpr.datasets.labels import load_labels
+        from edge_lpr.environment import machine
+        from edge_lpr.evaluation.evaluate import evaluate_reader
+        from edge_lpr.evaluation.tables import table
+        from edge_lpr.io.json_io import write_json
     except ImportError as e:
         raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr evaluate`") from e
     if args.decoder == "greedy" and args.task != "rec":

@@ -10,18 +10,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 
-from edge_lpr.capture import CaptureOptions, stop_captures
 from edge_lpr.cli import COMMANDS
-from edge_lpr.cli.interrupts import Interrupts, silent_libraries
-from edge_lpr.cli.outputs import Outputs
-from edge_lpr.cli.progress import Progress, is_terminal
+from edge_lpr.console.interrupts import Interrupts, silent_libraries
+from edge_lpr.console.progress import Progress, is_terminal
 from edge_lpr.errors import SourceError
-from edge_lpr.frames import Source
-from edge_lpr.reader import PlateReader
-from edge_lpr.sources import Target, find_targets, open_source
-from edge_lpr.stream import Stream, read_live
-
-SUMMARY = "read plates from pictures, videos and cameras"
+from edge_lpr.io.capture import CaptureOptions, stop_captures
+from edge_lpr.io.frames import Source
+from edge_lpr.io.sources import Target, find_targets, open_source
+from edge_lpr.outputs.run_outputs import Outputs
+from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.pipeline.stream import Stream, read_live
 
 DESCRIPTION = """\
 Reads licence plates from pictures, videos and cameras: one line per vehicle of a video,

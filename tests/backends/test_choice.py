@@ -10,7 +10,7 @@ import pytest
 
 from edge_lpr import backends
 from edge_lpr.backends import open_backend, open_models
-from edge_lpr.bundle import Bundle, ModelFile, bundled, load_bundle
+from edge_lpr.bundle.manifest import Bundle, ModelFile, bundled, load_bundle
 from edge_lpr.errors import BackendError, BundleError, SettingError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_lpr.backends.onnxruntime import CUDA, OnnxRuntimeBackend
-from edge_lpr.bundle import ModelFile, bundled, load_bundle
+from edge_lpr.bundle.manifest import ModelFile, bundled, load_bundle
 from edge_lpr.errors import BackendError, BundleError
 
 ort = pytest.importorskip("onnxruntime")

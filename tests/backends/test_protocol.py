@@ -13,9 +13,9 @@ import pytest
 
 from edge_lpr.backends import Backend
 from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
-from edge_lpr.bundle import Bundle, bundled, load_bundle
+from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
 from edge_lpr.errors import BackendError, EdgeLprError
-from edge_lpr.overlap import in_order
+from edge_lpr.pipeline.ordered_pool import in_order
 
 # Heights and widths of the detector's input that the engines of this test are built for, in pixels.
 SIZES = ((64, 96), (64, 160))
@@ -48,11 +48,11 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def _tensorrt(bundle: Bundle, folder: Path) -> tuple[Backend, Backend]:
-    from edge_lpr.backends.cuda import open_gpu
-    from edge_lpr.backends.tensorrt import TensorRTBackend
-    from edge_lpr.backends.trt_api import TensorRT
+    from edge_lpr.backends.tensorrt.api import TensorRT
+    from edge_lpr.backends.tensorrt.backend import TensorRTBackend
+    from edge_lpr.backends.tensorrt.cuda import open_gpu
     from edge_lpr.engines.build import build_engine, plans
-    from edge_lpr.engines.settings import BuildSettings
+    from edge_lpr.engines.build_settings import BuildSettings
 
     try:
         api = TensorRT(open_gpu())
@@ -180,7 +180,7 @@ def test_closed_is_closed(opened: Opened) -> None:
     if opened.det.name == "onnxruntime":
         backend = OnnxRuntimeBackend(opened.bundle.model("det", "fp32"), threads=1)
     else:
-        from edge_lpr.backends.tensorrt import TensorRTBackend
+        from edge_lpr.backends.tensorrt.backend import TensorRTBackend
 
         assert isinstance(opened.det, TensorRTBackend)
         backend = TensorRTBackend(opened.bundle.model("det", "fp32"), folder=opened.det.manifest.path.parent)

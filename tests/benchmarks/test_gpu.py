@@ -20,9 +20,9 @@ from edge_lpr.benchmarks.gpu_measures import (
     resident_mib,
     within_budget,
 )
-from edge_lpr.bundle import bundled
+from edge_lpr.bundle.manifest import bundled
 from edge_lpr.errors import BackendError
-from edge_lpr.plate import PlateRead
+from edge_lpr.plates.formats import PlateRead
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 

@@ -41,7 +41,7 @@ def test_a_bundle_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_a_damaged_model_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from edge_lpr.bundle import bundled
+    from edge_lpr.bundle.manifest import bundled
 
     for path in bundled().iterdir():
         data = path.read_bytes()

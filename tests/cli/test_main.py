@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 
 import pytest
@@ -47,16 +45,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("edge-lpr ")
 
 
-def test_summaries_are_those_of_the_modules() -> None:
-    for name, (summary, _) in COMMANDS.items():
-        if find_spec(f"edge_lpr.cli.{name}") is not None:
-            assert summary == import_module(f"edge_lpr.cli.{name}").SUMMARY
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    if find_spec(f"edge_lpr.cli.{name}") is None:
-        pytest.skip("not part of this tree yet")
     assert main([name, "--help"]) == 0
     assert f"edge-lpr {name}" in capsys.readouterr().out
 
@@ -118,11 +108,3 @@ def test_debug_shows_the_traceback(
 def test_a_command_s_own_code_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     a_command(monkeypatch, None)
     assert main(["doctor"]) == 7
-
-
-def test_a_command_that_is_not_installed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(COMMANDS, "nothing", ("does nothing", "cpu"))
-    assert main(["nothing"]) == 2
-    assert "`edge-lpr nothing` is not part of this installation" in capsys.readouterr().err

@@ -309,7 +309,7 @@ def test_what_cannot_be_done_is_one_line_before_anything_is_read(
 def test_a_damaged_bundle_is_one_line(
     scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from edge_lpr.bundle import bundled
+    from edge_lpr.bundle.manifest import bundled
 
     bundle = tmp_path / "bundle"
     bundle.mkdir()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_lpr.backends.engine_file import Machine, find_engine, read_manifest
-from edge_lpr.bundle import Bundle, bundled, load_bundle
+from edge_lpr.backends.tensorrt.engine_manifest import Machine, find_engine, read_manifest
+from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
 from edge_lpr.engines.build import make_manifest, plans
-from edge_lpr.engines.settings import BuildSettings
+from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.errors import BundleError, SettingError
 
 ORIN = Machine("10.3.0", "Orin", "8.7", integrated=True, platform="aarch64")

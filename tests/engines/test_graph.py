@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_lpr.bundle import bundled, load_bundle
+from edge_lpr.bundle.manifest import bundled, load_bundle
 
 onnx = pytest.importorskip("onnx")
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from edge_lpr.bundle import Bundle, bundled, load_bundle
-from edge_lpr.detect import DetectorSettings, input_size
+from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
 from edge_lpr.engines.profiles import MAX_PROFILES, det_sizes, profiles
 from edge_lpr.errors import SettingError
+from edge_lpr.pipeline.detector import DetectorSettings, input_size
 
 
 @pytest.fixture(scope="module")

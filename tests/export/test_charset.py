@@ -12,7 +12,7 @@ from edge_lpr.export.charset import (
     keep_classes,
     load_charset_file,
 )
-from edge_lpr.plate import plate_formats
+from edge_lpr.plates.formats import plate_formats
 
 
 def test_the_plate_charset_covers_every_format() -> None:

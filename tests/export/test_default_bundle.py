@@ -10,11 +10,11 @@ import numpy as np
 import onnx
 import pytest
 
-from edge_lpr.bundle import bundled, load_bundle
+from edge_lpr.bundle.manifest import bundled, load_bundle
 from edge_lpr.cli import main
 from edge_lpr.errors import BundleError, ModelError
+from edge_lpr.export.parity.reference import FILE, check_reference
 from edge_lpr.export.pretrained import load_pretrained
-from edge_lpr.export.reference import FILE, check_reference
 
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
 

@@ -7,10 +7,10 @@ import numpy as np
 import onnx
 import pytest
 
-from edge_lpr.bundle import load_bundle
+from edge_lpr.architectures.parameters import Parameter, det_parameters, rec_parameters
+from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
+from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.cli import main
-from edge_lpr.export.architecture import Parameter, det_parameters, rec_parameters
-from edge_lpr.export.checkpoint import load_checkpoint, save_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Paddle warns on import, of things of its own
 
@@ -56,7 +56,7 @@ def arguments(folder: Path, out: str, *more: str) -> list[str]:
 
 
 def test_our_networks_have_paddleocrs_parameters(folder: Path) -> None:
-    from edge_lpr.export.networks import DetNetwork, RecNetwork
+    from edge_lpr.architectures.paddle_networks import DetNetwork, RecNetwork
 
     for network, wanted in ((DetNetwork(), det_parameters()), (RecNetwork(9), rec_parameters(9))):
         found = {name: tuple(p.shape) for name, p in network.state_dict().items()}
@@ -106,7 +106,7 @@ def test_inference_models_and_a_verification_against_paddle(
 ) -> None:
     import paddle
 
-    from edge_lpr.export.networks import rec_network
+    from edge_lpr.architectures.paddle_networks import rec_network
 
     content = {n.removeprefix("Student."): a for n, a in load_checkpoint(folder / "rec.pdparams").items()}
     network, _ = rec_network(content, "rec")

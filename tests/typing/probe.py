@@ -22,7 +22,8 @@ def main(expected: dict[str, Any]) -> None:
         expected: The features that this version has.
     """
     trt = sys.modules["tensorrt"] = importlib.import_module("tensorrt_bindings")
-    from edge_lpr.backends import trt_api, trt_slot
+    from edge_lpr.backends.tensorrt.backend import api as trt_api
+    from edge_lpr.backends.tensorrt.backend import execution_slot as trt_slot
 
     found = json.loads(json.dumps(asdict(trt_api.features(trt))))
     assert found == expected, f"features are {found}, expected {expected}"

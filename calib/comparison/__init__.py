@@ -1,0 +1,1 @@
+"""Every precision of a bundle set against FP32."""

@@ -1,0 +1,270 @@
+"""Measures every precision and backend of a bundle on the same pictures, and sets them against FP32.
+
+Each variant runs in a process of its own, so that its peak memory is its own and one that fails does not take
+the others with it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_lpr.bundle.manifest import Bundle, load_bundle
+from edge_lpr.console.progress import Progress
+from edge_lpr.datasets.labels import load_labels
+from edge_lpr.environment import machine
+from edge_lpr.errors import BackendError, BundleError, EdgeLprError, InputError, SettingError
+from edge_lpr.evaluation.evaluate import Evaluation, evaluate_reader, score_json
+from edge_lpr.evaluation.significance import Paired, compare_pairs, confusions, percentiles
+from edge_lpr.pipeline.reader import PlateReader
+
+TASKS = ("det", "rec", "e2e")
+REFERENCE = "fp32"
+# The figure of each task that a gate looks at.
+GATED = {"det": "hmean", "rec": "acc", "e2e": "recall"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run a bundle."""
+
+    precision: str
+    backend: str
+
+    def __str__(self) -> str:
+        return f"{self.precision} {self.backend}"
+
+
+@dataclass
+class Measured:
+    """What one variant did.
+
+    Attributes:
+        variant: Which.
+        description: The reader's own line.
+        results: The evaluation of each task that the labels allow.
+        bytes: Size of both model files.
+        peak_bytes: The process's peak resident memory, in bytes; None where the system does not say.
+        threads: Threads asked for; None is one per core.
+    """
+
+    variant: Variant
+    description: str
+    results: dict[str, Evaluation[Any]]
+    bytes: int
+    peak_bytes: int | None
+    threads: int | None
+
+
+def variants(bundle: Bundle, backends: Sequence[str]) -> list[Variant]:
+    """Lists what can be compared: each backend with each precision, FP32 first.
+
+    Raises:
+        BundleError: The bundle has no FP32 models to compare with.
+    """
+    precisions = bundle.precisions()
+    if REFERENCE not in precisions:
+        raise BundleError(
+            f"{bundle.path}: no fp32 models of both parts, only {', '.join(precisions) or 'none'}: there is "
+            "nothing to compare with; make the bundle again with edge-lpr export"
+        )
+    return [Variant(precision, backend) for backend in backends for precision in precisions]
+
+
+def measure(
+    bundle: str, sources: Sequence[str], variant: Variant, threads: int | None, tasks: Sequence[str] = TASKS
+) -> Measured:
+    """Evaluates one variant in this process, with a progress line for each task.
+
+    Raises:
+        BackendError: The backend cannot run here.
+    """
+    samples = load_labels(sources).samples
+    results: dict[str, Evaluation[Any]] = {}
+    with PlateReader(bundle, variant.backend, variant.precision, threads=threads) as reader:
+        for task in tasks:
+            with Progress(f"{variant} {task}", len(samples), "pictures") as progress:
+                try:
+                    results[task] = evaluate_reader(task, reader, samples, tick=progress.update)  # type: ignore[arg-type]
+                except InputError:
+                    continue  # no sample has the labels that this task needs
+        description = reader.description
+        # "auto" is what was asked for; the report names what ran.
+        variant = Variant(variant.precision, reader.detector.backend.name)
+        files = [reader.bundle.model(part, variant.precision) for part in ("det", "rec")]
+    return Measured(
+        variant=variant,
+        description=description,
+        results=results,
+        bytes=sum(file.size for file in files),
+        peak_bytes=peak_memory(),
+        threads=threads,
+    )
+
+
+def peak_memory() -> int | None:
+    """Returns this process's peak resident memory in bytes; None on Windows, which has no `resource`."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # KiB on Linux
+
+
+def compare(
+    bundle: str | Path,
+    sources: Sequence[str | Path],
+    backends: Sequence[str],
+    threads: int | None,
+    report: Callable[[str], None],
+) -> list[Measured]:
+    """Measures all variants of a bundle, each in a process of its own.
+
+    Args:
+        bundle: The bundle's folder.
+        sources: Labelled pictures.
+        backends: Backends to try.
+        threads: CPU threads of one run; None is one per core.
+        report: Called with a line for each variant that could not be measured.
+
+    Returns:
+        What was measured, FP32 of the first backend first.
+
+    Raises:
+        BackendError: Not even that one could be measured.
+        InputError: The pictures or the bundle cannot be used.
+    """
+    opened = load_bundle(bundle)
+    load_labels(sources)  # said here, once, if they cannot be used
+    measured: list[Measured] = []
+    texts = [str(source) for source in sources]
+    for variant in variants(opened, backends):
+        # A fresh interpreter: a forked one would start with this one's memory and threads.
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            try:
+                measured.append(pool.submit(measure, str(opened.path), texts, variant, threads).result())
+            except BrokenProcessPool as e:
+                problem: Exception = BackendError(
+                    f"{variant}: its process ended, perhaps for lack of memory ({e})"
+                )
+            except EdgeLprError as e:
+                problem = e
+            else:
+                continue
+        if not measured:
+            raise problem
+        report(f"{variant}: not measured: {problem}")
+    if not measured[0].results:
+        raise InputError(f"{', '.join(texts)}: no picture has the labels that any task needs")
+    return measured
+
+
+def gates(texts: Sequence[str]) -> dict[str, float]:
+    """Reads `--gate int8:0.5`: the points that a precision may lose.
+
+    Raises:
+        SettingError: Not of that form.
+    """
+    found = {}
+    for text in texts:
+        precision, colon, points = text.partition(":")
+        try:
+            value = float(points)
+        except ValueError:
+            value = -1.0
+        if not colon or precision not in ("fp16", "int8") or not 0 <= value <= 100:
+            raise SettingError(f"--gate {text!r}: expected PRECISION:POINTS, such as int8:0.5")
+        found[precision] = value
+    return found
+
+
+def losses(measured: Sequence[Measured]) -> dict[Variant, dict[str, float]]:
+    """Returns the points that each variant loses against FP32, by task (negative where it wins)."""
+    first = measured[0].results
+    return {
+        m.variant: {
+            task: 100 * (getattr(first[task].all, GATED[task]) - getattr(result.all, GATED[task]))
+            for task, result in m.results.items()
+            if task in first
+        }
+        for m in measured[1:]
+    }
+
+
+def check_gates(measured: Sequence[Measured], limits: dict[str, float]) -> list[str]:
+    """Returns a line for each figure that loses more than its gate allows.
+
+    A gate on a precision that was not measured fails too: a CI job must not pass because a file is missing.
+    """
+    failed = [
+        f"{variant}: {task} {GATED[task]} loses {points:.2f} points, allowed: {limits[variant.precision]:g}"
+        for variant, by_task in losses(measured).items()
+        for task, points in by_task.items()
+        if variant.precision in limits and points > limits[variant.precision] + 1e-9
+    ]
+    present = {m.variant.precision for m in measured}
+    return failed + [
+        f"{precision}: has a gate, but was not measured" for precision in limits if precision not in present
+    ]
+
+
+def pairs(measured: Sequence[Measured]) -> dict[tuple[Variant, str], Paired]:
+    """Compares each variant's tasks with FP32's, item by item."""
+    first = measured[0].results
+    return {
+        (m.variant, task): compare_pairs(first[task].right, result.right)
+        for m in measured[1:]
+        for task, result in m.results.items()
+        if task in first
+    }
+
+
+def to_json(measured: Sequence[Measured], sources: Sequence[str | Path], bundle: Bundle) -> dict[str, Any]:
+    """Returns everything that was measured, ready for JSON."""
+    compared = pairs(measured)
+    lost = losses(measured)
+    return {
+        "bundle": bundle.name,
+        "data": [str(source) for source in sources],
+        "machine": machine(),
+        "variants": [
+            {
+                "precision": m.variant.precision,
+                "backend": m.variant.backend,
+                "description": m.description,
+                "threads": m.threads,
+                "model_bytes": m.bytes,
+                "peak_bytes": m.peak_bytes,
+                "loses_points": {task: round(points, 4) for task, points in lost.get(m.variant, {}).items()},
+                "tasks": {task: _task_json(m, task, compared) for task in m.results},
+            }
+            for m in measured
+        ],
+    }
+
+
+def _task_json(m: Measured, task: str, compared: dict[tuple[Variant, str], Paired]) -> dict[str, Any]:
+    result = m.results[task]
+    data: dict[str, Any] = {
+        "subsets": {name: score_json(score) for name, score in result.scores.items()},
+        "per_second": round(result.fps, 2),
+        "milliseconds": latency(result),
+    }
+    if (m.variant, task) in compared:
+        data["against_fp32"] = asdict(compared[m.variant, task])
+    if task == "rec":
+        top = confusions((miss.expected[0], miss.found[0]) for miss in result.misses).most_common(50)
+        data["confusions"] = [{"true": a, "read": b, "count": n} for (a, b), n in top]
+    return data
+
+
+def latency(result: Evaluation[Any]) -> dict[str, float]:
+    """Returns percentiles of the time that one picture took (one plate, for recognition), in milliseconds."""
+    return percentiles([seconds / items for seconds, items in result.calls if items])

@@ -1,0 +1,221 @@
+"""The pictures of a calibration: those that ranges come from, and those that accuracy is measured on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edge_lpr.backends.in_memory import MemoryBackend
+from edge_lpr.bundle.manifest import Bundle, Part
+from edge_lpr.calib.quantization.calibration_set import choose, digest, relative_name
+from edge_lpr.calib.quantization.search import cache_key
+from edge_lpr.datasets.labels import Labels, Plate, Sample
+from edge_lpr.errors import InputError
+from edge_lpr.evaluation.evaluate import Image
+from edge_lpr.pipeline.ctc import PlateDecoder
+from edge_lpr.pipeline.detector import Detector
+from edge_lpr.pipeline.reader import PLATE_ASPECT
+from edge_lpr.pipeline.recognizer import Recognizer, crop_plate
+
+# Below these calibration is done all the same, and said to be thin.
+FEW_SCENES, FEW_CROPS = 32, 64
+
+
+class Meter(Protocol):
+    """What counts the units of a step; `edge_lpr.console.progress.Progress` is one."""
+
+    def update(self, n: int = 1) -> None:
+        """Counts n units."""
+        ...
+
+
+# From a label and a total to a context that counts: how the command shows progress.
+Stage = Callable[[str, int | None], AbstractContextManager[Meter]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to calibrate.
+
+    Attributes:
+        precisions: "fp16", "int8".
+        pictures: Scenes to calibrate the detector on, and four times as many crops for the recognizer.
+        validation: At most so many scenes, and four times as many plates, measure the accuracy.
+        budget: Accuracy that INT8 may lose, 0 to 1.
+        spare: Share of the multiply-adds that INT8 may leave in float for less noise, 0 to 1; None is what
+            suits each part.
+        seed: Of the choice of pictures.
+        cache: Folder that remembers what was measured; None remembers nothing.
+    """
+
+    precisions: tuple[str, ...] = ("fp16", "int8")
+    pictures: int = 96
+    validation: int = 200
+    budget: float = 0.002
+    spare: float | None = None
+    seed: int = 0
+    cache: Path | None = None
+
+
+@dataclass
+class Material:
+    """The pictures of a calibration.
+
+    Attributes:
+        det_inputs: What the detector eats of the scenes that its ranges come from, uint8 1×H×W×3 each.
+        det_outputs: What FP32 makes of them, float32 1×H×W each.
+        crops: Crops that they come from: what detection cut out of the scenes, and labelled ones.
+        names: Names of all of these pictures, for the bundle.
+        sha256: Digest over their contents.
+        validation: Labelled scenes that the accuracy is measured on.
+        plates: Crops and texts that it is measured on.
+        validation_key: What tells this validation set from another.
+        labelled: Whether the labels are a person's; else they are FP32's own readings.
+        warnings: What is thin or unsuitable.
+    """
+
+    det_inputs: list[NDArray[np.uint8]]
+    det_outputs: list[NDArray[np.float32]]
+    crops: list[Image]
+    names: list[str]
+    sha256: str
+    validation: list[Sample]
+    plates: list[tuple[Image, str]]
+    validation_key: str
+    labelled: bool
+    warnings: list[str] = field(default_factory=list)
+
+
+def gather(
+    bundle: Bundle,
+    models: Mapping[Part, onnx.ModelProto],
+    labels: Labels,
+    sources: Sequence[str | Path],
+    options: Options,
+    stage: Stage,
+) -> Material:
+    """Chooses and cuts the pictures; see `Material`."""
+    scenes, crops = labels.scenes, labels.crops
+    warnings = []
+    if labels.problems:
+        warnings.append(f"{len(labels.problems)} labels skipped; the first: {labels.problems[0]}")
+    # Half of what there is stays for validation, which must not be what the ranges were fitted to.
+    scene_count = min(options.pictures, max(1, len(scenes) // 2)) if scenes else 0
+    crop_count = min(2 * options.pictures, len(crops) // 2)
+    with stage("choosing pictures", None) as meter:
+        chosen, bad = choose(scenes, scene_count, options.seed, meter.update) if scenes else ([], [])
+        chosen_crops, bad_crops = choose(crops, crop_count, options.seed, meter.update) if crops else ([], [])
+    warnings += [f"left out: {problem}" for problem in bad + bad_crops]
+    if not chosen:
+        raise InputError(
+            f"{', '.join(map(str, sources))}: no scene that can be read; the detector calibrates on whole "
+            "pictures, not on crops: give a folder of scenes"
+        )
+    teacher = _Teacher(bundle, models, record=True)
+    with stage("cutting plates out", len(chosen)) as meter:
+        found = [pair for sample in chosen for pair in _found_plates(teacher, sample, meter)]
+    # Other texts widen the ranges; they are better than nothing for weights that read no plate yet.
+    cut = [crop for crop, is_plate in found if is_plate] or [crop for crop, _ in found]
+    cut += [sample.read() for sample in chosen_crops]
+    if not cut:
+        raise InputError(
+            f"{', '.join(map(str, sources))}: detection found no plate in {len(chosen)} pictures, so "
+            "there is nothing to calibrate the recognizer on: give pictures that show plates"
+        )
+    if len(chosen) < FEW_SCENES:
+        warnings.append(f"only {len(chosen)} scenes to calibrate the detector on; some hundreds are better")
+    if len(cut) < FEW_CROPS:
+        warnings.append(f"only {len(cut)} crops to calibrate the recognizer on; some hundreds are better")
+    used = {id(sample) for sample in (*chosen, *chosen_crops)}
+    rest = [sample for sample in labels.samples if id(sample) not in used]
+    validation, plates, labelled = _validation(bundle, models, rest or labels.samples, options, stage)
+    if not labelled:
+        warnings.append("no labels: accuracy is agreement with FP32, not with the truth")
+    files = [*chosen, *chosen_crops]
+    return Material(
+        det_inputs=teacher.backend.inputs,
+        det_outputs=teacher.backend.outputs,
+        crops=cut,
+        names=[relative_name(sample, sources) for sample in files],
+        sha256=digest(files),
+        validation=validation,
+        plates=plates,
+        validation_key=cache_key(*(s.path.name for s in validation), *(text for _, text in plates)),
+        labelled=labelled,
+        warnings=warnings,
+    )
+
+
+def _found_plates(teacher: _Teacher, sample: Sample, meter: Meter) -> list[tuple[Image, bool]]:
+    """Cuts out what detection really finds in a plate's shape, and tells what reads as a plate."""
+    image = sample.read()
+    crops = [crop_plate(image, box.corners) for box in teacher.detector.detect(image)]
+    meter.update(1)
+    plates = [c for c in crops if PLATE_ASPECT[0] <= c.shape[1] / c.shape[0] <= PLATE_ASPECT[1]]
+    readings = teacher.recognizer.probabilities(plates)
+    return [(c, teacher.decoder.decode(p).format is not None) for c, p in zip(plates, readings, strict=True)]
+
+
+def _validation(
+    bundle: Bundle,
+    models: Mapping[Part, onnx.ModelProto],
+    samples: Sequence[Sample],
+    options: Options,
+    stage: Stage,
+) -> tuple[list[Sample], list[tuple[Image, str]], bool]:
+    shuffled = random.Random(options.seed).sample(list(samples), len(samples))
+    located = [
+        s
+        for s in shuffled
+        if not s.crop and s.plates is not None and all(p.corners is not None for p in s.plates)
+    ]
+    labelled = any(s.plates for s in located)
+    candidates = located if labelled else [s for s in shuffled if not s.crop]
+    scenes: list[Sample] = []
+    plates: list[tuple[Image, str]] = []
+    with stage("validation pictures", min(options.validation, len(candidates))) as meter:
+        teacher = None if labelled else _Teacher(bundle, models)
+        for sample in candidates[: options.validation]:
+            try:
+                image = sample.read()
+            except InputError:
+                continue
+            known = sample.plates or () if teacher is None else teacher.read(image)
+            scenes.append(Sample(sample.path, tuple(known), sample.subset))
+            plates += [
+                (crop_plate(image, p.corners), p.text)
+                for p in known
+                if p.corners is not None and not p.ignored and p.text
+            ]
+            meter.update(1)
+    limit = 4 * options.validation
+    for sample in [s for s in shuffled if s.crop and s.plates][: max(0, limit - len(plates))]:
+        try:
+            plates.append((sample.read(), (sample.plates or ())[0].text))
+        except InputError:
+            continue
+    return scenes, plates[:limit], labelled
+
+
+class _Teacher:
+    """FP32 in the place of a person who labels."""
+
+    def __init__(self, bundle: Bundle, models: Mapping[Part, onnx.ModelProto], record: bool = False) -> None:
+        self.backend = MemoryBackend(models["det"], record=record)
+        self.detector = Detector(self.backend, bundle.det)
+        self.recognizer = Recognizer(MemoryBackend(models["rec"]), bundle.rec)
+        self.decoder = PlateDecoder(bundle.rec.charset, bundle.rec.other)
+
+    def read(self, image: Image) -> list[Plate]:
+        """Returns every box and what is read in it."""
+        corners = [box.corners for box in self.detector.detect(image)]
+        probabilities = self.recognizer.probabilities([crop_plate(image, c) for c in corners])
+        return [Plate(self.decoder.decode(p).text, c) for p, c in zip(probabilities, corners, strict=True)]

@@ -1,0 +1,122 @@
+"""Which pictures a bundle is calibrated on: a seeded choice that is spread over what plates differ in."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge_lpr.datasets.labels import Sample
+from edge_lpr.errors import InputError
+
+# Candidates looked at for each picture that is chosen: CCPD is too large to look at all of it.
+CANDIDATES = 8
+GROUPS = 4
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a picture is balanced by: the province, and brightness, sharpness, tilt and size of its plate.
+
+    Attributes:
+        province: First character of the plate, "" where unknown.
+        values: Mean grey level, variance of the Laplacian, angle of the upper edge in degrees, height in
+            pixels.
+    """
+
+    province: str
+    values: tuple[float, float, float, float]
+
+
+def traits(sample: Sample) -> Traits:
+    """Measures the first plate of a picture, or the whole picture where its place is unknown.
+
+    Raises:
+        InputError: The picture cannot be read.
+    """
+    image = sample.read()
+    plate = sample.plates[0] if sample.plates else None
+    tilt = 0.0
+    region = image
+    if plate is not None and plate.corners is not None:
+        left, top = np.maximum(plate.corners.min(axis=0), 0).astype(int)
+        right, bottom = np.ceil(plate.corners.max(axis=0)).astype(int)
+        part = image[top:bottom, left:right]
+        region = part if part.size else image
+        edge = plate.corners[1] - plate.corners[0]
+        tilt = float(np.degrees(np.arctan2(edge[1], edge[0])))
+    grey = cv2.cvtColor(region, cv2.COLOR_BGR2GRAY)
+    sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
+    return Traits(
+        plate.text[:1] if plate else "", (float(grey.mean()), sharpness, tilt, float(region.shape[0]))
+    )
+
+
+def choose(
+    samples: Sequence[Sample], count: int, seed: int, tick: Callable[[int], None] | None = None
+) -> tuple[list[Sample], list[str]]:
+    """Chooses pictures so that no province, brightness, sharpness, tilt or size prevails.
+
+    Each trait is cut into quarters by its own quantiles; then the candidate whose traits have been taken
+    least is taken, again and again.
+
+    Args:
+        samples: What there is.
+        count: How many to take; all where there are fewer.
+        seed: Of the order in which equals are taken, and of the candidates among many.
+        tick: Called with 1 after each candidate.
+
+    Returns:
+        The chosen samples, in the order of `samples`, and a line for each that could not be read.
+    """
+    order = random.Random(seed).sample(range(len(samples)), min(len(samples), count * CANDIDATES))
+    problems = []
+    measured: list[tuple[int, Traits]] = []
+    for i in order:
+        try:
+            measured.append((i, traits(samples[i])))
+        except InputError as e:
+            problems.append(str(e))
+        if tick is not None:
+            tick(1)
+    if not measured:
+        return [], problems
+    values = np.array([t.values for _, t in measured])
+    cuts = np.quantile(values, np.linspace(0, 1, GROUPS + 1)[1:-1], axis=0)
+    groups = (values[None] > cuts[:, None]).sum(axis=0)
+    keys: list[list[tuple[str, str | int]]] = [
+        [("province", t.province), *((str(k), int(g)) for k, g in enumerate(row))]
+        for (_, t), row in zip(measured, groups, strict=True)
+    ]
+    taken: Counter[tuple[str, str | int]] = Counter()
+    free = list(range(len(measured)))
+    chosen: list[int] = []
+    while free and len(chosen) < count:
+        best = min(free, key=lambda j: sum(taken[key] for key in keys[j]))
+        free.remove(best)
+        taken.update(keys[best])
+        chosen.append(measured[best][0])
+    return [samples[i] for i in sorted(chosen)], problems
+
+
+def relative_name(sample: Sample, sources: Sequence[str | Path]) -> str:
+    """Names a picture by its path below the source that it came from: no path of this machine in a bundle."""
+    for source in sources:
+        root = Path(source) if Path(source).is_dir() else Path(source).parent
+        if sample.path.is_relative_to(root):
+            return sample.path.relative_to(root).as_posix()
+    return sample.path.name
+
+
+def digest(samples: Sequence[Sample]) -> str:
+    """Returns the sha256 over the contents of the pictures, in their order."""
+    total = hashlib.sha256()
+    for sample in samples:
+        total.update(hashlib.sha256(sample.path.read_bytes()).digest())
+    return total.hexdigest()

@@ -1,0 +1,162 @@
+"""Writes a graph as typed FP16: FP16 tensors and weights in the file itself, with FP32 where FP16 overflows.
+
+Which nodes those are is found by running the network: a node stays in FP32 when a calibration picture takes
+one of its tensors, or a sum that it adds up inside (the squares of a layer norm, the terms of a mean or a
+softmax), beyond a quarter of FP16's largest number. The input stays uint8 and the output float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, shape_inference
+
+from edge_lpr.backends.in_memory import open_session
+from edge_lpr.errors import ModelError
+from edge_lpr.onnx_graph.fold import attribute
+from edge_lpr.onnx_graph.graph import Graph
+
+FP16_MAX = 65504.0
+# A calibration set does not hold the brightest picture there is.
+HEADROOM = 4.0
+LIMIT = FP16_MAX / HEADROOM
+# Inputs that the operator's definition fixes to float32, by position.
+_FIXED_INPUTS: Mapping[str, frozenset[int]] = {"Resize": frozenset({1, 2}), "QuantizeLinear": frozenset({1})}
+_SUMS = ("LayerNormalization", "GlobalAveragePool", "AveragePool", "ReduceMean", "ReduceSum", "Softmax")
+
+
+def find_overflows(
+    model: onnx.ModelProto, inputs: Iterable[NDArray[np.uint8]], tick: Callable[[int], None] | None = None
+) -> dict[str, str]:
+    """Runs a model and lists the nodes that cannot be trusted to FP16.
+
+    Args:
+        model: The FP32 model, nodes named.
+        inputs: Batches for its input.
+        tick: Called with 1 after each batch.
+
+    Returns:
+        The reason by node name.
+    """
+    watched = onnx.ModelProto.FromString(shape_inference.infer_shapes(model).SerializeToString())
+    floats = _float_tensors(watched)
+    present = {o.name for o in watched.graph.output}
+    names = [name for name in floats if name not in {i.name for i in watched.graph.input}]
+    watched.graph.output.extend(
+        onnx.helper.make_empty_tensor_value_info(name) for name in names if name not in present
+    )
+    runner = open_session(watched)
+    own_input = watched.graph.input[0].name
+    peak: dict[str, float] = {}
+    sums: dict[str, float] = {}
+    for batch in inputs:
+        values = dict(zip(names, runner.run(names, {own_input: batch}), strict=True))
+        for name, value in values.items():
+            peak[name] = max(peak.get(name, 0.0), float(np.abs(value).max()))
+        for node in model.graph.node:
+            if node.op_type in _SUMS and node.input[0] in values:
+                sums[node.name] = max(sums.get(node.name, 0.0), _largest_sum(node, values[node.input[0]]))
+        if tick is not None:
+            tick(1)
+    if not peak:
+        raise ModelError("no calibration picture: FP16's overflows are found by running the network")
+    reasons: dict[str, str] = {}
+    for node in model.graph.node:
+        largest = max((peak.get(name, 0.0) for name in (*node.input, *node.output)), default=0.0)
+        if not largest <= LIMIT:
+            reasons[node.name] = f"a value of {largest:.3g}"
+        elif not sums.get(node.name, 0.0) <= LIMIT:
+            reasons[node.name] = f"a sum of {sums[node.name]:.3g} inside"
+    return reasons
+
+
+def _largest_sum(node: onnx.NodeProto, value: NDArray[np.float32]) -> float:
+    if node.op_type == "LayerNormalization":
+        centred = value - value.mean(axis=-1, keepdims=True)
+        return float(np.square(centred).sum(axis=-1).max())
+    if node.op_type == "GlobalAveragePool":
+        return float(np.abs(value).sum(axis=tuple(range(2, value.ndim))).max())
+    if node.op_type == "AveragePool":
+        return float(np.abs(value).max()) * float(np.prod(attribute(node, "kernel_shape", [1])))
+    if node.op_type == "Softmax":
+        return float(value.shape[int(attribute(node, "axis", -1))])  # each term is e^(x - max), 1 at most
+    return float(np.abs(value).sum(axis=-1).max())
+
+
+def _float_tensors(model: onnx.ModelProto) -> list[str]:
+    infos = [*model.graph.value_info, *model.graph.output, *model.graph.input]
+    return [i.name for i in infos if i.type.tensor_type.elem_type == TensorProto.FLOAT]
+
+
+def to_fp16(graph: Graph, kept: Iterable[str]) -> None:
+    """Turns a graph into typed FP16, in place.
+
+    Args:
+        graph: An FP32 graph that takes uint8, nodes named.
+        kept: Names of the nodes that stay in FP32.
+
+    Raises:
+        ModelError: A weight of a node that is not kept is beyond FP16.
+    """
+    stays = set(kept)
+    model = shape_inference.infer_shapes(graph.to_model("fp16"), data_prop=True)
+    floats = set(_float_tensors(model))
+    full = {i.name for i in graph.inputs} | {o for n in graph.nodes if n.name in stays for o in n.output}
+    half = floats - full
+    casts: dict[tuple[str, bool], str] = {}
+    for node in list(graph.nodes):
+        wants_half = node.name not in stays
+        if node.op_type == "Cast" and node.output[0] in half:
+            _set_attribute(node, "to", TensorProto.FLOAT16)
+            continue
+        fixed = _FIXED_INPUTS.get(node.op_type, frozenset())
+        for i, name in enumerate(node.input):
+            if i in fixed or (name not in floats and name not in graph.constants):
+                continue
+            if name in graph.constants:
+                changes = wants_half and graph.constants[name].dtype == np.float32
+            else:
+                changes = wants_half != (name in half)
+            if changes:
+                if (name, wants_half) not in casts:
+                    casts[name, wants_half] = _cast(graph, node, name, wants_half)
+                node.input[i] = casts[name, wants_half]
+    for output in graph.outputs:
+        if output.name in half:
+            _float_output(graph, output.name)
+
+
+def _cast(graph: Graph, node: onnx.NodeProto, name: str, to_half: bool) -> str:
+    """Returns a tensor in the other type: a constant as a constant, an activation behind a Cast."""
+    if name in graph.constants:
+        return _half_constant(graph, name)
+    position = next(j for j, n in enumerate(graph.nodes) if n is node)
+    kind = TensorProto.FLOAT16 if to_half else TensorProto.FLOAT
+    return graph.insert(position, "Cast", [name], f"{name}_cast", to=kind)
+
+
+def _float_output(graph: Graph, name: str) -> None:
+    producer = graph.producer(name)
+    assert producer is not None
+    inner = graph.fresh(f"{name}_half")
+    graph.reroute(name, inner)
+    producer.output[list(producer.output).index(name)] = inner
+    graph.nodes.append(onnx.helper.make_node("Cast", [inner], [name], to=TensorProto.FLOAT))
+
+
+def _half_constant(graph: Graph, name: str) -> str:
+    value = graph.constants[name]
+    largest = float(np.abs(value).max(initial=0.0))
+    if not largest <= FP16_MAX:
+        raise ModelError(f"the constant {name!r} holds {largest:.3g}, beyond FP16: keep its node in FP32")
+    return graph.constant(f"{name}_half", value.astype(np.float16))
+
+
+def _set_attribute(node: onnx.NodeProto, name: str, value: Any) -> None:  # noqa: ANN401 - any attribute
+    for existing in node.attribute:
+        if existing.name == name:
+            existing.CopyFrom(onnx.helper.make_attribute(name, value))

@@ -1,0 +1,266 @@
+"""TensorRT through pycuda: an engine that was built on this machine, several batches in flight."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from edge_lpr.backends.tensorrt.api import TensorRT
+from edge_lpr.backends.tensorrt.cuda import Gpu, open_gpu
+from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, engines_folder, find_engine
+from edge_lpr.backends.tensorrt.execution_slot import Slot, Tensors
+from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.errors import BackendError, SettingError
+
+if TYPE_CHECKING:
+    import tensorrt as trt
+
+MAX_SLOTS = 16
+
+
+def this_machine(trt: TensorRT) -> Machine:
+    """Returns what an engine of this machine is tied to."""
+    gpu: Gpu = trt.gpu
+    return Machine(
+        tensorrt=trt.version,
+        gpu=gpu.name,
+        compute_capability=gpu.compute_capability,
+        integrated=gpu.integrated,
+        cuda=gpu.cuda,
+        driver=gpu.driver,
+    )
+
+
+def load_engine(trt: TensorRT, manifest: EngineManifest) -> trt.ICudaEngine:
+    """Deserializes an engine whose manifest was found to fit this machine.
+
+    Args:
+        trt: TensorRT on this machine.
+        manifest: The engine's manifest.
+
+    Raises:
+        BackendError: The file is not the one of the manifest, or TensorRT refuses it.
+    """
+    plan = manifest.read_engine()
+    runtime = trt.runtime(host_code=bool(manifest.flags.get("version_compatible")))
+    mark = trt.log.mark()
+    with trt.gpu.active():
+        engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        raise trt.failure(f"{manifest.engine_path}: TensorRT {trt.version} cannot load it", mark)
+    return engine
+
+
+class TensorRTBackend:
+    """One TensorRT engine; see `Backend` for the protocol.
+
+    `run` may be called from several threads: each run has a slot of its own, with its own stream, so that
+    the copies of one overlap with the work of another. A slot is made when it is first needed.
+
+    Args:
+        model: The model; its engine is looked for by the model's sha256.
+        folder: Where engines lie; None is `engines_folder()`.
+        slots: Runs in flight, 1 to 16. Each has buffers and activation memory of its own.
+        graphs: Whether shapes that come back are run as CUDA graphs.
+        mapped: Whether the GPU works on the host's memory in place of copies; None does so on an
+            integrated GPU.
+
+    Attributes:
+        sizes: The heights and widths that the input may have, in pixels, ascending by area; None where the
+            engine takes ranges.
+        manifest: The manifest of the engine that was loaded.
+        version: TensorRT's version.
+
+    Raises:
+        SettingError: `slots` is out of its range.
+        MissingExtraError: pycuda is not installed.
+        BackendError: No GPU, no TensorRT, no engine that fits, or not enough memory.
+    """
+
+    name = "tensorrt"
+
+    def __init__(
+        self,
+        model: ModelFile,
+        *,
+        folder: str | Path | None = None,
+        slots: int = 2,
+        graphs: bool = True,
+        mapped: bool | None = None,
+    ) -> None:
+        if not 1 <= slots <= MAX_SLOTS:
+            raise SettingError(f"slots is {slots!r}, expected 1 to {MAX_SLOTS}")
+        api = TensorRT(open_gpu())
+        self.manifest = find_engine(engines_folder(folder), model, this_machine(api))
+        engine = load_engine(api, self.manifest)
+        tensors = Tensors.of(engine)
+        self.precision = model.precision
+        self.device = api.gpu.name
+        self.version = api.version
+        self.max_batch: int | None = max(profile.max[0] for profile in tensors.profiles)
+        self.sizes = _sizes(tensors)
+        self.slots = slots
+        self._tensors = tensors
+        self._pool = _Pool(
+            api, engine, tensors, slots, graphs, api.gpu.integrated if mapped is None else mapped
+        )
+        # At the end of the process too: an engine must go before the context that it lives in.
+        self._finalizer = weakref.finalize(self, self._pool.close)
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Runs the model once; see `Backend.run`."""
+        return self.submit(inputs).result()
+
+    def submit(self, inputs: Mapping[str, NDArray[Any]]) -> Pending:
+        """Starts a run and does not wait for it.
+
+        Args:
+            inputs: As for `run`; copied before this returns.
+
+        Returns:
+            The run. At most `slots` may be unfinished: one more waits until another thread finishes one.
+
+        Raises:
+            BackendError: The shape is not one that the engine takes, or the device failed.
+        """
+        array = self._check(inputs)
+        slot = self._pool.take()
+        try:
+            with self._pool.gpu.active():
+                slot.start(array)
+        except BaseException:
+            self._pool.give_back(slot)
+            raise
+        return Pending(self._pool, slot)
+
+    @property
+    def graph_refusal(self) -> str:
+        """Why a shape runs without a CUDA graph, although graphs are on; empty where none was refused."""
+        return self._pool.graph_refusal()
+
+    def close(self) -> None:
+        """Frees the engine and its buffers; runs in flight end first. May be called twice."""
+        self._finalizer()
+
+    def _check(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        tensors = self._tensors
+        if set(inputs) != {tensors.input}:
+            raise BackendError(f"inputs {', '.join(inputs) or 'none'}, but the engine has {tensors.input!r}")
+        array = inputs[tensors.input]
+        if array.dtype != tensors.dtype:
+            raise BackendError(f"{tensors.input!r} is {array.dtype}, but the engine takes {tensors.dtype}")
+        if tensors.profile(array.shape) is None:
+            taken = ", ".join(dict.fromkeys(map(str, tensors.profiles)))
+            raise BackendError(
+                f"{tensors.input!r} is {'×'.join(map(str, array.shape))}, but the engine takes {taken}: "
+                "build one for that shape with edge-lpr build --batch and --det-size"
+            )
+        return array
+
+
+class Pending:
+    """A run that was started."""
+
+    def __init__(self, pool: _Pool, slot: Slot) -> None:
+        self._pool = pool
+        self._slot: Slot | None = slot
+
+    def result(self) -> dict[str, NDArray[Any]]:
+        """Waits for the run; to be called once.
+
+        Returns:
+            The outputs by name; they belong to the caller.
+
+        Raises:
+            BackendError: The device failed.
+        """
+        slot, self._slot = self._slot, None
+        if slot is None:
+            raise BackendError("the result of this run was taken already")
+        try:
+            with self._pool.gpu.active():
+                return slot.finish()
+        finally:
+            self._pool.give_back(slot)
+
+    def __del__(self) -> None:
+        # A run whose result nobody takes still ends before its buffers serve another one: on the same stream.
+        if self._slot is not None:
+            self._pool.give_back(self._slot)
+
+
+class _Pool:
+    """The slots of an engine: made on demand, lent to one thread at a time, freed once."""
+
+    def __init__(
+        self, api: TensorRT, engine: trt.ICudaEngine, tensors: Tensors, limit: int, graphs: bool, mapped: bool
+    ) -> None:
+        self.gpu = api.gpu
+        self._api = api
+        self._engine: trt.ICudaEngine | None = engine
+        self._tensors = tensors
+        self._limit = limit
+        self._settings = {"graphs": graphs, "mapped": mapped}
+        self._idle: list[Slot] = []
+        self._made = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def take(self) -> Slot:
+        with self._changed:
+            while not self._idle and self._made >= self._limit and not self._closed:
+                self._changed.wait()
+            if self._closed or self._engine is None:
+                raise BackendError("this backend was closed; open the reader again")
+            if self._idle:
+                # The one used last: its shapes are set up and its graphs captured.
+                return self._idle.pop()
+            self._made += 1
+            engine = self._engine
+        try:
+            with self.gpu.active():
+                return Slot(self._api, engine, self._tensors, **self._settings)
+        except BaseException:
+            with self._changed:
+                self._made -= 1
+                self._changed.notify()
+            raise
+
+    def give_back(self, slot: Slot) -> None:
+        with self._changed:
+            self._idle.append(slot)
+            if self._closed:
+                self._free()
+            self._changed.notify()
+
+    def graph_refusal(self) -> str:
+        with self._changed:
+            return next((slot.graph_refusal for slot in self._idle if slot.graph_refusal), "")
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._free()
+            self._changed.notify_all()
+
+    def _free(self) -> None:
+        with self.gpu.active():
+            while self._idle:
+                self._idle.pop().close()
+                self._made -= 1
+            if not self._made:
+                self._engine = None
+
+
+def _sizes(tensors: Tensors) -> tuple[tuple[int, int], ...] | None:
+    sizes = set()
+    for profile in tensors.profiles:
+        if profile.min[1:3] != profile.max[1:3]:
+            return None
+        sizes.add((profile.max[1], profile.max[2]))
+    return tuple(sorted(sizes, key=lambda size: size[0] * size[1]))

@@ -1,0 +1,404 @@
+"""Engine files and the manifests beside them: what an engine was built from, and whether it fits here.
+
+An engine is a pair of files: `NAME.engine` (TensorRT's plan) and `NAME.json`, its manifest, version 1::
+
+    {
+      "format": "edge-lpr-engine", "version": 1, "key": "…sha256 of all that decides the plan…",
+      "bundle": "ppocrv3-general", "part": "det",
+      "model": {"file": "det.fp16.onnx", "sha256": "…", "precision": "fp16", "calibration": "…"},
+      "machine": {"tensorrt": "10.3.0", "gpu": "Orin", "compute_capability": "8.7", "integrated": true,
+                  "platform": "aarch64", "cuda": "12.6", "driver": "540.4.0"},
+      "profiles": [{"min": [1, 736, 1312, 3], "opt": [1, 736, 1312, 3], "max": [1, 736, 1312, 3]}],
+      "flags": {…the build's settings…},
+      "engine": {"sha256": "…", "bytes": 5300000},
+      "build": {"created": "2026-11-22T12:00:00+00:00", "seconds": 214.6, "tool": "edge-lpr 0.1.0"}
+    }
+
+The manifest is written last, so a pair is there wholly or not at all, and is checked before TensorRT sees a
+byte of the plan. A plan is a program: load only engines that were built on machines that you trust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.errors import BackendError, OutputError
+
+FORMAT = "edge-lpr-engine"
+VERSION = 1
+ENGINE = ".engine"
+MANIFEST = ".json"
+MAX_MANIFEST_BYTES = 1 << 20
+MAX_ENGINE_BYTES = 4 << 30
+FOLDER_VARIABLE = "EDGE_LPR_ENGINES"
+# AMPERE_PLUS, the hardware compatibility that all supported versions have, begins with this capability.
+AMPERE = (8, 0)
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The shapes that one optimization profile takes; the model has one input.
+
+    Attributes:
+        min: Smallest N×H×W×3.
+        opt: The shape that kernels are chosen for.
+        max: Largest N×H×W×3.
+    """
+
+    min: Shape
+    opt: Shape
+    max: Shape
+
+    def holds(self, shape: Shape) -> bool:
+        """Tells whether an input of this shape fits."""
+        return len(shape) == len(self.min) and all(
+            low <= size <= high for low, size, high in zip(self.min, shape, self.max, strict=True)
+        )
+
+    def __str__(self) -> str:
+        return "×".join(
+            str(low) if low == high else f"{low}–{high}" for low, high in zip(self.min, self.max, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What an engine is built on, and tied to.
+
+    Attributes:
+        tensorrt: TensorRT's version.
+        gpu: The GPU's name.
+        compute_capability: The GPU's compute capability, "8.7".
+        integrated: Whether it is a Jetson's GPU or the like.
+        platform: The CPU's architecture, "x86_64" or "aarch64".
+        cuda: The newest CUDA that the driver supports; recorded, an engine outlives a driver update.
+        driver: The kernel driver's version; recorded only.
+    """
+
+    tensorrt: str
+    gpu: str
+    compute_capability: str
+    integrated: bool = False
+    platform: str = field(default_factory=platform.machine)
+    cuda: str = ""
+    driver: str = ""
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What of this an engine is tied to."""
+        return {
+            "tensorrt": self.tensorrt,
+            "gpu": self.gpu,
+            "compute_capability": self.compute_capability,
+            "platform": self.platform,
+        }
+
+    def __str__(self) -> str:
+        return f"TensorRT {self.tensorrt} on {self.gpu} ({self.compute_capability}, {self.platform})"
+
+
+@dataclass(frozen=True)
+class EngineManifest:
+    """A manifest as read or about to be written; see the module for the meaning of each part."""
+
+    path: Path
+    key: str
+    bundle: str
+    part: str
+    model_file: str
+    model_sha256: str
+    precision: str
+    calibration: str
+    machine: Machine
+    profiles: tuple[Profile, ...]
+    flags: Mapping[str, Any]
+    engine_sha256: str
+    engine_bytes: int
+    created: str
+    seconds: float
+    tool: str
+
+    @property
+    def engine_path(self) -> Path:
+        """The engine's file: never named by the manifest, so it cannot lie elsewhere."""
+        return self.path.with_suffix(ENGINE)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the manifest as it is written."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "key": self.key,
+            "bundle": self.bundle,
+            "part": self.part,
+            "model": {
+                "file": self.model_file,
+                "sha256": self.model_sha256,
+                "precision": self.precision,
+                "calibration": self.calibration,
+            },
+            "machine": asdict(self.machine),
+            "profiles": [asdict(p) for p in self.profiles],
+            "flags": dict(self.flags),
+            "engine": {"sha256": self.engine_sha256, "bytes": self.engine_bytes},
+            "build": {"created": self.created, "seconds": self.seconds, "tool": self.tool},
+        }
+
+    def differences(self, model: ModelFile | None, machine: Machine) -> list[str]:
+        """Tells in what this engine does not fit.
+
+        Args:
+            model: The model that is to run; None looks at the machine alone.
+            machine: The machine that is to run it.
+
+        Returns:
+            One clause per difference; none where the engine can be loaded.
+        """
+        built = self.machine
+        found = []
+        if model is not None and model.sha256 != self.model_sha256:
+            found.append(
+                f"made from another {self.model_file} (sha256 {self.model_sha256[:12]}…, "
+                f"the bundle's is {model.sha256[:12]}…)"
+            )
+        if not self._runs_with(machine.tensorrt):
+            found.append(f"built with TensorRT {built.tensorrt}, here is {machine.tensorrt}")
+        if not self._runs_on(machine):
+            found.append(
+                f"built for the GPU {built.gpu} ({built.compute_capability}), "
+                f"here is {machine.gpu} ({machine.compute_capability})"
+            )
+        if built.platform != machine.platform:
+            found.append(f"built for {built.platform}, here is {machine.platform}")
+        return found
+
+    def _runs_with(self, tensorrt: str) -> bool:
+        if self.flags.get("version_compatible"):
+            # TensorRT promises this within a major version, from the version of the build onwards.
+            built, here = _numbers(self.machine.tensorrt), _numbers(tensorrt)
+            return built[:1] == here[:1] and built <= here
+        return tensorrt == self.machine.tensorrt
+
+    def _runs_on(self, machine: Machine) -> bool:
+        if self.flags.get("hardware_compatible"):
+            return not machine.integrated and _numbers(machine.compute_capability) >= AMPERE
+        built = self.machine
+        return (built.gpu, built.compute_capability) == (machine.gpu, machine.compute_capability)
+
+    def damage(self) -> str:
+        """Compares the engine's file with what the manifest says, by length alone; empty where it agrees."""
+        try:
+            found = self.engine_path.stat().st_size
+        except OSError as e:
+            return f"the engine cannot be read ({e.strerror or e})"
+        if found != self.engine_bytes:
+            return f"the engine has {found} bytes, its manifest says {self.engine_bytes}"
+        return ""
+
+    def read_engine(self) -> bytes:
+        """Reads the plan and checks its length and sha256.
+
+        Raises:
+            BackendError: It is missing, cut short or swapped.
+        """
+        damage = self.damage()
+        if not damage:
+            try:
+                data = self.engine_path.read_bytes()
+            except OSError as e:
+                damage = f"the engine cannot be read ({e.strerror or e})"
+            else:
+                if hashlib.sha256(data).hexdigest() == self.engine_sha256:
+                    return data
+                damage = (
+                    f"{self.engine_path.name} is not the file that its manifest describes (sha256 differs)"
+                )
+        raise BackendError(
+            f"{self.engine_path}: {damage}; build it again: edge-lpr build BUNDLE "
+            f"--precision {self.precision} --rebuild always --out {self.path.parent}"
+        )
+
+    def write(self, plan: bytes | memoryview) -> None:
+        """Writes engine and manifest, each aside and then renamed, the manifest last.
+
+        Raises:
+            OutputError: The folder cannot be written.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_aside(self.engine_path, plan)
+            write_aside(self.path, json.dumps(self.to_json(), indent=1, ensure_ascii=False).encode())
+        except OSError as e:
+            raise OutputError(f"{self.path.parent}: the engine cannot be written ({e.strerror or e})") from e
+
+
+def engine_key(
+    model: ModelFile, machine: Machine, profiles: Iterable[Profile], flags: Mapping[str, Any]
+) -> str:
+    """Returns the sha256 of all that decides a plan: model, machine, profiles and settings."""
+    parts = {
+        "model": model.sha256,
+        "machine": machine.identity,
+        "profiles": [asdict(p) for p in profiles],
+        "flags": dict(flags),
+    }
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def engines_folder(folder: str | Path | None = None) -> Path:
+    """Returns where engines lie: the folder given, else $EDGE_LPR_ENGINES, else the user's cache.
+
+    The bundle's own folder will not do: the default bundle lies inside the installed package, and one bundle
+    on a network drive serves machines with different GPUs.
+    """
+    if folder is not None:
+        return Path(folder)
+    if os.environ.get(FOLDER_VARIABLE):
+        return Path(os.environ[FOLDER_VARIABLE])
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG Base Directory Specification has relative paths ignored.
+    base = Path(cache) if cache and Path(cache).is_absolute() else Path.home() / ".cache"
+    return base / "edge-lpr" / "engines"
+
+
+def read_manifests(folder: Path) -> tuple[list[EngineManifest], dict[Path, str]]:
+    """Reads all manifests of a folder.
+
+    Returns:
+        The manifests, newest build first, and for each file that is none the reason.
+    """
+    manifests: list[EngineManifest] = []
+    broken: dict[Path, str] = {}
+    for path in sorted(folder.glob(f"*{MANIFEST}")) if folder.is_dir() else ():
+        try:
+            manifests.append(read_manifest(path))
+        except BackendError as e:
+            broken[path] = str(e)
+    return sorted(manifests, key=lambda m: m.created, reverse=True), broken
+
+
+def find_engine(folder: Path, model: ModelFile, machine: Machine) -> EngineManifest:
+    """Finds the newest engine of a model that fits a machine.
+
+    Raises:
+        BackendError: There is none; says what differs in the one that comes nearest, and what to type.
+    """
+    remedy = f"build it: edge-lpr build {model.path.parent} --precision {model.precision}"
+    if folder != engines_folder():
+        remedy += f" --out {folder}"
+    manifests, _ = read_manifests(folder)
+    nearest: tuple[int, str] | None = None
+    for manifest in manifests:
+        same_model = manifest.model_sha256 == model.sha256
+        if not same_model and (manifest.model_file, manifest.precision) != (model.path.name, model.precision):
+            continue
+        differences = manifest.differences(model, machine)
+        damage = manifest.damage()
+        if not differences and not damage:
+            return manifest
+        rank = len(differences) + bool(damage)
+        if nearest is None or rank < nearest[0]:
+            said = "; ".join([*differences, *([damage] if damage else [])])
+            nearest = rank, f"{manifest.engine_path}: {said}; {remedy}"
+    if nearest is not None:
+        raise BackendError(nearest[1])
+    raise BackendError(f"no engine of {model.path.name} in {folder}; {remedy}")
+
+
+def read_manifest(path: Path) -> EngineManifest:
+    """Reads and checks one manifest.
+
+    Raises:
+        BackendError: Not a manifest, damaged, or of a newer format.
+    """
+    try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise BackendError(
+                f"{path}: larger than {MAX_MANIFEST_BYTES >> 20} MiB: not an engine's manifest"
+            )
+        raw = json.loads(path.read_bytes())
+    except OSError as e:
+        raise BackendError(f"{path}: cannot be read ({e.strerror or e})") from e
+    except (ValueError, RecursionError) as e:
+        raise BackendError(f"{path}: not valid JSON ({e})") from e
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise BackendError(f'{path}: not an engine\'s manifest (no "format": "{FORMAT}")')
+    if raw.get("version") != VERSION:
+        raise BackendError(
+            f"{path}: manifest version {raw.get('version')!r}, this edge-lpr reads {VERSION}; "
+            "build the engine again"
+        )
+    try:
+        return _manifest(path, raw)
+    except (KeyError, TypeError, ValueError) as e:
+        raise BackendError(f"{path}: damaged manifest ({e!r}); build the engine again") from e
+
+
+def write_aside(path: Path, data: bytes | memoryview) -> None:
+    """Writes a file under another name in the same folder and renames it: there wholly or not at all."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        aside.write_bytes(data)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _manifest(path: Path, raw: dict[str, Any]) -> EngineManifest:
+    def text(node: dict[str, Any], key: str) -> str:
+        if not isinstance(node[key], str) or len(node[key]) > 1000:
+            raise ValueError(f"{key} is no text")
+        value: str = node[key]
+        return value
+
+    def shape(values: object) -> Shape:
+        sizes = values if isinstance(values, list) and 1 <= len(values) <= 8 else [None]
+        if any(type(v) is not int for v in sizes):
+            raise ValueError("a profile's shape is no list of whole numbers")
+        return tuple(sizes)
+
+    model, machine, engine, build = (raw[key] for key in ("model", "machine", "engine", "build"))
+    size = engine["bytes"]
+    if type(size) is not int or not 0 < size <= MAX_ENGINE_BYTES:
+        raise ValueError(f"an engine of {size!r} bytes")
+    if not isinstance(raw["flags"], dict) or not isinstance(raw["profiles"], list):
+        raise TypeError("flags or profiles")
+    return EngineManifest(
+        path=path,
+        key=text(raw, "key"),
+        bundle=text(raw, "bundle"),
+        part=text(raw, "part"),
+        model_file=text(model, "file"),
+        model_sha256=text(model, "sha256"),
+        precision=text(model, "precision"),
+        calibration=text(model, "calibration"),
+        machine=Machine(
+            integrated=machine["integrated"] is True,
+            **{
+                key: text(machine, key)
+                for key in ("tensorrt", "gpu", "compute_capability", "platform", "cuda", "driver")
+            },
+        ),
+        profiles=tuple(Profile(shape(p["min"]), shape(p["opt"]), shape(p["max"])) for p in raw["profiles"]),
+        flags=raw["flags"],
+        engine_sha256=text(engine, "sha256"),
+        engine_bytes=size,
+        created=text(build, "created"),
+        seconds=float(build["seconds"]),
+        tool=text(build, "tool"),
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

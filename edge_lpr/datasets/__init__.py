@@ -1,0 +1,1 @@
+"""Labelled images, from whichever format, as one kind of sample."""

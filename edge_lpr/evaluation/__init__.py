@@ -1,0 +1,1 @@
+"""Accuracy by PaddleOCR's definitions, and whether a difference is more than chance."""

@@ -1,0 +1,248 @@
+"""Accuracy of detection, recognition and the whole pipeline, by PaddleOCR's definitions and exactly.
+
+- `DetScore` counts as PaddleOCR's ``DetMetric`` does (``ppocr/metrics/eval_det_iou.py``, IoU > 0.5).
+- `RecScore` counts as its ``RecMetric`` does (``ppocr/metrics/rec_metric.py``).
+- `EndToEndScore` counts as its ``tools/end2end/eval_end2end.py`` does (IoU ≥ 0.5, pairs taken in falling
+  order of IoU), and has the exact recall and precision beside it, which also hold for pictures whose labels
+  have no corners: there a plate is found when its text is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely.geometry import Polygon
+
+from edge_lpr.datasets.labels import Plate
+
+IOU = 0.5
+Quad = NDArray[np.float32]
+
+
+def polygon(quad: Quad) -> Polygon:
+    """The convex hull of a 4×2 quadrilateral: labels whose corners cross each other still have an area."""
+    return Polygon(np.asarray(quad, float).tolist()).convex_hull
+
+
+def iou_matrix(labelled: Sequence[Quad], found: Sequence[Quad]) -> NDArray[np.float64]:
+    """Intersection over union of quadrilaterals.
+
+    Returns:
+        float64 L×F, 0 to 1.
+    """
+    truths, boxes = [polygon(q) for q in labelled], [polygon(q) for q in found]
+    matrix = np.zeros((len(truths), len(boxes)))
+    for i, a in enumerate(truths):
+        for j, b in enumerate(boxes):
+            if a.intersects(b):
+                inter = a.intersection(b).area
+                union = a.area + b.area - inter
+                matrix[i, j] = inter / union if union > 0 else 0.0
+    return matrix
+
+
+def edit_distance(a: str, b: str) -> int:
+    """Levenshtein distance: insertions, deletions and substitutions that turn one text into the other."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        previous, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (x != y))
+    return row[-1]
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def f_measure(precision: float, recall: float) -> float:
+    """Harmonic mean of precision and recall, 0 where both are 0."""
+    return _ratio(2 * precision * recall, precision + recall)
+
+
+@dataclass
+class DetScore:
+    """Counts of ``DetMetric``; add pictures with `add`."""
+
+    labelled: int = 0
+    found: int = 0
+    matched: int = 0
+
+    def add(self, plates: Sequence[Plate], boxes: Sequence[Quad]) -> int:
+        """Counts one picture whose labels all have corners.
+
+        A box that lies by more than half in an ignored label is not counted. Pairs are formed in the order of
+        labels and boxes, as there.
+
+        Returns:
+            How many of its plates were found.
+        """
+        ignored = [polygon(p.corners) for p in plates if p.ignored and p.corners is not None]
+        truths = [p.corners for p in plates if not p.ignored and p.corners is not None]
+        kept = [b for b in boxes if not any(_share_inside(polygon(b), i) > IOU for i in ignored)]
+        overlap = iou_matrix(truths, kept)
+        taken: set[int] = set()
+        for row in overlap:
+            free = [j for j in np.flatnonzero(row > IOU).tolist() if j not in taken]
+            taken.update(free[:1])
+        self.labelled += len(truths)
+        self.found += len(kept)
+        self.matched += len(taken)
+        return len(taken)
+
+    @property
+    def precision(self) -> float:
+        """Share of the boxes that are plates, 0 to 1."""
+        return _ratio(self.matched, self.found)
+
+    @property
+    def recall(self) -> float:
+        """Share of the plates that have a box, 0 to 1."""
+        return _ratio(self.matched, self.labelled)
+
+    @property
+    def hmean(self) -> float:
+        """Harmonic mean of precision and recall, 0 to 1."""
+        return f_measure(self.precision, self.recall)
+
+
+def _share_inside(box: Polygon, region: Polygon) -> float:
+    return _ratio(box.intersection(region).area, box.area)
+
+
+@dataclass
+class RecScore:
+    """Counts of ``RecMetric``; add plates with `add`."""
+
+    plates: int = 0
+    exact: int = 0
+    distance: float = 0.0
+
+    def add(self, truth: str, text: str) -> bool:
+        """Counts one plate; `text` is empty where nothing was read. Returns whether it was read exactly."""
+        self.plates += 1
+        self.exact += truth == text
+        self.distance += edit_distance(truth, text) / max(len(truth), len(text), 1)
+        return truth == text
+
+    @property
+    def acc(self) -> float:
+        """Share of the plates whose whole text is right, 0 to 1."""
+        return _ratio(self.exact, self.plates)
+
+    @property
+    def norm_edit_dis(self) -> float:
+        """One minus the mean of edit distance by the longer text's length, 0 to 1."""
+        return 1 - self.distance / self.plates if self.plates else 0.0
+
+
+@dataclass
+class EndToEndScore:
+    """Counts of the end-to-end script and of exact reading; add pictures with `add`.
+
+    Attributes:
+        labelled: Labelled plates.
+        reported: Plates that were reported.
+        hits: Labelled plates with a report of the same text at IoU ≥ 0.5 (of the same text where the label
+            has no corners).
+        text_hits: The same by text alone: what the asked overlap costs is the difference to `hits`.
+        script_hits, script_labelled, script_reported, edits, characters: The script's counts, over pictures
+            whose labels all have corners (pictures without plates among them).
+    """
+
+    labelled: int = 0
+    reported: int = 0
+    hits: int = 0
+    text_hits: int = 0
+    script_hits: int = 0
+    script_labelled: int = 0
+    script_reported: int = 0
+    edits: int = 0
+    characters: int = 0
+
+    def add(self, plates: Sequence[Plate], reads: Sequence[tuple[str, Quad]]) -> bool:
+        """Counts one picture.
+
+        Args:
+            plates: Its labels.
+            reads: Text and corners (float32 4×2) of each reported plate.
+
+        Returns:
+            Whether every plate was read and nothing else was reported.
+        """
+        counted = [p for p in plates if not p.ignored]
+        if all(p.corners is not None for p in plates):
+            hits, reported = self._add_located(plates, reads)
+        else:
+            hits, reported = _text_hits(counted, reads), len(reads)
+        self.labelled += len(counted)
+        self.reported += reported
+        self.hits += hits
+        self.text_hits += _text_hits(counted, reads)
+        return hits == len(counted) == reported
+
+    def _add_located(self, plates: Sequence[Plate], reads: Sequence[tuple[str, Quad]]) -> tuple[int, int]:
+        overlap = iou_matrix([p.corners for p in plates if p.corners is not None], [c for _, c in reads])
+        order = np.argsort(-overlap, axis=None, kind="stable")
+        pairs: dict[int, int] = {}
+        for flat in order.tolist():
+            i, j = divmod(flat, overlap.shape[1])
+            if overlap[i, j] < IOU:
+                break
+            if i not in pairs and j not in pairs.values():
+                pairs[i] = j
+        hits = 0
+        reported = len(reads)
+        for i, plate in enumerate(plates):
+            text = reads[pairs[i]][0] if i in pairs else ""
+            if plate.ignored:
+                reported -= i in pairs
+                continue
+            hits += i in pairs and text == plate.text
+            self.edits += edit_distance(plate.text, text)
+            self.characters += len(plate.text)
+            self.script_labelled += 1
+        self.edits += sum(len(text) for j, (text, _) in enumerate(reads) if j not in pairs.values())
+        self.script_hits += hits
+        self.script_reported += reported
+        return hits, reported
+
+    @property
+    def recall(self) -> float:
+        """Share of the labelled plates that were read exactly, 0 to 1."""
+        return _ratio(self.hits, self.labelled)
+
+    @property
+    def precision(self) -> float:
+        """Share of the reported plates that are right, 0 to 1."""
+        return _ratio(self.hits, self.reported)
+
+    @property
+    def text_recall(self) -> float:
+        """`recall` by text alone, 0 to 1."""
+        return _ratio(self.text_hits, self.labelled)
+
+    @property
+    def f(self) -> float:
+        """The script's F-measure, 0 to 1."""
+        return f_measure(
+            _ratio(self.script_hits, self.script_reported), _ratio(self.script_hits, self.script_labelled)
+        )
+
+    @property
+    def character_acc(self) -> float:
+        """The script's character accuracy: one minus edits by labelled characters (below 0 is possible)."""
+        return 1 - self.edits / self.characters if self.characters else 0.0
+
+
+def _text_hits(plates: Sequence[Plate], reads: Sequence[tuple[str, Quad]]) -> int:
+    left = [text for text, _ in reads]
+    hits = 0
+    for plate in plates:
+        if plate.text in left:
+            left.remove(plate.text)
+            hits += 1
+    return hits

@@ -1,0 +1,1 @@
+"""Images, videos, cameras and files, in and out."""

@@ -1,0 +1,1 @@
+"""An ONNX graph as passes edit it. Needs the package onnx."""

@@ -1,0 +1,108 @@
+"""The lines of output: what they are made of, and the fields that they have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+
+from edge_lpr.io.frames import Frame, Source
+from edge_lpr.pipeline.stream import Step
+from edge_lpr.pipeline.tracker import PlateEvent
+from edge_lpr.plates.formats import PlateRead
+
+VERSION = 1
+FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("version", "integer", "version of this format; grows when the meaning of a field changes"),
+    ("type", "text", '"event": one vehicle\'s passage; "read": one plate in one picture or frame'),
+    ("source", "text", "the picture's or video's path, camera or address; passwords are masked"),
+    ("text", "text", "the plate, without the dot"),
+    ("kind", "text", 'the kind of plate (blue, green, …); "text" for no plate, with --any-text'),
+    ("score", "0…1", "mean of char_scores"),
+    ("min_score", "0…1", "the lowest of char_scores"),
+    ("char_scores", "list of 0…1", "probability of each character (CSV: separated by blanks)"),
+    ("reads", "integer", "frames whose reads were fused; 1 in a read"),
+    ("track", "integer or null", "number of the passage within its source; null in a read"),
+    ("first_frame", "integer", "index of the first frame (or picture of the source), from 0"),
+    ("last_frame", "integer", "index of the last frame"),
+    ("first_seen", "seconds or null", "when it was first read, from the source's start; null in pictures"),
+    ("last_seen", "seconds or null", "when it was last read"),
+    ("first_utc", "text or null", "first_seen as time of day, ISO 8601 UTC; cameras and streams alone"),
+    ("last_utc", "text or null", "last_seen as time of day"),
+    ("corners", "4 × [x, y]", "tl, tr, br, bl of the (best) read, in source pixels (CSV: x1, y1, … x4, y4)"),
+    ("crop", "text or null", "the plate's picture in the folder of --crops"),
+)
+"""Name, type and meaning of each field of a JSON line, in order; CSV has the same columns."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One line of output: a passage, or one read where nothing is tracked.
+
+    Attributes:
+        source: Where it was seen.
+        frame: The frame of a read; None for a passage.
+        item: The read or event.
+        name: What to call the source: the picture's path, or the source's label.
+    """
+
+    source: Source
+    frame: Frame | None
+    item: PlateRead | PlateEvent
+    name: str
+
+
+def results(step: Step, tracked: bool) -> Iterator[Result]:
+    """Gives the lines of one step: events of what is tracked, reads of what is not."""
+    if tracked:
+        yield from (Result(step.source, None, event, step.source.label) for event in step.events)
+    elif step.frame is not None:
+        yield from (Result(step.source, step.frame, read, step.frame.name) for read in step.reads)
+
+
+def to_record(result: Result, crop: str | None = None) -> dict[str, Any]:
+    """Makes the JSON object of one line: the keys of `FIELDS` in their order, no NaN, no numpy types."""
+    item, frame = result.item, result.frame
+    if isinstance(item, PlateEvent):
+        reads, track = item.reads, item.track
+        frames = item.first_frame, item.last_frame
+        seen: tuple[float | None, float | None] = item.first_seen, item.last_seen
+    else:
+        reads, track = 1, None
+        frames = (frame.index, frame.index) if frame else (0, 0)
+        seen = (frame.time, frame.time) if frame else (None, None)
+    return {
+        "version": VERSION,
+        "type": "event" if isinstance(item, PlateEvent) else "read",
+        "source": result.name,
+        "text": item.text,
+        "kind": item.kind,
+        "score": _finite(item.score, 4),
+        "min_score": _finite(item.min_score, 4),
+        "char_scores": [_finite(s, 4) for s in item.char_scores],
+        "reads": reads,
+        "track": track,
+        "first_frame": frames[0],
+        "last_frame": frames[1],
+        "first_seen": _finite(seen[0], 3),
+        "last_seen": _finite(seen[1], 3),
+        "first_utc": _utc(result.source.started, seen[0]),
+        "last_utc": _utc(result.source.started, seen[1]),
+        "corners": [[_finite(v, 1) for v in point] for point in np.asarray(item.corners, float).tolist()],
+        "crop": crop,
+    }
+
+
+def _finite(value: float | None, digits: int) -> float | None:
+    return round(float(value), digits) if value is not None and math.isfinite(value) else None
+
+
+def _utc(started: float | None, seconds: float | None) -> str | None:
+    if started is None or seconds is None:
+        return None
+    moment = datetime.fromtimestamp(started + seconds, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

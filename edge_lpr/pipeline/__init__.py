@@ -1,0 +1,1 @@
+"""From an image to plates, from frames to events."""

@@ -1,0 +1,212 @@
+"""CTC decoding: the best text, and the best plate, of the recognizer's posterior.
+
+A posterior is float32 T×C: at each of T steps the probability of each class; class 0 is the blank (A. Graves
+et al., "Connectionist Temporal Classification", ICML 2006). `greedy` is what PaddleOCR does. `PlateDecoder`
+searches the best string of each plate format with a position automaton and then weighs plate against text by
+their exact CTC likelihoods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lpr.pipeline.constrained_ctc import BLANK, PositionAutomaton, Posterior
+from edge_lpr.plates.formats import PlateFormat, alike_characters, plate_formats
+
+# What stands for a character that the head was cut of.
+OTHER = "□"
+# The dot between a plate's second and third character says nothing: it is read as a blank.
+DOT = "·"
+_FLOOR = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One decoded posterior.
+
+    Attributes:
+        text: The text.
+        format: The plate format that it follows; None for text that is no plate.
+        char_scores: Probability of each character at its best step, 0 to 1.
+        evidence: float32 L×C natural log-probabilities at each character's best step, the blank left out
+            (its column is the floor) and the rest normalised to one.
+        margin: How much more likely it is as its best plate than as its best free text, in nats; -inf where
+            no plate was looked for.
+    """
+
+    text: str
+    format: PlateFormat | None
+    char_scores: tuple[float, ...]
+    evidence: NDArray[np.float32]
+    margin: float
+
+    @property
+    def score(self) -> float:
+        """Mean of the character scores, 0 for an empty text."""
+        return float(np.mean(self.char_scores)) if self.char_scores else 0.0
+
+    @property
+    def min_score(self) -> float:
+        """Lowest of the character scores, 0 for an empty text."""
+        return min(self.char_scores, default=0.0)
+
+
+def class_labels(charset: Sequence[str], other: bool) -> tuple[str, ...]:
+    """Returns the text of each class: "" for the blank, then the charset, then `OTHER` where there is one."""
+    return ("", *charset, *([OTHER] if other else []))
+
+
+def greedy_path(probs: Posterior) -> tuple[list[int], list[int]]:
+    """Decodes greedily: the best class of each step, repeats merged, blanks dropped.
+
+    Args:
+        probs: float32 T×C.
+
+    Returns:
+        The classes, and the steps at which each begins.
+    """
+    best = probs.argmax(axis=1)
+    starts = np.ones(len(best), bool)
+    starts[1:] = best[1:] != best[:-1]
+    steps = np.flatnonzero(starts & (best != BLANK))
+    return best[steps].tolist(), steps.tolist()
+
+
+def greedy(probs: Posterior, charset: Sequence[str], other: bool = False) -> tuple[str, float]:
+    """Decodes greedily, as PaddleOCR's `CTCLabelDecode` does.
+
+    Args:
+        probs: float32 T×C, class 0 the blank.
+        charset: Class i is `charset[i - 1]`.
+        other: Whether one more class stands for all other characters.
+
+    Returns:
+        The text, and the mean probability of its characters at the step where each begins (0 for none).
+    """
+    labels = class_labels(charset, other)
+    classes, steps = greedy_path(probs)
+    score = float(np.mean(probs[steps, classes])) if classes else 0.0
+    return "".join(labels[c] for c in classes), score
+
+
+def log_likelihood(log_probs: NDArray[np.float32], classes: Sequence[int]) -> float:
+    """Returns the natural logarithm of the probability that CTC gives to a text, over all its alignments.
+
+    The forward recursion of Graves et al., section 4.1.
+
+    Args:
+        log_probs: float32 T×C natural logarithms.
+        classes: The text, as classes without blanks.
+    """
+    extended = np.zeros(2 * len(classes) + 1, np.int64)
+    extended[1::2] = classes
+    skip = np.zeros(len(extended), bool)
+    skip[3::2] = extended[3::2] != extended[1:-2:2]
+    emit = log_probs[:, extended].astype(np.float64)
+    alpha = np.full(len(extended) + 2, -np.inf)
+    alpha[2] = emit[0, 0]
+    if len(classes):
+        alpha[3] = emit[0, 1]
+    for t in range(1, len(emit)):
+        stay = np.logaddexp(alpha[2:], alpha[1:-1])
+        alpha[2:] = np.where(skip, np.logaddexp(stay, alpha[:-2]), stay) + emit[t]
+    return float(np.logaddexp(alpha[-1], alpha[-2])) if len(classes) else float(alpha[-1])
+
+
+class PlateDecoder:
+    """Finds the best plate string in a posterior, and whether it is one.
+
+    A position automaton gives the best string of each format; the best few are then weighed by their exact
+    likelihood against the best free text. A plate is preferred unless the free text is more than `strength`
+    nats more likely.
+
+    Args:
+        charset: The recognizer's characters.
+        other: Whether one more class stands for all others.
+        strength: The preference for plates, in nats; 0 takes a plate only where it is the best free text too.
+        formats: The formats to look for; None for all. A format needing a character that the charset lacks
+            is left out.
+    """
+
+    def __init__(
+        self,
+        charset: Sequence[str],
+        other: bool = False,
+        strength: float = 12.0,
+        formats: Sequence[PlateFormat] | None = None,
+    ) -> None:
+        self.labels = class_labels(charset, other)
+        self.strength = strength
+        self._dot = self.labels.index(DOT) if DOT in self.labels else None
+        index = {c: i for i, c in enumerate(self.labels)}
+        self._alike = [[index[a], index[b]] for a, b in alike_characters() if a in index and b in index]
+        usable = [
+            (plate, [[index[c] for c in allowed if c in index] for allowed in plate.positions])
+            for plate in (plate_formats() if formats is None else formats)
+        ]
+        usable = [(plate, sets) for plate, sets in usable if all(sets)]
+        self.formats = [plate for plate, _ in usable]
+        self._automaton = PositionAutomaton([sets for _, sets in usable], len(self.labels))
+
+    def decode(self, probs: Posterior) -> Reading:
+        """Reads one posterior.
+
+        Args:
+            probs: float32 T×C, C as many as the labels.
+        """
+        if self._dot is not None:
+            probs = probs.copy()
+            probs[:, BLANK] += probs[:, self._dot]
+            probs[:, self._dot] = 0.0
+        logs = np.log(np.maximum(probs, _FLOOR))
+        free, steps = greedy_path(probs)
+        # No string of a format can be near where so little was read: the search would be in vain.
+        known = sum(1 for c in free if self.labels[c] != OTHER)
+        if known < 3 or not self.formats:
+            return self._free(probs, logs, free, steps, -np.inf)
+        free_likelihood = log_likelihood(logs, free)
+        # Characters of one glyph share their probability: the position decides which of them stands there.
+        shared = probs.copy()
+        for pair in self._alike:
+            shared[:, pair] = probs[:, pair].sum(axis=1, keepdims=True)
+        shared_logs = np.log(np.maximum(shared, _FLOOR))
+        best: tuple[float, int, list[int], list[int]] | None = None
+        for f, classes, at in self._automaton.search(shared_logs):
+            likelihood = log_likelihood(shared_logs, classes)
+            if best is None or likelihood > best[0]:
+                best = likelihood, f, classes, at
+        if best is None or best[0] + self.strength < free_likelihood:
+            return self._free(
+                probs, logs, free, steps, -np.inf if best is None else best[0] - free_likelihood
+            )
+        likelihood, f, classes, at = best
+        return self._reading(shared, logs, classes, at, self.formats[f], likelihood - free_likelihood)
+
+    def _free(
+        self, probs: Posterior, logs: Posterior, classes: list[int], steps: list[int], margin: float
+    ) -> Reading:
+        return self._reading(probs, logs, classes, steps, None, margin)
+
+    def _reading(
+        self,
+        probs: Posterior,
+        logs: Posterior,
+        classes: list[int],
+        steps: list[int],
+        plate: PlateFormat | None,
+        margin: float,
+    ) -> Reading:
+        evidence = logs[steps].copy()
+        evidence[:, BLANK] = np.log(_FLOOR)
+        evidence -= np.logaddexp.reduce(evidence, axis=1, keepdims=True) if len(steps) else 0.0
+        return Reading(
+            text="".join(self.labels[c] for c in classes),
+            format=plate,
+            char_scores=tuple(float(p) for p in probs[steps, classes]),
+            evidence=evidence,
+            margin=margin,
+        )

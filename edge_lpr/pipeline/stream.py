@@ -1,0 +1,198 @@
+"""One pass of a reader over sources: frames in; reads, and the passages that ended, out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_lpr.errors import SourceError
+from edge_lpr.io.capture import CaptureOptions, CaptureSource
+from edge_lpr.io.frames import Frame, Source
+from edge_lpr.io.sources import find_targets, open_source
+from edge_lpr.pipeline.ordered_pool import in_order
+from edge_lpr.pipeline.recognizer import crop_plate
+from edge_lpr.pipeline.tracker import PlateEvent, PlateTracker
+from edge_lpr.plates.formats import PlateRead
+
+if TYPE_CHECKING:
+    from edge_lpr.pipeline.reader import PlateReader
+
+# Pictures or frames of a file that a GPU reads as one batch. On a CPU a batch is no faster, and takes memory
+# for each picture.
+GPU_BATCH = 8
+# Once a batch has so many pixels it is full: 8 frames of 1920×1080, 50 MB, and that for each batch at work.
+MAX_BATCH_PIXELS = 16_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one frame gave.
+
+    Attributes:
+        source: Where the frame came from.
+        frame: The frame; None in the last step of a source, which gives the vehicles that were still in view.
+        reads: What the frame shows.
+        events: The passages that ended with this frame; empty for pictures, and where nothing is tracked.
+    """
+
+    source: Source
+    frame: Frame | None
+    reads: Sequence[PlateRead]
+    events: Sequence[PlateEvent]
+
+
+class Stream:
+    """A reader and, for anything that moves, a tracker over one source.
+
+    Args:
+        reader: Reads the frames.
+        source: Gives the frames.
+        track: Whether the reads of a video are joined to passages; pictures never are.
+    """
+
+    def __init__(self, reader: PlateReader, source: Source, track: bool = True) -> None:
+        self.reader = reader
+        self.source = source
+        tracked = track and not source.still
+        model = reader.bundle.rec
+        self.tracker = PlateTracker(model.charset, model.other) if tracked else None
+
+    def __iter__(self) -> Iterator[Step]:
+        """Gives a step for each frame; `flush` afterwards gives the rest, after an interruption too.
+
+        Raises:
+            SourceError: Nothing could be read.
+            BackendError: The backend failed.
+        """
+        if self.source.live:  # a frame that waits for the next one is no longer the newest
+            size, workers = 1, 1
+        else:
+            size, workers = _batch_size(self.reader), self.reader.workers
+        for frames, found in in_order(self._read, self._batches(size), workers):
+            for frame, reads in zip(frames, found, strict=True):
+                yield self.step(frame, reads)
+
+    def step(self, frame: Frame, reads: Sequence[PlateRead]) -> Step:
+        """Takes in what a frame shows."""
+        events: Sequence[PlateEvent] = ()
+        if self.tracker is not None:
+            events = self.tracker.update(list(reads), frame.index, frame.time or 0.0, frame.image)
+        return Step(self.source, frame, reads, events)
+
+    def flush(self) -> Step:
+        """Ends the passages of the vehicles still in view."""
+        return Step(self.source, None, (), self.tracker.flush() if self.tracker is not None else ())
+
+    def _batches(self, size: int) -> Iterator[list[Frame]]:
+        batch: list[Frame] = []
+        pixels = 0
+        ended: SourceError | None = None
+        try:
+            for frame in self.source:
+                batch.append(frame)
+                pixels += frame.image.shape[0] * frame.image.shape[1]
+                if len(batch) >= size or pixels >= MAX_BATCH_PIXELS:
+                    yield batch
+                    batch, pixels = [], 0
+        except SourceError as e:  # what came before it is read first
+            ended = e
+        if batch:
+            yield batch
+        if ended is not None:
+            raise ended
+
+    def _read(self, batch: list[Frame]) -> list[list[PlateRead]]:
+        return self.reader.read_batch([frame.image for frame in batch])
+
+
+def read_live(streams: Sequence[Stream]) -> Iterator[Step]:
+    """Reads several live sources at once, the newest frames of all of them as one batch.
+
+    A source that ends or fails is flushed and leaves the others running.
+
+    Args:
+        streams: Streams over `CaptureSource`s.
+    """
+    wake = threading.Event()
+    running = list(streams)
+    for stream in running:
+        if isinstance(stream.source, CaptureSource):
+            stream.source.wake = wake
+    while running:
+        wake.clear()
+        ready: list[tuple[Stream, Frame]] = []
+        for stream in list(running):
+            source = stream.source
+            assert isinstance(source, CaptureSource)
+            try:
+                frame = source.read()
+            except SourceError as e:
+                source.state = "source lost"
+                source.problem(str(e))
+                frame = None
+            if frame is not None:
+                ready.append((stream, frame))
+            elif source.ended:
+                running.remove(stream)
+                yield stream.flush()
+        if ready:
+            found = ready[0][0].reader.read_batch([frame.image for _, frame in ready])
+            for (stream, frame), reads in zip(ready, found, strict=True):
+                yield stream.step(frame, reads)
+        elif running:
+            wake.wait(0.5)
+
+
+def read_stream(
+    reader: PlateReader, source: str | int | Path, options: CaptureOptions | None = None
+) -> Iterator[Step]:
+    """Reads everything that a source names; the generator behind `PlateReader.events`.
+
+    Args:
+        reader: Reads the frames.
+        source: A picture, folder, glob, video file, camera index, address or GStreamer pipeline.
+        options: How videos and live sources are read.
+
+    Yields:
+        A step per frame; each plate of a picture stands as a passage of one read.
+
+    Raises:
+        SourceError: The source cannot be opened, or nothing of it can be read.
+    """
+    for target in find_targets(source):
+        with open_source(target, options) as opened:
+            stream = Stream(reader, opened)
+            for step in stream:
+                if opened.still and step.frame is not None:
+                    events = [event_of(read, step.frame) for read in step.reads]
+                    yield Step(opened, step.frame, step.reads, events)
+                else:
+                    yield step
+            yield stream.flush()
+
+
+def event_of(read: PlateRead, frame: Frame) -> PlateEvent:
+    """Makes the event of a plate that was seen in one frame alone."""
+    seconds = frame.time or 0.0
+    return PlateEvent(
+        text=read.text,
+        kind=read.kind,
+        score=read.score,
+        min_score=read.min_score,
+        char_scores=read.char_scores,
+        reads=1,
+        first_seen=seconds,
+        last_seen=seconds,
+        first_frame=frame.index,
+        last_frame=frame.index,
+        track=0,
+        corners=read.corners,
+        crop=crop_plate(frame.image, read.corners),
+    )
+
+
+def _batch_size(reader: PlateReader) -> int:
+    return 1 if reader.detector.backend.device == "cpu" else GPU_BATCH

@@ -1,0 +1,1 @@
+"""What a plate is: kinds, formats, characters."""

@@ -1,0 +1,213 @@
+"""`edge-lpr build`: TensorRT engines of a bundle, for the GPU of this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_lpr.backends.tensorrt.engine_manifest import FOLDER_VARIABLE, EngineManifest, engines_folder
+from edge_lpr.bundle.manifest import PRECISIONS, load_bundle
+from edge_lpr.console.progress import Progress, duration, paint
+from edge_lpr.errors import EdgeLprError
+
+if TYPE_CHECKING:
+    from edge_lpr.backends.tensorrt.api import TensorRT
+    from edge_lpr.engines.build import Plan
+    from edge_lpr.engines.build_settings import BuildSettings
+
+DESCRIPTION = """\
+Build TensorRT engines of a bundle, on the machine that will run them: an engine belongs to one
+GPU and one TensorRT version. It takes minutes per model, once; edge-lpr then uses the engines
+by itself, and says so. What is there and still fits is not built again."""
+EXAMPLES = """\
+examples:
+  edge-lpr build                                  the default bundle, in all its precisions
+  edge-lpr build my-bundle --precision fp16       one precision
+  edge-lpr build --det-size 1120x640 --batch 1    one camera of 16:9, frame by frame
+  edge-lpr build --batch 1 8 32                   fast for one picture, for 8 and for 32
+  edge-lpr build --rebuild never --json           only tell what is missing or stale
+  edge-lpr build --dry-run                        show what would be built; needs no GPU
+
+Engines lie in ~/.cache/edge-lpr/engines, or where $EDGE_LPR_ENGINES or --out says; edge-lpr takes
+those of --out with --engines."""
+POLL_SECONDS = 0.2
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
+    add = parser.add_argument
+    add("bundle", nargs="?", metavar="BUNDLE", help="a bundle's folder (default: the one of the package)")
+    add("--precision", nargs="+", choices=PRECISIONS, default=(), help="(default: all that the bundle has)")
+    add("--out", metavar="DIR", help="where the engines go")
+    shapes = parser.add_argument_group("shapes")
+    shapes.add_argument(
+        "--batch",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="batch sizes to be fast at; the largest is the limit (default: 1 8)",
+    )
+    shapes.add_argument(
+        "--det-size",
+        nargs="+",
+        default=(),
+        metavar="WxH",
+        help="input sizes of the detector in pixels; pictures are made to fit the best one "
+        "(default: what the bundle makes of 1920x1080, lying and upright)",
+    )
+    options = parser.add_argument_group("TensorRT")
+    add = options.add_argument
+    add("--workspace", type=int, metavar="MIB", help="most GPU memory that one layer may work in")
+    add("--tf32", action="store_true", help="let FP32 models compute in TF32")
+    add("--version-compatible", action="store_true", help="for later TensorRT of this major version too")
+    add("--hardware-compatible", action="store_true", help="for all desktop GPUs since Ampere; slower")
+    add("--dla", type=int, metavar="CORE", help="run on a Jetson's DLA core; fp16, one shape")
+    add("--optimization-level", type=int, metavar="0-5", help="how long to look for fast kernels")
+    add("--tactic-sources", nargs="+", default=(), metavar="NAME", help="kernels' libraries to choose from")
+    parser.add_argument(
+        "--rebuild",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="auto builds what is missing or stale (default)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show what would be built, and stop")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Builds the engines; one that fails does not stop the others."""
+    from edge_lpr.engines.build import plans
+    from edge_lpr.engines.build_settings import DEFAULT_BATCHES, BuildSettings
+
+    bundle = load_bundle(args.bundle)
+    settings = BuildSettings(
+        batches=tuple(args.batch or DEFAULT_BATCHES),
+        det_sizes=tuple(args.det_size),
+        workspace_mib=args.workspace,
+        tf32=args.tf32,
+        version_compatible=args.version_compatible,
+        hardware_compatible=args.hardware_compatible,
+        dla=args.dla,
+        optimization_level=args.optimization_level,
+        tactic_sources=tuple(name.upper() for name in args.tactic_sources),
+    )
+    planned = list(plans(bundle, args.precision, settings))
+    folder = engines_folder(args.out)
+    if args.dry_run:
+        return _show(planned, folder, settings, args.json)
+    from edge_lpr.backends.tensorrt.api import TensorRT
+    from edge_lpr.backends.tensorrt.backend import this_machine
+    from edge_lpr.backends.tensorrt.cuda import open_gpu
+
+    api = TensorRT(open_gpu())
+    machine = this_machine(api)
+    code = 0
+    report: list[dict[str, Any]] = []
+    for number, plan in enumerate(planned, 1):
+        manifest = None if args.rebuild == "always" else plan.existing(folder, machine)
+        state, error = "there", ""
+        if manifest is None and args.rebuild == "never":
+            state, code = "missing", 1
+        elif manifest is None:
+            try:
+                manifest = _build(api, plan, folder, f"{plan.label} ({number} of {len(planned)})")
+                state = "built"
+            except EdgeLprError as e:
+                state, error, code = "failed", str(e), max(code, e.exit_code)
+                print(f"edge-lpr build: {plan.label}: {error}", file=sys.stderr)
+        entry = {"part": plan.part, "precision": plan.model.precision, "state": state, "error": error}
+        report.append({**entry, "manifest": manifest.to_json() if manifest else None})
+        if not args.json:
+            _say(plan, state, manifest)
+    if args.json:
+        print(json.dumps({"folder": str(folder), "engines": report}, indent=1, ensure_ascii=False))
+    elif any(entry["state"] == "missing" for entry in report):
+        place = f" --out {args.out}" if args.out else ""
+        print(f"build them: edge-lpr build{' ' + args.bundle if args.bundle else ''}{place}")
+    elif folder != engines_folder():
+        print(
+            f"edge-lpr reads with them: edge-lpr --engines {folder} SOURCE, or export {FOLDER_VARIABLE}="
+            f"{folder.absolute()}"
+        )
+    return code
+
+
+def _build(api: TensorRT, plan: Plan, folder: Path, label: str) -> EngineManifest:
+    """Builds in a thread of its own: Python's signals, and so Ctrl-C, come to this one."""
+    from edge_lpr.engines.build import Watch, build_engine
+
+    stop = threading.Event()
+    # Not Thread.join: up to Python 3.12, one that Ctrl-C interrupts takes the thread for ended (bpo-45274),
+    # and the process would be torn down around a build that still has the GPU.
+    done = threading.Event()
+    phases, steps = [""], [0]
+    result: list[EngineManifest] = []
+    errors: list[BaseException] = []
+
+    def step() -> bool:
+        steps[0] += 1
+        return not stop.is_set()
+
+    def work() -> None:
+        watch = Watch(phase=phases.append, step=step)
+        try:
+            result.append(build_engine(api, plan, folder, watch))
+        except BaseException as e:
+            errors.append(e)
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=work, name="build", daemon=True)
+    with Progress(label, unit="steps") as progress:
+        thread.start()
+        try:
+            while not done.wait(POLL_SECONDS):
+                progress.update(steps[0] - progress.count, **{"": phases[-1]})
+        except KeyboardInterrupt:
+            stop.set()
+            if not api.features.progress:
+                # This TensorRT has no way to stop, and the process cannot be torn down around its thread.
+                progress.note(f"interrupted; TensorRT {api.version} cannot stop a build by itself")
+                os._exit(130)
+            done.wait()
+            raise
+    if errors:
+        raise errors[0]
+    return result[0]
+
+
+def _say(plan: Plan, state: str, manifest: EngineManifest | None) -> None:
+    color = {"built": "32", "there": "32"}.get(state, "33")
+    detail = ""
+    if manifest is not None:
+        size = f"{manifest.engine_bytes / 1e6:6.1f} MB"
+        detail = f"  {size}  {duration(manifest.seconds):>7}  {manifest.engine_path}"
+    print(f"{paint(f'{state:<8}', color, sys.stdout)}{plan.label:<9}{detail}", flush=True)
+
+
+def _show(planned: list[Plan], folder: Path, settings: BuildSettings, as_json: bool) -> int:
+    if as_json:
+        engines = [
+            {
+                "part": plan.part,
+                "precision": plan.model.precision,
+                "model": str(plan.model.path),
+                "profiles": [{"min": p.min, "opt": p.opt, "max": p.max} for p in plan.profiles],
+            }
+            for plan in planned
+        ]
+        shown = {"folder": str(folder), "flags": settings.flags(), "engines": engines}
+        print(json.dumps(shown, indent=1, ensure_ascii=False))
+        return 0
+    for plan in planned:
+        print(f"{plan.label:<9} {plan.model.path}")
+        for profile in plan.profiles:
+            print(f"          batch×height×width×3: {profile}, fastest at {'×'.join(map(str, profile.opt))}")
+    print(f"into {folder}")
+    return 0

@@ -1,0 +1,196 @@
+"""`edge-lpr engines`: what TensorRT engines there are, whether they are valid here, and what is in them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, engines_folder, read_manifest
+from edge_lpr.bundle.manifest import load_bundle
+from edge_lpr.console.progress import paint
+from edge_lpr.errors import BackendError, EdgeLprError, SettingError
+
+if TYPE_CHECKING:
+    from edge_lpr.engines.engine_cache import Entry
+    from edge_lpr.engines.inspector import Report
+
+DESCRIPTION = """\
+list     every engine, and whether it is valid on this machine, or why not
+inspect  the layers of one engine, and the precision in which each really computes
+prune    remove what is damaged, stale or superseded"""
+EXAMPLES = """\
+examples:
+  edge-lpr engines list
+  edge-lpr engines list --bundle my-bundle       also tell which are of an older my-bundle
+  edge-lpr engines inspect det.int8              by a part of its name
+  edge-lpr engines prune --dry-run
+  edge-lpr engines prune --foreign               also those for other GPUs and TensorRT versions"""
+COLORS = {"valid": "32", "damaged": "31", "stale": "33", "foreign": "33", "superseded": "33"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
+    add = parser.add_argument
+    add("action", choices=("list", "inspect", "prune"))
+    add("engine", nargs="?", metavar="ENGINE", help="inspect: an engine's file, or a part of its name")
+    add("--dir", metavar="DIR", help="where the engines lie (default: as edge-lpr build)")
+    add("--bundle", metavar="BUNDLE", help="the bundle that engines are compared with")
+    add("--profile", type=int, default=0, metavar="N", help="inspect: number of the profile (default: 0)")
+    add("--foreign", action="store_true", help="prune: also engines for other GPUs and TensorRT versions")
+    add("--all", action="store_true", help="prune: every engine")
+    add("--dry-run", action="store_true", help="prune: show what would be removed, and stop")
+    add("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Lists, inspects or prunes."""
+    if args.engine is not None and args.action != "inspect":
+        raise SettingError(f"edge-lpr engines {args.action} takes no name; see: edge-lpr engines --help")
+    folder = engines_folder(args.dir)
+    if args.action == "inspect":
+        return _inspect(folder, args)
+    return _list(folder, args) if args.action == "list" else _prune(folder, args)
+
+
+def _list(folder: Path, args: argparse.Namespace) -> int:
+    found, machine, refusal = _entries(folder, args)
+    if args.json:
+        here = None if machine is None else machine.identity
+        engines = [_record(entry) for entry in found]
+        _print({"folder": str(folder), "machine": here, "no_machine": refusal, "engines": engines})
+        return 0
+    print(f"{folder}: {len(found)} engines" if found else f"{folder}: no engines; make some: edge-lpr build")
+    print(f"this machine: {machine or refusal}")
+    for entry in found:
+        print(_line(entry))
+    return 0
+
+
+def _prune(folder: Path, args: argparse.Namespace) -> int:
+    from edge_lpr.engines import engine_cache as store
+
+    states = [store.DAMAGED, store.STALE, store.SUPERSEDED]
+    if args.foreign:
+        states.append(store.FOREIGN)
+    if args.all:
+        states = [*COLORS, store.UNKNOWN]
+    found, machine, refusal = _entries(folder, args)
+    if args.foreign and machine is None and not args.all:
+        raise BackendError(f"--foreign needs this machine's GPU to compare with: {refusal}")
+    chosen = [entry for entry in found if entry.state in states]
+    if not args.dry_run:
+        chosen = store.prune(chosen, states)
+    if args.json:
+        _print({"folder": str(folder), "dry_run": args.dry_run, "removed": [_record(e) for e in chosen]})
+        return 0
+    for entry in chosen:
+        print(_line(entry))
+    what = "would be removed" if args.dry_run else "removed"
+    print(f"{folder}: {len(chosen)} of {len(found)} {what}")
+    return 0
+
+
+def _inspect(folder: Path, args: argparse.Namespace) -> int:
+    if args.engine is None:
+        raise SettingError("which engine? edge-lpr engines list shows their names")
+    manifest = _find(folder, args.engine)
+    if not 0 <= args.profile < len(manifest.profiles):
+        raise SettingError(f"--profile {args.profile}: the engine has 0 to {len(manifest.profiles) - 1}")
+    from edge_lpr.backends.tensorrt.api import TensorRT
+    from edge_lpr.backends.tensorrt.backend import this_machine
+    from edge_lpr.backends.tensorrt.cuda import open_gpu
+    from edge_lpr.engines.inspector import inspect_engine
+
+    api = TensorRT(open_gpu())
+    differences = manifest.differences(None, this_machine(api))
+    if differences:
+        raise BackendError(
+            f"{manifest.engine_path}: {'; '.join(differences)}; it can be inspected there alone"
+        )
+    report = inspect_engine(api, manifest, args.profile)
+    if args.json:
+        layers = [vars(layer) for layer in report.layers]
+        _print(
+            {
+                "manifest": manifest.to_json(),
+                "profile": args.profile,
+                "layers_by_input_type": report.counts,
+                "multiply_adds_by_input_type": report.macs,
+                "int8_share": report.share("INT8"),
+                "layers": layers,
+            }
+        )
+    else:
+        _show(manifest, args.profile, report)
+    return 0
+
+
+def _show(manifest: EngineManifest, profile: int, report: Report) -> None:
+    print(f"{manifest.engine_path}\n{manifest.part} {manifest.precision}, built for {manifest.machine}")
+    print(f"profile {profile}: {manifest.profiles[profile]}")
+    for layer in report.layers:
+        macs = "" if layer.macs is None else f"{layer.macs / 1e6:.1f} M"
+        print(f"{layer.input:>5} → {layer.output:<5} {macs:>9}  {layer.kind:<22} {layer.name}")
+    counts = ", ".join(f"{n} in {kind}" for kind, n in sorted(report.counts.items()))
+    print(f"computing layers by the type of their input: {counts or 'none'}")
+    for kind in sorted(report.macs):
+        print(f"{kind}: {report.share(kind):.1%} of the multiply-adds that TensorRT states")
+
+
+def _find(folder: Path, name: str) -> EngineManifest:
+    path = Path(name)
+    if path.suffix in (".engine", ".json") and path.is_file():
+        return read_manifest(path.with_suffix(".json"))
+    fitting = sorted(p for p in folder.glob("*.json") if name in p.name) if folder.is_dir() else []
+    if not fitting:
+        raise SettingError(f"no engine {name!r} in {folder}; edge-lpr engines list shows what is there")
+    if len(fitting) > 1:
+        raise SettingError(f"{name!r} may be {', '.join(p.stem for p in fitting[:3])}: give more of its name")
+    return read_manifest(fitting[0])
+
+
+def _entries(folder: Path, args: argparse.Namespace) -> tuple[Sequence[Entry], Machine | None, str]:
+    from edge_lpr.engines.engine_cache import entries
+
+    machine, refusal = None, ""
+    try:
+        from edge_lpr.backends.tensorrt.api import TensorRT
+        from edge_lpr.backends.tensorrt.backend import this_machine
+        from edge_lpr.backends.tensorrt.cuda import open_gpu
+
+        machine = this_machine(TensorRT(open_gpu()))
+    except EdgeLprError as e:
+        refusal = str(e)
+    bundle = None if args.bundle is None else load_bundle(args.bundle)
+    return entries(folder, machine, bundle), machine, refusal
+
+
+def _line(entry: Entry) -> str:
+    state = paint(f"{entry.state:<10}", COLORS.get(entry.state, "0"), sys.stdout)
+    if entry.manifest is None:
+        return f"{state} {entry.path.name}  {entry.reason}"
+    m = entry.manifest
+    shapes = ", ".join(map(str, m.profiles))
+    reason = f"  ({entry.reason})" if entry.reason else ""
+    return (
+        f"{state} {m.engine_path.name}  {m.engine_bytes / 1e6:.1f} MB, {m.created[:10]}, "
+        f"{m.machine}, {shapes}{reason}"
+    )
+
+
+def _record(entry: Entry) -> dict[str, Any]:
+    return {
+        "path": str(entry.path),
+        "state": entry.state,
+        "reason": entry.reason,
+        "manifest": None if entry.manifest is None else entry.manifest.to_json(),
+    }
+
+
+def _print(value: object) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))

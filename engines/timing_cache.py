@@ -1,0 +1,72 @@
+"""The timing cache: how fast kernels were here, kept between builds and shared between processes."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_lpr.backends.tensorrt.engine_manifest import Machine, write_aside
+
+if TYPE_CHECKING:
+    import tensorrt as trt
+
+MAX_CACHE_BYTES = 1 << 28
+
+
+class TimingCache:
+    """One file for all builds of one TensorRT on one kind of GPU: times of another one mislead.
+
+    A cache that is damaged or cannot be written costs time, never a build.
+
+    Args:
+        folder: Where engines lie.
+        machine: What the builds are for.
+    """
+
+    def __init__(self, folder: Path, machine: Machine) -> None:
+        self.path = folder / f"timing.{slug(machine.gpu)}.trt{machine.tensorrt}.cache"
+
+    def load(self) -> bytes:
+        """Returns what earlier builds learned; nothing where there is no cache."""
+        with suppress(OSError):
+            if self.path.stat().st_size <= MAX_CACHE_BYTES:
+                return self.path.read_bytes()
+        return b""
+
+    def attach(self, config: trt.IBuilderConfig) -> None:
+        """Gives a build what earlier ones learned."""
+        # TensorRT checks that the cache is its own, and begins an empty one where it is not.
+        for data in (self.load(), b""):
+            cache = config.create_timing_cache(data)
+            if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+                return
+
+    def keep(self, config: trt.IBuilderConfig) -> None:
+        """Adds what a build learned to the file, with what other processes learned meanwhile."""
+        cache = config.get_timing_cache()
+        if cache is None:
+            return
+        with suppress(OSError), self.locked():
+            others = self.load()
+            if others:
+                other = config.create_timing_cache(others)
+                if other is not None:
+                    cache.combine(other, ignore_mismatch=False)
+            write_aside(self.path, bytes(cache.serialize()))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from reading and writing in between."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_name(f"{self.path.name}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def slug(text: str) -> str:
+    """Returns a text as a part of a file's name: "NVIDIA H200" is "nvidia-h200"."""
+    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower())
+    return "-".join(part for part in kept.split("-") if part)[:40] or "unnamed"

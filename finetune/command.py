@@ -1,0 +1,187 @@
+"""`edge-lpr finetune`: fine-tunes the detector or the recognizer on plates."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_lpr.console.progress import Progress
+from edge_lpr.errors import InputError, MissingExtraError, SettingError
+
+if TYPE_CHECKING:
+    from edge_lpr.datasets.labels import Sample
+    from edge_lpr.finetune.training.trainer import Report
+
+DESCRIPTION = """\
+Trains PP-OCRv3's detection student (det) or its CTC recognizer (rec) further, from a .pdparams
+to a .pdparams with PaddleOCR's parameter names, on a CPU or a GPU.
+
+It learns from labelled pictures (--ccpd), from rendered plates (--render), or from both: then
+part of the rendered plates are painted onto the labelled photos. Writes into --out:
+
+  best.pdparams      averaged weights with the best metric so far: what `edge-lpr export` takes
+  latest.pdparams    averaged weights of the last checkpoint
+  latest.state       everything that --resume goes on from, to the same end as without a stop
+  history.json       loss and metrics by step; run.png shows them
+  config.json        the settings of this run
+  keys.txt           rec: the dictionary of the new head, cut to the characters of plates; its last
+                     line stands for all other characters (charset.txt has the others alone)
+
+Without --config the recipe that ships is used; --print-config shows it: PP-OCRv3's own, with
+its augmentations of labelled pictures ("augment": "camera" degrades them as rendered ones).
+"patience": 3 ends a run after three evaluations without a better metric. Ctrl-C ends it after
+the step at hand, with everything saved.
+"""
+
+EPILOG = """\
+examples:
+  edge-lpr export --pretrained weights/             PP-OCRv3's general weights, to start from
+  edge-lpr finetune rec --render --pretrained weights/rec.pdparams --dict weights/rec_keys.txt --out runs/rec
+  edge-lpr finetune det --ccpd CCPD2020/ccpd_green/train --render --val CCPD2020/ccpd_green/val \\
+                        --pretrained weights/det.pdparams --out runs/det
+  edge-lpr finetune rec --render --pretrained weights/rec.pdparams --dict weights/rec_keys.txt \\
+                        --out runs/rec --resume
+  edge-lpr finetune det --print-config > det.json   a config to change and give with --config
+  edge-lpr export --det runs/det/best.pdparams --rec runs/rec/best.pdparams --dict runs/rec/keys.txt \\
+                  --charset runs/rec/charset.txt --rec-width 160 --out bundle/
+"""
+_SHOWN = 10
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("part", choices=("det", "rec"), help="what is trained")
+    parser.add_argument("--pretrained", type=Path, metavar="FILE", help=".pdparams to start from")
+    parser.add_argument("--dict", type=Path, metavar="FILE", help="rec: the dictionary of that .pdparams")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run")
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--ccpd",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DATA",
+        help="labelled pictures to train on: a CCPD folder, or PP-OCR's det.txt or rec.txt; may be repeated",
+    )
+    data.add_argument("--render", action="store_true", help="train on rendered plates (too)")
+    data.add_argument(
+        "--photos",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DATA",
+        help="labelled photos to paint rendered plates on, their own not learnt (default: those of --ccpd)",
+    )
+    data.add_argument(
+        "--val",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DATA",
+        help="labelled pictures to measure on (default: rendered ones that the training never sees)",
+    )
+    data.add_argument(
+        "--font",
+        type=Path,
+        metavar="FILE",
+        help="rec: font with the dictionary's characters, to draw other text",
+    )
+    training = parser.add_argument_group("training")
+    training.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings as JSON (default: the recipe)"
+    )
+    training.add_argument("--steps", type=int, metavar="N", help="length of the run, instead of the config's")
+    training.add_argument("--device", default="cpu", metavar="NAME", help="PyTorch's name: cpu, cuda, cuda:1")
+    training.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    training.add_argument("--print-config", action="store_true", help="print the settings and end")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    try:
+        from edge_lpr.finetune.training.config import load_config
+        from edge_lpr.finetune.training.run import RunFiles, finetune
+    except ImportError as e:
+        raise MissingExtraError(e.name or "torch", "finetune", "`edge-lpr finetune`") from e
+    overrides = {} if args.steps is None else {"steps": args.steps}
+    config = load_config(args.config, args.part, **overrides)
+    if args.print_config:
+        print(json.dumps(config.to_json(), indent=2))
+        return 0
+    for option in ("pretrained", "out"):
+        if getattr(args, option) is None:
+            raise SettingError(f"--{option} is missing; see: edge-lpr finetune --help")
+    _check_device(args.device)
+    with Progress(f"finetune {args.part}", config.steps, "steps") as progress:
+        files = RunFiles(
+            pretrained=args.pretrained,
+            dictionary=args.dict,
+            labelled=_samples(args.ccpd, progress),
+            validation=_readable(_samples(args.val, progress), progress),
+            photos=_samples(args.photos, progress),
+            render=args.render,
+            font=args.font,
+        )
+
+        def show(report: Report) -> None:
+            # A resumed run begins in the middle.
+            progress.update(report.step - progress.count, loss=f"{report.loss:.4f}")
+            if report.metrics:
+                numbers = ", ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
+                progress.note(
+                    f"step {report.step}: loss {report.loss:.4f}, {numbers}{' (best)' * report.best}"
+                )
+
+        history = finetune(config, files, args.out, resume=args.resume, report=show, device=args.device)
+    last = history["metrics"][-1]["step"]
+    if last < config.steps:
+        print(f"ended early, at step {last:.0f}: {config.patience} evaluations without a better metric")
+    metric = "hmean" if args.part == "det" else "accuracy"
+    best = max(history["metrics"], key=lambda row: row[metric])
+    print(f"{args.out / 'best.pdparams'}: {metric} {best[metric]:.4f} at step {best['step']:.0f}")
+    return 0
+
+
+def _samples(sources: list[Path], progress: Progress) -> list[Sample]:
+    from edge_lpr.datasets.labels import load_labels
+
+    if not sources:
+        return []
+    labels = load_labels(sources)
+    for problem in labels.problems[:_SHOWN]:
+        progress.note(f"skipped: {problem}")
+    if len(labels.problems) > _SHOWN:
+        progress.note(f"skipped: {len(labels.problems) - _SHOWN} more")
+    return labels.samples
+
+
+def _readable(samples: list[Sample], progress: Progress) -> list[Sample]:
+    """Leaves out what cannot be decoded: every evaluation has to measure the same pictures."""
+    kept, reasons = [], []
+    for sample in samples:
+        try:
+            sample.read()
+        except InputError as e:
+            reasons.append(str(e))
+        else:
+            kept.append(sample)
+    for reason in reasons[:_SHOWN]:
+        progress.note(f"skipped: {reason}")
+    if len(reasons) > _SHOWN:
+        progress.note(f"skipped: {len(reasons) - _SHOWN} more")
+    if reasons and not kept:
+        raise InputError(f"--val: none of its {len(reasons)} pictures can be read; the first: {reasons[0]}")
+    return kept
+
+
+def _check_device(name: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as e:
+        raise InputError(f"--device {name}: not usable here ({str(e).splitlines()[0]}); take cpu") from e

@@ -1,0 +1,96 @@
+"""Crops that show no plate: other text, and plain surfaces.
+
+A recognizer that only ever saw plates reads a plate into everything. The head has one class, `other`, for all
+characters that plates do not use; these crops teach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
+
+from edge_lpr.errors import InputError
+from edge_lpr.finetune.synthesis import corruptions
+
+__all__ = ["TextRenderer"]
+
+Image = NDArray[np.uint8]
+Rng = np.random.Generator
+
+
+@lru_cache(maxsize=64)
+def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    try:
+        return ImageFont.truetype(path, size)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read as a font ({e}); give a .ttf, .otf or .ttc file") from e
+
+
+class TextRenderer:
+    """Draws short texts that are no plates.
+
+    Args:
+        characters: What texts are made of; those that the font lacks are left out.
+        font: A font file that has them (Noto Sans CJK has all of PaddleOCR's dictionary).
+    """
+
+    def __init__(self, characters: Sequence[str], font: Path) -> None:
+        self.font = str(font)
+        face = _font(self.font, 40)
+        # What a font lacks it draws as the same box as a code point that is never assigned.
+        missing = bytes(face.getmask("\U0010fffe"))
+        self.characters = [
+            c for c in characters if len(c) == 1 and c.strip() and bytes(face.getmask(c)) != missing
+        ]
+        if len(self.characters) < 10:
+            raise InputError(
+                f"{font}: has {len(self.characters)} of the dictionary's characters; give another font"
+            )
+        self.plain = [c for c in self.characters if c.isascii() and c.isalnum()]
+
+    def text(self, rng: Rng) -> str:
+        """Draws a text: mostly characters no plate has, sometimes a telephone number or letters alone."""
+        length = int(rng.integers(1, 9))
+        share = float(rng.choice([0.0, 0.3, 1.0], p=[0.5, 0.3, 0.2])) if self.plain else 0.0
+        pool = [self.plain if rng.random() < share else self.characters for _ in range(length)]
+        return "".join(p[int(rng.integers(len(p)))] for p in pool)
+
+    def crop(self, rng: Rng, height: int = 48) -> tuple[Image, str]:
+        """Draws one crop as a detector would cut it out.
+
+        Args:
+            rng: Source of randomness.
+            height: Of the letters, in pixels.
+
+        Returns:
+            uint8 H×W×3 BGR, and the text on it ("" for a surface without any).
+        """
+        paper, ink = (tuple(int(v) for v in rng.integers(0, 256, 3)) for _ in range(2))
+        if rng.random() < 0.15:
+            return self._surface(rng, height), ""
+        text = self.text(rng)
+        face = _font(self.font, int(rng.choice([height * 5 // 8, height * 3 // 4, height])))
+        left, top, right, bottom = face.getbbox(text)
+        edge = rng.integers(0, max(2, height // 5), 4)
+        size = (max(8, int(right - left + edge[0] + edge[1])), max(8, int(bottom - top + edge[2] + edge[3])))
+        canvas = PillowImage.new("RGB", size, paper)
+        at = (float(edge[0] - left), float(edge[2] - top))
+        ImageDraw.Draw(canvas).text(at, text, font=face, fill=ink)
+        image = np.ascontiguousarray(np.asarray(canvas)[..., ::-1])
+        return corruptions.camera(image, rng, plate_height=height, strength=0.7), text
+
+    @staticmethod
+    def _surface(rng: Rng, height: int) -> Image:
+        """Grilles, lamps and shadows, as far as a few random bands and blobs resemble them."""
+        width = int(height * rng.uniform(2, 5))
+        small = rng.integers(0, 256, (int(rng.integers(1, 7)), int(rng.integers(1, 16)), 3)).astype(np.uint8)
+        method = cv2.INTER_CUBIC if rng.random() < 0.6 else cv2.INTER_NEAREST
+        image = np.asarray(cv2.resize(small, (width, height), interpolation=method), np.uint8)
+        return corruptions.camera(image, rng, plate_height=height, strength=0.7)

@@ -1,0 +1,264 @@
+"""The sample street: a short drawn video with rendered plates, and the truth beside it.
+
+    python -m edge_lpr.finetune.synthesis.sample --out samples/
+
+writes `street.mp4`, `street.jpg` (a frame with two plates) and `street.json`, which holds the true plates
+of both. Everything is drawn here and the texts are made up, so that the sample can be shipped freely.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lpr.finetune.synthesis import corruptions
+from edge_lpr.finetune.synthesis.render_plate import Style, render_plate, sample_style
+from edge_lpr.finetune.synthesis.render_text import Plate
+from edge_lpr.finetune.synthesis.sample_art import (
+    EYE,
+    FOCAL,
+    HEIGHT,
+    HORIZON,
+    PIXELS_PER_MM,
+    SHAPES,
+    WIDTH,
+    Canvas,
+    Color,
+    Image,
+    street_background,
+)
+
+FPS = 12
+SECONDS = 8.0
+STILL = 0.9
+"""When the still is taken, in seconds."""
+READABLE = 56.0
+"""Plate width in pixels from which on a plate counts as seen."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One vehicle's way past the camera.
+
+    Attributes:
+        plate: What its plate says.
+        shape: "front", "rear" or "bus".
+        paint: Colour of the body, BGR.
+        side: Lateral place of its middle in metres, left of the camera negative.
+        start: Distance from the camera at time 0 in metres.
+        speed: Metres per second; negative towards the camera.
+        extra: "police" and "taxi" add a light bar or a roof sign.
+    """
+
+    plate: Plate
+    shape: str
+    paint: Color
+    side: float
+    start: float
+    speed: float
+    extra: str = ""
+
+
+STREET = (
+    Passage(Plate("苏E7K52M", "blue"), "front", (190, 186, 180), -1.6, 13.5, -5.2),
+    Passage(Plate("粤BD30586", "green"), "rear", (226, 226, 224), 1.6, 4.9, 2.6),
+    Passage(Plate("京N4H916", "blue"), "front", (46, 40, 150), -1.6, 26.0, -5.4),
+    Passage(Plate("浙A62318", "yellow"), "bus", (70, 150, 60), -1.62, 43.0, -5.6),
+    Passage(Plate("川A3509警", "police"), "rear", (235, 235, 235), 1.55, -1.5, 1.8, "police"),
+    Passage(Plate("鲁B8M27学", "learner"), "rear", (150, 96, 40), 1.55, -10.75, 2.5, "taxi"),
+)
+
+
+@dataclass(frozen=True)
+class Vehicle:
+    """A drawn vehicle: picture, coverage, and the plate's corners in the picture, pixels."""
+
+    color: Image
+    alpha: Image
+    corners: NDArray[np.float64]
+
+    def at(self, passage: Passage, time: float) -> tuple[float, NDArray[np.float64]] | None:
+        """Scale and plate corners in the frame at a time in seconds; None out of the road's length."""
+        distance = passage.start + passage.speed * time
+        if not 3.2 < distance < 60:
+            return None
+        scale = FOCAL / distance / 1000 / PIXELS_PER_MM
+        return scale, self.corners * scale + self.origin(passage, distance, scale)
+
+    def origin(self, passage: Passage, distance: float, scale: float) -> NDArray[np.float64]:
+        """Where the picture's top left corner lies in the frame."""
+        x = WIDTH / 2 + FOCAL * passage.side / distance
+        ground = HORIZON + FOCAL * EYE / distance
+        return np.array([x - self.color.shape[1] / 2 * scale, ground - self.color.shape[0] * scale])
+
+
+def make_vehicle(passage: Passage, rng: np.random.Generator) -> Vehicle:
+    """Draws a passage's vehicle with its plate."""
+    width, height, paint = SHAPES[passage.shape]
+    canvas = Canvas(width, height)
+    x, y = paint(canvas, passage.paint)
+    if passage.extra == "police":
+        canvas.both([(-880, 585), (-880, 630)], (170, 70, 20))
+        canvas.polygon([(-420, 1450), (0, 1450), (0, 1545), (-400, 1545)], (40, 40, 215))
+        canvas.polygon([(420, 1450), (0, 1450), (0, 1545), (400, 1545)], (215, 80, 30))
+        paint(canvas, passage.paint)
+    if passage.extra == "taxi":
+        canvas.both([(-230, 1440), (-210, 1580)], (60, 200, 245))
+    w, h = passage.plate.size_mm
+    canvas.both([(x - w / 2 - 14, y - h / 2 - 14), (x - w / 2 - 14, y + h / 2 + 14)], (40, 40, 40))
+    corners = np.array(
+        [(x - w / 2, y + h / 2), (x + w / 2, y + h / 2), (x + w / 2, y - h / 2), (x - w / 2, y - h / 2)]
+    )
+    color, alpha = canvas.finish()
+    spots = (corners * (1, -1) + (width / 2, height)) * PIXELS_PER_MM
+    style = _plain(sample_style(passage.plate, rng))
+    flat = render_plate(passage.plate, rng, round(h * PIXELS_PER_MM), style)
+    x0, y0 = (round(float(v)) for v in spots[0])
+    color[y0 : y0 + flat.shape[0], x0 : x0 + flat.shape[1]] = flat
+    return Vehicle(color, alpha, spots)
+
+
+def _plain(style: Style) -> Style:
+    """The ordinary look: the drawn typeface, middle weight, with a frame line."""
+    return Style("strokes", 2, style.ink, style.base, style.base_low, style.accent, 3.0)
+
+
+def _put(
+    frame: Image, vehicle: Vehicle, passage: Passage, time: float
+) -> tuple[NDArray[np.float64], NDArray[np.float32]] | None:
+    """Draws a vehicle with its shadow into a frame; returns its plate's corners and what it covers, H×W×1."""
+    spot = vehicle.at(passage, time)
+    if spot is None:
+        return None
+    scale, corners = spot
+    origin = vehicle.origin(passage, passage.start + passage.speed * time, scale)
+    h, w = vehicle.alpha.shape
+    foot = (round(float(origin[0] + w * scale / 2)), round(float(origin[1] + h * scale)))
+    shadow = np.zeros(frame.shape[:2], np.uint8)
+    cv2.ellipse(shadow, foot, (round(w * scale * 0.46), max(1, round(w * scale * 0.045))), 0, 0, 360, 170, -1)
+    dark = cv2.GaussianBlur(shadow, (0, 0), max(0.8, w * scale * 0.012))[..., None] / np.float32(255)
+    frame[:] = (frame * (1 - 0.75 * dark)).astype(np.uint8)
+    # Halve before warping: bilinear sampling alone would flicker.
+    color, alpha, step = vehicle.color, vehicle.alpha, scale
+    while step < 0.6:
+        half = (color.shape[1] // 2, color.shape[0] // 2)
+        color = np.asarray(cv2.resize(color, half, interpolation=cv2.INTER_AREA), np.uint8)
+        alpha = np.asarray(cv2.resize(alpha, half, interpolation=cv2.INTER_AREA), np.uint8)
+        step *= 2
+    matrix = np.array([[step, 0, origin[0] + step / 2 - 0.5], [0, step, origin[1] + step / 2 - 0.5]])
+    size = (WIDTH, HEIGHT)
+    mask = cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_LINEAR)[..., None] / np.float32(255)
+    body = cv2.warpAffine(color, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    frame[:] = (frame + (body.astype(np.float32) - frame) * mask + 0.5).astype(np.uint8)
+    return corners, mask
+
+
+def _covered(corners: NDArray[np.float64], cover: NDArray[np.float32]) -> bool:
+    """Whether a nearer vehicle hides part of a plate."""
+    x0, y0, x1, y1 = (int(v) for v in (*np.floor(corners.min(axis=0)), *np.ceil(corners.max(axis=0))))
+    return bool((cover[y0 : y1 + 1, x0 : x1 + 1] > 0.3).any())
+
+
+def _outside(corners: NDArray[np.float64]) -> bool:
+    """Whether a plate leaves the frame or is too far to read."""
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    return bool((low < 0).any() or high[0] > WIDTH - 1 or high[1] > HEIGHT - 1 or high[0] - low[0] < READABLE)
+
+
+def frames(seed: int = 5) -> tuple[list[Image], list[dict[int, NDArray[np.float64]]]]:
+    """Draws the whole video.
+
+    Returns:
+        The frames, uint8 HEIGHT×WIDTH×3 BGR, and per passage of `STREET` its visible plate corners by frame.
+    """
+    rng = np.random.default_rng(seed)
+    vehicles = [make_vehicle(passage, rng) for passage in STREET]
+    scenery = street_background()
+    pictures: list[Image] = []
+    seen: list[dict[int, NDArray[np.float64]]] = [{} for _ in STREET]
+    for index in range(round(SECONDS * FPS)):
+        time = index / FPS
+        frame = scenery.copy()
+        order = sorted(range(len(STREET)), key=lambda i: -(STREET[i].start + STREET[i].speed * time))
+        for i in order:
+            drawn = _put(frame, vehicles[i], STREET[i], time)
+            if drawn is None:
+                continue
+            corners, cover = drawn
+            for other in seen:
+                if index in other and _covered(other[index], cover):
+                    del other[index]
+            if not _outside(corners):
+                seen[i][index] = corners
+        soft = np.asarray(cv2.GaussianBlur(frame, (0, 0), 0.6), np.uint8)
+        pictures.append(corruptions.noise(soft, rng, 1.2))
+    return pictures, seen
+
+
+def truth(seen: list[dict[int, NDArray[np.float64]]]) -> dict[str, Any]:
+    """The video's plates as its JSON file holds them."""
+    plates = []
+    for passage, places in zip(STREET, seen, strict=True):
+        first, last = min(places), max(places)
+        plates.append(
+            {
+                "text": passage.plate.text,
+                "kind": passage.plate.kind,
+                "first_seen": round(first / FPS, 3),
+                "last_seen": round(last / FPS, 3),
+                "first_frame": first,
+                "last_frame": last,
+                "corners": {str(i): np.round(c, 1).tolist() for i, c in places.items()},
+            }
+        )
+    return {"width": WIDTH, "height": HEIGHT, "fps": FPS, "plates": plates}
+
+
+def still_truth(seen: list[dict[int, NDArray[np.float64]]], index: int) -> dict[str, Any]:
+    """One frame's plates as the JSON file holds them."""
+    plates = [
+        {"text": p.plate.text, "kind": p.plate.kind, "corners": np.round(places[index], 1).tolist()}
+        for p, places in zip(STREET, seen, strict=True)
+        if index in places
+    ]
+    return {"width": WIDTH, "height": HEIGHT, "plates": plates}
+
+
+def write(folder: Path) -> None:
+    """Writes the video, the still and their truth into a folder, which is made if missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures, seen = frames()
+    writer = cv2.VideoWriter(
+        str(folder / "street.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (WIDTH, HEIGHT)
+    )
+    if not writer.isOpened():
+        raise OSError(f"OpenCV cannot write {folder / 'street.mp4'}: this build has no MPEG-4 encoder")
+    for picture in pictures:
+        writer.write(picture)
+    writer.release()
+    still = round(STILL * FPS)
+    ok, data = cv2.imencode(".jpg", pictures[still], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    if not ok:
+        raise OSError(f"OpenCV cannot encode {folder / 'street.jpg'}")
+    (folder / "street.jpg").write_bytes(data.tobytes())
+    facts = {"street.mp4": truth(seen), "street.jpg": still_truth(seen, still)}
+    (folder / "street.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Makes the sample."""
+    parser = argparse.ArgumentParser(prog="python -m edge_lpr.finetune.synthesis.sample", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("samples"), help="folder to write to")
+    write(parser.parse_args(argv).out)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,166 @@
+"""Where training pictures come from: rendered plates, plates swapped into photos, photos as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lpr.datasets.labels import IGNORED, Sample
+from edge_lpr.errors import EdgeLprError, InputError
+from edge_lpr.finetune.synthesis import compositing
+from edge_lpr.finetune.synthesis.augment_scene import augment_scene
+from edge_lpr.finetune.synthesis.render_crop import CropSettings, render_crop
+from edge_lpr.finetune.synthesis.render_scene import SceneSettings, render_scene
+from edge_lpr.finetune.synthesis.render_text import PlateMix, sample_plate
+
+__all__ = ["Photo", "Photos", "RenderedCrops", "Scenes"]
+
+Image = NDArray[np.uint8]
+Quad = NDArray[np.float32]
+Rng = np.random.Generator
+MAX_KEPT_BYTES = 1 << 30
+MAX_UNREADABLE = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A labelled photo, decoded, with what its plates look like.
+
+    Attributes:
+        image: uint8 H×W×3 BGR.
+        texts: What stands on its plates; "###" on one that is not to be learnt.
+        quads: float32 4×2 per plate, tl-tr-br-bl, in pixels.
+        looks: What `compositing.measure` saw of each plate.
+    """
+
+    image: Image
+    texts: tuple[str, ...]
+    quads: list[Quad]
+    looks: list[compositing.Look]
+
+
+class Photos:
+    """The scenes among labelled samples whose plates all have corners, decoded when they are drawn.
+
+    Decoded pictures are kept up to a gibibyte; further ones are read each time.
+
+    Args:
+        samples: Labelled samples; crops and scenes without corners are left out.
+    """
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self.samples = [
+            s
+            for s in samples
+            if not s.crop and s.plates is not None and all(p.corners is not None for p in s.plates)
+        ]
+        self._kept: dict[int, Photo] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": {}, "_bytes": 0}
+
+    def draw(self, rng: Rng) -> Photo:
+        """Draws a photo; one that cannot be read is replaced by another.
+
+        Raises:
+            InputError: 20 in a row cannot be read.
+        """
+        for _ in range(MAX_UNREADABLE):
+            i = int(rng.integers(len(self.samples)))
+            if i in self._kept:
+                return self._kept[i]
+            try:
+                image = self.samples[i].read()
+            except EdgeLprError:
+                continue
+            plates = self.samples[i].plates or ()
+            quads = [p.corners for p in plates if p.corners is not None]
+            photo = Photo(
+                image, tuple(p.text for p in plates), quads, [compositing.measure(image, q) for q in quads]
+            )
+            if self._bytes + image.nbytes <= MAX_KEPT_BYTES:
+                self._kept[i] = photo
+                self._bytes += image.nbytes
+            return photo
+        raise InputError(
+            f"{MAX_UNREADABLE} labelled pictures in a row cannot be read, the last {self.samples[i].path}: "
+            "check that the folder is whole"
+        )
+
+
+class RenderedCrops:
+    """Draws plates as a detector would cut them out.
+
+    Args:
+        mix: What the plates say.
+        settings: How they are photographed.
+        photos: Photos whose plates are replaced, for real light and surroundings.
+        swapped: Share of crops that are such replaced plates; without photos none are.
+    """
+
+    def __init__(
+        self,
+        mix: PlateMix | None = None,
+        settings: CropSettings | None = None,
+        photos: Photos | None = None,
+        swapped: float = 0.3,
+    ) -> None:
+        self.mix, self.settings = mix or PlateMix(), settings or CropSettings()
+        self.photos, self.swapped = photos, swapped if photos else 0.0
+
+    def __call__(self, rng: Rng) -> tuple[Image, str]:
+        """Draws a crop, uint8 H×W×3 BGR of natural size, and what stands on it."""
+        plate = sample_plate(rng, self.mix)
+        photo = self.photos.draw(rng) if self.photos and rng.random() < self.swapped else None
+        if photo is not None and photo.quads:
+            i = int(rng.integers(len(photo.quads)))
+            return compositing.swap_crop(photo.image, photo.quads[i], plate, rng, photo.looks[i]), plate.text
+        return render_crop(plate, rng, self.settings), plate.text
+
+
+class Scenes:
+    """Draws scenes for the detector: drawn ones, photos with other plates in them, photos as they are.
+
+    Args:
+        photos: Labelled photos.
+        swapped: Share of scenes that are photos whose plates were replaced.
+        real: Share of scenes that are photos as they are, seen from elsewhere.
+        settings: What drawn scenes show.
+        ppocr: Whether photos as they are are augmented as PP-OCRv3 does it, not by `compositing.move_scene`.
+    """
+
+    def __init__(
+        self,
+        photos: Photos | None = None,
+        swapped: float = 0.35,
+        real: float = 0.25,
+        settings: SceneSettings | None = None,
+        *,
+        ppocr: bool = False,
+    ) -> None:
+        self.photos, self.settings, self.ppocr = photos, settings or SceneSettings(), ppocr
+        self.swapped, self.real = (swapped, real) if photos else (0.0, 0.0)
+
+    def __call__(self, rng: Rng, size: tuple[int, int]) -> tuple[Image, list[Quad], list[bool]]:
+        """Draws a scene of `size` (width, height), its plates' corners, and which of them do not count."""
+        kind = rng.random()
+        if self.photos and kind < self.swapped + self.real:
+            photo = self.photos.draw(rng)
+            image, quads, ignored = photo.image, photo.quads, [t in IGNORED for t in photo.texts]
+            if kind < self.swapped and quads:
+                image, plates = compositing.swap_scene(image, quads, rng, looks=photo.looks)
+                quads, ignored = [quad for quad, _ in plates], [False] * len(plates)
+            elif self.ppocr:
+                return augment_scene(image, quads, ignored, rng, size)
+            image, kept, quads = compositing.move_scene(image, quads, rng, size)
+            return image, quads, [ignored[i] for i in kept]
+        image, drawn = render_scene(rng, size, self.settings)
+        return image, [quad for quad, _ in drawn], [False] * len(drawn)

@@ -1,0 +1,1 @@
+"""Training in PyTorch: detector, recognizer, and the loop that both share."""

@@ -1,0 +1,286 @@
+"""Fine-tuning of the recognizer: its head, its batches, its metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edge_lpr.architectures.torch_networks import RecNetwork, load_weights
+from edge_lpr.datasets.labels import Sample
+from edge_lpr.errors import EdgeLprError, InputError, ModelError
+from edge_lpr.export.charset import DOT, PLATE_CHARSET
+from edge_lpr.finetune.synthesis import corruptions
+from edge_lpr.finetune.synthesis.augment_crop import RecAug, bring_to_height, rec_con_aug
+from edge_lpr.finetune.synthesis.negatives import TextRenderer
+from edge_lpr.finetune.training.config import TrainConfig
+from edge_lpr.finetune.training.losses import ctc_loss
+from edge_lpr.pipeline.ctc import PlateDecoder
+from edge_lpr.pipeline.recognizer import crop_plate
+
+__all__ = ["HEAD_CHARSET", "OTHER_LINE", "RecBatch", "RecTask", "cut_head", "encode", "jitter_corners"]
+
+Image = NDArray[np.uint8]
+Rng = np.random.Generator
+# Draws a plate as a detector would cut it out: uint8 H×W×3 BGR and its text.
+CropSource = Callable[[Rng], tuple[Image, str]]
+
+# The dot is taught as a blank: it is no part of a plate's text.
+HEAD_CHARSET: tuple[str, ...] = tuple(c for c in PLATE_CHARSET if c != DOT)
+# The last line of the dictionary of a fine-tuned head: the class of all other characters.
+OTHER_LINE = "<other>"
+_FC = "head.ctc_head.fc."
+_EVALUATION_BATCH = 64
+_RENDERED_CROPS = 256
+# PP-OCRv3's `ext_data_num`: how many lines RecConAug may append to one.
+_APPENDED = 2
+
+
+@dataclass(frozen=True, eq=False)
+class RecBatch:
+    """Crops and what stands on them.
+
+    Attributes:
+        images: uint8 N×48×W×3 BGR.
+        targets: int64 N×L class indices, padded with 0.
+        lengths: int64 N.
+    """
+
+    images: Tensor
+    targets: Tensor
+    lengths: Tensor
+
+
+def cut_head(
+    arrays: Mapping[str, NDArray[np.float32]], characters: Sequence[str], source: str
+) -> dict[str, NDArray[np.float32]]:
+    """Cuts a CTC head to the blank, the plate characters and one class for all others.
+
+    The row of `other` begins as the mean of the dropped rows with log(their number) added to its bias: the
+    largest linear function below the log-sum-exp of the dropped logits (Jensen). Training does the rest.
+
+    Args:
+        arrays: A recognizer's weights under PaddleOCR's names.
+        characters: Characters of the head's classes 1, 2, …; a last `OTHER_LINE` says that it is cut already.
+        source: What error messages call the weights.
+
+    Returns:
+        The weights with the head cut; the same weights where it is cut already.
+
+    Raises:
+        ModelError: Head and characters do not fit each other, or a plate character is missing.
+    """
+    if f"{_FC}weight" not in arrays or f"{_FC}bias" not in arrays:
+        raise ModelError(f"{source}: no parameter {_FC}weight, so this is no checkpoint of ch_PP-OCRv3_rec")
+    weight, bias = arrays[f"{_FC}weight"], arrays[f"{_FC}bias"]
+    spaced = len(characters) + 2 == len(bias)
+    if bias.ndim != 1 or weight.shape[1:] != bias.shape or not (spaced or len(characters) + 1 == len(bias)):
+        raise ModelError(
+            f"{source}: the head has {bias.size} classes, the dictionary makes {len(characters) + 1} "
+            "with the blank: give the dictionary that it was trained with"
+        )
+    if tuple(characters) == (*HEAD_CHARSET, OTHER_LINE):
+        return dict(arrays)
+    at = {c: i for i, c in enumerate(characters, 1)}
+    missing = [c for c in HEAD_CHARSET if c not in at]
+    if missing:
+        raise ModelError(f"{source}: the dictionary lacks {''.join(missing)!r}, which plates use")
+    kept = [0, *(at[c] for c in HEAD_CHARSET)]
+    dropped = np.setdiff1d(np.arange(len(bias)), kept)
+    other_w = weight[:, dropped].mean(1, keepdims=True) if len(dropped) else np.zeros_like(weight[:, :1])
+    other_b = bias[dropped].mean() + np.log(len(dropped)) if len(dropped) else np.float32(-10)
+    return {
+        **arrays,
+        f"{_FC}weight": np.concatenate([weight[:, kept], other_w], 1).astype(np.float32),
+        f"{_FC}bias": np.append(bias[kept], other_b).astype(np.float32),
+    }
+
+
+def encode(text: str) -> list[int]:
+    """Returns the classes of a text; a character outside of `HEAD_CHARSET` is `other`."""
+    at = {c: i for i, c in enumerate(HEAD_CHARSET, 1)}
+    return [at.get(c, len(HEAD_CHARSET) + 1) for c in text]
+
+
+def jitter_corners(corners: NDArray[np.float32], rng: Rng, amount: float = 1.0) -> NDArray[np.float32]:
+    """Moves the corners of a plate as far as detectors put them wrong.
+
+    Args:
+        corners: float32 4×2, tl-tr-br-bl.
+        rng: Source of randomness.
+        amount: Scales all of it; 0 returns the corners.
+
+    Returns:
+        float32 4×2: grown or shrunk by some percent, each corner moved a little by itself.
+    """
+    across = (corners[1] - corners[0] + corners[2] - corners[3]) / 2
+    down = (corners[3] - corners[0] + corners[2] - corners[1]) / 2
+    signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
+    # Of the plate's own width and height; a side that cuts into the letters is rare, a loose one is common.
+    grow = rng.normal((0.015, 0.05), (0.025, 0.07), (1, 2)) + rng.normal(0, (0.012, 0.04), (4, 2))
+    moved = np.clip(grow * amount, (-0.03, -0.1), (0.12, 0.3)) * signs
+    return np.asarray(corners + moved[:, :1] * across + moved[:, 1:] * down, np.float32)
+
+
+class RecTask:
+    """The recognizer as a `trainer.Task`.
+
+    Args:
+        config: The run's settings.
+        weights: Start weights under PaddleOCR's names.
+        characters: The dictionary of their head.
+        source: What error messages call the weights.
+        render: Draws plates; None to train on `samples` alone.
+        samples: Labelled crops, or scenes with corners, to train on.
+        validation: Labelled crops, or scenes with corners, to measure on; where empty, rendered plates
+            that the training never sees are measured on instead.
+        text: Draws crops of other text, or None.
+    """
+
+    metric = "accuracy"
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        weights: Mapping[str, NDArray[np.float32]],
+        characters: Sequence[str],
+        source: str,
+        *,
+        render: CropSource | None,
+        samples: Sequence[Sample] = (),
+        validation: Sequence[Sample] = (),
+        text: TextRenderer | None = None,
+    ) -> None:
+        self.config, self.render, self.text = config, render, text
+        arrays = cut_head(weights, characters, source)
+        self.network: nn.Module = RecNetwork(len(HEAD_CHARSET) + 2)
+        load_weights(self.network, arrays, source=source)
+        _freeze(self.network, config.frozen_blocks)
+        self.samples = _plates(samples)
+        self.validation = _plates(validation)
+        if render is None and not self.samples:
+            raise InputError("nothing to train on: give labelled plates, or let plates be rendered")
+        self.decoder = PlateDecoder(HEAD_CHARSET, other=True)
+        self._fixed: tuple[NDArray[np.uint8], list[str]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What worker processes need: all but the network and the pictures to measure on."""
+        return {**self.__dict__, "network": None, "_fixed": None}
+
+    def _draw(self, rng: Rng) -> tuple[Image, str]:
+        if self.samples and (self.render is None or rng.random() < self.config.real_share):
+            return self._real(rng)
+        if self.text is not None and rng.random() < self.config.negative_share:
+            return self.text.crop(rng)
+        assert self.render is not None
+        return self.render(rng)
+
+    def _real(self, rng: Rng) -> tuple[Image, str]:
+        """A labelled plate under other light, or as PP-OCRv3 augments it."""
+        config = self.config
+        crop, text = self._cut(rng)
+        if config.concat_share and rng.random() < config.concat_share:
+            others = (self._cut(rng) for _ in range(_APPENDED))
+            crop, text = rec_con_aug((crop, text), others, (config.width, config.height))
+        if config.augment == "ppocr":
+            return RecAug()(bring_to_height(crop, config.height), rng), text
+        return corruptions.camera(crop, rng, plate_height=crop.shape[0], strength=0.4), text
+
+    def _cut(self, rng: Rng) -> tuple[Image, str]:
+        """A labelled plate as a detector cuts it out; where the picture cannot be read, another one."""
+        for _ in range(20):
+            sample, text, corners = self.samples[int(rng.integers(len(self.samples)))]
+            try:
+                image = sample.read()
+            except EdgeLprError:
+                continue
+            if corners is not None:
+                return crop_plate(image, jitter_corners(corners, rng)), text
+            height, width = image.shape[:2]
+            whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+            return crop_plate(image, jitter_corners(whole, rng, 0.5)), text
+        raise InputError("20 labelled pictures in a row cannot be read; check the label files' pictures")
+
+    def _fit(self, crop: Image) -> Image:
+        size = (self.config.width, self.config.height)
+        return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+    def batch(self, step: int) -> RecBatch:
+        """Makes the batch of one step."""
+        rng = np.random.default_rng((self.config.seed, 1, step))
+        drawn = [self._draw(rng) for _ in range(self.config.batch)]
+        classes = [encode(text) for _, text in drawn]
+        targets = np.zeros((len(drawn), max(1, *map(len, classes))), np.int64)
+        for row, values in zip(targets, classes, strict=True):
+            row[: len(values)] = values
+        return RecBatch(
+            torch.from_numpy(np.stack([self._fit(crop) for crop, _ in drawn])),
+            torch.from_numpy(targets),
+            torch.tensor([len(c) for c in classes]),
+        )
+
+    def loss(self, network: nn.Module, batch: RecBatch) -> tuple[Tensor, dict[str, float]]:
+        """CTC loss of a batch."""
+        device = next(network.parameters()).device
+        logits = network(batch.images.to(device))
+        return ctc_loss(logits, batch.targets.to(device), batch.lengths.to(device)), {}
+
+    def _measured(self) -> tuple[NDArray[np.uint8], list[str]]:
+        if self._fixed is None:
+            crops: list[tuple[Image, str]] = []
+            for sample, text, corners in self.validation:
+                image = sample.read()
+                crops.append((image if corners is None else crop_plate(image, corners), text))
+            if not crops:
+                assert self.render is not None, "no validation and nothing rendered"
+                rng = np.random.default_rng((self.config.seed, 2))
+                crops = [self.render(rng) for _ in range(_RENDERED_CROPS)]
+            self._fixed = np.stack([self._fit(c) for c, _ in crops]), [t for _, t in crops]
+        return self._fixed
+
+    @torch.no_grad()
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        """Measures exact texts ("accuracy"), the same without plate knowledge, and the mean CTC loss."""
+        images, texts = self._measured()
+        device = next(network.parameters()).device
+        right = free = 0
+        losses = []
+        for start in range(0, len(images), _EVALUATION_BATCH):
+            part = torch.from_numpy(images[start : start + _EVALUATION_BATCH]).to(device)
+            logits = network(part).cpu()
+            for row, text in zip(logits, texts[start : start + _EVALUATION_BATCH], strict=True):
+                wanted = encode(text)
+                best = row.argmax(1).tolist()
+                same = [c for i, c in enumerate(best) if c and (i == 0 or best[i - 1] != c)] == wanted
+                free += same
+                # What reads right as free text reads right as a plate.
+                right += same or self.decoder.decode(row.softmax(-1).numpy()).text == text
+                losses.append(float(ctc_loss(row[None], torch.tensor([wanted]), torch.tensor([len(wanted)]))))
+        return {
+            "accuracy": right / len(images),
+            "free_accuracy": free / len(images),
+            "loss": float(np.mean(losses)),
+        }
+
+
+def _plates(samples: Sequence[Sample]) -> list[tuple[Sample, str, NDArray[np.float32] | None]]:
+    """The plates of samples that can be cut out: crops, and plates of scenes that have corners."""
+    return [
+        (sample, plate.text, plate.corners)
+        for sample in samples
+        for plate in sample.plates or ()
+        if not plate.ignored and (sample.crop or plate.corners is not None)
+    ]
+
+
+def _freeze(network: nn.Module, blocks: int) -> None:
+    if blocks:
+        frozen = ["backbone.conv1.", *(f"backbone.block_list.{i}." for i in range(blocks))]
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(not name.startswith(tuple(frozen)))

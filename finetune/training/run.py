@@ -1,0 +1,143 @@
+"""One fine-tuning run, from files to files: what `edge-lpr finetune` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
+from edge_lpr.datasets.labels import Sample
+from edge_lpr.errors import SettingError
+from edge_lpr.export.charset import load_charset_file
+from edge_lpr.finetune.synthesis.negatives import TextRenderer
+from edge_lpr.finetune.synthesis.render_crop import CropSettings
+from edge_lpr.finetune.synthesis.training_images import Photos, RenderedCrops, Scenes
+from edge_lpr.finetune.training.config import TrainConfig
+from edge_lpr.finetune.training.det import DetTask
+from edge_lpr.finetune.training.plot import plot_history
+from edge_lpr.finetune.training.rec import HEAD_CHARSET, OTHER_LINE, RecTask
+from edge_lpr.finetune.training.state import make_folder, write_aside
+from edge_lpr.finetune.training.trainer import HISTORY, Report, train
+
+__all__ = ["RunFiles", "finetune"]
+
+Arrays = dict[str, NDArray[Any]]
+
+KEYS, CHARSET, CONFIG, PLOT = "keys.txt", "charset.txt", "config.json", "run.png"
+# Smallest plate that is rendered for the recognizer, in pixels: below, people do not read them either.
+MIN_PLATE_WIDTH = 52.0
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What a run reads.
+
+    Attributes:
+        pretrained: `.pdparams` to start from.
+        dictionary: Characters of the start's recognition head, a line each; None for a detector.
+        labelled: Labelled pictures to train on.
+        validation: Labelled pictures to measure on.
+        photos: Labelled photos on which other plates are painted.
+        render: Whether plates are rendered.
+        font: A font with the dictionary's characters, for crops of other text; None for none of these.
+    """
+
+    pretrained: Path
+    dictionary: Path | None = None
+    labelled: Sequence[Sample] = ()
+    validation: Sequence[Sample] = ()
+    photos: Sequence[Sample] = ()
+    render: bool = True
+    font: Path | None = None
+
+
+def finetune(
+    config: TrainConfig,
+    files: RunFiles,
+    out: Path,
+    *,
+    resume: bool = False,
+    report: Callable[[Report], None] = lambda _: None,
+    device: str = "cpu",
+) -> dict[str, list[dict[str, float]]]:
+    """Fine-tunes the detector or the recognizer.
+
+    Args:
+        config: The recipe; `config.part` says which of the two.
+        files: What to start from and train on.
+        out: Folder for the weights, the run's state, its history, config and plot; for the recognizer also
+            `keys.txt` (the head's dictionary, its last line stands for all other characters) and
+            `charset.txt` (the same without that line), which `edge-lpr export` takes.
+        resume: Go on from the state in `out`.
+        report: Called after every step.
+        device: PyTorch's name of the device.
+
+    Returns:
+        The run's history, see `trainer.train`.
+
+    Raises:
+        SettingError: Neither rendering nor labelled pictures, or a dictionary is missing.
+        ModelError: The start's weights do not fit.
+        InputError: Labelled pictures cannot be read.
+        OutputError: `out` cannot be written.
+    """
+    if not files.render and not files.labelled:
+        raise SettingError("nothing to train on: give labelled pictures with --ccpd, or --render")
+    arrays = select_branch(load_checkpoint(files.pretrained), "Student", str(files.pretrained))
+    source = str(files.pretrained)
+    task: DetTask | RecTask
+    if config.part == "det":
+        task = _det_task(config, files, arrays, source)
+    else:
+        task = _rec_task(config, files, arrays, source)
+    make_folder(out)
+    write_aside(out / CONFIG, (json.dumps(config.to_json(), indent=2) + "\n").encode())
+    if config.part == "rec":
+        write_aside(out / KEYS, ("\n".join([*HEAD_CHARSET, OTHER_LINE]) + "\n").encode())
+        write_aside(out / CHARSET, ("\n".join(HEAD_CHARSET) + "\n").encode())
+    try:
+        if isinstance(task, DetTask):
+            return train(task, config, out, resume=resume, report=report, device=device)
+        return train(task, config, out, resume=resume, report=report, device=device)
+    finally:
+        if (out / HISTORY).is_file():
+            plot_history(json.loads((out / HISTORY).read_text(encoding="utf-8")), task.metric, out / PLOT)
+
+
+def _det_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str) -> DetTask:
+    photos = Photos(files.photos or files.labelled)
+    if files.render:
+        real = config.real_share if files.labelled else 0.0
+        scenes = Scenes(photos, config.swapped_share, real, ppocr=config.augment == "ppocr")
+    elif len(photos):
+        scenes = Scenes(photos, swapped=0.0, real=1.0, ppocr=config.augment == "ppocr")
+    else:
+        raise SettingError("--ccpd has no scene with corners: the detector learns from det.txt or CCPD names")
+    return DetTask(config, arrays, source, scene=scenes, validation=files.validation)
+
+
+def _rec_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str) -> RecTask:
+    if files.dictionary is None:
+        raise SettingError("--dict is missing: the dictionary of the recognition head that --pretrained has")
+    characters = load_charset_file(files.dictionary)
+    render = None
+    if files.render:
+        settings = CropSettings(min_width=MIN_PLATE_WIDTH, strength=config.strength)
+        photos = Photos(files.photos or files.labelled)
+        render = RenderedCrops(settings=settings, photos=photos, swapped=config.swapped_share)
+    text = None if files.font is None else TextRenderer(characters, files.font)
+    return RecTask(
+        config,
+        arrays,
+        characters,
+        source,
+        render=render,
+        samples=files.labelled,
+        validation=files.validation,
+        text=text,
+    )

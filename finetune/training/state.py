@@ -1,0 +1,137 @@
+"""The state of a training run, to resume from.
+
+Everything is written aside and renamed, so that a full disk or a pulled plug leaves the file before it whole.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from edge_lpr.errors import ModelError, OutputError
+from edge_lpr.finetune.training.config import TrainConfig
+
+__all__ = ["RunState", "load_state", "make_folder", "save_state", "write_aside"]
+
+# Settings that may change between a run's start and its end without making it another run.
+_FREE = {"evaluate_every", "checkpoint_every", "patience", "workers", "threads"}
+
+
+@dataclass
+class RunState:
+    """State of a run after `step` steps.
+
+    Attributes:
+        config: `TrainConfig` as JSON values.
+        step: Steps taken.
+        best: Best metric so far.
+        since_best: Evaluations since then.
+        network: State of the trained network.
+        average: State of the averaged network.
+        optimizer: State of the optimizer.
+        recent: Losses of the last steps, which the mean shown is of.
+        history: Losses and metrics so far.
+    """
+
+    config: dict[str, Any]
+    step: int
+    best: float
+    since_best: int
+    network: dict[str, Any]
+    average: dict[str, Any]
+    optimizer: dict[str, Any]
+    recent: list[float]
+    history: dict[str, list[dict[str, float]]]
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder for a run, with its parents.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise OutputError(f"{path}: cannot be made as a folder for the run ({e.strerror or e})") from e
+
+
+def write_aside(path: Path, content: bytes | Callable[[IO[bytes]], object]) -> None:
+    """Writes a file beside its place and renames it into it.
+
+    Args:
+        path: The file; a file that is there is replaced at once or not at all.
+        content: What to write, or a function that writes it.
+
+    Raises:
+        OutputError: It cannot be written; what was there is untouched.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with aside.open("wb") as file:
+                if isinstance(content, bytes):
+                    file.write(content)
+                else:
+                    content(file)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+    # PyTorch's writer reports a full disk as a RuntimeError.
+    except (OSError, RuntimeError) as e:
+        reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
+        raise OutputError(f"{path}: cannot be written ({reason}); the file before it is untouched") from e
+
+
+def save_state(path: Path, state: RunState) -> None:
+    """Writes a run's state.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    buffer = io.BytesIO()
+    torch.save(asdict(state), buffer)
+    write_aside(path, buffer.getvalue())
+
+
+def load_state(path: Path, config: TrainConfig) -> RunState:
+    """Reads a run's state; admits tensors and plain values alone, no code.
+
+    Args:
+        path: The file that `save_state` wrote.
+        config: What the run shall go on with; it must be the run's own where it decides the result.
+
+    Raises:
+        ModelError: No such file, not a checkpoint, or one of a run with other settings.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no checkpoint to resume from; leave --resume out to start a run")
+    try:
+        with warnings.catch_warnings():
+            # PyTorch warns of a foreign pickle before it refuses it.
+            warnings.simplefilter("ignore")
+            raw = torch.load(path, map_location="cpu", weights_only=True)
+        state = RunState(**{f.name: raw[f.name] for f in fields(RunState)})
+    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as e:
+        reason = str(e).splitlines()[0][:120] if str(e) else type(e).__name__
+        raise ModelError(f"{path}: not a checkpoint of this command, or damaged ({reason})") from e
+    # A run of before a setting existed went by what is its default now.
+    defaults = {f.name: f.default for f in fields(TrainConfig)}
+    for name, value in config.to_json().items():
+        before = state.config.get(name, defaults[name])
+        if name not in _FREE and before != value:
+            raise ModelError(
+                f"{path}: the run was started with {name} = {before!r}, the config says "
+                f"{value!r}; set it back, or start a new run in another folder"
+            )
+    return state

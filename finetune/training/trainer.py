@@ -1,0 +1,355 @@
+"""The training loop that both fine-tunings share.
+
+A run is a pure function of its config and its start: batch `i` is made from seed and `i` alone, dropout is
+seeded per step, and a checkpoint holds weights, their average, optimizer and step. So a run that was stopped
+and resumed takes the same steps as one that was not.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Generic, Protocol, TypeVar
+
+import cv2
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from edge_lpr.architectures.pdparams import save_checkpoint
+from edge_lpr.architectures.torch_networks import weights_of
+from edge_lpr.errors import EdgeLprError
+from edge_lpr.finetune.training.config import TrainConfig
+from edge_lpr.finetune.training.state import RunState, load_state, make_folder, save_state, write_aside
+
+__all__ = ["Report", "Task", "TrainingError", "learning_rate", "train"]
+
+Batch = TypeVar("Batch")
+
+STATE = "latest.state"
+BEST = "best.pdparams"
+LATEST = "latest.pdparams"
+HISTORY = "history.json"
+# A single step can go astray; more in a row than this and the run does not recover.
+MAX_BAD_STEPS = 5
+# The loss that is shown is the mean of this many steps.
+SHOWN_MEAN = 50
+
+
+class TrainingError(EdgeLprError):
+    """The run cannot go on: the loss is not a number, or memory does not suffice."""
+
+
+class Task(Protocol[Batch]):
+    """What is trained: a network, its batches, its loss and its metric."""
+
+    network: nn.Module
+    metric: str
+
+    def batch(self, step: int) -> Batch:
+        """Makes the batch of one step; the same for the same step, in any process.
+
+        Worker processes get a pickled copy of the task, which need not hold the network.
+        """
+
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Returns the loss of a batch and what it consists of."""
+
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        """Returns metrics of a network in evaluation mode, `metric` among them; larger is better."""
+
+
+@dataclass
+class Report:
+    """What the loop tells while it runs.
+
+    Attributes:
+        step: Steps done.
+        steps: Steps of the whole run.
+        loss: Mean over the last steps.
+        parts: Parts of the loss, at the last step.
+        rate: Steps per second.
+        remaining: Seconds left at this rate.
+        metrics: Result of an evaluation, where this report is one.
+        best: Whether these metrics are the best so far.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    parts: dict[str, float]
+    rate: float
+    remaining: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    best: bool = False
+
+
+class _Steps(Dataset[Batch | EdgeLprError], Generic[Batch]):
+    def __init__(self, task: Task[Batch]) -> None:
+        self.task = task
+
+    def __getitem__(self, step: int) -> Batch | EdgeLprError:
+        # Raised in a worker, an error would reach the run as the text of a traceback.
+        try:
+            return self.task.batch(step)
+        except EdgeLprError as e:
+            return e
+
+
+def _set_up_worker(_worker: int) -> None:
+    # Ctrl-C reaches all processes of a terminal; the run itself ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def _batches(task: Task[Batch], config: TrainConfig, start: int) -> Iterator[Batch]:
+    steps: _Steps[Batch] = _Steps(task)
+    loader: DataLoader[Batch | EdgeLprError] = DataLoader(
+        steps,
+        batch_size=None,
+        sampler=range(start, config.steps),
+        num_workers=config.workers,
+        prefetch_factor=3 if config.workers else None,
+        worker_init_fn=_set_up_worker,
+        # A forked process would inherit OpenCV's thread pool without its threads, and wait for them forever.
+        multiprocessing_context="spawn" if config.workers else None,
+    )
+    child, on_main = getattr(signal, "SIGCHLD", None), threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(child) if child else None
+    batches = iter(loader)
+    if child and on_main:
+        # PyTorch's handler raises wherever the run happens to be when a worker dies, in the midst of a
+        # checkpoint too. Without it the loader finds out by itself, within seconds.
+        signal.signal(child, before)
+    try:
+        for batch in batches:
+            if isinstance(batch, EdgeLprError):
+                raise batch
+            yield batch
+    except (RuntimeError, OSError, EOFError) as e:
+        # PyTorch's ways to miss a worker: it finds it gone, or cannot fetch a batch that it announced. What
+        # goes wrong inside of a worker comes with the worker's traceback.
+        if not config.workers or "in DataLoader worker process" in str(e):
+            raise
+        raise TrainingError(
+            "a process that makes batches was ended from outside, often for lack of memory: "
+            f"set workers ({config.workers}) lower and go on with --resume"
+        ) from e
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Learning rate of a step: half a cosine from the first to the final, no warm-up."""
+    turn = 0.5 * (1 + math.cos(math.pi * step / config.steps))
+    return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * turn
+
+
+def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """Adam with L2 on weights of convolutions and linear layers; biases and norms are left alone."""
+    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+    free = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return torch.optim.Adam(groups, lr=config.learning_rate)
+
+
+def _train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:
+    network.train()
+    if freeze_batch_norm:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+
+@torch.no_grad()
+def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if kept.dtype.is_floating_point:
+            kept.lerp_(new, 1.0 - decay)
+        else:
+            kept.copy_(new)
+
+
+class _Run(Generic[Batch]):
+    """One training run: its state, and where it is kept."""
+
+    def __init__(self, task: Task[Batch], config: TrainConfig, out: Path, device: torch.device) -> None:
+        self.task, self.config, self.out, self.device = task, config, out, device
+        # PyTorch's stubs know the keyword of tensors alone.
+        self.network = task.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).eval()
+        self.optimizer = _optimizer(self.network, config)
+        self.step = 0
+        self.best = -math.inf
+        self.since_best = 0
+        self.recent: list[float] = []
+        self.history: dict[str, list[dict[str, float]]] = {"loss": [], "metrics": []}
+
+    def save(self) -> None:
+        state = RunState(
+            config=self.config.to_json(),
+            step=self.step,
+            best=self.best,
+            since_best=self.since_best,
+            network=self.network.state_dict(),
+            average=self.average.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            recent=self.recent,
+            history=self.history,
+        )
+        save_state(self.out / STATE, state)
+        save_checkpoint(self.out / LATEST, weights_of(self.average))
+        write_aside(self.out / HISTORY, json.dumps(self.history).encode())
+
+    def resume(self) -> None:
+        state = load_state(self.out / STATE, self.config)
+        self.network.load_state_dict(state.network)
+        self.average.load_state_dict(state.average)
+        self.optimizer.load_state_dict(state.optimizer)
+        self.step, self.best, self.since_best = state.step, state.best, state.since_best
+        self.recent, self.history = state.recent, state.history
+
+    def take_step(self, batch: Batch) -> tuple[float, dict[str, float]]:
+        """Takes one optimizer step; gives NaN and changes nothing where loss or gradient are not finite."""
+        config = self.config
+        torch.manual_seed((config.seed * 1_000_003 + self.step) % 2**63)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(config, self.step)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            loss, parts = self.task.loss(self.network, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        finite = bool(torch.isfinite(loss))
+        if finite:
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
+            finite = bool(torch.isfinite(norm))
+        if finite:
+            self.optimizer.step()
+            # A short memory at first, so that the average does not drag the start along.
+            _average(self.average, self.network, min(config.ema, (1 + self.step) / (10 + self.step)))
+        self.step += 1
+        return (float(loss.detach()) if finite else math.nan), parts
+
+    def evaluate(self) -> tuple[dict[str, float], bool]:
+        metrics = self.task.evaluate(self.average)
+        self.history["metrics"].append({"step": float(self.step), **metrics})
+        better = metrics[self.task.metric] > self.best
+        if better:
+            self.best, self.since_best = metrics[self.task.metric], 0
+            save_checkpoint(self.out / BEST, weights_of(self.average))
+        else:
+            self.since_best += 1
+        return metrics, better
+
+
+def train(
+    task: Task[Batch],
+    config: TrainConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    report: Callable[[Report], None] = lambda _: None,
+    device: str = "cpu",
+) -> dict[str, list[dict[str, float]]]:
+    """Trains until the last step, or until the metric has not grown for `patience` evaluations.
+
+    Args:
+        task: What to train; its network holds the start's weights and is changed in place.
+        config: The run's settings.
+        out: Folder for `best.pdparams`, `latest.pdparams` (averaged weights under PaddleOCR's names),
+            `latest.state` and `history.json`; made if missing.
+        resume: Go on from `latest.state` in `out`.
+        report: Called after every step.
+        device: PyTorch's name of the device.
+
+    Returns:
+        The history: lists of {"step", "loss"} and of {"step", metrics…}.
+
+    Raises:
+        TrainingError: Loss or gradient were not finite several steps in a row, or the memory of the device or
+            of a worker did not suffice; the state is saved.
+        InputError: Labelled pictures cannot be read; the state is saved.
+        KeyboardInterrupt: After Ctrl-C or SIGTERM, at the end of a step; the state is saved.
+        OutputError: A checkpoint could not be written; the one before it is whole.
+        ModelError: There is no usable checkpoint to resume from.
+    """
+    make_folder(out)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    run = _Run(task, config, out, torch.device(device))
+    if resume:
+        run.resume()
+    else:
+        run.evaluate()
+    _train_mode(run.network, config.freeze_batch_norm)
+    with _Interrupt() as interrupt:
+        try:
+            _loop(run, report, interrupt)
+        except torch.OutOfMemoryError as e:
+            raise TrainingError(
+                f"{device} has too little memory for a step of {config.batch} pictures of "
+                f"{config.width}x{config.height}: set batch lower"
+            ) from e
+        finally:
+            run.save()
+    return run.history
+
+
+class _Interrupt:
+    """Puts Ctrl-C and SIGTERM off to the end of a step; a second one takes effect at once."""
+
+    def __init__(self) -> None:
+        self.pending = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Interrupt:
+        # Only the main thread may handle signals.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        if self.pending:
+            raise KeyboardInterrupt
+        self.pending = True
+
+
+def _loop(run: _Run[Batch], report: Callable[[Report], None], interrupt: _Interrupt) -> None:
+    config, bad = run.config, 0
+    began, first = time.monotonic(), run.step
+    for batch in _batches(run.task, config, run.step):
+        if interrupt.pending:
+            raise KeyboardInterrupt
+        loss, parts = run.take_step(batch)
+        bad = bad + 1 if math.isnan(loss) else 0
+        if bad >= MAX_BAD_STEPS:
+            raise TrainingError(
+                f"{run.out}: the loss was not a number {bad} steps in a row, last at step {run.step}; "
+                f"the best weights before are in {BEST}: start from them with a lower learning_rate"
+            )
+        if not bad:
+            run.recent = [*run.recent, loss][-SHOWN_MEAN:]
+        mean = sum(run.recent) / max(len(run.recent), 1)
+        if run.step % 10 == 0:
+            run.history["loss"].append({"step": float(run.step), "loss": mean})
+        rate = (run.step - first) / max(time.monotonic() - began, 1e-9)
+        line = Report(run.step, config.steps, mean, parts, rate, (config.steps - run.step) / max(rate, 1e-9))
+        if run.step % config.evaluate_every == 0 or run.step == config.steps:
+            line.metrics, line.best = run.evaluate()
+        report(line)
+        if run.step % config.checkpoint_every == 0:
+            run.save()
+        if config.patience and run.since_best >= config.patience:
+            return

@@ -1,0 +1,305 @@
+"""What `test_tensorrt_on_host.py` runs, one scenario per process: python scenarios.py NAME VERSION FOLDER."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import hashlib
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trt_double
+
+from edge_lpr.backends.tensorrt.api import TensorRT
+from edge_lpr.backends.tensorrt.backend import TensorRTBackend, this_machine
+from edge_lpr.backends.tensorrt.cuda import open_gpu
+from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Profile
+from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.errors import BackendError
+
+Scenario = Callable[[Path, ModelFile], None]
+
+DRIVER = ctypes.CDLL("libcuda.so.1")
+PLAN = trt_double.plan()
+MIB = 1 << 20
+
+
+def install(version: str, folder: Path) -> ModelFile:
+    """Puts the double in TensorRT's place and one engine of it into a folder."""
+    trt_double.driver = DRIVER
+    sys.modules["tensorrt"] = trt_double.module(version)  # type: ignore[assignment]
+    (folder / "m.onnx").write_bytes(b"model")
+    model = ModelFile(folder / "m.onnx", hashlib.sha256(b"model").hexdigest(), 5, "fp16", {})
+    machine = this_machine(TensorRT(open_gpu()))
+    manifest = EngineManifest(
+        path=folder / "m.json",
+        key="0" * 64,
+        bundle="test",
+        part="det",
+        model_file="m.onnx",
+        model_sha256=model.sha256,
+        precision="fp16",
+        calibration="",
+        machine=machine,
+        profiles=tuple(Profile(low, high, high) for low, high in trt_double.PROFILES),
+        flags={},
+        engine_sha256=hashlib.sha256(PLAN).hexdigest(),
+        engine_bytes=len(PLAN),
+        created="2026-11-22T00:00:00+00:00",
+        seconds=1.0,
+        tool="test",
+    )
+    manifest.write(PLAN)
+    return model
+
+
+def held() -> dict[str, int]:
+    """What the driver has not got back yet."""
+    values = (ctypes.c_longlong * 5)()
+    DRIVER.host_gpu_held(values)
+    return dict(zip(("device", "host", "streams", "graphs", "contexts"), values, strict=True))
+
+
+def picture(*shape: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
+
+
+def check(backend: TensorRTBackend, image: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+    got = backend.run({"image": image})["prob"]
+    np.testing.assert_array_equal(got, 2.0 * image[..., 0])
+
+
+def results(folder: Path, model: ModelFile) -> None:
+    """Every shape, again and again: first run, capture, replay; results belong to the caller."""
+    backend = TensorRTBackend(model, folder=folder)
+    assert backend.max_batch == 4
+    assert backend.sizes == ((8, 8), (16, 8))
+    assert (backend.precision, backend.device) == ("fp16", "Host memory, no GPU")
+    first = backend.run({"image": picture(1, 8, 8)})["prob"]
+    kept = first.copy()
+    for seed in range(5):
+        for shape in ((1, 8, 8), (2, 8, 8), (4, 8, 8), (2, 16, 8), (3, 8, 8)):
+            check(backend, picture(*shape, seed=seed))
+    np.testing.assert_array_equal(first, kept)
+    assert held()["graphs"] == 5, held()
+    backend.close()
+
+
+def without_graphs(folder: Path, model: ModelFile) -> None:
+    backend = TensorRTBackend(model, folder=folder, graphs=False)
+    for seed in range(4):
+        check(backend, picture(2, 8, 8, seed=seed))
+    assert held()["graphs"] == 0
+    backend.close()
+
+
+def refused_graphs(folder: Path, model: ModelFile) -> None:
+    """A network that cannot be captured runs without a graph, and says so."""
+    DRIVER.host_gpu_set(ctypes.c_longlong(64 * MIB), 0, 1)
+    backend = TensorRTBackend(model, folder=folder, slots=1)
+    for seed in range(4):
+        check(backend, picture(2, 8, 8, seed=seed))
+    assert "cannot be captured" in backend.graph_refusal, backend.graph_refusal
+    assert held()["graphs"] == 0
+    backend.close()
+
+
+def mapped(folder: Path, model: ModelFile) -> None:
+    """An integrated GPU works on the host's memory: on the device there is nothing but the activations."""
+    backend = TensorRTBackend(model, folder=folder, slots=1)
+    for seed in range(4):
+        check(backend, picture(2, 8, 8, seed=seed))
+    assert (held()["device"], held()["host"]) == (1, 2), held()
+    backend.close()
+
+
+def threads(folder: Path, model: ModelFile) -> None:
+    """Eight threads on two slots: every result is its own picture's, and no thread keeps a context."""
+    backend = TensorRTBackend(model, folder=folder, slots=2)
+    problems: list[str] = []
+
+    def work(number: int) -> None:
+        try:
+            for turn in range(25):
+                shape = ((1, 8, 8), (2, 8, 8), (1, 16, 8))[(number + turn) % 3]
+                check(backend, picture(*shape, seed=100 * number + turn))
+            if held()["contexts"]:
+                problems.append("a context is left current")
+        except BaseException as e:
+            problems.append(repr(e))
+
+    workers = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not problems, problems[:3]
+    assert held()["streams"] <= 2
+    backend.close()
+
+
+def in_flight(folder: Path, model: ModelFile) -> None:
+    """Two runs started before either is waited for; one that nobody waits for spoils nothing."""
+    backend = TensorRTBackend(model, folder=folder, slots=2)
+    for seed in range(4):
+        a, b = picture(2, 8, 8, seed=seed), picture(2, 8, 8, seed=seed + 50)
+        first, second = backend.submit({"image": a}), backend.submit({"image": b})
+        np.testing.assert_array_equal(second.result()["prob"], 2.0 * b[..., 0])
+        np.testing.assert_array_equal(first.result()["prob"], 2.0 * a[..., 0])
+        backend.submit({"image": picture(1, 8, 8, seed=seed)})
+        gc.collect()
+        check(backend, picture(1, 8, 8, seed=seed + 9))
+    assert not backend.graph_refusal, backend.graph_refusal
+    run = backend.submit({"image": picture(1, 8, 8)})
+    backend.close()
+    run.result()  # a run that was started ends, and what it held goes then
+
+
+def bad_shapes(folder: Path, model: ModelFile) -> None:
+    backend = TensorRTBackend(model, folder=folder)
+    for array, said in (
+        (picture(5, 8, 8), "5×8×8×3, but the engine takes 1×8×8×3, 2–4×8×8×3, 1–2×16×8×3: build"),
+        (picture(1, 9, 8), "1×9×8×3, but"),
+        (picture(1, 8, 8).astype(np.float32), "float32, but the engine takes uint8"),
+    ):
+        expect(said, lambda array=array: backend.run({"image": array}))
+    expect("inputs x, but the engine has 'image'", lambda: backend.run({"x": picture(1, 8, 8)}))
+    check(backend, picture(1, 8, 8))
+    backend.close()
+    expect("was closed", lambda: backend.run({"image": picture(1, 8, 8)}))
+
+
+def failures(folder: Path, model: ModelFile) -> None:
+    """A refused enqueue and a failing device are errors with the reason; the next run works."""
+    backend = TensorRTBackend(model, folder=folder, slots=1, graphs=False)
+    check(backend, picture(1, 8, 8))
+    trt_double.failing["enqueue"] = True
+    expect(
+        "could not run on Host memory, no GPU: [executionContext.cpp] no kernel",
+        lambda: check(backend, picture(1, 8, 8)),
+    )
+    trt_double.failing["enqueue"] = False
+    check(backend, picture(1, 8, 8, seed=1))
+    trt_double.failing["kernel"] = True
+    expect("failed while running (cuStreamSynchronize failed", lambda: check(backend, picture(1, 8, 8)))
+    trt_double.failing["kernel"] = False
+    check(backend, picture(2, 8, 8, seed=2))
+    backend.close()
+
+
+def out_of_memory(folder: Path, model: ModelFile) -> None:
+    """Not enough memory is one line with what there is, and nothing stays taken."""
+    DRIVER.host_gpu_set(ctypes.c_longlong(5000), 0, 0)
+    backend = TensorRTBackend(model, folder=folder)
+    expect("out of memory", lambda: backend.run({"image": picture(1, 8, 8)}))
+    assert sum(held().values()) == 0, held()
+    expect("0 of 0 MiB are free: end other programs", lambda: backend.run({"image": picture(1, 8, 8)}))
+    DRIVER.host_gpu_set(ctypes.c_longlong(64 * MIB), 0, 0)
+    check(backend, picture(1, 8, 8))
+    backend.close()
+
+
+def bad_plan(folder: Path, model: ModelFile) -> None:
+    """A plan that TensorRT refuses, although its manifest is right."""
+    path = folder / "m.engine"
+    data = b"junk"
+    path.write_bytes(data)
+    text = (folder / "m.json").read_text(encoding="utf-8")
+    text = text.replace(hashlib.sha256(PLAN).hexdigest(), hashlib.sha256(data).hexdigest())
+    (folder / "m.json").write_text(text.replace(f'"bytes": {len(PLAN)}', '"bytes": 4'), encoding="utf-8")
+    expect("cannot load it: magicTag mismatch", lambda: TensorRTBackend(model, folder=folder))
+
+
+def old_driver(folder: Path, model: ModelFile) -> None:
+    """TensorRT's number for a driver that is too old becomes a sentence."""
+    trt_double.failing["start"] = True
+    said = "the driver supports CUDA 12.6, less than this TensorRT needs: upgrade it"
+    expect(said, lambda: TensorRTBackend(model, folder=folder))
+
+
+def steady(folder: Path, model: ModelFile) -> None:
+    """Nothing is taken per run once every shape was seen."""
+    backend = TensorRTBackend(model, folder=folder, slots=1)
+    shapes = ((1, 8, 8), (2, 8, 8), (2, 16, 8))
+    for shape in shapes * 3:
+        check(backend, picture(*shape))
+    before = held()
+    for turn in range(300):
+        check(backend, picture(*shapes[turn % 3], seed=turn))
+    assert held() == before, (before, held())
+    backend.close()
+
+
+def left_open(folder: Path, model: ModelFile) -> None:
+    """A backend that nobody closed goes at the end of the process, without a word."""
+    backend = TensorRTBackend(model, folder=folder)
+    check(backend, picture(1, 8, 8))
+    globals()["forgotten"] = backend
+
+
+def types(folder: Path, model: ModelFile) -> None:
+    """The flags that an FP16 network needs: none where its types bind, else those that leave it as it is."""
+    api = TensorRT(open_gpu())
+    builder = trt_double.Builder(api.logger)
+    network: Any = api.network(builder, typed=True)  # type: ignore[arg-type]
+    config: Any = builder.create_builder_config()
+    api.allow_types(config, network, "fp16", typed=True)
+    kept = {one.type: one.precision for one in builder.networks[-1]}
+    if trt_double.Builder.old:
+        assert network.flags == 1 and config.flags == {"FP16", "PREFER_PRECISION_CONSTRAINTS"}
+        float32 = trt_double.DataType["FLOAT"]
+        assert kept == {"cast": None, "conv": None, "pool": float32, "constant": None}, kept
+    else:
+        assert network.flags == 2 and not config.flags and not any(kept.values()), (network.flags, kept)
+    network = api.network(builder, typed=False)  # type: ignore[arg-type]
+    api.allow_types(config, network, "fp16", typed=False)  # for a DLA, which has no FP32
+    assert network.flags == 1 and "FP16" in config.flags
+    assert not any(one.precision for one in builder.networks[-1])
+
+
+def expect(said: str, call: Callable[[], object]) -> None:
+    try:
+        call()
+    except BackendError as e:
+        assert said in str(e) and "\n" not in str(e), f"{e} does not say {said!r}"
+    else:
+        raise AssertionError(f"no error; expected {said!r}")
+
+
+SCENARIOS = (
+    results,
+    without_graphs,
+    refused_graphs,
+    mapped,
+    threads,
+    in_flight,
+    bad_shapes,
+    failures,
+    out_of_memory,
+    bad_plan,
+    old_driver,
+    steady,
+    left_open,
+    types,
+)
+
+
+def execute(scenarios: Iterable[Scenario]) -> None:
+    """Runs the scenario that the command line names, and sees that everything is given back."""
+    name, version, place = sys.argv[1:]
+    if name == "mapped":
+        DRIVER.host_gpu_set(ctypes.c_longlong(64 * MIB), 1, 0)
+    scenario = next(s for s in scenarios if s.__name__ == name)
+    scenario(Path(place), install(version, Path(place)))
+    gc.collect()
+    if scenario is not left_open:
+        assert sum(held().values()) == 0, f"not given back: {held()}"
+    print("done")
+
+
+if __name__ == "__main__":
+    execute(SCENARIOS)

@@ -1,0 +1,210 @@
+"""The commands and the benchmark on the stand-ins: python whole.py NAME VERSION FOLDER, as scenarios.py."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ctypes
+import io
+import itertools
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import trt_double
+from scenarios import DRIVER, MIB, execute, held
+
+from edge_lpr.benchmarks import gpu, gpu_parts
+from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.cli import main
+from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.image_io import read_picture
+from edge_lpr.io.sources import open_source
+from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.pipeline.stream import Stream
+
+SAMPLES = Path(__file__).resolve().parents[4] / "samples"
+PICTURE = SAMPLES / "street.jpg"
+PROTOCOL = Path(__file__).resolve().parents[2] / "test_protocol.py"
+VIDEO = SAMPLES / "street.mp4"
+
+
+def typed(out: io.StringIO, *arguments: str) -> tuple[int, str]:
+    """Runs the command and returns its exit code and what it printed."""
+    out.seek(0)
+    out.truncate()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = main([*arguments])
+    return code, out.getvalue()
+
+
+def commands(folder: Path, model: ModelFile) -> None:
+    """build, engines and the reader on the package's bundle, one after the other, as a user types them."""
+    os.environ["EDGE_LPR_ENGINES"] = str(folder / "engines")
+    DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
+    out = io.StringIO()
+    build = ("build", "--precision", "fp32", "--det-size", "640x384", "--batch", "1", "2")
+    old = trt_double.Builder.old
+
+    trt_double.failing["parse"] = True
+    code, said = typed(out, *build)
+    node = '(in node 17 [Fancy -> "fancy_17"])' if old else "(in Fancy node 'Fancy_17')"
+    assert code == 2 and f"cannot read it: No importer registered for op: Fancy {node}" in said, said
+    trt_double.failing.update(parse=False, build=True)
+    code, said = typed(out, *build)
+    assert code == 1 and "no implementation for node Conv_3" in said, said
+    assert not list((folder / "engines").glob("*.engine"))
+    trt_double.failing["build"] = False
+
+    assert typed(out, *build, "--rebuild", "never")[0] == 1
+    options = ("--workspace", "512", "--tactic-sources", "jit_convolutions")
+    code, said = typed(out, *build, *options)
+    assert code == 0 and said.count("built") == 2, said
+    config = trt_double.Builder.configs[-1]
+    assert config.workspace == 512 * MIB and config.tactics == 1 << 4
+    assert config.previews == ({"PROFILE_SHARING_0806"} if old else set())
+    code, said = typed(out, *build)
+    assert code == 0 and said.count("built") == 2, said  # other settings are another engine
+    code, said = typed(out, *build)
+    assert code == 0 and said.count("there") == 2 and "built" not in said, said
+    code, said = typed(out, "engines", "list")
+    assert code == 0 and said.count("valid") == 2 and said.count("superseded") == 2, said
+    code, said = typed(out, "engines", "prune")
+    assert code == 0 and "2 of 4 removed" in said, said
+    code, said = typed(out, "engines", "inspect", "det.fp32", "--profile", "1")
+    assert code == 0 and "1 in FP32" in said, said
+
+    with PlateReader(precision="fp32") as reader, PlateReader(backend="onnxruntime", threads=1) as other:
+        assert reader.description.endswith("on Host memory, no GPU, fp32"), reader.description
+        other.detector.backend.sizes = reader.detector.backend.sizes
+        image = cv2.resize(read_picture(PICTURE), (640, 360))
+        both = [r.detector.detect_batch([image, image, image]) for r in (reader, other)]
+        assert [len(b) for b in both[0]] == [len(b) for b in both[1]] and both[0][0]
+        for one, two in zip(itertools.chain(*both[0]), itertools.chain(*both[1]), strict=True):
+            np.testing.assert_array_equal(one.corners, two.corners)
+
+
+def engines_elsewhere(folder: Path, model: ModelFile) -> None:
+    """Engines in a folder of one's own: built with --out, read with --engines, several batches in flight."""
+    DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
+    os.environ["EDGE_LPR_ENGINES"] = str(folder / "none")
+    out, mine = io.StringIO(), str(folder / "mine")
+    build = ("build", "--precision", "fp32", "--det-size", "640x384", "--batch", "8", "--out", mine)
+    code, said = typed(out, *build, "--rebuild", "never")
+    assert code == 1 and said.endswith(f"build them: edge-lpr build --out {mine}\n"), said
+    code, said = typed(out, *build)
+    assert code == 0 and f"edge-lpr --engines {mine} SOURCE" in said, said
+    code, said = typed(out, "--backend", "tensorrt", "--precision", "fp32", str(PICTURE))
+    assert code == 1 and said.count("\n") == 1 and "no engine of det.fp32.onnx" in said, said
+    assert said.endswith("--precision fp32\n"), said
+    with PlateReader(backend="onnxruntime") as other:
+        other.detector.backend.sizes = ((384, 640),)
+        texts = [read.text for read in other.read(read_picture(PICTURE))]
+    assert texts
+    code, said = typed(out, "--backend", "tensorrt", "--precision", "fp32", "--engines", mine, str(PICTURE))
+    assert code == 0 and all(text in said for text in texts), said
+
+    for graphs, options in ((2, ()), (0, ("--no-cuda-graphs", "--gpu-memory", "mapped"))):
+        settings = {"graphs": False, "mapped": True} if options else {}
+        with PlateReader(precision="fp32", engines=mine, tensorrt=settings) as reader:
+            image = read_picture(PICTURE)
+            for _ in range(3):
+                reader.read(image)
+            assert held()["graphs"] == graphs, held()
+        code, said = typed(out, "--precision", "fp32", "--engines", mine, *options, str(PICTURE))
+        assert code == 0 and all(text in said for text in texts), said
+
+    (engine,) = Path(mine).glob("*.det.fp32.*.engine")
+    data = engine.read_bytes()
+    read = ("--backend", "tensorrt", "--precision", "fp32", "--engines", mine, str(PICTURE))
+    for harmed, reason in ((data[:-9], "its manifest says"), (data[::-1], "sha256 differs")):
+        engine.write_bytes(harmed)
+        code, said = typed(out, *read)
+        assert code == 1 and said.count("\n") == 1 and reason in said and "build it" in said, said
+    engine.write_bytes(data)
+    DRIVER.host_gpu_set(ctypes.c_longlong(5000), 0, 0)
+    code, said = typed(out, *read)
+    assert code == 1 and said.count("\n") == 1 and "out of memory; a run needs" in said, said
+    DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
+
+    found = []
+    with PlateReader(precision="fp32", engines=mine) as reader, PlateReader(backend="onnxruntime") as other:
+        assert other.workers == 1
+        reader.workers = 3
+        other.detector.backend.sizes = reader.detector.backend.sizes
+        for one in (reader, other):
+            with open_source(VIDEO, CaptureOptions(stride=3)) as source:
+                steps = list(Stream(one, source))
+            found.append([(s.frame.index, [r.text for r in s.reads]) for s in steps if s.frame])
+    assert found[0] == found[1] and any(texts for _, texts in found[0]), found
+
+
+def int8(folder: Path, model: ModelFile) -> None:
+    """INT8 engines are made of weights in INT8, and before TensorRT 10 of weights in float."""
+    import onnx
+
+    DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
+    build = ("build", "--precision", "int8", "--det-size", "320x192", "--batch", "1", "--out", str(folder))
+    code, said = typed(io.StringIO(), *build)
+    assert code == 0 and said.count("built") == 2, said
+    old = trt_double.Builder.old
+    for path in folder.glob("*.int8.*.engine"):
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        graph = onnx.load_from_string(base64.b64decode(plan["model"])).graph
+        kinds = {item.name: item.data_type for item in graph.initializer}
+        weights = {kinds[n.input[0]] for n in graph.node if "Linear" in n.op_type and n.input[0] in kinds}
+        assert weights == {onnx.TensorProto.FLOAT if old else onnx.TensorProto.INT8}, weights
+    assert len(list(folder.glob("*.int8.*.engine"))) == 2
+
+
+def interrupted(folder: Path, model: ModelFile) -> None:
+    """Ctrl-C ends a build at its next step, and leaves nothing half-written."""
+    os.environ["EDGE_LPR_ENGINES"] = str(folder / "engines")
+    trt_double.build_steps, trt_double.step_seconds = 1000, 0.02
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    code, said = typed(io.StringIO(), "build", "--precision", "fp32", "--det-size", "256x192", "--batch", "1")
+    assert code == 130 and time.monotonic() - began < 10, (code, said)
+    assert not [
+        path for path in (folder / "engines").glob("*") if "engine" in path.name or "json" in path.name
+    ]
+
+
+def protocol(folder: Path, model: ModelFile) -> None:
+    """The protocol tests that a GPU is to pass, so that they fail there for no fault of their own."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = pytest.main([str(PROTOCOL), "-m", "gpu", "-q", "-p", "no:cacheprovider"])
+    assert code == 0 and "passed" in out.getvalue() and "skipped" not in out.getvalue(), out.getvalue()
+
+
+def benchmark(folder: Path, model: ModelFile) -> None:
+    """`benchmarks/gpu.py` from end to end: every part runs, agrees, refuses and writes. No number is one."""
+    DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
+    gpu_parts.MEMORY_FRAMES, gpu_parts.MEMORY_STEP, gpu_parts.WORKERS = 16, 8, (2,)
+    arguments = ["--precision", "fp32", "--det-size", "256x160", "--batch", "2", "--seconds", "0.05"]
+    target = folder / "out" / "gpu.json"
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = gpu.main([*arguments, "--pictures", "3", "--video", str(VIDEO), "--out", str(target)])
+    assert code == 0, out.getvalue()
+    report = json.loads(target.read_text(encoding="utf-8"))
+    parts = report["parts"]
+    assert [part["state"] for part in parts.values()] == ["done"] * 9, parts
+    agreed = parts["agreement fp32"]["result"]
+    assert agreed["same_texts"] == agreed["pictures"] == 3 and agreed["reached"], agreed
+    assert all(r["refused"] for r in parts["refusals"]["result"].values()), parts["refusals"]
+    assert parts["memory"]["result"]["frames"] == 16
+    assert parts["pipeline fp32"]["result"]["engines_alone"] > 0
+    assert parts["build det fp32"]["result"]["state"] == "built"
+    assert report["machine"]["gpu"] == "Host memory, no GPU"
+
+
+if __name__ == "__main__":
+    execute((commands, engines_elsewhere, int8, interrupted, protocol, benchmark))

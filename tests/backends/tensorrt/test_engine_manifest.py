@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_lpr.backends.tensorrt import engine_manifest
+from edge_lpr.backends.tensorrt.engine_manifest import (
+    EngineManifest,
+    Machine,
+    Profile,
+    engine_key,
+    engines_folder,
+    find_engine,
+    read_manifest,
+    read_manifests,
+)
+from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.errors import BackendError, OutputError
+
+ORIN = Machine("10.3.0", "Orin", "8.7", integrated=True, platform="aarch64", cuda="12.6", driver="540.4.0")
+H200 = Machine("10.3.0", "NVIDIA H200", "9.0", platform="x86_64")
+PLAN = b"a plan"
+PROFILES = (Profile((1, 736, 1312, 3), (8, 736, 1312, 3), (8, 736, 1312, 3)),)
+
+
+def model(tmp_path: Path, data: bytes = b"onnx", precision: str = "fp16") -> ModelFile:
+    path = tmp_path / f"det.{precision}.onnx"
+    path.write_bytes(data)
+    return ModelFile(path, hashlib.sha256(data).hexdigest(), len(data), precision, {})
+
+
+def manifest(folder: Path, of: ModelFile, machine: Machine = ORIN, **changes: Any) -> EngineManifest:
+    made = EngineManifest(
+        path=folder / "a.det.fp16.json",
+        key=engine_key(of, machine, PROFILES, {}),
+        bundle="a",
+        part="det",
+        model_file=of.path.name,
+        model_sha256=of.sha256,
+        precision=of.precision,
+        calibration="",
+        machine=machine,
+        profiles=PROFILES,
+        flags={},
+        engine_sha256=hashlib.sha256(PLAN).hexdigest(),
+        engine_bytes=len(PLAN),
+        created="2026-11-22T12:00:00+00:00",
+        seconds=214.6,
+        tool="edge-lpr 0.1.0",
+    )
+    return replace(made, **changes)
+
+
+def test_a_manifest_comes_back_as_written(tmp_path: Path) -> None:
+    written = manifest(tmp_path / "new" / "folder", model(tmp_path))
+    written.write(PLAN)
+    assert read_manifest(written.path) == written
+    assert written.read_engine() == PLAN
+    assert sorted(p.name for p in written.path.parent.iterdir()) == ["a.det.fp16.engine", "a.det.fp16.json"]
+
+
+@pytest.mark.parametrize(
+    ("here", "said"),
+    [
+        (ORIN, []),
+        (replace(ORIN, cuda="12.9", driver="570.1"), []),
+        (replace(ORIN, tensorrt="10.3.1"), ["built with TensorRT 10.3.0, here is 10.3.1"]),
+        (replace(ORIN, gpu="Orin Nano"), ["built for the GPU Orin (8.7), here is Orin Nano (8.7)"]),
+        (replace(ORIN, compute_capability="8.9"), ["built for the GPU Orin (8.7), here is Orin (8.9)"]),
+        (
+            H200,
+            [
+                "built for the GPU Orin (8.7), here is NVIDIA H200 (9.0)",
+                "built for aarch64, here is x86_64",
+            ],
+        ),
+    ],
+)
+def test_what_differs_from_this_machine(tmp_path: Path, here: Machine, said: list[str]) -> None:
+    of = model(tmp_path)
+    assert manifest(tmp_path, of).differences(of, here) == said
+
+
+def test_another_model_differs(tmp_path: Path) -> None:
+    old = manifest(tmp_path, model(tmp_path, b"old"))
+    (difference,) = old.differences(model(tmp_path, b"new"), ORIN)
+    assert difference.startswith("made from another det.fp16.onnx (sha256 ")
+    assert old.differences(None, ORIN) == []
+
+
+@pytest.mark.parametrize(
+    ("built", "here", "fits"),
+    [
+        ("10.3.0", "10.3.0", True),
+        ("10.3.0", "10.13.0", True),
+        ("10.13.0", "10.3.0", False),
+        ("8.6.1", "10.3.0", False),
+    ],
+)
+def test_version_compatible_engines_run_on_later_minors(
+    tmp_path: Path, built: str, here: str, fits: bool
+) -> None:
+    of = model(tmp_path)
+    engine = manifest(tmp_path, of, replace(ORIN, tensorrt=built), flags={"version_compatible": True})
+    assert (engine.differences(of, replace(ORIN, tensorrt=here)) == []) is fits
+
+
+@pytest.mark.parametrize(("capability", "fits"), [("8.0", True), ("12.0", True), ("7.5", False)])
+def test_hardware_compatible_engines_run_since_ampere(tmp_path: Path, capability: str, fits: bool) -> None:
+    of = model(tmp_path)
+    engine = manifest(tmp_path, of, H200, flags={"hardware_compatible": True})
+    other = replace(H200, gpu="other", compute_capability=capability)
+    assert (engine.differences(of, other) == []) is fits
+    assert engine.differences(of, replace(other, integrated=True)) != []
+
+
+def test_every_part_of_the_key_matters(tmp_path: Path) -> None:
+    of = model(tmp_path)
+    other_profile = (replace(PROFILES[0], opt=(1, 736, 1312, 3)),)
+    keys = {
+        engine_key(of, ORIN, PROFILES, {}),
+        engine_key(model(tmp_path, b"other"), ORIN, PROFILES, {}),
+        engine_key(of, replace(ORIN, tensorrt="10.4.0"), PROFILES, {}),
+        engine_key(of, replace(ORIN, gpu="Thor"), PROFILES, {}),
+        engine_key(of, replace(ORIN, compute_capability="9.0"), PROFILES, {}),
+        engine_key(of, replace(ORIN, platform="x86_64"), PROFILES, {}),
+        engine_key(of, ORIN, other_profile, {}),
+        engine_key(of, ORIN, PROFILES, {"tf32": True}),
+    }
+    assert len(keys) == 8
+    # A driver update is no reason to build again.
+    assert engine_key(of, replace(ORIN, driver="1", cuda="13.0"), PROFILES, {}) in keys
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda p: p.write_bytes(PLAN[:-1]), "has 5 bytes, its manifest says 6"),
+        (lambda p: p.write_bytes(b"swappd"), "is not the file that its manifest describes"),
+        (lambda p: p.unlink(), "cannot be read (No such file"),
+    ],
+)
+def test_a_damaged_engine_is_refused_before_tensorrt_sees_it(tmp_path: Path, harm: Any, said: str) -> None:
+    written = manifest(tmp_path, model(tmp_path))
+    written.write(PLAN)
+    harm(written.engine_path)
+    with pytest.raises(BackendError, match="build it again: edge-lpr build") as e:
+        written.read_engine()
+    assert said in str(e.value)
+
+
+def test_the_newest_engine_that_fits_is_found(tmp_path: Path) -> None:
+    of = model(tmp_path)
+    folder = tmp_path / "engines"
+    for name, created, machine in (
+        ("a", "2026-01-01", ORIN),
+        ("b", "2026-03-01", ORIN),
+        ("c", "2026-05-01", H200),
+    ):
+        manifest(folder, of, machine, path=folder / f"{name}.json", created=created).write(PLAN)
+    assert find_engine(folder, of, ORIN).path.name == "b.json"
+    assert find_engine(folder, of, H200).path.name == "c.json"
+    (folder / "b.engine").write_bytes(b"cut")
+    assert find_engine(folder, of, ORIN).path.name == "a.json"
+
+
+def test_no_engine_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = model(tmp_path)
+    said = r"no engine of det.fp16.onnx in .*; build it: edge-lpr build .* --precision fp16"
+    with pytest.raises(BackendError, match=rf"{said} --out .*none$"):
+        find_engine(tmp_path / "none", of, ORIN)
+    monkeypatch.setenv(engine_manifest.FOLDER_VARIABLE, str(tmp_path / "usual"))
+    with pytest.raises(BackendError, match=f"{said}$"):
+        find_engine(engines_folder(), of, ORIN)
+
+
+def test_the_nearest_engine_says_why_it_does_not_fit(tmp_path: Path) -> None:
+    folder = tmp_path / "engines"
+    manifest(folder, model(tmp_path, b"old"), H200).write(PLAN)
+    of = model(tmp_path, b"new")
+    with pytest.raises(BackendError) as e:
+        find_engine(folder, of, ORIN)
+    assert "made from another det.fp16.onnx" in str(e.value)
+    manifest(folder, of, replace(ORIN, tensorrt="8.6.1"), path=folder / "b.json").write(PLAN)
+    with pytest.raises(
+        BackendError, match=r"b.engine: built with TensorRT 8.6.1, here is 10.3.0; build it"
+    ) as e:
+        find_engine(folder, of, ORIN)
+    assert "\n" not in str(e.value)
+
+
+def _changed(key: str, value: object) -> Any:
+    def change(raw: dict[str, Any]) -> None:
+        *path, last = key.split(".")
+        node = raw
+        for part in path:
+            node = node[part]
+        if value is None:
+            del node[last]
+        else:
+            node[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("format", "other", "not an engine's manifest"),
+        ("version", 2, "manifest version 2, this edge-lpr reads 1"),
+        ("engine", None, "damaged manifest"),
+        ("engine.bytes", 1 << 60, "damaged manifest"),
+        ("engine.bytes", "6", "damaged manifest"),
+        ("engine.sha256", 5, "damaged manifest"),
+        ("machine.gpu", None, "damaged manifest"),
+        ("machine", [], "damaged manifest"),
+        ("profiles", [{"min": "x", "opt": [1], "max": [1]}], "damaged manifest"),
+        ("profiles", [{"min": [1.5], "opt": [1], "max": [1]}], "damaged manifest"),
+        ("build.seconds", "soon", "damaged manifest"),
+        ("bundle", "x" * 2000, "damaged manifest"),
+    ],
+)
+def test_a_manifest_from_others_is_checked(tmp_path: Path, key: str, value: object, said: str) -> None:
+    written = manifest(tmp_path, model(tmp_path))
+    written.write(PLAN)
+    raw = json.loads(written.path.read_text(encoding="utf-8"))
+    _changed(key, value)(raw)
+    written.path.write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(BackendError) as e:
+        read_manifest(written.path)
+    assert said in str(e.value) and "\n" not in str(e.value)
+    manifests, broken = read_manifests(tmp_path)
+    assert not manifests and set(broken) == {written.path}
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000, b" " * (2 << 20)])
+def test_no_manifest_at_all(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(data)
+    with pytest.raises(BackendError, match=r"x.json: "):
+        read_manifest(path)
+
+
+def test_a_build_that_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = manifest(tmp_path / "engines", model(tmp_path))
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OutputError, match=r"cannot be written .No space left on device"):
+        written.write(PLAN)
+    assert list(written.path.parent.iterdir()) == []
+
+
+def test_where_engines_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in (engine_manifest.FOLDER_VARIABLE, "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert engines_folder() == tmp_path / ".cache" / "edge-lpr" / "engines"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert engines_folder() == tmp_path / ".cache" / "edge-lpr" / "engines"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "c"))
+    assert engines_folder() == tmp_path / "c" / "edge-lpr" / "engines"
+    monkeypatch.setenv(engine_manifest.FOLDER_VARIABLE, str(tmp_path / "e"))
+    assert engines_folder() == tmp_path / "e"
+    assert engines_folder(tmp_path / "x") == tmp_path / "x"
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="cannot be written"):
+        manifest(tmp_path / "engines", ModelFile(tmp_path / "m", "0" * 64, 1, "fp16", {})).write(PLAN)
+
+
+def test_profiles_hold_their_range() -> None:
+    profile = Profile((2, 48, 320, 3), (8, 48, 320, 3), (8, 48, 320, 3))
+    assert profile.holds((2, 48, 320, 3)) and profile.holds((8, 48, 320, 3))
+    assert not profile.holds((1, 48, 320, 3)) and not profile.holds((9, 48, 320, 3))
+    assert not profile.holds((2, 48, 320))
+    assert str(profile) == "2–8×48×320×3"

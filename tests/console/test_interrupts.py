@@ -1,0 +1,61 @@
+"""Signals that wait for the end of a result, and libraries that are quiet."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+import pytest
+
+from edge_lpr.console.interrupts import Interrupts, Terminated, silent_libraries
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_a_signal_waits_for_the_end_of_what_is_held(
+    number: signal.Signals, kind: type[KeyboardInterrupt]
+) -> None:
+    before = signal.getsignal(number)
+    done = []
+    with pytest.raises(kind), Interrupts() as interrupts:
+        with interrupts.held(), interrupts.held():
+            os.kill(os.getpid(), number)
+            done.append("all of it")
+        done.append("never")
+    assert done == ["all of it"] and signal.getsignal(number) is before
+
+
+def test_a_signal_elsewhere_comes_at_once() -> None:
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+
+
+def test_another_thread_may_enter_and_changes_nothing() -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def enter() -> None:
+        with Interrupts() as interrupts, interrupts.held():
+            assert signal.getsignal(signal.SIGINT) is before
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+
+
+def test_libraries_are_silent_and_python_is_not(capfd: pytest.CaptureFixture[str]) -> None:
+    before = sys.stderr
+    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 (what a process has at its start)
+    try:
+        with silent_libraries(active=True):
+            os.write(2, b"library\n")
+            print("ours", file=sys.stderr)
+        os.write(2, b"after\n")
+        with silent_libraries(active=False):
+            os.write(2, b"debug\n")
+    finally:
+        sys.stderr = before
+    assert capfd.readouterr().err == "ours\nafter\ndebug\n"

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_lpr.cli import main
+from edge_lpr.datasets import ccpd_converter
+from edge_lpr.datasets.ccpd_converter import convert_ccpd
+from edge_lpr.datasets.labels import load_labels
+from edge_lpr.errors import InputError, OutputError
+
+ONE = "025-90_90-20&10_80&30-80&30_20&30_20&10_80&10-0_0_22_27_27_33_16-37-15.jpg"
+SAME_PLATE = ONE.replace("-37-15", "-99-15")
+GREEN = "02-90_90-20&10_80&30-80&30_20&30_20&10_80&10-0_0_5_24_30_31_32_33-154-77.jpg"
+
+
+def picture(path: Path, size: tuple[int, int] = (40, 100)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = np.zeros((*size, 3), np.uint8)
+    image[10:30, 20:80] = (200, 50, 20)
+    cv2.imencode(path.suffix, image)[1].tofile(path)
+    return path
+
+
+@pytest.fixture
+def ccpd(tmp_path: Path) -> Path:
+    root = tmp_path / "ccpd"
+    for name in (ONE, SAME_PLATE):
+        picture(root / "ccpd_base" / name)
+    picture(root / "ccpd_green" / GREEN)
+    picture(root / "ccpd_np" / "0001.jpg")
+    return root
+
+
+def test_each_picture_keeps_its_crop(ccpd: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = convert_ccpd(ccpd, out)
+    assert (result.pictures, result.crops, result.reused, result.problems) == (4, 3, 0, [])
+    labels = load_labels([out])
+    assert labels.problems == []
+    assert [p.text for s in labels.crops for p in s.plates or ()] == ["皖AY339S", "皖AY339S", "皖AF06789"]
+    assert len({s.path for s in labels.crops}) == 3
+    assert [len(s.plates or ()) for s in labels.scenes] == [1, 1, 1, 0]
+    crop = labels.crops[0].read()
+    assert crop.shape == (20, 60, 3)
+    assert np.abs(crop.astype(int) - (200, 50, 20)).mean() < 8
+    scene = labels.scenes[0]
+    assert scene.plates is not None
+    assert scene.plates[0].corners is not None
+    assert scene.plates[0].corners.tolist() == [[20, 10], [80, 10], [80, 30], [20, 30]]
+
+
+def test_bad_pictures_are_listed_with_their_reason(ccpd: Path, tmp_path: Path) -> None:
+    base = ccpd / "ccpd_base"
+    picture(base / ONE.replace("025-", "x-"))
+    picture(base / ONE.replace("-37-15", "-1-1"), (20, 50))
+    (base / ONE.replace("-37-15", "-2-2")).write_bytes(picture(base / ONE).read_bytes()[:-20])
+    (base / ONE.replace("-37-15", "-3-3")).write_bytes(b"")
+    (base / ONE.replace("-37-15", "-4-4")).write_bytes(b"no picture")
+    result = convert_ccpd(ccpd, tmp_path / "out")
+    assert result.pictures == 4
+    reasons = dict(result.problems)
+    assert len(reasons) == 5
+    for part, reason in (
+        ("/x-", "area is 'x'"), ("-1-1", "outside of the 50x20 picture"), ("-2-2", "cut short"),
+        ("-3-3", "empty"), ("-4-4", "not a picture"),
+    ):  # fmt: skip
+        assert any(part in name and reason in text for name, text in reasons.items()), part
+    listed = (tmp_path / "out" / "skipped.txt").read_text(encoding="utf-8").splitlines()
+    assert len(listed) == 5
+
+
+def test_a_second_run_makes_nothing_again(
+    ccpd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    convert_ccpd(ccpd, out)
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*.jpg")}
+    texts = {name: (out / name).read_bytes() for name in ("det.txt", "rec.txt")}
+    (out / "crops" / "ccpd_base" / SAME_PLATE).unlink()
+    decoded: list[Path] = []
+    decode = ccpd_converter._decode
+    monkeypatch.setattr(
+        ccpd_converter, "_decode", lambda path, *rest: (decoded.append(path), decode(path, *rest))
+    )
+    result = convert_ccpd(ccpd, out)
+    assert [p.name for p in decoded] == [SAME_PLATE]
+    assert result.reused == 3
+    assert {name: (out / name).read_bytes() for name in texts} == texts
+    kept = {p: t for p, t in before.items() if p.name != SAME_PLATE}
+    assert {p: p.stat().st_mtime_ns for p in kept} == kept
+
+
+def test_interruption_keeps_what_was_done(ccpd: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done: list[int] = []
+
+    def stop(n: int) -> None:
+        done.append(n)
+        if len(done) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert_ccpd(ccpd, out, 1, stop)
+    assert len((out / "det.txt").read_text(encoding="utf-8").splitlines()) == 2
+    assert convert_ccpd(ccpd, out).pictures == 4
+    assert not list(out.rglob("*.part"))
+
+
+def test_copies_where_links_are_impossible(
+    ccpd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    convert_ccpd(ccpd, tmp_path / "out")
+    copy = tmp_path / "out" / "images" / "ccpd_base" / ONE
+    assert copy.read_bytes() == (ccpd / "ccpd_base" / ONE).read_bytes()
+    assert copy.stat().st_nlink == 1
+
+
+def test_a_full_disk_leaves_no_half_copy(ccpd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    def fill(_source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(ccpd_converter.shutil, "copyfile", fill)
+    with pytest.raises(OutputError, match="No space left on device"):
+        convert_ccpd(ccpd, tmp_path / "out")
+    assert not [p for p in (tmp_path / "out" / "images").rglob("*") if p.is_file()]
+
+
+def test_output_inside_of_the_source_is_not_read_again(ccpd: Path) -> None:
+    for _ in range(2):
+        assert convert_ccpd(ccpd, ccpd / "out").pictures == 4
+
+
+def test_folders_without_ccpd_pictures(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        convert_ccpd(tmp_path / "nowhere", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no picture in it"):
+        convert_ccpd(tmp_path / "empty", tmp_path / "out")
+    picture(tmp_path / "other" / "cat.jpg")
+    with pytest.raises(
+        InputError, match=r"none of its 1 pictures can be used; the first, cat\.jpg: 1 fields"
+    ):
+        convert_ccpd(tmp_path / "other", tmp_path / "out")
+
+
+def test_output_that_cannot_be_written(ccpd: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OutputError, match="cannot be written"):
+        convert_ccpd(ccpd, tmp_path / "out")
+
+
+def test_command(ccpd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture(ccpd / "bad-name.jpg")
+    assert main(["dataset", "ccpd", str(ccpd), "--out", str(tmp_path / "out")]) == 0
+    captured = capsys.readouterr()
+    assert "4 pictures, 3 plates; 1 skipped" in captured.out
+    assert "skipped: bad-name.jpg: 2 fields" in captured.err
+    assert main(["dataset", "ccpd", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2
+    assert main(["dataset", "ccpd", str(ccpd), "--out", str(tmp_path / "out"), "--workers", "0"]) == 2

@@ -1,0 +1,109 @@
+"""Comparisons notice what they are there to notice."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_lpr.errors import ModelError, SourceError
+from edge_lpr.export.parity.comparison import (
+    Comparison,
+    compare_boxes,
+    compare_texts,
+    cut_reference,
+    normalised,
+    probe_pictures,
+    read_pictures,
+)
+from edge_lpr.pipeline.detector import DetectorSettings
+
+
+def test_differences_add_up() -> None:
+    comparison = Comparison("raw")
+    comparison.add(np.array([0.5, 0.5], np.float32), np.array([0.5, 0.25], np.float32))
+    comparison.add(np.array([1.0, 1.0], np.float32), np.array([1.0, 1.0], np.float32))
+    assert comparison.maximum == 0.25
+    assert comparison.mean == pytest.approx(0.0625)
+    assert comparison.passed(0.3)
+    assert not comparison.passed(0.2)
+    with pytest.raises(ModelError, match=r"shape \(1,\)"):
+        comparison.add(np.zeros(1, np.float32), np.zeros(2, np.float32))
+
+
+def test_not_a_number_never_passes() -> None:
+    comparison = Comparison("raw")
+    comparison.add(np.array([np.nan], np.float32), np.array([0.5], np.float32))
+    assert not comparison.passed(1e9)
+    assert comparison.as_json()["maximum"] == "not a number"
+
+
+def boxed(left: int, top: int = 30) -> np.ndarray:
+    prob = np.zeros((128, 160), np.float32)
+    prob[top : top + 20, left : left + 60] = 0.9
+    return prob
+
+
+def test_boxes() -> None:
+    settings = DetectorSettings()
+    comparison = Comparison("raw")
+    assert len(compare_boxes(comparison, boxed(40), boxed(40), settings, "a")) == 1
+    compare_boxes(comparison, boxed(41), boxed(40), settings, "one pixel is the threshold's own grain")
+    assert comparison.passed(0)
+    assert comparison.compared == 2
+    compare_boxes(comparison, boxed(44), boxed(40), settings, "moved")
+    compare_boxes(comparison, np.zeros((128, 160), np.float32), boxed(40), settings, "gone")
+    compare_boxes(comparison, boxed(40), np.zeros((128, 160), np.float32), settings, "new")
+    assert [d.split(":")[0] for d in comparison.differing] == ["moved", "gone", "new"]
+    assert not comparison.passed(1)
+
+
+def test_texts() -> None:
+    def posterior(*classes: int) -> np.ndarray:
+        return np.eye(4, dtype=np.float32)[list(classes)]
+
+    comparison = Comparison("cut")
+    compare_texts(comparison, posterior(1, 1, 0, 2), posterior(1, 0, 0, 2), ["京", "A"], True, "same")
+    assert comparison.passed(0)
+    compare_texts(comparison, posterior(1, 3), posterior(1, 2), ["京", "A"], True, "other")
+    assert comparison.differing == ["other: '京□', Paddle reads '京A'"]
+
+
+def test_cut_reference_sums_what_is_dropped() -> None:
+    probs = np.array([[[0.1, 0.2, 0.3, 0.4]]], np.float32)
+    np.testing.assert_allclose(cut_reference(probs, [0, 2]), [[[0.1, 0.3, 0.6]]], rtol=1e-6)
+
+
+def test_normalised_is_paddleocrs_arithmetic() -> None:
+    image = np.array([[[[0, 128, 255]]]], np.uint8)
+    found = normalised(
+        image, [255 * 0.485, 255 * 0.456, 255 * 0.406], [255 * 0.229, 255 * 0.224, 255 * 0.225]
+    )
+    wanted = (np.array([0, 128, 255]) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    np.testing.assert_allclose(found.reshape(3), wanted, rtol=1e-6)
+    assert found.shape == (1, 3, 1, 1)
+
+
+def test_drawn_pictures_are_the_same_each_time() -> None:
+    first, second = probe_pictures(3), probe_pictures(3)
+    assert [p.shape for p in first.values()] == [(480, 640, 3), (720, 1280, 3), (720, 960, 3)]
+    for name, picture in first.items():
+        np.testing.assert_array_equal(picture, second[name])
+    assert not np.array_equal(first["drawn 1"], probe_pictures(1, seed=8)["drawn 1"])
+
+
+def test_pictures_of_a_folder(tmp_path: Path) -> None:
+    for i in range(5):
+        cv2.imencode(".png", np.full((20, 2000, 3), i, np.uint8))[1].tofile(tmp_path / f"图 {i}.PNG")
+    (tmp_path / "broken.jpg").write_bytes(b"x")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "notes.txt").write_text("x")
+    found = read_pictures(tmp_path, 50)
+    assert list(found) == [f"图 {i}.PNG" for i in range(5)]
+    assert {p.shape for p in found.values()} == {(16, 1600, 3)}
+    assert len(read_pictures(tmp_path, 4)) <= 4
+    with pytest.raises(SourceError, match="cannot be read"):
+        read_pictures(tmp_path / "none", 5)
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(SourceError, match="no picture"):
+        read_pictures(tmp_path / "nothing", 5)

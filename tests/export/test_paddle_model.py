@@ -1,0 +1,186 @@
+"""Finding and checking Paddle models, without Paddle."""
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_lpr.architectures.parameters import det_parameters, rec_parameters
+from edge_lpr.architectures.pdparams import save_checkpoint
+from edge_lpr.cli import main
+from edge_lpr.errors import MissingExtraError, ModelError
+from edge_lpr.export import paddle_model
+from edge_lpr.export.paddle_model import PaddleModel, open_model
+
+PROGRAM = b'{"ops": [{"#": "1.conv2d"}]}'
+WEIGHTS = struct.pack("<IQIi", 0, 0, 0, 4) + b"\x08\x05\x10\x02" + bytes(8)
+
+
+@pytest.fixture
+def inference(tmp_path: Path) -> Path:
+    folder = tmp_path / "rec_infer"
+    folder.mkdir()
+    (folder / "inference.json").write_bytes(PROGRAM)
+    (folder / "inference.pdiparams").write_bytes(WEIGHTS)
+    return folder
+
+
+def checkpoint(path: Path, kind: str, prefix: str = "", classes: int = 71) -> Path:
+    wanted = det_parameters(with_threshold=True) if kind == "det" else rec_parameters(classes)
+    save_checkpoint(path, {prefix + p.name: np.ones(p.shape, np.float32) for p in wanted})
+    return path
+
+
+@pytest.mark.parametrize("name", ["", "inference.json", "inference.pdiparams", "inference"])
+def test_an_inference_model_by_any_of_its_names(inference: Path, name: str) -> None:
+    model = open_model(inference / name if name else inference, "rec")
+    assert [f.name for f in model.files()] == ["inference.json", "inference.pdiparams"]
+    assert model.kind == "inference model"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("inference.json", b"", "damaged or truncated"),
+        ("inference.json", PROGRAM[:-5], "damaged or truncated"),
+        ("inference.json", PROGRAM.replace(b"conv2d", b"quantize_linear"), "quantized Paddle model"),
+        ("inference.pdiparams", b"", "empty file"),
+        ("inference.pdiparams", WEIGHTS[:-1], "ends within array 1"),
+        ("inference.yml", b"PostProcess: {thresh: a}", "expected a number"),
+    ],
+)
+def test_damaged_inference_models(inference: Path, name: str, data: bytes, told: str) -> None:
+    if name.endswith("yml"):
+        pytest.importorskip("yaml", reason="needs PyYAML, which the extra 'export' installs")
+    (inference / name).write_bytes(data)
+    with pytest.raises(ModelError, match=told) as caught:
+        open_model(inference, "rec")
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_missing_is_named(inference: Path, tmp_path: Path) -> None:
+    (inference / "inference.pdiparams").unlink()
+    with pytest.raises(ModelError, match=r"no inference\.pdiparams beside it"):
+        open_model(inference, "rec")
+    with pytest.raises(ModelError, match="no such model"):
+        open_model(tmp_path / "none", "det")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="no inference model in it"):
+        open_model(tmp_path / "empty", "det")
+    with pytest.raises(ModelError, match="name one of them: rec_infer"):
+        (inference / "inference.pdiparams").write_bytes(WEIGHTS)
+        open_model(tmp_path, "det")
+    checkpoint(tmp_path / "empty" / "best_accuracy.pdparams", "det")
+    with pytest.raises(ModelError, match=r"best_accuracy\.pdparams.*name one of them"):
+        open_model(tmp_path / "empty", "det")
+    (tmp_path / "best.pdopt").write_bytes(b"x")
+    with pytest.raises(ModelError, match=r"give best\.pdparams"):
+        open_model(tmp_path / "best.pdopt", "det")
+
+
+def test_checkpoints(tmp_path: Path) -> None:
+    det = open_model(checkpoint(tmp_path / "d.pdparams", "det"), "det")
+    assert len(det.ignored) == 13
+    assert all(name.startswith("head.thresh.") for name in det.ignored)
+    rec = open_model(checkpoint(tmp_path / "r.pdparams", "rec", "Student."), "rec")
+    assert rec.classes == 71
+    with pytest.raises(ModelError, match="no branch 'Teacher', only Student"):
+        open_model(tmp_path / "r.pdparams", "rec", "Teacher")
+
+
+def test_one_part_given_as_the_other(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="a recognition checkpoint"):
+        open_model(checkpoint(tmp_path / "r.pdparams", "rec"), "det")
+    with pytest.raises(ModelError, match="it is a detection checkpoint"):
+        open_model(checkpoint(tmp_path / "d.pdparams", "det"), "rec")
+
+
+def test_without_paddle_the_extra_is_named(inference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paddle_model, "find_spec", lambda name: None)
+    model = open_model(inference, "rec")
+    with pytest.raises(MissingExtraError, match=r"pip install 'edge-lpr\[export\]'"):
+        model.convert()
+    model.close()
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Lets the worker be a Python of our own that runs `code`, with the work folder as its argument."""
+    run = subprocess.run
+
+    def instead(command: list[str], **options: object) -> object:
+        return run([sys.executable, "-c", code, command[-1]], **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(paddle_model, "find_spec", lambda name: object())
+    monkeypatch.setattr(subprocess, "run", instead)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "ended with SIGSEGV"),
+        ("raise SystemExit(3)", "ended with exit code 3"),
+        (
+            "import sys; open(sys.argv[1] + '/reply.json', 'w').write('{\"failure\": \"InvalidArgument\"}')",
+            "cannot use the model: InvalidArgument",
+        ),
+        ("import sys; open(sys.argv[1] + '/reply.json', 'w').write('{\"error\": \"x: bad\"}')", "^x: bad$"),
+    ],
+)
+def test_a_worker_that_dies_or_fails(
+    inference: Path, monkeypatch: pytest.MonkeyPatch, code: str, told: str
+) -> None:
+    failing(monkeypatch, code)
+    model: PaddleModel = open_model(inference, "rec")
+    with pytest.raises(ModelError, match=told):
+        model.convert()
+    model.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "give one of --out"),
+        (["--out", "b", "--verify", "c"], "give one of --out"),
+        (["--out", "b", "--rec", "r"], "--det is missing"),
+        (["--out", "b", "--det", "d"], "--rec is missing"),
+        (["--out", "b", "--det", "d", "--rec", "r", "--limit", "0"], "--limit is 0"),
+        (["--out", "b", "--det", "d", "--rec", "r", "--bound", "nan"], "--bound is nan"),
+        (["--out", "b", "--det", "d", "--rec", "r", "--rec-width", "9"], "--rec-width is 9"),
+        (["--out", "b", "--det", "d", "--rec", "r", "--det-max", "9"], "--det-max is 9"),
+        (["--out", "b", "--det", "d", "--rec", "r", "--det-box-thresh", "nan"], "--det-box-thresh is nan"),
+        (["--out", "b", "--det", "d", "--rec", "r", "--dict", "nokeys.txt"], "nokeys.txt: cannot be read"),
+        (["--out", "b", "--det", "d", "--rec", "r", "--pictures", "nopics"], "nopics: cannot be read"),
+        (["--out", "b", "--det", "nodet", "--rec", "r"], "nodet: no such model"),
+        (["--verify", "nobundle"], "nobundle: no such folder"),
+        (["--out", "b", "--wheel", "w"], "--wheel goes with"),
+    ],
+)
+def test_the_commands_settings(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    assert main(["export", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_a_dictionary_that_does_not_fit_is_told_before_paddle_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    keys = tmp_path / "keys.txt"
+    keys.write_text("\n".join(chr(0x4E00 + i) for i in range(69)) + "\n", encoding="utf-8")
+    det, rec = (
+        checkpoint(tmp_path / "d.pdparams", "det"),
+        checkpoint(tmp_path / "r.pdparams", "rec", classes=72),
+    )
+    arguments = ["--det", str(det), "--rec", str(rec), "--dict", str(keys), "--out", str(tmp_path / "b")]
+    assert main(["export", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert "69 characters" in error
+    assert "72 classes" in error

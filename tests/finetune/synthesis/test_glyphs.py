@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("fontTools", reason="glyph atlases are made with fontTools (extra finetune)")
+pytest.importorskip("PIL", reason="glyph atlases are made with Pillow (extra finetune)")
+
+from edge_lpr.finetune.synthesis import glyphs
+
+
+def test_the_committed_label_atlas_is_what_the_script_makes(tmp_path: Path) -> None:
+    sheet, metrics = glyphs.label_atlas(glyphs.DRAW_ASSETS / "labels.otf")
+    glyphs.write_atlas(tmp_path, sheet, metrics)
+    committed = glyphs.DRAW_ASSETS / "glyphs.json"
+    assert (tmp_path / "glyphs.json").read_text(encoding="utf-8") == committed.read_text(encoding="utf-8")
+    old = cv2.imread(str(glyphs.DRAW_ASSETS / "glyphs.png"), cv2.IMREAD_GRAYSCALE)
+    # Another FreeType may round coverage a little otherwise.
+    assert np.abs(old.astype(int) - sheet).mean() < 1.0
+
+
+def test_the_committed_plate_atlas_is_what_the_script_makes() -> None:
+    fonts = {p.stem.removesuffix("-thin"): p for p in sorted(glyphs.PLATE_ASSETS.glob("*-thin.?tf"))}
+    sheet, _ = glyphs.plate_atlas(fonts)
+    old = cv2.imread(str(glyphs.PLATE_ASSETS / "glyphs.png"), cv2.IMREAD_GRAYSCALE)
+    assert old.shape == sheet.shape
+    assert np.abs(old.astype(int) - sheet).mean() < 1.0
+
+
+def test_a_subset_keeps_the_characters_and_takes_a_new_name(tmp_path: Path) -> None:
+    from fontTools.ttLib import TTFont
+
+    out = tmp_path / "small.otf"
+    glyphs.cut_subset(glyphs.PLATE_ASSETS / "hei-thin.otf", "皖苏", out, "Test Family")
+    font = TTFont(str(out))
+    assert set(font.getBestCmap()) == {ord("皖"), ord("苏")}
+    assert font["name"].getDebugName(1) == "Test Family"
+    assert "Adobe" in font["name"].getDebugName(0)
+
+
+def test_no_subset_bears_a_reserved_name() -> None:
+    from fontTools.ttLib import TTFont
+
+    for path in [*glyphs.PLATE_ASSETS.glob("*.?tf"), *glyphs.DRAW_ASSETS.glob("*.?tf")]:
+        names = {
+            font_name.toUnicode()
+            for font_name in TTFont(str(path))["name"].names
+            if font_name.nameID in (1, 4, 6)
+        }
+        assert names
+        assert all(name.startswith(("Edge LPR", "EdgeLPR")) for name in names), path.name

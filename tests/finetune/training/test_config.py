@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge_lpr.errors import SettingError
+from edge_lpr.finetune.training.config import TrainConfig, default_config, load_config
+
+
+@pytest.mark.parametrize("part", ["det", "rec"])
+def test_the_recipes_that_ship(part: str) -> None:
+    config = load_config(None, part)  # type: ignore[arg-type]
+    assert config.part == part
+    assert config.learning_rate == 5e-4
+    assert config.augment == "ppocr"
+    # A recipe states every setting: what a user prints and changes hides nothing.
+    assert set(json.loads(default_config(part))) == set(config.to_json())  # type: ignore[arg-type]
+
+
+def test_overrides() -> None:
+    assert load_config(None, "rec", steps=7).steps == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not JSON"),
+        ("[]", "expected an object"),
+        ('{"stepz": 1}', "unknown setting 'stepz'"),
+        ('{"steps": "many"}', "steps is 'many', expected int"),
+        ('{"steps": true}', "steps is True, expected int"),
+        ('{"steps": 0}', "steps is 0, expected 1 or more"),
+        ('{"width": 150}', "width is 150, expected a multiple of 8"),
+        ('{"height": 32}', "height is 32, expected 48"),
+        ('{"learning_rate": 2}', "learning_rate is 2"),
+        ('{"precision": "int8"}', "precision is 'int8'"),
+        ('{"augment": "imgaug"}', "augment is 'imgaug', expected 'ppocr' or 'camera'"),
+        ('{"concat_share": 1.5}', "concat_share is 1.5"),
+        ('{"part": "det"}', "is for 'det', but `finetune rec`"),
+    ],
+)
+def test_bad_configs_are_one_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(text)
+    with pytest.raises(SettingError, match=message) as error:
+        load_config(file, "rec")
+    assert "\n" not in str(error.value)
+
+
+def test_missing_config(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="cannot be read"):
+        load_config(tmp_path / "no.json", "rec")
+
+
+def test_part_is_checked() -> None:
+    with pytest.raises(SettingError, match="part is 'cls'"):
+        TrainConfig(part="cls")  # type: ignore[arg-type]

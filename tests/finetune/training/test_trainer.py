@@ -1,0 +1,228 @@
+"""The loop, on a network of two weights: a step of it takes no time."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
+
+from torch import nn  # noqa: E402
+
+from edge_lpr.architectures.pdparams import load_checkpoint  # noqa: E402
+from edge_lpr.errors import InputError, ModelError, OutputError  # noqa: E402
+from edge_lpr.finetune.training import state as state_module  # noqa: E402
+from edge_lpr.finetune.training.config import TrainConfig  # noqa: E402
+from edge_lpr.finetune.training.plot import plot_history  # noqa: E402
+from edge_lpr.finetune.training.trainer import Report, TrainingError, learning_rate, train  # noqa: E402
+
+
+class Line:
+    """Learns y = 3x from noisy points; dropout, so that the random state matters."""
+
+    metric = "score"
+
+    def __init__(self, nan_from: int | None = None) -> None:
+        torch.manual_seed(0)
+        self.network: nn.Module = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.Dropout(0.2))
+        self.nan_from = nan_from
+
+    def batch(self, step: int) -> torch.Tensor:
+        rng = np.random.default_rng(step)
+        batch = torch.from_numpy(rng.normal(0, 1, (8, 1, 2, 2)).astype(np.float32))
+        return batch * float("nan") if self.nan_from is not None and step >= self.nan_from else batch
+
+    def loss(self, network: nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+        return (network(batch) - 3 * batch).square().mean(), {}
+
+    @torch.no_grad()
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        assert not network.training
+        batch = self.batch(10_000_000) if self.nan_from is None else torch.ones(1, 1, 1, 1)
+        return {"score": -float((network(batch) - 3 * batch).square().mean())}
+
+
+def config(**changes: object) -> TrainConfig:
+    settings = {"part": "rec", "steps": 30, "workers": 0, "evaluate_every": 10, "checkpoint_every": 10}
+    settings |= {"learning_rate": 0.05, "ema": 0.8}
+    return TrainConfig(**(settings | changes))  # type: ignore[arg-type]
+
+
+def weights(path: Path) -> dict[str, np.ndarray]:
+    return load_checkpoint(path)
+
+
+def test_it_learns_and_keeps_the_best(tmp_path: Path) -> None:
+    history = train(Line(), config(steps=150, freeze_batch_norm=False), tmp_path)
+    scores = [row["score"] for row in history["metrics"]]
+    assert scores[-1] > scores[0] + 1
+    assert history["metrics"][0]["step"] == 0
+    assert json.loads((tmp_path / "history.json").read_text()) == history
+    assert set(weights(tmp_path / "best.pdparams")) == {
+        "0.weight",
+        "0.bias",
+        "1.weight",
+        "1.bias",
+        "1._mean",
+        "1._variance",
+    }
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    train(Line(), config(), tmp_path / "whole")
+
+    def stop(report: Report) -> None:
+        if report.step == 17:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(), config(), tmp_path / "parts", report=stop)
+    seen: list[int] = []
+    train(Line(), config(), tmp_path / "parts", resume=True, report=lambda r: seen.append(r.step))
+    assert seen[0] == 18
+    whole, parts = (weights(tmp_path / d / "latest.pdparams") for d in ("whole", "parts"))
+    assert all(np.array_equal(whole[name], parts[name]) for name in whole)
+    assert (tmp_path / "whole" / "history.json").read_text() == (
+        tmp_path / "parts" / "history.json"
+    ).read_text()
+
+
+def test_workers_make_the_same_batches(tmp_path: Path) -> None:
+    train(Line(), config(steps=6), tmp_path / "here")
+    train(Line(), config(steps=6, workers=1), tmp_path / "there")
+    here, there = (weights(tmp_path / d / "latest.pdparams") for d in ("here", "there"))
+    assert all(np.array_equal(here[name], there[name]) for name in here)
+
+
+def test_frozen_batch_norms_keep_their_statistics(tmp_path: Path) -> None:
+    train(Line(), config(steps=5), tmp_path / "frozen")
+    train(Line(), config(steps=5, freeze_batch_norm=False), tmp_path / "free")
+    assert weights(tmp_path / "frozen" / "latest.pdparams")["1._mean"] == 0
+    assert weights(tmp_path / "free" / "latest.pdparams")["1._mean"] != 0
+
+
+def test_loss_that_is_not_a_number_ends_the_run_with_the_weights_before_it(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="not a number 5 steps in a row") as error:
+        train(Line(nan_from=12), config(), tmp_path)
+    assert "\n" not in str(error.value)
+    assert all(np.isfinite(a).all() for a in weights(tmp_path / "latest.pdparams").values())
+
+
+class Unreadable(Line):
+    def batch(self, step: int) -> torch.Tensor:
+        if step == 3:
+            raise InputError("no picture can be read")
+        return super().batch(step)
+
+
+class Killed(Line):
+    def batch(self, step: int) -> torch.Tensor:
+        if step == 3:
+            os._exit(9)
+        return super().batch(step)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_while_a_batch_is_made_stays_itself(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(InputError, match=r"^no picture can be read$"):
+        train(Unreadable(), config(workers=workers), tmp_path)
+    assert all(np.isfinite(a).all() for a in weights(tmp_path / "latest.pdparams").values())
+
+
+def test_a_worker_that_is_killed_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="was ended from outside, often for lack of memory") as error:
+        train(Killed(), config(workers=1), tmp_path)
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "latest.state").is_file()
+
+
+def test_a_device_whose_memory_does_not_suffice_is_one_line(tmp_path: Path) -> None:
+    def loss(*_: object) -> tuple[torch.Tensor, dict[str, float]]:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nSee documentation")
+
+    task = Line()
+    task.loss = loss  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match="cpu has too little memory for a step of 64 pictures of 160x48"):
+        train(task, config(), tmp_path)
+
+
+def test_early_stop(tmp_path: Path) -> None:
+    task = Line()
+    task.evaluate = lambda _network: {"score": 0.0}  # type: ignore[method-assign]
+    seen: list[int] = []
+    train(task, config(steps=100, patience=3), tmp_path, report=lambda r: seen.append(r.step))
+    # The evaluation before the first step is the best; the three at 10, 20 and 30 are no better.
+    assert seen[-1] == 30
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(Line(), config(steps=10), tmp_path)
+    before = (tmp_path / "latest.state").read_bytes()
+
+    def full(_number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(state_module.os, "fsync", full)
+    with pytest.raises(OutputError, match=r"latest\.state: cannot be written \(No space left on device\)"):
+        train(Line(), config(steps=10), tmp_path)
+    assert (tmp_path / "latest.state").read_bytes() == before
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:
+    train(Line(), config(steps=4), tmp_path)
+    with pytest.raises(ModelError, match=r"started with batch = 64, the config says 32"):
+        train(Line(), config(steps=4, batch=32), tmp_path, resume=True)
+
+
+def test_a_state_of_before_a_setting_existed_is_resumed(tmp_path: Path) -> None:
+    train(Line(), config(steps=4), tmp_path)
+    state = torch.load(tmp_path / "latest.state", weights_only=True)
+    del state["config"]["augment"]
+    torch.save(state, tmp_path / "latest.state")
+    train(Line(), config(steps=4), tmp_path, resume=True)
+    with pytest.raises(ModelError, match="started with augment = 'camera', the config says 'ppocr'"):
+        train(Line(), config(steps=4, augment="ppocr"), tmp_path, resume=True)
+
+
+def test_resuming_without_a_state(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no checkpoint to resume from"):
+        train(Line(), config(), tmp_path, resume=True)
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, ("touch evil",)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a file", pickle.dumps(Evil())])
+def test_a_damaged_or_hostile_state_is_one_line(
+    tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latest.state").write_bytes(content)
+    with pytest.raises(ModelError, match="not a checkpoint of this command") as error:
+        train(Line(), config(), tmp_path, resume=True)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "evil").exists()
+
+
+def test_learning_rate_falls_along_half_a_cosine() -> None:
+    settings = config(steps=100, learning_rate=0.1, final_learning_rate=0.02)
+    assert learning_rate(settings, 0) == pytest.approx(0.1)
+    assert learning_rate(settings, 50) == pytest.approx(0.06)
+    assert learning_rate(settings, 100) == pytest.approx(0.02)
+
+
+def test_plot(tmp_path: Path) -> None:
+    history = train(Line(), config(), tmp_path)
+    plot_history(history, "score", tmp_path / "run.png")
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,178 @@
+"""What a user names, and what is found there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_lpr.errors import SourceError
+from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.sources import find_targets, mask_secrets, open_source
+
+
+def picture(path: Path, value: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imencode(path.suffix, np.full((8, 8, 3), value, np.uint8))[1].tofile(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("rtsp://admin:secret@10.0.0.5:554/1", "rtsp://admin:***@10.0.0.5:554/1"),
+        ("rtsp://admin:p@ss/w:rd@host/1", "rtsp://admin:***@host/1"),
+        ("rtsp://TOKEN@host/1", "rtsp://TOKEN@host/1".replace("TOKEN", "***")),
+        ("rtsp://:secret@host/1", "rtsp://:***@host/1"),
+        ("rtsp://host/1", "rtsp://host/1"),
+        ("http://host/v?user=me&password=secret&x=1", "http://host/v?user=me&password=***&x=1"),
+        ("http://host/v?TOKEN=secret", "http://host/v?TOKEN=***"),
+        ("rtspsrc location=rtsp://u:secret@h/1 ! appsink", "rtspsrc location=rtsp://u:***@h/1 ! appsink"),
+        ("rtspsrc location=rtsp://h user-id=u user-pw=secret ! appsink", None),
+        ('rtspsrc location="rtsp://u:secret@h/1" user-pw="secret word" ! appsink', None),
+        ("street.mp4", "street.mp4"),
+    ],
+)
+def test_passwords_are_masked(text: str, masked: str | None) -> None:
+    found = mask_secrets(text)
+    assert "secret" not in found and "p@ss" not in found and "TOKEN@" not in found
+    if masked is not None:
+        assert found == masked
+
+
+def test_a_target_does_not_show_its_address() -> None:
+    target = find_targets("rtsp://admin:secret@10.0.0.5/1")[0]
+    assert target.kind == "address" and target.live
+    assert "secret" not in repr(target) + target.label
+    assert target.address == "rtsp://admin:secret@10.0.0.5/1"
+
+
+def test_a_folder_is_read_in_natural_order_with_its_subfolders(tmp_path: Path) -> None:
+    for name in ("frame10.png", "frame2.png", "b/1.jpg", ".hidden.png", ".git/1.png"):
+        picture(tmp_path / name)
+    (tmp_path / "clip.mp4").write_bytes(b"\0")
+    (tmp_path / "notes.txt").write_text("x")
+    pictures, video = find_targets(tmp_path)
+    names = [p.relative_to(tmp_path).as_posix() for p in pictures.paths]
+    assert names == ["b/1.jpg", "frame2.png", "frame10.png"]
+    assert pictures.root == tmp_path and video.kind == "video" and video.paths == (tmp_path / "clip.mp4",)
+
+
+def test_linked_folders_cannot_make_a_loop(tmp_path: Path) -> None:
+    picture(tmp_path / "a" / "1.png")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    assert len(find_targets(tmp_path)[0].paths) == 1
+
+
+def test_globs(tmp_path: Path) -> None:
+    picture(tmp_path / "a" / "1.png")
+    picture(tmp_path / "b" / "2.png")
+    assert len(find_targets(f"{tmp_path}/*/*.png")[0].paths) == 2
+    assert len(find_targets(f"{tmp_path}/**/1.*")[0].paths) == 1
+    with pytest.raises(SourceError, match=r"matches no picture or video"):
+        find_targets(f"{tmp_path}/*.jpg")
+
+
+def test_a_file_with_brackets_in_its_name_is_itself(tmp_path: Path) -> None:
+    path = picture(tmp_path / "car[1].png")
+    assert find_targets(path)[0].paths == (path,)
+
+
+def test_a_file_named_like_a_number_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_targets("0")[0].kind == "camera"
+    assert find_targets(0)[0].label == "camera 0"
+    picture(Path("0.png")).rename("0")
+    assert find_targets("0")[0].kind == "pictures"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a picture, folder"),
+        ("a\0b", "expected a picture, folder"),
+        ("none.mp4", "no such file or folder"),
+        ("x" * 5000, "no such file or folder"),
+        ("file:///etc/passwd", "addresses start with rtsp://"),
+        ("concat://a:secret@b", "addresses start with rtsp://"),
+        ("/dev/null/x", "no such file or folder"),
+    ],
+)
+def test_what_is_no_source_is_named(text: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message) as caught:
+        find_targets(text)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no picture or video in this folder"):
+        find_targets(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(SourceError, match="neither a file nor a folder"):
+        find_targets(tmp_path / "pipe.mp4")
+    with pytest.raises(SourceError, match="no picture or video"):
+        find_targets(tmp_path)
+
+
+def test_a_bad_picture_leaves_the_others(tmp_path: Path) -> None:
+    for i in range(3):
+        picture(tmp_path / f"{i}.png", i)
+    (tmp_path / "1.png").write_bytes(b"")
+    problems: list[str] = []
+    with open_source(tmp_path, problem=problems.append) as source:
+        frames = list(source)
+    assert [(f.index, int(f.image[0, 0, 0]), f.time) for f in frames] == [(0, 0, None), (2, 2, None)]
+    assert source.total == 3 and source.skipped == 1 and source.state == "done" and source.still
+    assert len(problems) == 1 and "1.png: the file is empty" in problems[0]
+
+
+def test_the_stride_passes_over_pictures(tmp_path: Path) -> None:
+    for i in range(5):
+        picture(tmp_path / f"{i}.png", i)
+    with open_source(tmp_path, CaptureOptions(stride=2)) as source:
+        assert [int(f.image[0, 0, 0]) for f in source] == [0, 2, 4]
+
+
+def test_several_targets_are_not_one_source(tmp_path: Path) -> None:
+    picture(tmp_path / "1.png")
+    (tmp_path / "1.mp4").write_bytes(b"\0")
+    with pytest.raises(SourceError, match="2 sources"):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "notes.txt", "list.m3u8"])
+def test_text_is_no_video(tmp_path: Path, name: str) -> None:
+    # FFmpeg would draw notes.txt as a video, and follow the playlist to wherever it points.
+    path = tmp_path / name
+    path.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/x.ts\n\n")
+    with pytest.raises(SourceError, match="a text file; expected a video"):
+        open_source(path)
+
+
+def test_an_empty_video_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "zero.mp4"
+    path.touch()
+    with pytest.raises(SourceError, match=r"zero.mp4: the file is empty \(0 bytes\)"):
+        open_source(path)
+
+
+def test_a_pipeline_needs_gstreamer() -> None:
+    if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        pytest.skip("this OpenCV has GStreamer")
+    with pytest.raises(SourceError, match=r"user-pw=.*: a GStreamer pipeline, and this OpenCV") as caught:
+        open_source("rtspsrc user-pw=secret ! appsink")
+    assert "secret" not in str(caught.value)
+
+
+def test_no_camera_is_named() -> None:
+    if Path("/dev/video97").exists():
+        pytest.skip("this machine has 98 cameras")
+    with pytest.raises(SourceError, match="camera 97: cannot be opened: no camera there"):
+        open_source(97)

@@ -1,0 +1,54 @@
+"""What a line of output holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edge_lpr.outputs.records import FIELDS, Result, results, to_record
+from edge_lpr.pipeline.stream import Step
+
+Make = Callable[..., Any]
+NAMES = [name for name, _, _ in FIELDS]
+
+
+def test_a_record_has_the_documented_fields_in_order(
+    a_read: Make, an_event: Make, a_source: Make, a_frame: Make
+) -> None:
+    for item, frame in ((an_event(), None), (a_read(), a_frame())):
+        assert list(to_record(Result(a_source(), frame, item, "street.mp4"))) == NAMES
+
+
+def test_an_event_s_record(an_event: Make, a_source: Make) -> None:
+    record = to_record(Result(a_source(), None, an_event(), "street.mp4"), "x.png")
+    assert record == {
+        "version": 1, "type": "event", "source": "street.mp4", "text": "皖A13H25", "kind": "blue",
+        "score": 0.9, "min_score": 0.8, "char_scores": [0.8, 1.0], "reads": 9, "track": 3,
+        "first_frame": 31, "last_frame": 62, "first_seen": 1.235, "last_seen": 2.5,
+        "first_utc": None, "last_utc": None,
+        "corners": [[10.0, 20.0], [110.0, 20.0], [110.0, 50.0], [10.0, 50.0]], "crop": "x.png",
+    }  # fmt: skip
+
+
+def test_a_live_source_has_the_time_of_day(an_event: Make, a_source: Make) -> None:
+    source = a_source("camera 0", started=1_700_000_000.0)
+    record = to_record(Result(source, None, an_event(first_seen=1.25), "camera 0"))
+    assert (
+        record["first_utc"] == "2023-11-14T22:13:21.250Z" and record["last_utc"] == "2023-11-14T22:13:22.500Z"
+    )
+
+
+def test_a_picture_has_no_time(a_read: Make, a_source: Make, a_frame: Make) -> None:
+    record = to_record(Result(a_source(), a_frame(3, None, "a.png"), a_read(), "a.png"))
+    assert record["first_seen"] is None and record["first_frame"] == record["last_frame"] == 3
+    assert record["type"] == "read" and record["reads"] == 1 and record["track"] is None
+
+
+def test_lines_of_a_step(a_read: Make, an_event: Make, a_source: Make, a_frame: Make) -> None:
+    source = a_source()
+    step = Step(source, a_frame(), [a_read()], [an_event(), an_event()])
+    assert [type(r.item).__name__ for r in results(step, tracked=True)] == ["PlateEvent"] * 2
+    assert [(type(r.item).__name__, r.name) for r in results(step, tracked=False)] == [
+        ("PlateRead", "street.mp4")
+    ]
+    assert list(results(Step(source, None, [], []), tracked=False)) == []

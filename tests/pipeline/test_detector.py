@@ -1,0 +1,188 @@
+"""DB post-processing against PaddleOCR's own, and the detector's sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_lpr.bundle.manifest import DetModel
+from edge_lpr.errors import BackendError, SettingError
+from edge_lpr.pipeline.ctc import greedy
+from edge_lpr.pipeline.detector import Detector, DetectorSettings, db_boxes, fit_frame, unclip
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "paddleocr.npz"
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, NDArray[Any]]:
+    with np.load(GOLDEN) as data:
+        return dict(data)
+
+
+@pytest.mark.parametrize("dilation", [False, True])
+@pytest.mark.parametrize("mode", ["fast", "slow"])
+def test_boxes_are_paddleocrs(golden: dict[str, NDArray[Any]], dilation: bool, mode: str) -> None:
+    settings = DetectorSettings(use_dilation=dilation, score_mode=mode)
+    count = 0
+    for n in range(16):
+        prob = golden[f"map{n}"].astype(np.float32) / 255
+        boxes, scores = db_boxes(prob, settings, tuple(golden[f"size{n}"]))
+        expected = golden[f"boxes{n}_{int(dilation)}_{mode}"]
+        assert boxes.shape == expected.shape
+        assert np.abs(boxes - expected).max(initial=0) <= 1
+        assert all(score >= settings.box_thresh for score in scores)
+        count += len(boxes)
+    assert count > 10
+
+
+def test_texts_and_scores_are_paddleocrs(golden: dict[str, NDArray[Any]]) -> None:
+    for probs, text, score in zip(golden["probs"], golden["texts"], golden["scores"], strict=True):
+        found, found_score = greedy(probs, list(golden["charset"]))
+        assert found == text
+        assert found_score == pytest.approx(score, abs=1e-6)
+
+
+def test_unclip_grows_a_rectangle_by_area_over_perimeter() -> None:
+    quad = np.array([[100, 100], [200, 100], [200, 140], [100, 140]], np.float32)
+    grown = unclip(quad, 1.5)
+    assert grown is not None
+    offset = 100 * 40 * 1.5 / 280
+    low, high = grown.min(axis=(0, 1)), grown.max(axis=(0, 1))
+    assert np.abs(low - (100 - offset)).max() <= 1
+    assert np.abs(high - (np.array([200, 140]) + offset)).max() <= 1
+
+
+def test_unclip_of_a_point_is_nothing() -> None:
+    assert unclip(np.zeros((4, 2), np.float32), 1.5) is None
+
+
+def test_max_candidates_bounds_the_boxes() -> None:
+    prob = np.zeros((256, 256), np.float32)
+    for y in range(0, 256, 32):
+        prob[y + 8 : y + 24, 16:240] = 0.9
+    assert len(db_boxes(prob, DetectorSettings(), (256, 256))[0]) == 8
+    assert len(db_boxes(prob, DetectorSettings(max_candidates=3), (256, 256))[0]) == 3
+
+
+def test_an_empty_map_has_no_boxes() -> None:
+    boxes, scores = db_boxes(np.zeros((64, 96), np.float32), DetectorSettings(), (64, 96))
+    assert boxes.shape == (0, 4, 2)
+    assert scores == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"thresh": 2.0}, "thresh"),
+        ({"box_thresh": float("nan")}, "box_thresh"),
+        ({"score_mode": "medium"}, "score_mode"),
+        ({"det_limit_type": "resize_long"}, "det_limit_type"),
+        ({"det_limit_side_len": 0}, "det_limit_side_len"),
+        ({"tresh": 0.3}, "tresh"),
+    ],
+)
+def test_a_wrong_setting_is_named(changes: dict[str, object], named: str) -> None:
+    with pytest.raises(SettingError, match=named):
+        DetectorSettings().changed(changes)
+
+
+class Echo:
+    """A network of one line: the map is the first channel of the picture over 255."""
+
+    name, precision, device = "echo", "fp32", "none"
+
+    def __init__(
+        self,
+        max_batch: int | None = None,
+        cut: int = 0,
+        sizes: tuple[tuple[int, int], ...] | None = None,
+    ) -> None:
+        self.max_batch = max_batch
+        self.sizes = sizes
+        self.cut = cut
+        self.shapes: list[tuple[int, ...]] = []
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        image = inputs["image"]
+        self.shapes.append(image.shape)
+        return {"prob": (image[..., 0] / 255).astype(np.float32)[:, self.cut :]}
+
+    def close(self) -> None:
+        pass
+
+
+def detector(limit: int = 736, kind: str = "min", **options: Any) -> tuple[Detector, Echo]:
+    backend = Echo(**options)
+    settings = DetectorSettings(det_limit_side_len=limit, det_limit_type=kind)
+    return Detector(backend, DetModel("image", "prob", 32, 736, "min", 1600, {}, {}), settings), backend
+
+
+@pytest.mark.parametrize(
+    ("limit", "kind", "size", "expected"),
+    [
+        (736, "min", (1160, 720), (1184, 736)),
+        (736, "min", (720, 1160), (736, 1184)),
+        (960, "max", (1080, 1920), (544, 960)),
+        (960, "max", (300, 400), (288, 384)),
+        (736, "min", (200, 20_000), (32, 1600)),
+        (736, "min", (1, 1), (736, 736)),
+        (64, "min", (3000, 4000), (1216, 1600)),
+    ],
+)
+def test_input_size_is_det_resize_for_tests(
+    limit: int, kind: str, size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert detector(limit, kind)[0].input_size(*size) == expected
+
+
+def test_boxes_come_back_in_source_pixels() -> None:
+    image = np.zeros((500, 800, 3), np.uint8)
+    image[200:260, 300:500] = 255
+    box = detector()[0].detect(image)[0]
+    assert box.score > 0.9
+    centre = box.corners.mean(axis=0)
+    assert np.abs(centre - [400, 230]).max() < 4
+
+
+def test_pictures_of_one_size_run_as_one_batch_within_the_backends_limit() -> None:
+    wide, high = np.zeros((736, 800, 3), np.uint8), np.zeros((800, 736, 3), np.uint8)
+    finder, backend = detector(max_batch=2)
+    assert finder.detect_batch([wide, high, wide, wide]) == [[], [], [], []]
+    assert [shape[0] for shape in backend.shapes] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "sizes", "expected"),
+    [
+        ((736, 992), None, ((736, 992), (736, 992))),
+        ((736, 992), ((736, 1312), (1312, 736)), ((736, 1312), (736, 992))),
+        ((1184, 736), ((736, 1312), (1312, 736)), ((1312, 736), (1184, 736))),
+        ((1600, 1600), ((736, 1312), (800, 800)), ((800, 800), (800, 800))),
+    ],
+)
+def test_where_only_some_sizes_run_the_smallest_that_holds_the_picture_is_taken(
+    content: tuple[int, int],
+    sizes: tuple[tuple[int, int], ...] | None,
+    expected: tuple[tuple[int, int], tuple[int, int]],
+) -> None:
+    assert fit_frame(content, sizes) == expected
+
+
+@pytest.mark.parametrize("sizes", [None, ((736, 1312), (1312, 736)), ((384, 640),)])
+def test_boxes_are_the_same_wherever_the_picture_lies_in_the_input(
+    sizes: tuple[tuple[int, int], ...] | None,
+) -> None:
+    image = np.zeros((720, 1160, 3), np.uint8)
+    image[200:280, 600:900] = 255
+    box = detector(sizes=sizes)[0].detect(image)[0]
+    assert np.abs(box.corners.mean(axis=0) - [750, 240]).max() < 6
+
+
+def test_a_map_of_another_size_is_an_error_that_names_both() -> None:
+    with pytest.raises(BackendError, match=r"\(1, 700, 736\).*\(1, 736, 736\)"):
+        detector(cut=36)[0].detect(np.zeros((736, 736, 3), np.uint8))

@@ -1,0 +1,174 @@
+"""The reader with the embedded bundle, on rendered samples and on real plates."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import edge_lpr
+from edge_lpr import PlateReader
+from edge_lpr.errors import BackendError, BundleError, SettingError
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[PlateReader]:
+    with PlateReader(threads=2) as opened:
+        yield opened
+
+
+def picture(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return np.asarray(image, np.uint8)
+
+
+def test_the_public_names_are_documented_and_few() -> None:
+    assert len(edge_lpr.__all__) <= 8
+    assert all(getattr(edge_lpr, name).__doc__ for name in edge_lpr.__all__)
+
+
+def test_reads_the_sample_picture(reader: PlateReader) -> None:
+    truth = json.loads((SAMPLES / "street.json").read_text(encoding="utf-8"))["street.jpg"]["plates"]
+    reads = reader.read(picture(SAMPLES / "street.jpg"))
+    assert {r.text: r.kind for r in reads} == {p["text"]: p["kind"] for p in truth}
+    for read in reads:
+        assert read.corners.shape == (4, 2)
+        assert read.corners.dtype == np.float32
+        assert len(read.char_scores) == len(read.text)
+        assert 0 < read.min_score <= read.score <= 1
+        expected = np.array(next(p["corners"] for p in truth if p["text"] == read.text))
+        assert np.abs(read.corners - expected).max() < 12
+
+
+def test_an_upside_down_picture_is_read_with_its_corners_turned(reader: PlateReader) -> None:
+    image = picture(SAMPLES / "street.jpg")
+    height, width = image.shape[:2]
+    upright = {r.text: r for r in reader.read(image)}
+    turned = {r.text: r for r in reader.read(np.ascontiguousarray(image[::-1, ::-1]))}
+    assert set(turned) == set(upright)
+    for text, read in turned.items():
+        assert np.abs(np.array([width, height]) - read.corners - upright[text].corners).max() < 8
+
+
+def test_a_batch_reads_what_single_pictures_read(reader: PlateReader) -> None:
+    image = picture(SAMPLES / "street.jpg")
+    blank = np.full((300, 400, 3), 90, np.uint8)
+    texts = [[r.text for r in reads] for reads in reader.read_batch([blank, image, blank])]
+    assert texts == [[], [r.text for r in reader.read(image)], []]
+    assert reader.read_batch([]) == []
+
+
+def text_picture(text: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    image = np.full((200, 640, 3), 255, np.uint8)
+    cv2.putText(image, text, (40, 120), cv2.FONT_HERSHEY_SIMPLEX, 2, (0, 0, 0), 4)
+    return image
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_are_read_in_their_order(
+    reader: PlateReader, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    image = picture(SAMPLES / "street.jpg")
+    batches = [[image, image[:, : 40 * n]] for n in range(10, 13)]
+    expected = [[[r.text for r in reads] for reads in reader.read_batch(batch)] for batch in batches]
+    assert reader.workers == 1  # on a CPU
+    monkeypatch.setattr(reader, "workers", workers)
+    found = reader.read_batches(iter(batches))
+    assert [[[r.text for r in reads] for reads in batch] for batch in found] == expected
+
+
+def test_what_reads_better_as_text_is_shown_only_on_request(reader: PlateReader) -> None:
+    image = text_picture("WELCOME HOME")
+    assert reader.read(image) == []
+    assert reader.read_crops([image[60:140]]) == [None]
+    with PlateReader(any_text=True, threads=2) as curious:
+        (read,) = curious.read_crops([image[60:140]])
+        assert read is not None
+        assert read.kind == "text"
+        assert len(read.text) == len(read.char_scores) > 0
+
+
+def test_read_crops_gives_one_answer_a_crop(reader: PlateReader) -> None:
+    image = picture(SAMPLES / "street.jpg")
+    whole = reader.read(image)
+    x0, y0 = whole[0].corners.min(axis=0).astype(int) - 2
+    x1, y1 = whole[0].corners.max(axis=0).astype(int) + 2
+    crop = image[y0:y1, x0:x1]
+    first, second = reader.read_crops([crop, np.full((24, 90, 3), 128, np.uint8)])
+    assert first is not None
+    assert first.text == whole[0].text
+    assert first.corners.tolist() == [[0, 0], [crop.shape[1], 0], list(crop.shape[1::-1]), [0, crop.shape[0]]]
+    assert second is None
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (200, 3), (3, 200), (16, 4000)])
+def test_pictures_of_odd_sizes_are_read_without_a_plate(reader: PlateReader, shape: tuple[int, int]) -> None:
+    assert reader.read(np.zeros((*shape, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3)), "a.jpg"]
+)
+def test_what_is_no_image_is_named(reader: PlateReader, wrong: Any) -> None:
+    with pytest.raises(SettingError, match=r"expected a uint8 H×W×3 array"):
+        reader.read(wrong)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "named"),
+    [
+        ({"precision": "int4"}, SettingError, "int4"),
+        ({"backend": "openvino"}, SettingError, "openvino"),
+        ({"threads": 0}, SettingError, "threads"),
+        ({"min_score": 1.5}, SettingError, "min_score"),
+        ({"strength": -1.0}, SettingError, "strength"),
+        ({"settings": {"box_tresh": 0.5}}, SettingError, "box_tresh"),
+        ({"bundle": "no/such/bundle"}, BundleError, "no such folder"),
+    ],
+)
+def test_a_wrong_argument_is_named(options: dict[str, Any], error: type[Exception], named: str) -> None:
+    with pytest.raises(error, match=named):
+        PlateReader(**options)
+
+
+def test_closed_twice_and_then_refuses() -> None:
+    reader = PlateReader(threads=1)
+    assert "fp32" in reader.description
+    reader.close()
+    reader.close()
+    with pytest.raises(BackendError, match="closed"):
+        reader.read(np.zeros((64, 64, 3), np.uint8))
+
+
+def test_real_crops(reader: PlateReader, shared_data: Path) -> None:
+    crops = sorted((shared_data / "crops").iterdir())[::10]
+    right = sum(
+        read is not None and read.text == path.stem.split("_")[0]
+        for path, read in zip(crops, reader.read_crops([picture(p) for p in crops]), strict=True)
+    )
+    assert right / len(crops) >= 0.94
+
+
+def test_real_scenes_and_negatives(reader: PlateReader, shared_data: Path) -> None:
+    labels = defaultdict(set)
+    with (shared_data / "plates.csv").open(encoding="utf-8-sig", newline="") as rows:
+        for row in csv.DictReader(rows):
+            labels[row["file"]].add(row["label"])
+    found = 0
+    for file, texts in labels.items():
+        folder = file.split("/")[0]
+        if folder == "negatives":
+            assert reader.read(picture(shared_data / file)) == []
+        elif folder == "ccpd":
+            found += bool(texts & {r.text for r in reader.read(picture(shared_data / file))})
+    assert found >= 20

@@ -1,0 +1,179 @@
+"""Passages: one event a vehicle, fused per character."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_lpr.errors import SettingError
+from edge_lpr.pipeline.ctc import class_labels
+from edge_lpr.pipeline.tracker import (
+    PlateEvent,
+    PlateTracker,
+    TrackSettings,
+    align,
+    read_weight,
+    text_similarity,
+)
+from edge_lpr.plates.formats import PlateRead, plate_charset
+
+CHARSET = plate_charset()
+LABELS = class_labels(CHARSET, other=True)
+INDEX = {c: i for i, c in enumerate(LABELS)}
+
+
+def read(
+    text: str,
+    x: float = 100,
+    y: float = 100,
+    doubts: dict[int, tuple[str, float]] | None = None,
+    score: float = 0.95,
+    height: float = 32,
+    kind: str = "blue",
+) -> PlateRead:
+    """A read whose position p says `doubts[p]`: that this other character has that probability."""
+    evidence = np.full((len(text), len(LABELS)), np.log(1e-4), np.float32)
+    scores = []
+    for p, c in enumerate(text):
+        other, share = (doubts or {}).get(p, (c, 0.0))
+        if other != c:
+            evidence[p, INDEX[other]] = np.log(share)
+        evidence[p, INDEX[c]] = np.log(score - share)
+        scores.append(score - share)
+    corners = np.array([[0, 0], [120, 0], [120, height], [0, height]], np.float32) + np.float32([x, y])
+    return PlateRead(text, kind, float(np.mean(scores)), min(scores), tuple(scores), corners, 0.9, evidence)
+
+
+def run(frames: list[list[PlateRead]], fps: float = 10, **settings: float) -> list[PlateEvent]:
+    tracker = PlateTracker(CHARSET, True, TrackSettings(**settings))  # type: ignore[arg-type]
+    events = []
+    for n, reads in enumerate(frames):
+        events += tracker.update(reads, n, n / fps)
+    return events + tracker.flush()
+
+
+def test_one_event_a_passage_with_its_span() -> None:
+    frames: list[list[PlateRead]] = [[], []]
+    frames += [[read("皖A12345", x=100 + 12 * n)] for n in range(10)]
+    (event,) = run(frames)
+    assert (event.text, event.kind, event.reads, event.track) == ("皖A12345", "blue", 10, 1)
+    assert (event.first_frame, event.last_frame) == (2, 11)
+    assert (event.first_seen, event.last_seen) == (pytest.approx(0.2), pytest.approx(1.1))
+    assert event.min_score <= event.score + 1e-9 <= 1 + 1e-9
+
+
+def test_fuses_characters_and_not_strings() -> None:
+    # Every string is wrong somewhere, and each position is right in most: no vote over strings finds it.
+    frames = [[read("皖A1234S")], [read("皖A1Z345")], [read("皖A72345")], [read("皖A12345", score=0.5)]]
+    (event,) = run(frames)
+    assert event.text == "皖A12345"
+
+
+def test_sure_reads_outweigh_many_unsure_ones() -> None:
+    unsure = read("皖A1234B", score=0.35, height=10)
+    sure = read("皖A12348", score=0.99)
+    (event,) = run([[unsure], [unsure], [unsure], [sure], [sure]])
+    assert event.text == "皖A12348"
+
+
+def test_a_read_that_lost_a_character_is_aligned() -> None:
+    lost = read("皖A1245")
+    (event,) = run([[read("皖A1234S", doubts={6: ("5", 0.4)})], [lost], [read("皖A12345")]])
+    assert event.text == "皖A12345"
+    assert event.reads == 3
+
+
+def test_the_fused_text_follows_a_format() -> None:
+    # The B leads at the last position, where green plates of this form have a digit.
+    (event,) = run([[read("皖AD11166", kind="green", doubts={7: ("B", 0.55)})]] * 3)
+    assert (event.text, event.kind) == ("皖AD11166", "green")
+
+
+def test_characters_of_one_glyph_are_as_sure_as_the_glyph() -> None:
+    (event,) = run([[read("粤OA2160", doubts={1: ("0", 0.4), 6: ("O", 0.5)})]] * 5)
+    assert event.text == "粤OA2160"
+    assert event.min_score > 0.9
+
+
+def test_two_cars_side_by_side_are_two_events() -> None:
+    frames = [[read("皖A12345", x=50 + 5 * n), read("苏B99999", x=400 - 5 * n)] for n in range(8)]
+    assert sorted(event.text for event in run(frames)) == ["皖A12345", "苏B99999"]
+
+
+def test_the_next_car_at_the_same_place_is_another_passage() -> None:
+    frames = [[read("皖A12345")]] * 5 + [[read("苏B98761")]] * 5
+    assert [event.text for event in run(frames)] == ["皖A12345", "苏B98761"]
+
+
+def test_a_gap_within_the_limit_is_one_passage_beyond_it_two() -> None:
+    frames = [[read("皖A12345")]] * 3 + [[]] * 10 + [[read("皖A12345")]] * 3
+    assert len(run(frames, max_gap=1.5)) == 1
+    assert len(run(frames, max_gap=0.5)) == 2
+
+
+def test_a_fast_car_whose_boxes_do_not_overlap_is_one_passage() -> None:
+    frames = [[read("皖A12345", x=200 * n)] for n in range(5)]
+    (event,) = run(frames, fps=5)
+    assert event.reads == 5
+
+
+def test_a_single_unsure_read_is_no_event_and_a_sure_one_is() -> None:
+    assert run([[read("皖A12345", score=0.5)]]) == []
+    assert len(run([[read("皖A12345", score=0.95)]])) == 1
+
+
+def test_events_come_when_the_passage_ends() -> None:
+    tracker = PlateTracker(CHARSET, True, TrackSettings(max_gap=1.0))
+    assert tracker.update([read("皖A12345")], 0, 0.0) == []
+    assert tracker.update([], 1, 0.9) == []
+    assert [event.text for event in tracker.update([], 2, 1.1)] == ["皖A12345"]
+    assert tracker.flush() == []
+
+
+def test_memory_does_not_grow_with_a_parked_car() -> None:
+    tracker = PlateTracker(CHARSET, True)
+    for n in range(2000):
+        tracker.update([read("皖A12345")], n, n / 10)
+    (passage,) = tracker._open
+    assert sum(s.evidence.size for s in passage.sums.values()) == 7 * len(LABELS)
+    (event,) = tracker.flush()
+    assert (event.reads, event.text) == (2000, "皖A12345")
+    assert np.isfinite(event.char_scores).all()
+    assert 0 <= event.min_score <= event.score + 1e-9 <= 1 + 1e-9
+
+
+def test_the_crop_is_the_best_reads() -> None:
+    tracker = PlateTracker(CHARSET, True)
+    frame: NDArray[np.uint8] = np.zeros((300, 400, 3), np.uint8)
+    tracker.update([read("皖A12345", score=0.6)], 0, 0.0, frame)
+    bright = frame + 200
+    tracker.update([read("皖A12345", score=0.99)], 1, 0.1, bright)
+    tracker.update([read("皖A12345", score=0.7)], 2, 0.2, frame)
+    (event,) = tracker.flush()
+    assert event.crop is not None
+    assert event.crop.shape == (32, 120, 3)
+    assert event.crop.min() == 200
+
+
+def test_align_finds_the_lost_character() -> None:
+    full, short = read("皖A12345").evidence, read("皖A1245").evidence
+    assert align(full, short) == [(0, 0), (1, 1), (2, 2), (3, 3), (5, 4), (6, 5)]
+
+
+def test_weight_grows_with_score_and_detail() -> None:
+    assert read_weight(read("皖A12345", score=0.9)) > read_weight(read("皖A12345", score=0.6)) > 0
+    assert read_weight(read("皖A12345", height=32)) > read_weight(read("皖A12345", height=12))
+
+
+def test_similarity() -> None:
+    assert text_similarity("皖A12345", "皖A12345") == 1
+    assert text_similarity("皖A12345", "苏B98761") < 0.5
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"min_iou": 2}, {"max_gap": 0}, {"max_gap": float("nan")}, {"min_reads": 0}]
+)
+def test_a_wrong_setting_is_named(wrong: dict[str, float]) -> None:
+    with pytest.raises(SettingError, match=next(iter(wrong))):
+        TrackSettings(**wrong)  # type: ignore[arg-type]
