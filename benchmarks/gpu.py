@@ -7,7 +7,7 @@ and the pipeline, watches memory over 10,000 frames, and shows engines that must
 done from end to end before the next begins, and each part stands by itself: one that fails is named, the
 others go on, and the JSON is written anew after each, so that a time limit costs only what is left. With
 --engines DIR a second call takes up the engines that a first one built. With --dry-run, on any machine, only
-what needs no GPU is run: arguments, pictures, the reference, and the host's share of the work.
+what needs no GPU is run: arguments, images, the reference, and the host's share of the work.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from edge_lpr.benchmarks import gpu_parts as parts
 from edge_lpr.benchmarks.gpu_measures import Image
 from edge_lpr.bundle.manifest import PRECISIONS, Bundle, load_bundle
 from edge_lpr.datasets.labels import Sample, load_labels
-from edge_lpr.engines.build import plans, tool
+from edge_lpr.engines.build import build_jobs, tool
 from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.engines.timing_cache import slug
 from edge_lpr.errors import EdgeLprError, InputError
-from edge_lpr.io.image_io import read_picture
+from edge_lpr.io.image_io import read_image
 from edge_lpr.pipeline.detector import DetectorSettings, input_size
 
 Step = Callable[[], dict[str, Any]]
@@ -79,9 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("bundle", nargs="?", metavar="BUNDLE", help="a bundle's folder (default: the one of the package)")
-    add(
-        "--data", metavar="FOLDER", help="labelled pictures; without them agreement is measured, not accuracy"
-    )
+    add("--data", metavar="FOLDER", help="labelled images; without them agreement is measured, not accuracy")
     add(
         "--video",
         default=str(SAMPLE_VIDEO),
@@ -89,10 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--precision", nargs="+", choices=PRECISIONS, help="(default: all that the bundle has)")
     add("--batch", nargs="+", type=int, default=[1, 8], metavar="N", help="(default: 1 8)")
-    add("--det-size", nargs="+", default=[], metavar="WxH", help="(default: the pictures' two commonest)")
+    add("--det-size", nargs="+", default=[], metavar="WxH", help="(default: the images' two commonest)")
     add("--tactic-sources", nargs="+", default=[], metavar="NAME", help="as edge-lpr build")
     add("--optimization-level", type=int, metavar="0-5", help="as edge-lpr build")
-    add("--pictures", type=int, default=64, metavar="N", help="at most so many (default: %(default)s)")
+    add("--images", type=int, default=64, metavar="N", help="at most so many (default: %(default)s)")
     add("--seconds", type=float, default=1.5, help="of each measurement of speed (default: %(default)s)")
     add("--minutes", type=float, default=9.5, help="after which no part is begun (default: %(default)s)")
     add("--engines", type=Path, metavar="DIR", help="build there, and take what is there (default: anew)")
@@ -104,8 +102,8 @@ def _parser() -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle)
     samples = load_labels([args.data]).scenes if args.data else []
-    most = args.pictures
-    pictures = _pictures(samples, Path(args.video), most)
+    most = args.images
+    images = _images(samples, Path(args.video), most)
     with tempfile.TemporaryDirectory(prefix="edge-lpr-gpu-") as folder:
         bench = parts.Bench(
             bundle=bundle,
@@ -113,11 +111,11 @@ def _run(args: argparse.Namespace) -> int:
             precisions=[p for p in ORDER if p in (args.precision or bundle.precisions())],
             settings=BuildSettings(
                 batches=tuple(args.batch),
-                det_sizes=tuple(args.det_size) or _common_sizes(bundle, pictures),
+                det_sizes=tuple(args.det_size) or _common_sizes(bundle, images),
                 optimization_level=args.optimization_level,
                 tactic_sources=tuple(name.upper() for name in args.tactic_sources),
             ),
-            pictures=pictures,
+            images=images,
             samples=samples[:most],
             seconds=args.seconds,
             deadline=time.monotonic() + 60 * args.minutes,
@@ -223,8 +221,8 @@ def _steps(bench: parts.Bench, dry_run: bool) -> tuple[dict[str, Any], dict[str,
 def _gpu_steps(bench: parts.Bench, api: Any) -> dict[str, Step]:  # noqa: ANN401 (None in a dry run)
     steps: dict[str, Step] = {}
     for precision in bench.precisions:
-        for plan in plans(bench.bundle, [precision], bench.settings):
-            steps[f"build {plan.label}"] = partial(parts.build, bench, api, plan)
+        for job in build_jobs(bench.bundle, [precision], bench.settings):
+            steps[f"build {job.label}"] = partial(parts.build, bench, api, job)
         steps[f"agreement {precision}"] = partial(parts.agreement, bench, precision)
         steps[f"throughput {precision}"] = partial(parts.throughput, bench, api, precision)
         steps[f"pipeline {precision}"] = partial(parts.pipeline, bench, precision)
@@ -234,10 +232,10 @@ def _gpu_steps(bench: parts.Bench, api: Any) -> dict[str, Step]:  # noqa: ANN401
     return steps
 
 
-def _pictures(samples: Sequence[Sample], video: Path, most: int) -> list[Image]:
-    """Decodes labelled pictures, else frames of a video."""
+def _images(samples: Sequence[Sample], video: Path, most: int) -> list[Image]:
+    """Decodes labelled images, else frames of a video."""
     if samples:
-        return [read_picture(sample.path) for sample in samples[:most]]
+        return [read_image(sample.path) for sample in samples[:most]]
     capture = cv2.VideoCapture(str(video))
     try:
         frames: list[Image] = []
@@ -253,10 +251,10 @@ def _pictures(samples: Sequence[Sample], video: Path, most: int) -> list[Image]:
     return frames
 
 
-def _common_sizes(bundle: Bundle, pictures: Sequence[Image]) -> tuple[str, ...]:
-    """The two input sizes that most of the pictures get, as --det-size takes them."""
+def _common_sizes(bundle: Bundle, images: Sequence[Image]) -> tuple[str, ...]:
+    """The two input sizes that most of the images get, as --det-size takes them."""
     settings = DetectorSettings.for_model(bundle.det)
-    sizes = Counter(input_size(bundle.det, settings, *image.shape[:2]) for image in pictures)
+    sizes = Counter(input_size(bundle.det, settings, *image.shape[:2]) for image in images)
     return tuple(f"{width}x{height}" for (height, width), _ in sizes.most_common(2))
 
 

@@ -31,7 +31,7 @@ STEADY_MIB = 16
 def within_budget(
     reference: Mapping[str, float] | None, found: Mapping[str, float] | None, budget: float
 ) -> bool | None:
-    """Tells whether no measure fell by more points than the budget; None without labelled pictures."""
+    """Tells whether no measure fell by more points than the budget; None without labelled images."""
     if reference is None or found is None:
         return None
     return all(found[name] >= value - budget - 1e-9 for name, value in reference.items())
@@ -81,11 +81,13 @@ def refusal(
     return {"refused": False, "message": ""}
 
 
-def compare(expected: Sequence[Sequence[PlateRead]], found: Sequence[Sequence[PlateRead]]) -> dict[str, Any]:
-    """Compares readings of the same pictures.
+def compare_reads(
+    expected: Sequence[Sequence[PlateRead]], found: Sequence[Sequence[PlateRead]]
+) -> dict[str, Any]:
+    """Compares readings of the same images.
 
     Returns:
-        Counts of pictures with the same texts, of plates, and how far corners lie apart, in pixels.
+        Counts of images with the same texts, of plates, and how far corners lie apart, in pixels.
     """
     same_texts = 0
     distances: list[float] = []
@@ -96,9 +98,9 @@ def compare(expected: Sequence[Sequence[PlateRead]], found: Sequence[Sequence[Pl
             same_texts += 1
             distances += [float(np.abs(a.corners - b.corners).max()) for a, b in zip(one, other, strict=True)]
         else:
-            differing.append({"picture": number, "reference": texts[0], "found": texts[1]})
+            differing.append({"image": number, "reference": texts[0], "found": texts[1]})
     return {
-        "pictures": len(expected),
+        "images": len(expected),
         "same_texts": same_texts,
         "plates": sum(map(len, found)),
         "largest_corner_distance_px": round(max(distances, default=0.0), 3),
@@ -113,7 +115,7 @@ def against_engines(
     """Sets frames per second of the pipeline against the engines alone, one after the other.
 
     Args:
-        dets: For each picture, images per second of the detector at the size that it is read at; None where
+        dets: For each image, images per second of the detector at the size that it is read at; None where
             that was not measured.
         rec: Images per second of the recognizer; 0 where that was not measured.
         rates: Frames per second by number of batches at work.

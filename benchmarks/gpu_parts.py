@@ -21,7 +21,7 @@ from edge_lpr.benchmarks.gpu_measures import (
     Image,
     Replay,
     against_engines,
-    compare,
+    compare_reads,
     growth,
     in_flight,
     latency,
@@ -32,7 +32,7 @@ from edge_lpr.benchmarks.gpu_measures import (
 )
 from edge_lpr.bundle.manifest import Bundle, Part
 from edge_lpr.datasets.labels import Sample
-from edge_lpr.engines.build import PARTS, Plan, build_engine
+from edge_lpr.engines.build import PARTS, BuildJob, build_engine
 from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.engines.inspector import inspect_engine
 from edge_lpr.engines.profiles import Size, det_sizes
@@ -59,12 +59,12 @@ class Bench:
         folder: Where the engines lie.
         precisions: Which are measured.
         settings: How engines are built.
-        pictures: Decoded pictures, uint8 H×W×3 BGR.
-        samples: Labelled pictures, for accuracy; may be empty.
+        images: Decoded images, uint8 H×W×3 BGR.
+        samples: Labelled images, for accuracy; may be empty.
         seconds: How long one measurement of speed takes, in seconds.
         deadline: `time.monotonic()` at which the whole has to be done.
         reference: What ONNX Runtime in FP32 read, once `reference` has run.
-        accuracy: What ONNX Runtime in FP32 reached on the labelled pictures, once `reference` has run.
+        accuracy: What ONNX Runtime in FP32 reached on the labelled images, once `reference` has run.
         speeds: Images per second of an engine by (model, precision, input size), at its best batch, once
             `throughput` has run.
     """
@@ -73,7 +73,7 @@ class Bench:
     folder: Path
     precisions: Sequence[str]
     settings: BuildSettings
-    pictures: Sequence[Image]
+    images: Sequence[Image]
     samples: Sequence[Sample]
     seconds: float
     deadline: float
@@ -98,17 +98,17 @@ class Bench:
 
 
 def reference(bench: Bench) -> dict[str, Any]:
-    """Reads the pictures with ONNX Runtime in FP32: what everything else is compared with."""
+    """Reads the images with ONNX Runtime in FP32: what everything else is compared with."""
     with bench.reader("onnxruntime", "fp32") as reader:
         began = time.perf_counter()
-        bench.reference = [reader.read(image) for image in bench.pictures]
+        bench.reference = [reader.read(image) for image in bench.images]
         seconds = time.perf_counter() - began
         bench.accuracy = _accuracy(bench, reader)
         return {
             "reader": reader.description,
-            "pictures": len(bench.pictures),
+            "images": len(bench.images),
             "plates": sum(map(len, bench.reference)),
-            "frames_per_second": round(len(bench.pictures) / seconds, 2),
+            "frames_per_second": round(len(bench.images) / seconds, 2),
             "accuracy": bench.accuracy,
         }
 
@@ -118,23 +118,23 @@ def host(bench: Bench, batch: int = 8) -> dict[str, Any]:
     with bench.reader("onnxruntime", "fp32") as reader:
         for half in (reader.detector, reader.recognizer):
             half.backend = Replay(half.backend)
-        for image in bench.pictures:
+        for image in bench.images:
             reader.read(image)
         rates = _rates(reader, bench, batch)[0]
-    return {"pictures": len(bench.pictures), "frames_per_second_by_batches_at_work": rates}
+    return {"images": len(bench.images), "frames_per_second_by_batches_at_work": rates}
 
 
-def build(bench: Bench, api: TensorRT, plan: Plan) -> dict[str, Any]:
+def build(bench: Bench, api: TensorRT, job: BuildJob) -> dict[str, Any]:
     """Builds one engine, unless it is there: time, size, and the share of the work that is in INT8."""
-    manifest = plan.existing(bench.folder, this_machine(api))
+    manifest = job.existing(bench.folder, this_machine(api))
     state = "there" if manifest else "built"
-    manifest = manifest or build_engine(api, plan, bench.folder)
-    report = inspect_engine(api, manifest, len(plan.profiles) - 1)
+    manifest = manifest or build_engine(api, job, bench.folder)
+    report = inspect_engine(api, manifest, len(job.profiles) - 1)
     return {
         "state": state,
         "seconds": manifest.seconds,
         "megabytes": round(manifest.engine_bytes / 1e6, 2),
-        "profiles": list(map(str, plan.profiles)),
+        "profiles": list(map(str, job.profiles)),
         "layers_by_input_type": dict(report.counts),
         "int8_share_of_multiply_adds": report.share("INT8"),
     }
@@ -143,11 +143,11 @@ def build(bench: Bench, api: TensorRT, plan: Plan) -> dict[str, Any]:
 def agreement(bench: Bench, precision: str) -> dict[str, Any]:
     """Compares what TensorRT reads with what ONNX Runtime read, and with the labels."""
     with bench.reader("tensorrt", precision) as reader:
-        read = [reader.read(image) for image in bench.pictures]
+        read = [reader.read(image) for image in bench.images]
         accuracy = _accuracy(bench, reader)
-    compared = compare(bench.reference, read)
+    compared = compare_reads(bench.reference, read)
     if precision == "fp32":  # where nothing was rounded: the very same boxes and texts
-        equal = compared["same_texts"] == compared["pictures"]
+        equal = compared["same_texts"] == compared["images"]
         compared["reached"] = equal and compared["identical_boxes"] == compared["plates"]
     within = within_budget(bench.accuracy, accuracy, BUDGETS[precision])
     return {**compared, "accuracy": accuracy, "within_budget": within}
@@ -168,11 +168,11 @@ def throughput(bench: Bench, api: TensorRT, precision: str) -> dict[str, Any]:
 
 
 def pipeline(bench: Bench, precision: str, batch: int = 8) -> dict[str, Any]:
-    """Reads pictures that lie in memory, and sets the speed against what the engines alone would reach."""
+    """Reads images that lie in memory, and sets the speed against what the engines alone would reach."""
     with bench.reader("tensorrt", precision) as reader:
         counter = reader.recognizer.backend = Counting(reader.recognizer.backend)
         rates, frames = _rates(reader, bench, batch)
-        sizes = [_frame(reader, image) for image in bench.pictures]
+        sizes = [_frame(reader, image) for image in bench.images]
     model = bench.bundle.rec
     dets = [bench.speeds.get(("det", precision, size)) for size in sizes]
     rec = max((bench.speeds.get(("rec", precision, (model.height, w)), 0.0) for w in model.widths), default=0)
@@ -216,7 +216,7 @@ def refusals(bench: Bench, api: TensorRT, precision: str) -> dict[str, Any]:
 
 
 def _accuracy(bench: Bench, reader: PlateReader) -> dict[str, float] | None:
-    """Recall and precision on the labelled pictures, in points; None without any."""
+    """Recall and precision on the labelled images, in points; None without any."""
     if not bench.samples:
         return None
     score = evaluate_reader("e2e", reader, bench.samples).all
@@ -249,14 +249,14 @@ def _read(reader: PlateReader, bench: Bench, batch: int) -> tuple[int, float]:
 
 
 def _batches(bench: Bench, batch: int) -> Iterator[list[Image]]:
-    """Gives the pictures again and again, in batches."""
-    source = itertools.cycle(bench.pictures)
+    """Gives the images again and again, in batches."""
+    source = itertools.cycle(bench.images)
     while True:
         yield list(itertools.islice(source, batch))
 
 
 def _frame(reader: PlateReader, image: Image) -> Size:
-    """Returns the detector's input size that a picture is read at."""
+    """Returns the detector's input size that an image is read at."""
     content = reader.detector.input_size(*image.shape[:2])
     return fit_frame(content, reader.detector.backend.sizes)[0]
 

@@ -4,9 +4,9 @@
     pip install --no-deps rapidocr-onnxruntime==1.2.11
     python -m edge_lpr.benchmarks.speed ../shared/data/ccpd ../shared/data/easypr --out speed.json
 
-In one process, on the same pictures decoded in memory, picture by picture: this pipeline; the same inputs put
+In one process, on the same images decoded in memory, image by image: this pipeline; the same inputs put
 through the same sessions alone; and `rapidocr-onnxruntime` 1.2.11 as it comes, which carries the same two
-networks in their general form. Each reads each picture several times in turn, and its shortest time counts:
+networks in their general form. Each reads each image several times in turn, and its shortest time counts:
 what the rest of a shared machine does to a run is no part of it. Ratios, not seconds, are what to compare
 between machines. RapidOCR's texts pass the plate filter of this kit's formats before they are counted.
 """
@@ -72,11 +72,11 @@ class Recording:
 
 @dataclass
 class Contender:
-    """One way to read pictures, its time and its score.
+    """One way to read images, its time and its score.
 
     Attributes:
-        work: Reads one picture.
-        seconds: Sum of the shortest time of each picture, in seconds.
+        work: Reads one image.
+        seconds: Sum of the shortest time of each image, in seconds.
         score: What it read.
     """
 
@@ -84,11 +84,11 @@ class Contender:
     seconds: float = 0.0
     score: EndToEndScore = field(default_factory=EndToEndScore)
 
-    def read(self, picture: Image) -> tuple[float, list[Read]]:
-        """Reads one picture; returns the seconds that it took, and what was read."""
+    def read(self, image: Image) -> tuple[float, list[Read]]:
+        """Reads one image; returns the seconds that it took, and what was read."""
         time.sleep(SETTLE)
         start = time.perf_counter()
-        reads = self.work(picture)
+        reads = self.work(image)
         return time.perf_counter() - start, reads
 
 
@@ -112,22 +112,22 @@ def rapidocr() -> Callable[[Image], list[Read]] | None:
 def words(count: int = 200) -> list[Image]:
     """Draws words of a plate's size, as many as a page full of text has: what must stay batched."""
     random_letters = random.Random(0)
-    pictures = []
+    images = []
     for _ in range(count):
         image = np.full((48, 180, 3), 255, np.uint8)
         word = "".join(random_letters.choices("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789", k=7))
         cv2.putText(image, word, (8, 36), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (0, 0, 0), 2)
-        pictures.append(image)
-    return pictures
+        images.append(image)
+    return images
 
 
-def compare(samples: Sequence[Sample], threads: int, repeats: int) -> dict[str, Any]:
+def compare_readers(samples: Sequence[Sample], threads: int, repeats: int) -> dict[str, Any]:
     """Reads all samples in each way, in turn.
 
     Args:
         samples: Labelled scenes.
         threads: ONNX Runtime's threads.
-        repeats: How often each picture is read in each way.
+        repeats: How often each image is read in each way.
 
     Returns:
         What was measured, ready for JSON.
@@ -149,12 +149,12 @@ def compare(samples: Sequence[Sample], threads: int, repeats: int) -> dict[str, 
         peer = rapidocr()
         ours, bare, theirs = Contender(read), Contender(replay), Contender(peer or replay)
         contenders = [ours, bare, *([theirs] if peer else [])]
-        with Progress("speed", len(samples), "pictures") as progress:
+        with Progress("speed", len(samples), "images") as progress:
             for sample in samples:
-                picture = sample.read()
+                image = sample.read()
                 # Every other round runs backwards: whoever comes after itself finds the caches warm.
                 turns = [contenders[:: 1 if n % 2 == 0 else -1] for n in range(repeats)]
-                found = [(c, *c.read(picture)) for turn in turns for c in turn]
+                found = [(c, *c.read(image)) for turn in turns for c in turn]
                 for contender in contenders:
                     contender.seconds += min(seconds for c, seconds, _ in found if c is contender)
                     reads = next(reads for c, _, reads in found if c is contender)
@@ -169,11 +169,11 @@ def compare(samples: Sequence[Sample], threads: int, repeats: int) -> dict[str, 
         description = reader.description
     result: dict[str, Any] = {
         "reader": description,
-        "pictures": len(samples),
+        "images": len(samples),
         "repeats": repeats,
         "threads": threads,
         "edge_lpr": _result(ours, len(samples)),
-        "bare_sessions": {"pictures_per_second": len(samples) / bare.seconds},
+        "bare_sessions": {"images_per_second": len(samples) / bare.seconds},
         "pipeline_adds": ours.seconds / bare.seconds - 1,
         "page_of_200_words": {
             "looks": sum(shape[0] for shape in runs),
@@ -188,7 +188,7 @@ def compare(samples: Sequence[Sample], threads: int, repeats: int) -> dict[str, 
 
 
 def peak_memory(paths: Sequence[str], threads: int) -> float:
-    """Returns the peak resident memory, in MB (10⁶ bytes), of a process that only reads these pictures."""
+    """Returns the peak resident memory, in MB (10⁶ bytes), of a process that only reads these images."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         return float(pool.apply(_read_all, (list(paths), threads)))
@@ -207,9 +207,9 @@ def _read_all(paths: Sequence[str], threads: int) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def _result(contender: Contender, pictures: int) -> dict[str, float]:
+def _result(contender: Contender, images: int) -> dict[str, float]:
     return {
-        "pictures_per_second": pictures / contender.seconds,
+        "images_per_second": images / contender.seconds,
         "recall": contender.score.recall,
         "precision": contender.score.precision,
     }
@@ -222,15 +222,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("data", nargs="+", help="folders of labelled scenes")
     parser.add_argument("--threads", type=int, default=2, help="threads of ONNX Runtime (default 2)")
-    parser.add_argument("--repeats", type=int, default=4, help="times each picture is read (default 4)")
-    parser.add_argument("--limit", type=int, help="only this many pictures, drawn with a fixed seed")
+    parser.add_argument("--repeats", type=int, default=4, help="times each image is read (default 4)")
+    parser.add_argument("--limit", type=int, help="only this many images, drawn with a fixed seed")
     parser.add_argument("--out", help="a JSON file for the results")
     args = parser.parse_args(argv)
     samples = [s for s in load_labels(args.data).scenes if s.plates]
     if args.limit and args.limit < len(samples):
         samples = random.Random(0).sample(samples, args.limit)
     cv2.setNumThreads(args.threads)
-    found = {"machine": machine("rapidocr-onnxruntime"), **compare(samples, args.threads, args.repeats)}
+    found = {
+        "machine": machine("rapidocr-onnxruntime"),
+        **compare_readers(samples, args.threads, args.repeats),
+    }
     found["peak_memory_mb"] = peak_memory([str(s.path) for s in samples], args.threads)
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     if args.out:

@@ -5,7 +5,7 @@ The tree::
     EdgeLprError                     exit code 1: the work failed
     ├── InputError                   exit code 2: what was given cannot be used
     │   ├── SettingError             an option or argument out of its range
-    │   ├── SourceError              a picture, video, camera or address
+    │   ├── SourceError              an image, video, camera or address
     │   ├── BundleError              a model bundle: missing, damaged, not fitting
     │   ├── ModelError               a model or checkpoint given to a host stage
     │   └── MissingExtraError        an optional package that is not installed
@@ -40,7 +40,7 @@ class SettingError(InputError):
 
 
 class SourceError(InputError):
-    """A picture, video, camera or address that cannot be opened or read."""
+    """An image, video, camera or address that cannot be opened or read."""
 
 
 class BundleError(InputError):

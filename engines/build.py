@@ -35,7 +35,7 @@ PARTS: tuple[Part, ...] = ("det", "rec")
 
 
 @dataclass(frozen=True)
-class Plan:
+class BuildJob:
     """One engine to be built.
 
     Attributes:
@@ -83,7 +83,7 @@ class Watch:
     step: Callable[[], bool]
 
 
-def plans(bundle: Bundle, precisions: Sequence[str], settings: BuildSettings) -> Iterator[Plan]:
+def build_jobs(bundle: Bundle, precisions: Sequence[str], settings: BuildSettings) -> Iterator[BuildJob]:
     """Lists the engines to be built.
 
     Args:
@@ -104,7 +104,7 @@ def plans(bundle: Bundle, precisions: Sequence[str], settings: BuildSettings) ->
             shapes = profiles(bundle, part, settings.batches, sizes)
             if settings.dla is not None:
                 shapes = tuple(replace(profile, min=profile.max) for profile in shapes)
-            yield Plan(
+            yield BuildJob(
                 bundle=bundle.name,
                 part=part,
                 input=(bundle.det if part == "det" else bundle.rec).input_name,
@@ -114,12 +114,12 @@ def plans(bundle: Bundle, precisions: Sequence[str], settings: BuildSettings) ->
             )
 
 
-def build_engine(api: TensorRT, plan: Plan, folder: Path, watch: Watch | None = None) -> EngineManifest:
+def build_engine(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None = None) -> EngineManifest:
     """Builds one engine and writes it with its manifest, the manifest last.
 
     Args:
         api: TensorRT on this machine.
-        plan: What to build.
+        job: What to build.
         folder: Where engines lie.
         watch: What to tell how far it is; needs TensorRT 10.
 
@@ -134,50 +134,50 @@ def build_engine(api: TensorRT, plan: Plan, folder: Path, watch: Watch | None = 
         BackendError: The build failed; TensorRT's own lines are in the message.
         OutputError: The engine cannot be written.
     """
-    data = plan.model.read()
-    if plan.model.precision == "int8" and not api.features.int8_weights:
+    data = job.model.read()
+    if job.model.precision == "int8" and not api.features.int8_weights:
         data = for_older(data)
     machine = this_machine(api)
     cache = TimingCache(folder, machine)
     began = time.monotonic()
     with api.gpu.active():
-        serialized = _build(api, plan, data, cache, watch)
-    manifest = make_manifest(plan, machine, folder, serialized, time.monotonic() - began)
+        serialized = _build(api, job, data, cache, watch)
+    manifest = make_manifest(job, machine, folder, serialized, time.monotonic() - began)
     manifest.write(serialized)
     return manifest
 
 
 def make_manifest(
-    plan: Plan, machine: Machine, folder: Path, serialized: bytes, seconds: float
+    job: BuildJob, machine: Machine, folder: Path, serialized: bytes, seconds: float
 ) -> EngineManifest:
     """Makes the manifest of an engine that was just built.
 
     Args:
-        plan: What was built.
+        job: What was built.
         machine: On what.
         folder: Where it will lie.
         serialized: TensorRT's plan.
         seconds: How long it took.
     """
-    key = plan.key(machine)
-    model = plan.model
+    key = job.key(machine)
+    model = job.model
     stem = (
-        f"{slug(plan.bundle)}.{plan.part}.{model.precision}.{slug(machine.gpu)}"
+        f"{slug(job.bundle)}.{job.part}.{model.precision}.{slug(machine.gpu)}"
         f".trt{machine.tensorrt}.{key[:12]}"
     )
     calibration = model.extra.get("calibration")
     return EngineManifest(
         path=folder / f"{stem}.json",
         key=key,
-        bundle=plan.bundle,
-        part=plan.part,
+        bundle=job.bundle,
+        part=job.part,
         model_file=model.path.name,
         model_sha256=model.sha256,
         precision=model.precision,
         calibration=_digest(calibration) if calibration else "",
         machine=machine,
-        profiles=plan.profiles,
-        flags=plan.settings.flags(),
+        profiles=job.profiles,
+        flags=job.settings.flags(),
         engine_sha256=hashlib.sha256(serialized).hexdigest(),
         engine_bytes=len(serialized),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -186,19 +186,19 @@ def make_manifest(
     )
 
 
-def _build(api: TensorRT, plan: Plan, data: bytes, cache: TimingCache, watch: Watch | None) -> bytes:
+def _build(api: TensorRT, job: BuildJob, data: bytes, cache: TimingCache, watch: Watch | None) -> bytes:
     import tensorrt as trt
 
-    what = f"{plan.model.path.name}: TensorRT {api.version} cannot build it"
+    what = f"{job.model.path.name}: TensorRT {api.version} cannot build it"
     mark = api.log.mark()
     try:
         builder = trt.Builder(api.logger)
     except TypeError as e:  # pybind11's word for a null pointer
         raise api.failure(f"TensorRT {api.version} cannot start", mark) from e
-    network = api.network(builder, typed=plan.settings.dla is None)
-    _parse(api, plan, data, network)
+    network = api.network(builder, typed=job.settings.dla is None)
+    _parse(api, job, data, network)
     config = builder.create_builder_config()
-    _configure(api, plan, builder, network, config)
+    _configure(api, job, builder, network, config)
     cache.attach(config)
     if watch is not None:
         api.watch_progress(config, watch.phase, watch.step)
@@ -209,7 +209,7 @@ def _build(api: TensorRT, plan: Plan, data: bytes, cache: TimingCache, watch: Wa
     return bytes(serialized)
 
 
-def _parse(api: TensorRT, plan: Plan, data: bytes, network: trt.INetworkDefinition) -> None:
+def _parse(api: TensorRT, job: BuildJob, data: bytes, network: trt.INetworkDefinition) -> None:
     import tensorrt as trt
 
     mark = api.log.mark()
@@ -217,27 +217,27 @@ def _parse(api: TensorRT, plan: Plan, data: bytes, network: trt.INetworkDefiniti
     if not parser.parse(data):
         errors = [api.parser_error(parser.get_error(i), mark) for i in range(parser.num_errors)]
         found = "; ".join(dict.fromkeys(errors)) or api.log.since(mark) or "no reason given"
-        raise ModelError(f"{plan.model.path}: TensorRT {api.version} cannot read it: {found}")
+        raise ModelError(f"{job.model.path}: TensorRT {api.version} cannot read it: {found}")
     inputs = [network.get_input(i).name for i in range(network.num_inputs)]
-    if inputs != [plan.input]:
-        raise ModelError(f"{plan.model.path}: its inputs are {', '.join(inputs)}, expected {plan.input!r}")
+    if inputs != [job.input]:
+        raise ModelError(f"{job.model.path}: its inputs are {', '.join(inputs)}, expected {job.input!r}")
 
 
 def _configure(
     api: TensorRT,
-    plan: Plan,
+    job: BuildJob,
     builder: trt.Builder,
     network: trt.INetworkDefinition,
     config: trt.IBuilderConfig,
 ) -> None:
     import tensorrt as trt
 
-    settings = plan.settings
+    settings = job.settings
     # Layers' names and precisions stay in the engine for `edge-lpr engines inspect`; they cost no time.
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    if plan.model.precision == "fp32" and not settings.tf32:
+    if job.model.precision == "fp32" and not settings.tf32:
         config.clear_flag(trt.BuilderFlag.TF32)
-    api.allow_types(config, network, plan.model.precision, typed=settings.dla is None)
+    api.allow_types(config, network, job.model.precision, typed=settings.dla is None)
     api.share_profiles(config)
     if settings.workspace_mib is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
@@ -262,11 +262,11 @@ def _configure(
         config.default_device_type = trt.DeviceType.DLA
         config.DLA_core = settings.dla
         config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
-    for profile in plan.profiles:
+    for profile in job.profiles:
         shapes = builder.create_optimization_profile()
-        shapes.set_shape(plan.input, profile.min, profile.opt, profile.max)
+        shapes.set_shape(job.input, profile.min, profile.opt, profile.max)
         if config.add_optimization_profile(shapes) < 0:
-            raise BackendError(f"{plan.model.path.name}: TensorRT refuses the profile {profile}")
+            raise BackendError(f"{job.model.path.name}: TensorRT refuses the profile {profile}")
 
 
 def _digest(value: object) -> str:

@@ -30,7 +30,7 @@ _CARRIERS = ("reformat", "constant", "shuffle", "noop", "cast", "identity", "sig
 
 
 @dataclass(frozen=True)
-class Layer:
+class EngineLayer:
     """One layer of an engine.
 
     Attributes:
@@ -56,7 +56,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Report:
+class EngineReport:
     """All layers of an engine in one profile.
 
     Attributes:
@@ -65,7 +65,7 @@ class Report:
         macs: Multiply-adds of the layers that state their kernel, by the type of their input.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[EngineLayer, ...]
     counts: Mapping[str, int]
     macs: Mapping[str, int]
 
@@ -75,7 +75,7 @@ class Report:
         return self.macs.get(kind, 0) / total if total else None
 
 
-def inspect_engine(api: TensorRT, manifest: EngineManifest, profile: int = 0) -> Report:
+def inspect_engine(api: TensorRT, manifest: EngineManifest, profile: int = 0) -> EngineReport:
     """Asks TensorRT about an engine's layers.
 
     Args:
@@ -110,7 +110,7 @@ def inspect_engine(api: TensorRT, manifest: EngineManifest, profile: int = 0) ->
     return parse_report(text)
 
 
-def parse_report(text: str) -> Report:
+def parse_report(text: str) -> EngineReport:
     """Reads the engine inspector's JSON.
 
     Args:
@@ -135,12 +135,12 @@ def parse_report(text: str) -> Report:
         if layer.computes:
             counts[layer.input] += 1
             macs[layer.input] += layer.macs or 0
-    return Report(layers, dict(counts), {kind: n for kind, n in macs.items() if n})
+    return EngineReport(layers, dict(counts), {kind: n for kind, n in macs.items() if n})
 
 
-def _layer(item: Mapping[str, Any]) -> Layer:
+def _layer(item: Mapping[str, Any]) -> EngineLayer:
     inputs, outputs = _tensors(item.get("Inputs")), _tensors(item.get("Outputs"))
-    return Layer(
+    return EngineLayer(
         name=str(item.get("Name", "")),
         kind=str(item.get("LayerType", UNKNOWN)),
         input=_type(inputs),

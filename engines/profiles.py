@@ -1,6 +1,6 @@
 """From a bundle's size rules to optimization profiles: few fixed sizes, and few ranges of the batch.
 
-TensorRT chooses kernels for the middle shape of each profile and plans memory for the largest. One wide range
+TensorRT chooses kernels for the middle shape of each profile and build_jobs memory for the largest. One wide range
 therefore costs speed and memory at the sizes that really come; a camera sends one size.
 """
 
@@ -10,13 +10,13 @@ import re
 from collections.abc import Sequence
 
 from edge_lpr.backends.tensorrt.engine_manifest import Profile
-from edge_lpr.bundle.manifest import Bundle, DetModel, Part
+from edge_lpr.bundle.manifest import Bundle, DetSpec, Part
 from edge_lpr.errors import SettingError
 from edge_lpr.pipeline.detector import DetectorSettings, input_size
 
 Size = tuple[int, int]
 
-# What most cameras send, width by height in pixels; turned by 90° it is what phones send. A picture that fits
+# What most cameras send, width by height in pixels; turned by 90° it is what phones send. An image that fits
 # into neither is made smaller, one that is smaller is padded.
 CAMERA = (1920, 1080)
 MAX_BATCH = 256
@@ -24,7 +24,7 @@ MAX_BATCH = 256
 MAX_PROFILES = 16
 
 
-def det_sizes(model: DetModel, wanted: Sequence[str] = ()) -> tuple[Size, ...]:
+def det_sizes(model: DetSpec, wanted: Sequence[str] = ()) -> tuple[Size, ...]:
     """Settles which sizes the detector's engine takes.
 
     Args:
@@ -80,7 +80,7 @@ def profiles(
     )
 
 
-def _parse(model: DetModel, text: str) -> Size:
+def _parse(model: DetSpec, text: str) -> Size:
     match = re.fullmatch(r"(\d{1,5})[x×*](\d{1,5})", text.strip())
     if match is None:
         raise SettingError(f"--det-size {text!r}: expected WIDTHxHEIGHT in pixels, such as 1120x640")

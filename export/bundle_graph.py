@@ -19,9 +19,18 @@ from edge_lpr.onnx_graph.fold import (
     remove_no_ops,
 )
 from edge_lpr.onnx_graph.fuse import fuse_hard_swish, fuse_layer_norms
-from edge_lpr.onnx_graph.graph import Graph
+from edge_lpr.onnx_graph.graph import OnnxGraph
 
-__all__ = ["DET_MEAN", "DET_STD", "REC_MEAN", "REC_STD", "cut_head", "det_model", "head_classes", "rec_model"]
+__all__ = [
+    "DET_MEAN",
+    "DET_STD",
+    "REC_MEAN",
+    "REC_STD",
+    "cut_head_graph",
+    "det_model",
+    "head_classes",
+    "rec_model",
+]
 
 DET_MEAN = tuple(255.0 * m for m in (0.485, 0.456, 0.406))
 """ImageNet means in grey levels, applied to B, G, R as they come: PaddleOCR swaps no channels."""
@@ -85,13 +94,13 @@ def rec_model(
     output = graph.outputs[0].name
     take_uint8(graph, (height, None), REC_MEAN, REC_STD)
     if keep is not None:
-        output, classes = cut_head(graph, output, keep), len(keep) + 1
+        output, classes = cut_head_graph(graph, output, keep), len(keep) + 1
     graph.rename(output, "probs")
     graph.outputs = [helper.make_tensor_value_info("probs", TensorProto.FLOAT, ["N", "T", classes])]
     return graph.to_model(name)
 
 
-def simplified(model: onnx.ModelProto, size: tuple[int | None, int | None]) -> Graph:
+def simplified(model: onnx.ModelProto, size: tuple[int | None, int | None]) -> OnnxGraph:
     """Takes a model apart and runs all the passes that leave its inputs and outputs alone.
 
     Args:
@@ -101,7 +110,7 @@ def simplified(model: onnx.ModelProto, size: tuple[int | None, int | None]) -> G
     Raises:
         ModelError: The model has another input, or operators that export does not know.
     """
-    graph = Graph(model)
+    graph = OnnxGraph(model)
     if len(graph.inputs) != 1:
         names = ", ".join(i.name for i in graph.inputs)
         raise ModelError(f"the model has {len(graph.inputs)} inputs ({names}), expected one image N×3×H×W")
@@ -131,12 +140,12 @@ def simplified(model: onnx.ModelProto, size: tuple[int | None, int | None]) -> G
 
 
 def take_uint8(
-    graph: Graph, size: tuple[int | None, int | None], mean: Sequence[float], std: Sequence[float]
+    graph: OnnxGraph, size: tuple[int | None, int | None], mean: Sequence[float], std: Sequence[float]
 ) -> None:
     """Puts cast, layout change and normalisation in front of a graph's image input.
 
     The division moves into the first convolution's weights. The subtraction cannot: that convolution pads
-    with zeros *after* normalisation, so a folded shift would be missing along the picture's edge. The cast
+    with zeros *after* normalisation, so a folded shift would be missing along the image's edge. The cast
     comes first because TensorRT allows uint8 at a network's border only.
 
     Args:
@@ -167,7 +176,7 @@ def take_uint8(
     graph.reroute(old.name, result)
 
 
-def head_classes(graph: Graph) -> int:
+def head_classes(graph: OnnxGraph) -> int:
     """Returns the number of classes of a recognition graph, the CTC blank among them.
 
     Raises:
@@ -184,7 +193,7 @@ def head_classes(graph: Graph) -> int:
     return classes
 
 
-def cut_head(graph: Graph, probs: str, keep: Sequence[int]) -> str:
+def cut_head_graph(graph: OnnxGraph, probs: str, keep: Sequence[int]) -> str:
     """Cuts a softmax head to some classes; a last class takes what the dropped ones had.
 
     The full softmax stays, so the kept probabilities are exactly those of the full head. The kept columns
@@ -226,7 +235,7 @@ def cut_head(graph: Graph, probs: str, keep: Sequence[int]) -> str:
     return graph.insert(end + 4, "Concat", [kept, other], "cut", axis=2)
 
 
-def _permute_columns(graph: Graph, probs: str, order: NDArray[Any]) -> bool:
+def _permute_columns(graph: OnnxGraph, probs: str, order: NDArray[Any]) -> bool:
     softmax = graph.producer(probs)
     add = graph.producer(softmax.input[0]) if softmax is not None else None
     if add is None or add.op_type != "Add" or graph.only_consumer(add.output[0]) is None:
@@ -248,7 +257,7 @@ def _permute_columns(graph: Graph, probs: str, order: NDArray[Any]) -> bool:
     return True
 
 
-def _only_output(graph: Graph, rank: int, kind: str, shape: str) -> str:
+def _only_output(graph: OnnxGraph, rank: int, kind: str, shape: str) -> str:
     if len(graph.outputs) != 1:
         names = ", ".join(o.name for o in graph.outputs)
         raise ModelError(f"the model has {len(graph.outputs)} outputs ({names}), expected one: {shape}")

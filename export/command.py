@@ -30,7 +30,7 @@ the bundle is written only when its ONNX models give Paddle's own probabilities,
                          recognition. An inference.yml beside it is read for dictionary and sizes.
 
 The bundle holds det.fp32.onnx, rec.fp32.onnx, bundle.json, parity.json (the comparison with Paddle) and
-reference.npz (what Paddle put out for a few pictures, so that --verify works without Paddle).
+reference.npz (what Paddle put out for a few images, so that --verify works without Paddle).
 """
 
 EPILOG = """\
@@ -38,12 +38,12 @@ examples:
   edge-lpr export --det output/det/best_accuracy.pdparams --rec output/rec/best_accuracy.pdparams \\
                   --dict plate_keys.txt --out bundle/
   edge-lpr export --det det_infer/ --rec rec_infer/ --dict ppocr_keys_v1.txt --charset plate --out bundle/
-  edge-lpr export --det det_infer/ --rec rec_infer/ --dict keys.txt --pictures photos/ --out bundle/
+  edge-lpr export --det det_infer/ --rec rec_infer/ --dict keys.txt --images photos/ --out bundle/
   edge-lpr export --verify bundle/
   edge-lpr export --pretrained weights/      PP-OCRv3's general weights as .pdparams, to start from
 """
 
-_MAX_PICTURES = 1000
+_MAX_IMAGES = 1000
 _STEPS = 5  # two conversions, folding, two comparisons
 
 
@@ -85,7 +85,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="width of the recognition's input in pixels, once for each (default: the model's own, or 320)",
     )
     made.add_argument(
-        "--rec-fit",
+        "--rec-resize-mode",
         choices=("pad", "stretch"),
         default="pad",
         help="how a crop comes to that width: PaddleOCR pads (default), `edge-lpr finetune` stretches",
@@ -112,9 +112,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     made.add_argument("--licence", default="unknown", help="SPDX identifier of the weights' licence")
     check = parser.add_argument_group("comparison with Paddle")
     check.add_argument(
-        "--pictures", type=Path, metavar="DIR", help="pictures to compare on (default: drawn ones)"
+        "--images", type=Path, metavar="DIR", help="images to compare on (default: drawn ones)"
     )
-    check.add_argument("--limit", type=int, default=20, metavar="N", help="how many pictures (default: 20)")
+    check.add_argument("--limit", type=int, default=20, metavar="N", help="how many images (default: 20)")
     check.add_argument(
         "--bound",
         type=float,
@@ -167,15 +167,15 @@ def _pretrained(args: argparse.Namespace) -> int:
 def _settings(args: argparse.Namespace) -> ExportSettings:
     from edge_lpr.export.charset import PLATE_CHARSET, check_charset, load_charset_file
     from edge_lpr.export.exporter import ExportSettings
-    from edge_lpr.export.parity.comparison import read_pictures
+    from edge_lpr.export.parity.comparison import read_images
 
     for option in ("det", "rec"):
         if getattr(args, option) is None:
             raise SettingError(
                 f"--{option} is missing: the {option} model, a .pdparams or an inference model"
             )
-    if not 1 <= args.limit <= _MAX_PICTURES:
-        raise SettingError(f"--limit is {args.limit}, expected 1 to {_MAX_PICTURES} pictures")
+    if not 1 <= args.limit <= _MAX_IMAGES:
+        raise SettingError(f"--limit is {args.limit}, expected 1 to {_MAX_IMAGES} images")
     if not 0 < args.bound < 1:
         raise SettingError(f"--bound is {args.bound}, expected a difference of probabilities, 0 to 1")
     for width in args.rec_width or ():
@@ -199,13 +199,13 @@ def _settings(args: argparse.Namespace) -> ExportSettings:
         keep=keep,
         branch=args.branch,
         rec_widths=tuple(sorted(set(args.rec_width))) if args.rec_width else None,
-        rec_fit=args.rec_fit,
+        rec_resize_mode=args.rec_resize_mode,
         det_limit=args.det_limit,
         det_max=args.det_max,
         det_box_thresh=args.det_box_thresh,
         name=args.name or (args.out or args.verify).resolve().name,
         licence=args.licence,
-        pictures=None if args.pictures is None else read_pictures(args.pictures, args.limit),
+        images=None if args.images is None else read_images(args.images, args.limit),
         drawn=args.limit,
         bound=args.bound,
     )

@@ -15,12 +15,12 @@ from typing import Any, Literal
 import onnx
 
 from edge_lpr.bundle.manifest import Bundle
-from edge_lpr.bundle.writer import DET_POSTPROCESS, DET_SIZE, BundleParts, write_bundle
+from edge_lpr.bundle.writer import DET_POSTPROCESS, DET_SIZE, BundleParts, create_bundle
 from edge_lpr.errors import ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, det_model, head_classes, rec_model, simplified
 from edge_lpr.export.charset import charset_for_head, check_charset, keep_classes
 from edge_lpr.export.paddle_model import PaddleModel, open_model
-from edge_lpr.export.parity.comparison import BOUND, Comparison, Image, probe_pictures
+from edge_lpr.export.parity.comparison import BOUND, Comparison, Image, probe_images
 from edge_lpr.export.parity.reference import FILE as REFERENCE
 from edge_lpr.export.parity.reference import pack_reference
 from edge_lpr.export.parity.with_paddle import DetGraphs, RecGraphs, compare_det, compare_rec
@@ -44,13 +44,13 @@ class ExportSettings:
         keep: Characters that the head is cut to; None keeps the whole head.
         branch: Which network of a distillation checkpoint.
         rec_widths: Widths of the recognition's input, in pixels; None takes the model's own, or 320.
-        rec_fit: How the runtime brings a crop to such a width, "pad" or "stretch": as the model was trained.
+        rec_resize_mode: How the runtime brings a crop to such a width, "pad" or "stretch": as the model was trained.
         det_limit: `det_limit_side_len` of the bundle, in pixels; None takes the model's own, or 736.
         det_max: `max_side_len` of the bundle, in pixels; None takes 1600.
         det_box_thresh: `box_thresh` of the bundle, 0 to 1; None takes the model's own, or 0.6.
         name: The bundle's name.
         licence: SPDX identifier of the weights' licence.
-        pictures: uint8 H×W×3 BGR by name, to compare on; None draws some.
+        images: uint8 H×W×3 BGR by name, to compare on; None draws some.
         drawn: How many are drawn.
         bound: Largest difference of a probability that is accepted.
     """
@@ -63,13 +63,13 @@ class ExportSettings:
     keep: tuple[str, ...] | None = None
     branch: str = "Student"
     rec_widths: tuple[int, ...] | None = None
-    rec_fit: Literal["pad", "stretch"] = "pad"
+    rec_resize_mode: Literal["pad", "stretch"] = "pad"
     det_limit: int | None = None
     det_max: int | None = None
     det_box_thresh: float | None = None
     name: str = "exported"
     licence: str = "unknown"
-    pictures: Mapping[str, Image] | None = None
+    images: Mapping[str, Image] | None = None
     drawn: int = 20
     bound: float = BOUND
 
@@ -96,8 +96,8 @@ class Export:
         return bool(self.report["passed"])
 
     def write(self, out: str | Path, report: str) -> Bundle:
-        """Writes the bundle with its report and reference; see `write_bundle`."""
-        return write_bundle(self.parts, out, {"parity.json": report.encode(), REFERENCE: self.reference})
+        """Writes the bundle with its report and reference; see `create_bundle`."""
+        return create_bundle(self.parts, out, {"parity.json": report.encode(), REFERENCE: self.reference})
 
 
 def export_bundle(
@@ -174,7 +174,7 @@ class _Exporter:
             raw_rec, folded_rec, cut, charset, settings.keep or (), keep or (), self.height, self.widths
         )
         self.comparisons: dict[str, list[Comparison]] = {}
-        self.pictures = 0
+        self.images = 0
         self.reference = b""
 
     def _parts(self, det: onnx.ModelProto, rec: onnx.ModelProto) -> BundleParts:
@@ -189,7 +189,7 @@ class _Exporter:
             det=det,
             rec=rec,
             charset=self.charset if kept is None else kept,
-            other=kept is not None,
+            unknown_class=kept is not None,
             det_arch=self.det.config.name or ("PP-OCRv3 det" if self.det.network else "PaddleOCR det (DB)"),
             rec_arch=self.rec.config.name
             or ("PP-OCRv3 rec (CTC)" if self.rec.network else "PaddleOCR rec (CTC)"),
@@ -202,14 +202,14 @@ class _Exporter:
             postprocess=post,
             rec_height=self.height,
             rec_widths=self.widths,
-            rec_fit=self.settings.rec_fit,
+            rec_resize_mode=self.settings.rec_resize_mode,
         )
 
     def take(self, bundle: Bundle) -> None:
         """Takes a bundle's graphs and rules in place of the new ones."""
         label = _label(self.settings, self.rec)
         keep: Sequence[int] = ()
-        if bundle.rec.other:
+        if bundle.rec.unknown_class:
             keep = keep_classes(self.charset, bundle.rec.charset, label)
         elif bundle.rec.charset != self.charset:
             raise ModelError(f"{bundle.path}: has another charset than {label}")
@@ -223,8 +223,8 @@ class _Exporter:
         )
         self.rec_graphs = replace(
             self.rec_graphs,
-            folded=self.rec_graphs.folded if bundle.rec.other else rec,
-            cut=rec if bundle.rec.other else None,
+            folded=self.rec_graphs.folded if bundle.rec.unknown_class else rec,
+            cut=rec if bundle.rec.unknown_class else None,
             kept=bundle.rec.charset,
             keep=keep,
             height=bundle.rec.height,
@@ -232,13 +232,13 @@ class _Exporter:
         )
 
     def compare(self, notify: Notify) -> None:
-        """Runs Paddle and the graphs on the same pictures."""
-        pictures = self.settings.pictures
-        if pictures is None:
-            pictures = probe_pictures(self.settings.drawn)
-        self.pictures = len(pictures)
-        notify(f"comparing detection on {len(pictures)} pictures")
-        found, crops, det_reference = compare_det(self.det, self.det_graphs, pictures)
+        """Runs Paddle and the graphs on the same images."""
+        images = self.settings.images
+        if images is None:
+            images = probe_images(self.settings.drawn)
+        self.images = len(images)
+        notify(f"comparing detection on {len(images)} images")
+        found, crops, det_reference = compare_det(self.det, self.det_graphs, images)
         self.comparisons["det"] = found
         notify(f"comparing recognition on {len(crops)} crops")
         self.comparisons["rec"], rec_reference = compare_rec(self.rec, self.rec_graphs, crops)
@@ -248,11 +248,11 @@ class _Exporter:
         """Puts the report together."""
         bound = self.settings.bound
         passed = all(c.passed(bound) for cs in self.comparisons.values() for c in cs)
-        pictures = "given" if self.settings.pictures is not None else "drawn"
+        images = "given" if self.settings.images is not None else "drawn"
         report = {
             "passed": passed,
             "bound": bound,
-            "pictures": {"count": self.pictures, "source": pictures},
+            "images": {"count": self.images, "source": images},
             "compared_with": "Paddle's own output (inference, CPU, graph changes off)",
             **{
                 part: {c.stage: c.as_json() for c in comparisons}

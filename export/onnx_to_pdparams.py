@@ -25,7 +25,7 @@ from edge_lpr.architectures.parameters import Parameter, det_parameters, rec_par
 from edge_lpr.architectures.pdparams import Arrays, save_checkpoint
 from edge_lpr.errors import EdgeLprError, ModelError
 from edge_lpr.export.pretrained import WHEEL, load_pretrained
-from edge_lpr.onnx_graph.graph import Graph
+from edge_lpr.onnx_graph.graph import OnnxGraph
 
 __all__ = ["transplant", "transplant_det", "transplant_rec", "write_checkpoints"]
 
@@ -48,7 +48,7 @@ def transplant(model: onnx.ModelProto, wanted: Sequence[Parameter], label: str) 
     Raises:
         ModelError: The model has other layers.
     """
-    constants = Graph(model).constants
+    constants = OnnxGraph(model).constants
     numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
     for name in constants:
         match = _INTERNAL_NAME.fullmatch(name)

@@ -20,13 +20,13 @@ from pathlib import Path
 import onnx
 
 from edge_lpr.bundle.manifest import Bundle
-from edge_lpr.bundle.writer import DET_SIZE, BundleParts, write_bundle
+from edge_lpr.bundle.writer import DET_SIZE, BundleParts, create_bundle
 from edge_lpr.errors import EdgeLprError, ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
 from edge_lpr.export.charset import PLATE_CHARSET, charset_for_head, check_charset, keep_classes
 from edge_lpr.export.parity.comparison import Runner, cut_reference, normalised
 from edge_lpr.export.parity.reference import FILE as REFERENCE
-from edge_lpr.export.parity.reference import pack_reference, reference_crops, reference_pictures
+from edge_lpr.export.parity.reference import pack_reference, reference_crops, reference_images
 from edge_lpr.onnx_graph.graph import load_onnx
 
 __all__ = ["WHEEL", "WHEEL_SHA256", "Pretrained", "load_pretrained", "make_bundle"]
@@ -126,19 +126,19 @@ def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
         det=det_model(general.det),
         rec=rec_model(general.rec, keep=keep_classes(general.charset, PLATE_CHARSET, _REC)),
         charset=PLATE_CHARSET,
-        other=True,
+        unknown_class=True,
         # PP-OCR's 736 without an upper bound reads the development scenes no better and
         # takes twice the time.
         det_size={**DET_SIZE, "limit_side_len": 640, "max_side_len": 1120},
     )
     keep = keep_classes(general.charset, PLATE_CHARSET, _REC)
-    return write_bundle(parts, out, {REFERENCE: _reference(general, parts, keep)})
+    return create_bundle(parts, out, {REFERENCE: _reference(general, parts, keep)})
 
 
 def _reference(general: Pretrained, parts: BundleParts, keep: list[int]) -> bytes:
     # There is no Paddle model here: the wheel's own ONNX models stand for it.
     run = Runner(general.det.SerializeToString())
-    det = [(p, run(normalised(p[None], DET_MEAN, DET_STD))[0, 0]) for p in reference_pictures()]
+    det = [(p, run(normalised(p[None], DET_MEAN, DET_STD))[0, 0]) for p in reference_images()]
     run = Runner(general.rec.SerializeToString())
     crops = reference_crops(parts.rec_height, parts.rec_widths[-1])
     rec = [(c, cut_reference(run(normalised(c[None], REC_MEAN, REC_STD)), keep)[0]) for c in crops]

@@ -12,13 +12,13 @@ from edge_lpr.errors import InputError, MissingExtraError, SettingError
 
 if TYPE_CHECKING:
     from edge_lpr.datasets.labels import Sample
-    from edge_lpr.finetune.training.trainer import Report
+    from edge_lpr.finetune.training.trainer import StepReport
 
 DESCRIPTION = """\
 Trains PP-OCRv3's detection student (det) or its CTC recognizer (rec) further, from a .pdparams
 to a .pdparams with PaddleOCR's parameter names, on a CPU or a GPU.
 
-It learns from labelled pictures (--ccpd), from rendered plates (--render), or from both: then
+It learns from labelled images (--ccpd), from rendered plates (--render), or from both: then
 part of the rendered plates are painted onto the labelled photos. Writes into --out:
 
   best.pdparams      averaged weights with the best metric so far: what `edge-lpr export` takes
@@ -30,7 +30,7 @@ part of the rendered plates are painted onto the labelled photos. Writes into --
                      line stands for all other characters (charset.txt has the others alone)
 
 Without --config the recipe that ships is used; --print-config shows it: PP-OCRv3's own, with
-its augmentations of labelled pictures ("augment": "camera" degrades them as rendered ones).
+its augmentations of labelled images ("augment": "camera" degrades them as rendered ones).
 "patience": 3 ends a run after three evaluations without a better metric. Ctrl-C ends it after
 the step at hand, with everything saved.
 """
@@ -65,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DATA",
-        help="labelled pictures to train on: a CCPD folder, or PP-OCR's det.txt or rec.txt; may be repeated",
+        help="labelled images to train on: a CCPD folder, or PP-OCR's det.txt or rec.txt; may be repeated",
     )
     data.add_argument("--render", action="store_true", help="train on rendered plates (too)")
     data.add_argument(
@@ -82,7 +82,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DATA",
-        help="labelled pictures to measure on (default: rendered ones that the training never sees)",
+        help="labelled images to measure on (default: rendered ones that the training never sees)",
     )
     data.add_argument(
         "--font",
@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
             font=args.font,
         )
 
-        def show(report: Report) -> None:
+        def show(report: StepReport) -> None:
             # A resumed run begins in the middle.
             progress.update(report.step - progress.count, loss=f"{report.loss:.4f}")
             if report.metrics:
@@ -160,7 +160,7 @@ def _samples(sources: list[Path], progress: Progress) -> list[Sample]:
 
 
 def _readable(samples: list[Sample], progress: Progress) -> list[Sample]:
-    """Leaves out what cannot be decoded: every evaluation has to measure the same pictures."""
+    """Leaves out what cannot be decoded: every evaluation has to measure the same images."""
     kept, reasons = [], []
     for sample in samples:
         try:
@@ -174,7 +174,7 @@ def _readable(samples: list[Sample], progress: Progress) -> list[Sample]:
     if len(reasons) > _SHOWN:
         progress.note(f"skipped: {len(reasons) - _SHOWN} more")
     if reasons and not kept:
-        raise InputError(f"--val: none of its {len(reasons)} pictures can be read; the first: {reasons[0]}")
+        raise InputError(f"--val: none of its {len(reasons)} images can be read; the first: {reasons[0]}")
     return kept
 
 

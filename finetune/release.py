@@ -6,7 +6,7 @@
 
 `train` needs the extra `finetune`, `bundle` the extra `export`; they may run in two environments. Three of
 four labelled plates are trained on, the fourth is held out; its figures, which `held-out` prints, are those
-of unseen pictures. The runs resume when the command is given again.
+of unseen images. The runs resume when the command is given again.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from edge_lpr.errors import EdgeLprError, InputError, ModelError, OutputError
 if TYPE_CHECKING:
     from edge_lpr.datasets.labels import Sample
     from edge_lpr.finetune.training.run import RunFiles
-    from edge_lpr.finetune.training.trainer import Report
+    from edge_lpr.finetune.training.trainer import StepReport
 
-__all__ = ["average", "held_out", "split", "train_det", "train_rec", "write_bundle"]
+__all__ = ["average", "held_out", "make_bundle", "split", "train_det", "train_rec"]
 
 HELD_OUT = 4
 NAME = "ppocrv3-plates"
 LICENCE = "Apache-2.0"
-# Measured on the development half: a small picture needs no enlarging beyond this, and large plates gain.
+# Measured on the development half: a small image needs no enlarging beyond this, and large plates gain.
 DET_LIMIT = 480
-# Likewise: pictures of 1,600 pixels are read as well at this size, in three quarters of the time.
+# Likewise: images of 1,600 pixels are read as well at this size, in three quarters of the time.
 DET_MAX = 1376
 # Small and tilted plates score 0.55 to 0.62; whether a box shows a plate is for the recognizer to say.
 DET_BOX_THRESH = 0.5
@@ -111,7 +111,7 @@ def train_rec(data: Sequence[Path], runs: Path, font: Path | None) -> None:
     averaged so read photos better than any one of the runs, which leans towards what is rendered.
 
     Args:
-        data: Labelled pictures.
+        data: Labelled images.
         runs: Folder of the runs.
         font: For crops of other text; None teaches none.
 
@@ -121,7 +121,7 @@ def train_rec(data: Sequence[Path], runs: Path, font: Path | None) -> None:
     from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
     from edge_lpr.datasets.labels import load_labels
     from edge_lpr.export.charset import load_charset_file
-    from edge_lpr.finetune.training.rec import cut_head
+    from edge_lpr.finetune.training.rec import cut_head_weights
     from edge_lpr.finetune.training.run import KEYS, RunFiles
     from edge_lpr.finetune.training.state import make_folder, write_aside
     from edge_lpr.finetune.training.trainer import LATEST
@@ -133,7 +133,7 @@ def train_rec(data: Sequence[Path], runs: Path, font: Path | None) -> None:
     first = runs / "rec-1"
     _stage("ship-rec-1", RunFiles(start, keys, labelled=learnt, validation=held, font=font), first)
     cut = runs / "rec-general.pdparams"
-    save_checkpoint(cut, cut_head(load_checkpoint(start), load_charset_file(keys), str(start)))
+    save_checkpoint(cut, cut_head_weights(load_checkpoint(start), load_charset_file(keys), str(start)))
     middle = runs / "rec-middle.pdparams"
     average([(first / LATEST, 0.7), (cut, 0.3)], middle)
     out = runs / "rec"
@@ -165,7 +165,7 @@ def _stage(recipe: str, inputs: RunFiles, out: Path) -> None:
     from edge_lpr.finetune.training.run import finetune
     from edge_lpr.finetune.training.trainer import STATE
 
-    def show(report: Report) -> None:
+    def show(report: StepReport) -> None:
         if report.metrics or report.step % 20 == 0:
             numbers = " ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
             left = f"{report.remaining / 60:.0f} min left"
@@ -178,7 +178,7 @@ def _stage(recipe: str, inputs: RunFiles, out: Path) -> None:
     finetune(config, inputs, out, resume=(out / STATE).is_file(), report=show)
 
 
-def write_bundle(runs: Path, out: Path) -> int:
+def make_bundle(runs: Path, out: Path) -> int:
     """Exports both networks and writes into `bundle.json` how their weights were made.
 
     Args:
@@ -258,7 +258,7 @@ def held_out(data: Sequence[Path], bundle: Path | None) -> str:
     """Measures a bundle on what `train_det` and `train_rec` hold out.
 
     Args:
-        data: Labelled pictures, the same as in training.
+        data: Labelled images, the same as in training.
         bundle: The bundle's folder; None for the one of the package.
 
     Returns:
@@ -288,20 +288,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     stages = parser.add_subparsers(dest="stage", required=True)
     train = stages.add_parser("train", help="fine-tune both networks")
-    train.add_argument("--data", type=Path, nargs="+", required=True, help="labelled pictures")
+    train.add_argument("--data", type=Path, nargs="+", required=True, help="labelled images")
     train.add_argument("--font", type=Path, help="font with Chinese characters, for crops of other text")
     train.add_argument("--part", choices=("det", "rec"), action="append", help="only this one")
     train.add_argument("--out", type=Path, required=True, help="folder of the runs")
     bundle = stages.add_parser("bundle", help="export the weights")
     bundle.add_argument("--runs", type=Path, required=True, help="folder of the runs")
     bundle.add_argument("--out", type=Path, required=True, help="the bundle's folder")
-    unseen = stages.add_parser("held-out", help="measure a bundle on the pictures held out")
-    unseen.add_argument("--data", type=Path, nargs="+", required=True, help="labelled pictures")
+    unseen = stages.add_parser("held-out", help="measure a bundle on the images held out")
+    unseen.add_argument("--data", type=Path, nargs="+", required=True, help="labelled images")
     unseen.add_argument("--bundle", type=Path, help="the bundle's folder (default: the package's)")
     args = parser.parse_args(argv)
     try:
         if args.stage == "bundle":
-            return write_bundle(args.runs, args.out)
+            return make_bundle(args.runs, args.out)
         if args.stage == "held-out":
             print(held_out(args.data, args.bundle))
             return 0

@@ -32,12 +32,12 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def plate_scene() -> Callable[..., NDArray[np.uint8]]:
-    """Makes a 320×240 picture with a rendered plate that the default bundle reads: `plate_scene(text, x)`."""
+    """Makes a 320×240 image with a rendered plate that the default bundle reads: `plate_scene(text, x)`."""
     from edge_lpr.finetune.synthesis.render_plate import render_plate
-    from edge_lpr.finetune.synthesis.render_text import Plate
+    from edge_lpr.finetune.synthesis.render_text import SyntheticPlate
 
     def scene(text: str = "皖A13H25", x: int = 80, y: int = 90, kind: str = "blue") -> NDArray[np.uint8]:
-        plate = render_plate(Plate(text, kind), np.random.default_rng(7), 140)
+        plate = render_plate(SyntheticPlate(text, kind), np.random.default_rng(7), 140)
         plate = np.asarray(cv2.resize(plate, (160, 51), interpolation=cv2.INTER_AREA), np.uint8)
         image = np.full((240, 320, 3), 110, np.uint8)
         shown = plate[:, : max(0, 320 - x)]
@@ -124,7 +124,7 @@ def a_read() -> Callable[..., PlateRead]:
             "char_scores": (0.9, 1.0),
             "corners": CORNERS,
             "det_score": 0.8,
-            "evidence": np.zeros((7, 3), np.float32),
+            "log_probs": np.zeros((7, 3), np.float32),
         }
         return PlateRead(**{**values, **changes})
 
@@ -133,7 +133,7 @@ def a_read() -> Callable[..., PlateRead]:
 
 @pytest.fixture
 def an_event() -> Callable[..., PlateEvent]:
-    """Makes a passage; fields may be changed."""
+    """Makes a track; fields may be changed."""
 
     def make(**changes: Any) -> PlateEvent:
         values: dict[str, Any] = {

@@ -10,14 +10,14 @@ from edge_lpr.backends import BACKENDS
 from edge_lpr.errors import MissingExtraError
 
 DESCRIPTION = """\
-Runs every precision of a bundle over the same labelled pictures, each in a process of its own,
+Runs every precision of a bundle over the same labelled images, each in a process of its own,
 and sets it against FP32: detection (precision, recall, hmean), recognition (exact text,
 normalised edit distance), end to end (recall, precision, F, character accuracy), latency,
 size and peak memory; with confidence intervals of the paired differences, since one per cent
 of 500 plates is 5 plates.
 
 --out writes report.html, which needs no other file, with plots as PNG and report.json beside
-it: by subset, the characters confused, and the pictures that changed from right to wrong.
+it: by subset, the characters confused, and the images that changed from right to wrong.
 
 INT8's accuracy should carry over from a CPU to a GPU, which reads the same file with the same
 scales; its speed does not: on a CPU ONNX Runtime computes its convolutions in float, with
@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("bundle", metavar="BUNDLE", help="folder of the bundle")
-    parser.add_argument("--data", nargs="+", required=True, metavar="DATA", help="labelled pictures")
+    parser.add_argument("--data", nargs="+", required=True, metavar="DATA", help="labelled images")
     parser.add_argument(
         "--backend", nargs="+", default=["auto"], choices=BACKENDS, help="backends to run on (default: auto)"
     )
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr compare`") from e
     limits = stage.gates(args.gate)
     bundle = load_bundle(args.bundle)
-    measured = stage.compare(
+    measured = stage.compare_precisions(
         args.bundle, args.data, args.backend, args.threads, lambda line: print(line, file=sys.stderr)
     )
     if args.json != "-":

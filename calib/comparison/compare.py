@@ -1,4 +1,4 @@
-"""Measures every precision and backend of a bundle on the same pictures, and sets them against FP32.
+"""Measures every precision and backend of a bundle on the same images, and sets them against FP32.
 
 Each variant runs in a process of its own, so that its peak memory is its own and one that fails does not take
 the others with it.
@@ -89,7 +89,7 @@ def measure(
     results: dict[str, Evaluation[Any]] = {}
     with PlateReader(bundle, variant.backend, variant.precision, threads=threads) as reader:
         for task in tasks:
-            with Progress(f"{variant} {task}", len(samples), "pictures") as progress:
+            with Progress(f"{variant} {task}", len(samples), "images") as progress:
                 try:
                     results[task] = evaluate_reader(task, reader, samples, tick=progress.update)  # type: ignore[arg-type]
                 except InputError:
@@ -118,7 +118,7 @@ def peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024  # KiB on Linux
 
 
-def compare(
+def compare_precisions(
     bundle: str | Path,
     sources: Sequence[str | Path],
     backends: Sequence[str],
@@ -129,7 +129,7 @@ def compare(
 
     Args:
         bundle: The bundle's folder.
-        sources: Labelled pictures.
+        sources: Labelled images.
         backends: Backends to try.
         threads: CPU threads of one run; None is one per core.
         report: Called with a line for each variant that could not be measured.
@@ -139,7 +139,7 @@ def compare(
 
     Raises:
         BackendError: Not even that one could be measured.
-        InputError: The pictures or the bundle cannot be used.
+        InputError: The images or the bundle cannot be used.
     """
     opened = load_bundle(bundle)
     load_labels(sources)  # said here, once, if they cannot be used
@@ -162,7 +162,7 @@ def compare(
             raise problem
         report(f"{variant}: not measured: {problem}")
     if not measured[0].results:
-        raise InputError(f"{', '.join(texts)}: no picture has the labels that any task needs")
+        raise InputError(f"{', '.join(texts)}: no image has the labels that any task needs")
     return measured
 
 
@@ -266,5 +266,5 @@ def _task_json(m: Measured, task: str, compared: dict[tuple[Variant, str], Paire
 
 
 def latency(result: Evaluation[Any]) -> dict[str, float]:
-    """Returns percentiles of the time that one picture took (one plate, for recognition), in milliseconds."""
+    """Returns percentiles of the time that one image took (one plate, for recognition), in milliseconds."""
     return percentiles([seconds / items for seconds, items in result.calls if items])

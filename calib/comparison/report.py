@@ -19,11 +19,11 @@ from edge_lpr.errors import EdgeLprError, OutputError
 from edge_lpr.evaluation.evaluate import METRICS, Miss
 from edge_lpr.evaluation.significance import confusions
 from edge_lpr.evaluation.tables import align
-from edge_lpr.io.image_io import read_picture
+from edge_lpr.io.image_io import read_image
 from edge_lpr.io.json_io import write_atomically
 from edge_lpr.pipeline.recognizer import crop_plate
 
-# Pictures shown of those that changed from right to wrong; all of them are in the JSON.
+# Images shown of those that changed from right to wrong; all of them are in the JSON.
 SHOWN = 24
 THUMBNAIL = (320, 200)
 QUANTILES = ("p50", "p90", "p99")
@@ -110,17 +110,17 @@ def write_report(folder: Path, measured: Sequence[Measured], title: str) -> None
 
 
 def page(measured: Sequence[Measured], title: str, plots: dict[str, bytes]) -> str:
-    """Returns the HTML page; all pictures are inside of it."""
+    """Returns the HTML page; all images are inside of it."""
     body = [f"<h1>{html.escape(title)}</h1>", _table(*_summary_rows(measured))]
     body.append(
-        "<small>Times are those of one picture (one plate, for recognition in batches), pictures decoded "
+        "<small>Times are those of one image (one plate, for recognition in batches), images decoded "
         "before. Peak is the process's resident memory.</small>"
     )
     head, rows = _difference_rows(measured)
     if rows:
         body += ["<h2>Against FP32</h2>", _table(head, rows)]
         body.append(
-            "<small>Points: change of det hmean, rec acc and e2e recall. Items right: share of pictures (of "
+            "<small>Points: change of det hmean, rec acc and e2e recall. Items right: share of images (of "
             "plates, for recognition) read as labelled, with the bootstrap's 95 % interval.</small>"
         )
     body.append("<h2>Plots</h2>")
@@ -206,7 +206,7 @@ def _changed(measured: Sequence[Measured]) -> str:
 
 def _figure(miss: Miss) -> str:
     try:
-        image = read_picture(miss.picture)
+        image = read_image(miss.image)
     except EdgeLprError:
         return ""
     if miss.corners is not None:
@@ -219,7 +219,7 @@ def _figure(miss: Miss) -> str:
     caption = (
         f'<span class="good">{html.escape(expected)}</span> → <span class="bad">{html.escape(found)}</span>'
     )
-    name = html.escape(Path(miss.picture).name)
+    name = html.escape(Path(miss.image).name)
     text = f"<figcaption>{caption}<br><small>{name}</small></figcaption>"
     return f"<figure>{_image(encoded, 'jpeg', name)}{text}</figure>"
 

@@ -1,7 +1,7 @@
 """Bias correction: takes back the shift that rounding and saturation give a convolution's mean output.
 
-Rounded weights times rounded inputs miss the float output by an error whose mean over pictures is not zero.
-That mean is known from the calibration pictures, and the bias, which stays in float, can take it back at no
+Rounded weights times rounded inputs miss the float output by an error whose mean over images is not zero.
+That mean is known from the calibration images, and the bias, which stays in float, can take it back at no
 cost (M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019,
 section 4.2; here the means are measured, not derived).
 """
@@ -13,14 +13,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.calib.quantization.layers import CONV, Layer
+from edge_lpr.calib.quantization.layers import CONV, QuantLayer
 from edge_lpr.calib.quantization.qdq import round_weight, weight_scales
 from edge_lpr.calib.quantization.range_estimator import LEVELS, TensorStats
-from edge_lpr.onnx_graph.graph import Graph
+from edge_lpr.onnx_graph.graph import OnnxGraph
 
 
 def correct_biases(
-    graph: Graph, layers: Sequence[Layer], stats: Mapping[str, TensorStats], ranges: Mapping[str, float]
+    graph: OnnxGraph,
+    layers: Sequence[QuantLayer],
+    stats: Mapping[str, TensorStats],
+    ranges: Mapping[str, float],
 ) -> int:
     """Corrects the biases of convolutions that are about to be quantized, in place.
 

@@ -15,22 +15,28 @@ import onnx
 
 from edge_lpr.backends.in_memory import MemoryBackend
 from edge_lpr.bundle.manifest import Bundle, Part, load_bundle
-from edge_lpr.calib.quantization.calibration_data import Material, Meter, Options, Stage, gather
+from edge_lpr.calib.quantization.calibration_data import (
+    CalibrationData,
+    CalibrationOptions,
+    Meter,
+    Stage,
+    gather,
+)
 from edge_lpr.calib.quantization.fp16 import find_overflows, to_fp16
 from edge_lpr.calib.quantization.layers import find_layers, observe_shapes, watch
-from edge_lpr.calib.quantization.objectives import DetTask, RecTask, window
+from edge_lpr.calib.quantization.objectives import DetObjective, RecObjective, window
 from edge_lpr.calib.quantization.range_estimator import observe
 from edge_lpr.calib.quantization.search import Cache, Search, cache_key
 from edge_lpr.datasets.labels import load_labels
 from edge_lpr.errors import BundleError
 from edge_lpr.evaluation.evaluate import evaluate_e2e
 from edge_lpr.io.json_io import write_atomically
-from edge_lpr.onnx_graph.graph import Graph, load_onnx
+from edge_lpr.onnx_graph.graph import OnnxGraph, load_onnx
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.recognizer import Recognizer
 
 PARTS: tuple[Part, ...] = ("det", "rec")
-# Pictures and crops that the distance of a search is measured on.
+# Images and crops that the distance of a search is measured on.
 PROBE_SCENES, PROBE_CROPS = 12, 64
 # Share of the multiply-adds that may stay in float for less noise, however good the accuracy is without.
 # Promised are 90 % in INT8 for detectors and 95 % for recognizers; another input size shifts shares a bit.
@@ -44,7 +50,7 @@ REC_BATCH = 16
 def calibrate(
     bundle: str | Path,
     sources: Sequence[str | Path],
-    options: Options,
+    options: CalibrationOptions,
     stage: Stage,
     report: Callable[[str], None],
 ) -> list[str]:
@@ -54,7 +60,7 @@ def calibrate(
 
     Args:
         bundle: The bundle's folder.
-        sources: Labelled pictures (`load_labels`), or folders of pictures without labels.
+        sources: Labelled images (`load_labels`), or folders of images without labels.
         options: How.
         stage: Opens the progress of a step.
         report: Called with a line for each finding.
@@ -64,12 +70,14 @@ def calibrate(
 
     Raises:
         BundleError: The bundle cannot be read or has no FP32 models.
-        InputError: The pictures cannot be used.
+        InputError: The images cannot be used.
         OutputError: The bundle cannot be written.
     """
     opened = load_bundle(bundle)
     files = {part: _fp32(opened, part) for part in PARTS}
-    models = {part: Graph(load_onnx(files[part], f"{opened.path}: {part}")).to_model(part) for part in PARTS}
+    models = {
+        part: OnnxGraph(load_onnx(files[part], f"{opened.path}: {part}")).to_model(part) for part in PARTS
+    }
     labels = load_labels(sources, unlabelled=True)
     material = gather(opened, models, labels, sources, options, stage)
     for warning in material.warnings:
@@ -82,7 +90,7 @@ def calibrate(
     calibration = _calibration(material, options)
     if material.labelled:
         calibration["end_to_end"] = _end_to_end(opened, models, made, material, options, stage, report)
-    write_bundle(opened, made, calibration)
+    add_precisions(opened, made, calibration)
     return material.warnings
 
 
@@ -105,8 +113,8 @@ class _Part:
         part: Part,
         model: onnx.ModelProto,
         data: bytes,
-        material: Material,
-        options: Options,
+        material: CalibrationData,
+        options: CalibrationOptions,
         stage: Stage,
         report: Callable[[str], None],
     ) -> None:
@@ -116,17 +124,17 @@ class _Part:
         self.options = options
         self.stage = stage
         self.report = report
-        self.task: DetTask | RecTask
+        self.task: DetObjective | RecObjective
         if part == "det":
             self.inputs = material.det_inputs
-            # The pictures are in the order of their names, so neighbours are alike.
+            # The images are in the order of their names, so neighbours are alike.
             step = max(1, len(self.inputs) // PROBE_SCENES)
             probes = slice(0, step * PROBE_SCENES, step)
             windows = list(map(window, self.inputs[probes], material.det_outputs[probes]))
             backend = MemoryBackend(model, record=True)
             for part_of_scene in windows:
                 backend.run({bundle.det.input_name: part_of_scene})
-            self.task = DetTask(bundle.det, material.validation, windows, backend.outputs)
+            self.task = DetObjective(bundle.det, material.validation, windows, backend.outputs)
         else:
             backend = MemoryBackend(model, record=True)
             recognizer = Recognizer(backend, bundle.rec)
@@ -139,7 +147,7 @@ class _Part:
             shown = random.Random(options.seed).sample(material.crops, min(PROBE_CROPS, len(material.crops)))
             crops, texts = zip(*material.plates, strict=True) if material.plates else ((), ())
             references = Recognizer(MemoryBackend(model), bundle.rec).probabilities(shown)
-            self.task = RecTask(bundle.rec, crops, texts, shown, references)
+            self.task = RecObjective(bundle.rec, crops, texts, shown, references)
         settings = {k: v for k, v in bundle.raw[part].items() if k != "precisions"}
         key = cache_key(data, json.dumps(settings, sort_keys=True), material.sha256, material.validation_key)
         path = None if options.cache is None else options.cache / f"{part}-{key[:32]}.json"
@@ -177,7 +185,7 @@ class _Part:
 
     def _fp16(self, meter: Meter) -> tuple[onnx.ModelProto, dict[str, Any]]:
         reasons = find_overflows(self.model, self.inputs[:OVERFLOW_BATCHES], meter.update)
-        graph = Graph(self.model)
+        graph = OnnxGraph(self.model)
         to_fp16(graph, reasons)
         made = graph.to_model(f"{self.part}_fp16")
         value = self.cache.get("fp16", lambda: self.task.accuracy(made))
@@ -191,7 +199,7 @@ class _Part:
         return made, {"kept_in_fp32": kept, "accuracy": self._accuracy("fp16", value)}
 
     def _int8(self, meter: Meter) -> tuple[onnx.ModelProto, dict[str, Any]]:
-        graph = Graph(self.model)
+        graph = OnnxGraph(self.model)
         shapes = observe_shapes(graph, self.inputs[0])
         stats = observe(self.model, watch(find_layers(graph)), self.inputs, meter.update)
         search = Search(
@@ -222,8 +230,8 @@ def _end_to_end(
     bundle: Bundle,
     models: Mapping[Part, onnx.ModelProto],
     made: Mapping[tuple[Part, str], tuple[bytes, dict[str, Any]]],
-    material: Material,
-    options: Options,
+    material: CalibrationData,
+    options: CalibrationOptions,
     stage: Stage,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -254,25 +262,25 @@ def _end_to_end(
         if lost > max(1, options.budget * labelled):  # one plate is chance: FP16 loses or wins one too
             warning = (
                 f"{precision} loses {lost} of {labelled} plates end to end, more than "
-                f"{100 * options.budget:g} points: more or more varied pictures may help"
+                f"{100 * options.budget:g} points: more or more varied images may help"
             )
             material.warnings.append(warning)
             report(f"warning: {warning}")
     return {"plates": labelled, "read": hits}
 
 
-def _calibration(material: Material, options: Options) -> dict[str, Any]:
+def _calibration(material: CalibrationData, options: CalibrationOptions) -> dict[str, Any]:
     return {
         "created": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "seed": options.seed,
         "budget_points": round(100 * options.budget, 4),
-        "pictures": material.names,
+        "images": material.names,
         "sha256": material.sha256,
         "crops": len(material.crops),
     }
 
 
-def write_bundle(
+def add_precisions(
     bundle: Bundle, made: dict[tuple[Part, str], tuple[bytes, dict[str, Any]]], calibration: dict[str, Any]
 ) -> None:
     """Adds model files to a bundle.

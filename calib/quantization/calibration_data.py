@@ -1,4 +1,4 @@
-"""The pictures of a calibration: those that ranges come from, and those that accuracy is measured on."""
+"""The images of a calibration: those that ranges come from, and those that accuracy is measured on."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from edge_lpr.backends.in_memory import MemoryBackend
 from edge_lpr.bundle.manifest import Bundle, Part
-from edge_lpr.calib.quantization.calibration_set import choose, digest, relative_name
+from edge_lpr.calib.quantization.calibration_set import digest, relative_name, select
 from edge_lpr.calib.quantization.search import cache_key
-from edge_lpr.datasets.labels import Labels, Plate, Sample
+from edge_lpr.datasets.labels import LabelledPlate, Labels, Sample
 from edge_lpr.errors import InputError
 from edge_lpr.evaluation.evaluate import Image
 from edge_lpr.pipeline.ctc import PlateDecoder
@@ -42,22 +42,22 @@ Stage = Callable[[str, int | None], AbstractContextManager[Meter]]
 
 
 @dataclass(frozen=True)
-class Options:
+class CalibrationOptions:
     """How to calibrate.
 
     Attributes:
         precisions: "fp16", "int8".
-        pictures: Scenes to calibrate the detector on, and four times as many crops for the recognizer.
+        images: Scenes to calibrate the detector on, and four times as many crops for the recognizer.
         validation: At most so many scenes, and four times as many plates, measure the accuracy.
         budget: Accuracy that INT8 may lose, 0 to 1.
         spare: Share of the multiply-adds that INT8 may leave in float for less noise, 0 to 1; None is what
             suits each part.
-        seed: Of the choice of pictures.
+        seed: Of the choice of images.
         cache: Folder that remembers what was measured; None remembers nothing.
     """
 
     precisions: tuple[str, ...] = ("fp16", "int8")
-    pictures: int = 96
+    images: int = 96
     validation: int = 200
     budget: float = 0.002
     spare: float | None = None
@@ -66,14 +66,14 @@ class Options:
 
 
 @dataclass
-class Material:
-    """The pictures of a calibration.
+class CalibrationData:
+    """The images of a calibration.
 
     Attributes:
         det_inputs: What the detector eats of the scenes that its ranges come from, uint8 1×H×W×3 each.
         det_outputs: What FP32 makes of them, float32 1×H×W each.
         crops: Crops that they come from: what detection cut out of the scenes, and labelled ones.
-        names: Names of all of these pictures, for the bundle.
+        names: Names of all of these images, for the bundle.
         sha256: Digest over their contents.
         validation: Labelled scenes that the accuracy is measured on.
         plates: Crops and texts that it is measured on.
@@ -99,25 +99,25 @@ def gather(
     models: Mapping[Part, onnx.ModelProto],
     labels: Labels,
     sources: Sequence[str | Path],
-    options: Options,
+    options: CalibrationOptions,
     stage: Stage,
-) -> Material:
-    """Chooses and cuts the pictures; see `Material`."""
+) -> CalibrationData:
+    """Chooses and cuts the images; see `CalibrationData`."""
     scenes, crops = labels.scenes, labels.crops
     warnings = []
     if labels.problems:
         warnings.append(f"{len(labels.problems)} labels skipped; the first: {labels.problems[0]}")
     # Half of what there is stays for validation, which must not be what the ranges were fitted to.
-    scene_count = min(options.pictures, max(1, len(scenes) // 2)) if scenes else 0
-    crop_count = min(2 * options.pictures, len(crops) // 2)
-    with stage("choosing pictures", None) as meter:
-        chosen, bad = choose(scenes, scene_count, options.seed, meter.update) if scenes else ([], [])
-        chosen_crops, bad_crops = choose(crops, crop_count, options.seed, meter.update) if crops else ([], [])
+    scene_count = min(options.images, max(1, len(scenes) // 2)) if scenes else 0
+    crop_count = min(2 * options.images, len(crops) // 2)
+    with stage("choosing images", None) as meter:
+        chosen, bad = select(scenes, scene_count, options.seed, meter.update) if scenes else ([], [])
+        chosen_crops, bad_crops = select(crops, crop_count, options.seed, meter.update) if crops else ([], [])
     warnings += [f"left out: {problem}" for problem in bad + bad_crops]
     if not chosen:
         raise InputError(
             f"{', '.join(map(str, sources))}: no scene that can be read; the detector calibrates on whole "
-            "pictures, not on crops: give a folder of scenes"
+            "images, not on crops: give a folder of scenes"
         )
     teacher = _Teacher(bundle, models, record=True)
     with stage("cutting plates out", len(chosen)) as meter:
@@ -127,8 +127,8 @@ def gather(
     cut += [sample.read() for sample in chosen_crops]
     if not cut:
         raise InputError(
-            f"{', '.join(map(str, sources))}: detection found no plate in {len(chosen)} pictures, so "
-            "there is nothing to calibrate the recognizer on: give pictures that show plates"
+            f"{', '.join(map(str, sources))}: detection found no plate in {len(chosen)} images, so "
+            "there is nothing to calibrate the recognizer on: give images that show plates"
         )
     if len(chosen) < FEW_SCENES:
         warnings.append(f"only {len(chosen)} scenes to calibrate the detector on; some hundreds are better")
@@ -140,7 +140,7 @@ def gather(
     if not labelled:
         warnings.append("no labels: accuracy is agreement with FP32, not with the truth")
     files = [*chosen, *chosen_crops]
-    return Material(
+    return CalibrationData(
         det_inputs=teacher.backend.inputs,
         det_outputs=teacher.backend.outputs,
         crops=cut,
@@ -168,7 +168,7 @@ def _validation(
     bundle: Bundle,
     models: Mapping[Part, onnx.ModelProto],
     samples: Sequence[Sample],
-    options: Options,
+    options: CalibrationOptions,
     stage: Stage,
 ) -> tuple[list[Sample], list[tuple[Image, str]], bool]:
     shuffled = random.Random(options.seed).sample(list(samples), len(samples))
@@ -181,7 +181,7 @@ def _validation(
     candidates = located if labelled else [s for s in shuffled if not s.crop]
     scenes: list[Sample] = []
     plates: list[tuple[Image, str]] = []
-    with stage("validation pictures", min(options.validation, len(candidates))) as meter:
+    with stage("validation images", min(options.validation, len(candidates))) as meter:
         teacher = None if labelled else _Teacher(bundle, models)
         for sample in candidates[: options.validation]:
             try:
@@ -212,10 +212,12 @@ class _Teacher:
         self.backend = MemoryBackend(models["det"], record=record)
         self.detector = Detector(self.backend, bundle.det)
         self.recognizer = Recognizer(MemoryBackend(models["rec"]), bundle.rec)
-        self.decoder = PlateDecoder(bundle.rec.charset, bundle.rec.other)
+        self.decoder = PlateDecoder(bundle.rec.charset, bundle.rec.unknown_class)
 
-    def read(self, image: Image) -> list[Plate]:
+    def read(self, image: Image) -> list[LabelledPlate]:
         """Returns every box and what is read in it."""
         corners = [box.corners for box in self.detector.detect(image)]
         probabilities = self.recognizer.probabilities([crop_plate(image, c) for c in corners])
-        return [Plate(self.decoder.decode(p).text, c) for p, c in zip(probabilities, corners, strict=True)]
+        return [
+            LabelledPlate(self.decoder.decode(p).text, c) for p, c in zip(probabilities, corners, strict=True)
+        ]

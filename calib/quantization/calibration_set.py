@@ -1,4 +1,4 @@
-"""Which pictures a bundle is calibrated on: a seeded choice that is spread over what plates differ in."""
+"""Which images a bundle is calibrated on: a seeded choice that is spread over what plates differ in."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import numpy as np
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import InputError
 
-# Candidates looked at for each picture that is chosen: CCPD is too large to look at all of it.
+# Candidates looked at for each image that is chosen: CCPD is too large to look at all of it.
 CANDIDATES = 8
 GROUPS = 4
 
 
 @dataclass(frozen=True)
-class Traits:
-    """What a picture is balanced by: the province, and brightness, sharpness, tilt and size of its plate.
+class Strata:
+    """What an image is balanced by: the province, and brightness, sharpness, tilt and size of its plate.
 
     Attributes:
         province: First character of the plate, "" where unknown.
@@ -34,11 +34,11 @@ class Traits:
     values: tuple[float, float, float, float]
 
 
-def traits(sample: Sample) -> Traits:
-    """Measures the first plate of a picture, or the whole picture where its place is unknown.
+def strata(sample: Sample) -> Strata:
+    """Measures the first plate of an image, or the whole image where its place is unknown.
 
     Raises:
-        InputError: The picture cannot be read.
+        InputError: The image cannot be read.
     """
     image = sample.read()
     plate = sample.plates[0] if sample.plates else None
@@ -53,17 +53,17 @@ def traits(sample: Sample) -> Traits:
         tilt = float(np.degrees(np.arctan2(edge[1], edge[0])))
     grey = cv2.cvtColor(region, cv2.COLOR_BGR2GRAY)
     sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
-    return Traits(
+    return Strata(
         plate.text[:1] if plate else "", (float(grey.mean()), sharpness, tilt, float(region.shape[0]))
     )
 
 
-def choose(
+def select(
     samples: Sequence[Sample], count: int, seed: int, tick: Callable[[int], None] | None = None
 ) -> tuple[list[Sample], list[str]]:
-    """Chooses pictures so that no province, brightness, sharpness, tilt or size prevails.
+    """Chooses images so that no province, brightness, sharpness, tilt or size prevails.
 
-    Each trait is cut into quarters by its own quantiles; then the candidate whose traits have been taken
+    Each trait is cut into quarters by its own quantiles; then the candidate whose strata have been taken
     least is taken, again and again.
 
     Args:
@@ -77,10 +77,10 @@ def choose(
     """
     order = random.Random(seed).sample(range(len(samples)), min(len(samples), count * CANDIDATES))
     problems = []
-    measured: list[tuple[int, Traits]] = []
+    measured: list[tuple[int, Strata]] = []
     for i in order:
         try:
-            measured.append((i, traits(samples[i])))
+            measured.append((i, strata(samples[i])))
         except InputError as e:
             problems.append(str(e))
         if tick is not None:
@@ -106,7 +106,7 @@ def choose(
 
 
 def relative_name(sample: Sample, sources: Sequence[str | Path]) -> str:
-    """Names a picture by its path below the source that it came from: no path of this machine in a bundle."""
+    """Names an image by its path below the source that it came from: no path of this machine in a bundle."""
     for source in sources:
         root = Path(source) if Path(source).is_dir() else Path(source).parent
         if sample.path.is_relative_to(root):
@@ -115,7 +115,7 @@ def relative_name(sample: Sample, sources: Sequence[str | Path]) -> str:
 
 
 def digest(samples: Sequence[Sample]) -> str:
-    """Returns the sha256 over the contents of the pictures, in their order."""
+    """Returns the sha256 over the contents of the images, in their order."""
     total = hashlib.sha256()
     for sample in samples:
         total.update(hashlib.sha256(sample.path.read_bytes()).digest())

@@ -1,6 +1,6 @@
 """Writes a graph as typed FP16: FP16 tensors and weights in the file itself, with FP32 where FP16 overflows.
 
-Which nodes those are is found by running the network: a node stays in FP32 when a calibration picture takes
+Which nodes those are is found by running the network: a node stays in FP32 when a calibration image takes
 one of its tensors, or a sum that it adds up inside (the squares of a layer norm, the terms of a mean or a
 softmax), beyond a quarter of FP16's largest number. The input stays uint8 and the output float32.
 """
@@ -18,10 +18,10 @@ from onnx import TensorProto, shape_inference
 from edge_lpr.backends.in_memory import open_session
 from edge_lpr.errors import ModelError
 from edge_lpr.onnx_graph.fold import attribute
-from edge_lpr.onnx_graph.graph import Graph
+from edge_lpr.onnx_graph.graph import OnnxGraph
 
 FP16_MAX = 65504.0
-# A calibration set does not hold the brightest picture there is.
+# A calibration set does not hold the brightest image there is.
 HEADROOM = 4.0
 LIMIT = FP16_MAX / HEADROOM
 # Inputs that the operator's definition fixes to float32, by position.
@@ -63,7 +63,7 @@ def find_overflows(
         if tick is not None:
             tick(1)
     if not peak:
-        raise ModelError("no calibration picture: FP16's overflows are found by running the network")
+        raise ModelError("no calibration image: FP16's overflows are found by running the network")
     reasons: dict[str, str] = {}
     for node in model.graph.node:
         largest = max((peak.get(name, 0.0) for name in (*node.input, *node.output)), default=0.0)
@@ -92,7 +92,7 @@ def _float_tensors(model: onnx.ModelProto) -> list[str]:
     return [i.name for i in infos if i.type.tensor_type.elem_type == TensorProto.FLOAT]
 
 
-def to_fp16(graph: Graph, kept: Iterable[str]) -> None:
+def to_fp16(graph: OnnxGraph, kept: Iterable[str]) -> None:
     """Turns a graph into typed FP16, in place.
 
     Args:
@@ -130,7 +130,7 @@ def to_fp16(graph: Graph, kept: Iterable[str]) -> None:
             _float_output(graph, output.name)
 
 
-def _cast(graph: Graph, node: onnx.NodeProto, name: str, to_half: bool) -> str:
+def _cast(graph: OnnxGraph, node: onnx.NodeProto, name: str, to_half: bool) -> str:
     """Returns a tensor in the other type: a constant as a constant, an activation behind a Cast."""
     if name in graph.constants:
         return _half_constant(graph, name)
@@ -139,7 +139,7 @@ def _cast(graph: Graph, node: onnx.NodeProto, name: str, to_half: bool) -> str:
     return graph.insert(position, "Cast", [name], f"{name}_cast", to=kind)
 
 
-def _float_output(graph: Graph, name: str) -> None:
+def _float_output(graph: OnnxGraph, name: str) -> None:
     producer = graph.producer(name)
     assert producer is not None
     inner = graph.fresh(f"{name}_half")
@@ -148,7 +148,7 @@ def _float_output(graph: Graph, name: str) -> None:
     graph.nodes.append(onnx.helper.make_node("Cast", [inner], [name], to=TensorProto.FLOAT))
 
 
-def _half_constant(graph: Graph, name: str) -> str:
+def _half_constant(graph: OnnxGraph, name: str) -> str:
     value = graph.constants[name]
     largest = float(np.abs(value).max(initial=0.0))
     if not largest <= FP16_MAX:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.backends.in_memory import open_session
 from edge_lpr.onnx_graph.fold import attribute
-from edge_lpr.onnx_graph.graph import Graph
+from edge_lpr.onnx_graph.graph import OnnxGraph
 
 CONV = "Conv"
 CONV_TRANSPOSE = "ConvTranspose"
@@ -23,7 +23,7 @@ HEAVY_TYPES = (*LAYER_TYPES, "Gemm")
 
 
 @dataclass(frozen=True)
-class Layer:
+class QuantLayer:
     """One convolution or matrix product.
 
     Attributes:
@@ -77,7 +77,7 @@ class Layer:
         return np.asarray((grouped * factor).reshape(weight.shape), np.float32)
 
 
-def find_layers(graph: Graph) -> list[Layer]:
+def find_layers(graph: OnnxGraph) -> list[QuantLayer]:
     """Lists the layers of a graph in execution order; products with a constant on the left are left out."""
     layers = []
     for node in graph.nodes:
@@ -90,13 +90,13 @@ def find_layers(graph: Graph) -> list[Layer]:
             if node.op_type == MATMUL and graph.constants[right].ndim != 2:
                 continue
             groups = int(attribute(node, "group", 1)) if node.op_type != MATMUL else 1
-            layers.append(Layer(node.name, node.op_type, (left,), right, groups))
+            layers.append(QuantLayer(node.name, node.op_type, (left,), right, groups))
         elif node.op_type == MATMUL:
-            layers.append(Layer(node.name, MATMUL, (left, right), None))
+            layers.append(QuantLayer(node.name, MATMUL, (left, right), None))
     return layers
 
 
-def multiply_adds(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+def multiply_adds(graph: OnnxGraph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     """Counts the multiply-adds of each convolution and matrix product of a graph, by node name.
 
     Args:
@@ -116,7 +116,7 @@ def multiply_adds(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
     return counts
 
 
-def observe_shapes(graph: Graph, batch: NDArray[np.uint8]) -> dict[str, tuple[int, ...]]:
+def observe_shapes(graph: OnnxGraph, batch: NDArray[np.uint8]) -> dict[str, tuple[int, ...]]:
     """Runs a graph on one batch and returns the shape of what each convolution and matrix product meets."""
     model = graph.to_model("shapes")
     own_input = model.graph.input[0].name
@@ -130,7 +130,7 @@ def observe_shapes(graph: Graph, batch: NDArray[np.uint8]) -> dict[str, tuple[in
     return shapes | {name: value.shape for name, value in zip(wanted, values, strict=True)}
 
 
-def watch(layers: Sequence[Layer]) -> dict[str, int | None]:
+def watch(layers: Sequence[QuantLayer]) -> dict[str, int | None]:
     """Names the activations that layers take in, and their channel axis where they meet a constant weight."""
     axes: dict[str, int | None] = {}
     for layer in layers:

@@ -1,4 +1,4 @@
-"""What detector and recognizer are for, on fixed pictures: the figures that lead a search."""
+"""What detector and recognizer are for, on fixed images: the figures that lead a search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edge_lpr.backends.in_memory import MemoryBackend
-from edge_lpr.bundle.manifest import DetModel, RecModel
+from edge_lpr.bundle.manifest import DetSpec, RecSpec
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.evaluation.evaluate import Image, evaluate_det
 from edge_lpr.evaluation.metrics import RecScore
@@ -47,7 +47,7 @@ def window(batch: NDArray[np.uint8], prob: NDArray[np.float32]) -> NDArray[np.ui
 
 
 @dataclass
-class DetTask:
+class DetObjective:
     """Detection: hmean on labelled scenes, mean change of the probability map.
 
     Attributes:
@@ -55,10 +55,10 @@ class DetTask:
         samples: Labelled scenes for the accuracy.
         inputs: Network inputs, uint8 1×H×W×3, for the distance.
         references: FP32's maps on them, float32 1×H×W.
-        tick: Called with 1 after each picture.
+        tick: Called with 1 after each image.
     """
 
-    model: DetModel
+    model: DetSpec
     samples: Sequence[Sample]
     inputs: Sequence[NDArray[np.uint8]]
     references: Sequence[NDArray[np.float32]]
@@ -90,7 +90,7 @@ class DetTask:
 
 
 @dataclass
-class RecTask:
+class RecObjective:
     """Recognition: share of plates read exactly, mean change of the class probabilities.
 
     Attributes:
@@ -102,7 +102,7 @@ class RecTask:
         tick: Called with a number of plates as they are done.
     """
 
-    model: RecModel
+    model: RecSpec
     crops: Sequence[Image]
     texts: Sequence[str]
     probes: Sequence[Image]
@@ -125,7 +125,7 @@ class RecTask:
 
     def accuracy(self, model: onnx.ModelProto) -> float:
         """Returns the share of plates whose whole text the plate decoder gets right."""
-        decoder = PlateDecoder(self.model.charset, self.model.other)
+        decoder = PlateDecoder(self.model.charset, self.model.unknown_class)
         score = RecScore()
         for probs, text in zip(self._read(model, self.crops), self.texts, strict=True):
             score.add(text, decoder.decode(probs).text)

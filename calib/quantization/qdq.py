@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.calib.quantization.layers import Layer
+from edge_lpr.calib.quantization.layers import QuantLayer
 from edge_lpr.calib.quantization.range_estimator import LEVELS
-from edge_lpr.onnx_graph.graph import Graph
+from edge_lpr.onnx_graph.graph import OnnxGraph
 
 # Below this a scale would be denormal in FP16, which TensorRT may compute in.
 MIN_SCALE = 1e-7
@@ -43,8 +43,8 @@ def round_weight(weight: NDArray[np.float32], scales: NDArray[np.float32], axis:
 
 
 def insert_qdq(
-    graph: Graph,
-    layers: Sequence[Layer],
+    graph: OnnxGraph,
+    layers: Sequence[QuantLayer],
     ranges: Mapping[str, float],
     rounded: Mapping[str, tuple[NDArray[np.int8], NDArray[np.float32]]] | None = None,
 ) -> None:
@@ -84,14 +84,14 @@ def insert_qdq(
             )
 
 
-def _nearest(graph: Graph, layer: Layer) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def _nearest(graph: OnnxGraph, layer: QuantLayer) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     assert layer.weight is not None
     weight = graph.constants[layer.weight]
     scales = weight_scales(weight, layer.output_axis)
     return round_weight(weight, scales, layer.output_axis), scales
 
 
-def _pair(graph: Graph, name: str, amax: float, zero: str) -> str:
+def _pair(graph: OnnxGraph, name: str, amax: float, zero: str) -> str:
     # Right behind whatever makes the tensor, so that both stand before all its readers.
     producer = graph.producer(name)
     position = 0 if producer is None else next(i for i, n in enumerate(graph.nodes) if n is producer) + 1

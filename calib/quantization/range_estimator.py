@@ -1,4 +1,4 @@
-"""What values flow through a network: ranges of activations over calibration pictures.
+"""What values flow through a network: ranges of activations over calibration images.
 
 A range is symmetric, as TensorRT's INT8 is: the largest magnitude that is still told apart, beyond which
 values saturate. `fit_range` offers the three usual choices.
@@ -20,7 +20,7 @@ from edge_lpr.errors import ModelError
 Method = Literal["max", "percentile", "mse"]
 METHODS: tuple[Method, ...] = ("max", "percentile", "mse")
 LEVELS = 127
-# Values kept of one tensor and picture for fitting: taken at even distances, the largest exact beside them.
+# Values kept of one tensor and image for fitting: taken at even distances, the largest exact beside them.
 SAMPLE = 8192
 PERCENTILE = 99.99
 # Candidate ranges of the MSE fit, as shares of the largest magnitude.
@@ -32,9 +32,9 @@ class TensorStats:
     """What was seen of one activation.
 
     Attributes:
-        shape: Its shape in the last picture.
+        shape: Its shape in the last image.
         channel_max: float32 C, the largest magnitude of each channel.
-        sample: float32 C×K, values of each channel from all pictures.
+        sample: float32 C×K, values of each channel from all images.
     """
 
     shape: tuple[int, ...]
@@ -57,7 +57,7 @@ def observe(
     inputs: Iterable[NDArray[np.uint8]],
     tick: Callable[[int], None] | None = None,
 ) -> dict[str, TensorStats]:
-    """Runs a model over pictures and looks at some of its activations.
+    """Runs a model over images and looks at some of its activations.
 
     Args:
         model: The model, with one input.
@@ -89,7 +89,7 @@ def observe(
             peak = np.maximum(channels.max(axis=1), -channels.min(axis=1))
             if not np.isfinite(peak).all():
                 raise ModelError(
-                    f"the activation {name!r} is not finite on a calibration picture: the weights are damaged"
+                    f"the activation {name!r} is not finite on a calibration image: the weights are damaged"
                 )
             peaks[name] = np.maximum(peaks[name], peak) if name in peaks else peak
             # An odd step walks over all rows and columns.
@@ -99,7 +99,7 @@ def observe(
         if tick is not None:
             tick(1)
     if not shapes:
-        raise ModelError("no calibration picture: nothing was seen of the network's activations")
+        raise ModelError("no calibration image: nothing was seen of the network's activations")
     return {
         name: TensorStats(shapes[name], peaks[name], np.concatenate(samples[name], axis=1)) for name in names
     }

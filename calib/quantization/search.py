@@ -1,8 +1,8 @@
 """Finds how to quantize a network: first the cure for all layers, then the layers that must stay in float.
 
-A `Recipe` is tried by how far the network's output moves from FP32's (`Task.distance`): that is a smooth
-figure and a few pictures give it. What is promised, and what the budget is about, is the task's own accuracy
-on labelled pictures (`Task.accuracy`), which chooses among the nearest recipes.
+A `QuantConfig` is tried by how far the network's output moves from FP32's (`Objective.distance`): that is a smooth
+figure and a few images give it. What is promised, and what the budget is about, is the task's own accuracy
+on labelled images (`Objective.accuracy`), which chooses among the nearest recipes.
 
 Accuracy on some hundred plates does not see the noise that pushes the next doubtful plate over a threshold;
 the distance does. So layers are also tried one by one, each alone in INT8. Their distances add up like
@@ -24,13 +24,13 @@ from typing import Protocol
 import onnx
 
 from edge_lpr.calib.quantization.bias_correction import correct_biases
-from edge_lpr.calib.quantization.layers import Layer, find_layers, multiply_adds
+from edge_lpr.calib.quantization.layers import QuantLayer, find_layers, multiply_adds
 from edge_lpr.calib.quantization.qdq import insert_qdq
 from edge_lpr.calib.quantization.range_estimator import Method, TensorStats, fit_range
 from edge_lpr.calib.quantization.smooth_quant import equalize
 from edge_lpr.errors import OutputError
 from edge_lpr.io.json_io import write_atomically
-from edge_lpr.onnx_graph.graph import Graph
+from edge_lpr.onnx_graph.graph import OnnxGraph
 
 # Recipes within this ratio of the nearest one's distance count as equals: their accuracy decides.
 NEAR = 0.75
@@ -44,8 +44,8 @@ FLOAT_BYTES = 4
 CACHE_VERSION = 4
 
 
-class Task(Protocol):
-    """What a network is for, on fixed pictures.
+class Objective(Protocol):
+    """What a network is for, on fixed images.
 
     Attributes:
         items: Plates that accuracy is a share of. One more or less is chance: layers are not given up for it.
@@ -57,16 +57,16 @@ class Task(Protocol):
         ...
 
     def distance(self, model: onnx.ModelProto) -> float:
-        """Returns how far the output moves from FP32's on a few pictures, 0 or more."""
+        """Returns how far the output moves from FP32's on a few images, 0 or more."""
         ...
 
     def accuracy(self, model: onnx.ModelProto) -> float:
-        """Returns the task's accuracy on the validation pictures, 0 to 1."""
+        """Returns the task's accuracy on the validation images, 0 to 1."""
         ...
 
 
 @dataclass(frozen=True)
-class Recipe:
+class QuantConfig:
     """How the layers are quantized.
 
     Attributes:
@@ -87,15 +87,15 @@ FITTED: tuple[Method, ...] = ("mse", "percentile")
 # A network can be bistable: on padded crops, PP-OCRv3's recognizer puts out visibly other probabilities when
 # the weights of one early convolution change by 0.3 %. Which side a recipe ends on is then chance, and
 # several neighbours that are as good in principle are as many tries.
-RECIPES: tuple[Recipe, ...] = (
-    Recipe("mse", None),
-    Recipe("percentile", None),
-    *(Recipe(method, alpha) for alpha in ALPHAS for method in FITTED),
+QUANT_CONFIGS: tuple[QuantConfig, ...] = (
+    QuantConfig("mse", None),
+    QuantConfig("percentile", None),
+    *(QuantConfig(method, alpha) for alpha in ALPHAS for method in FITTED),
 )
 
 
 @dataclass
-class Found:
+class SearchResult:
     """What a search ends with.
 
     Attributes:
@@ -109,7 +109,7 @@ class Found:
     """
 
     model: onnx.ModelProto
-    recipe: Recipe
+    recipe: QuantConfig
     kept: dict[str, str]
     share: float
     accuracy: float
@@ -180,7 +180,7 @@ class Search:
         model: onnx.ModelProto,
         stats: Mapping[str, TensorStats],
         shapes: Mapping[str, tuple[int, ...]],
-        task: Task,
+        task: Objective,
         cache: Cache,
         report: Callable[[str], None],
     ) -> None:
@@ -189,7 +189,7 @@ class Search:
         self.task = task
         self.cache = cache
         self.report = report
-        graph = Graph(model)
+        graph = OnnxGraph(model)
         self.layers = find_layers(graph)
         self.costs = multiply_adds(graph, shapes)
         self.weights = {
@@ -201,8 +201,8 @@ class Search:
         budget: float,
         spare: float = 0.0,
         size: float = SIZE,
-        recipes: Sequence[Recipe] = RECIPES,
-    ) -> Found:
+        recipes: Sequence[QuantConfig] = QUANT_CONFIGS,
+    ) -> SearchResult:
         """Finds the quantization.
 
         Args:
@@ -221,7 +221,7 @@ class Search:
         nearest = min(distances, key=lambda r: distances[r])
         alone = self._alone(nearest) if spare > 0 else {}
         kept = self._noisiest(nearest, alone, spare, size)
-        accuracies: dict[Recipe, float] = {}
+        accuracies: dict[QuantConfig, float] = {}
         for candidate in near:
             accuracies[candidate] = self._accuracy(candidate, self._without(kept))
             count = f"{len(self.layers) - len(kept)} of {len(self.layers)} layers in INT8"
@@ -239,11 +239,11 @@ class Search:
         share = sum(self.costs[layer.name] for layer in chosen) / max(sum(self.costs.values()), 1)
         by_recipe = {str(r): d for r, d in distances.items()}
         why = {layer.name: self._why(layer, alone) for layer in kept}
-        return Found(self.build(recipe, chosen), recipe, why, share, accuracy, reference, by_recipe)
+        return SearchResult(self.build(recipe, chosen), recipe, why, share, accuracy, reference, by_recipe)
 
-    def build(self, recipe: Recipe, layers: Sequence[Layer]) -> onnx.ModelProto:
+    def build(self, recipe: QuantConfig, layers: Sequence[QuantLayer]) -> onnx.ModelProto:
         """Quantizes some layers of the network by a recipe."""
-        graph = Graph(self.model)
+        graph = OnnxGraph(self.model)
         stats = dict(self.stats)
         names = {layer.name for layer in layers}
         if recipe.alpha is not None:
@@ -257,19 +257,21 @@ class Search:
         insert_qdq(graph, chosen, ranges)
         return graph.to_model("int8")
 
-    def _distance(self, recipe: Recipe, layers: Sequence[Layer]) -> float:
+    def _distance(self, recipe: QuantConfig, layers: Sequence[QuantLayer]) -> float:
         key = f"distance|{recipe}|{_names(layers)}"
         return self.cache.get(key, lambda: self.task.distance(self.build(recipe, layers)))
 
-    def _accuracy(self, recipe: Recipe, layers: Sequence[Layer]) -> float:
+    def _accuracy(self, recipe: QuantConfig, layers: Sequence[QuantLayer]) -> float:
         key = f"accuracy|{recipe}|{_names(layers)}"
         return self.cache.get(key, lambda: self.task.accuracy(self.build(recipe, layers)))
 
-    def _by_noise(self, alone: Mapping[str, float]) -> list[Layer]:
+    def _by_noise(self, alone: Mapping[str, float]) -> list[QuantLayer]:
         """Orders the layers, those first that make most noise for their cost."""
         return sorted(self.layers, key=lambda la: -(alone[la.name] ** 2) / max(self.costs[la.name], 1))
 
-    def _noisiest(self, recipe: Recipe, alone: Mapping[str, float], spare: float, size: float) -> list[Layer]:
+    def _noisiest(
+        self, recipe: QuantConfig, alone: Mapping[str, float], spare: float, size: float
+    ) -> list[QuantLayer]:
         """Chooses the layers that stay in float for less noise; none where that does not lessen it."""
         if spare <= 0:
             return []
@@ -283,7 +285,7 @@ class Search:
             for la in self.layers
         }
         worth = sorted(self.layers, key=lambda la: -(alone[la.name] ** 2) / max(*taken[la.name], 1e-9))
-        kept: list[Layer] = []
+        kept: list[QuantLayer] = []
         work = room = 0.0
         for layer in worth:
             more_work, more_size = taken[layer.name]
@@ -300,13 +302,13 @@ class Search:
             kept = kept[: len(kept) // 2]
         return kept
 
-    def _more_bytes(self, layer: Layer) -> int:
+    def _more_bytes(self, layer: QuantLayer) -> int:
         """Returns by how much the file grows with a layer's weight in FP32 in place of INT8."""
         if layer.weight is None:
             return 0
         return int(self.weights[layer.name] * (FLOAT_BYTES - 1))
 
-    def _why(self, layer: Layer, alone: Mapping[str, float]) -> str:
+    def _why(self, layer: QuantLayer, alone: Mapping[str, float]) -> str:
         noise = sum(d * d for d in alone.values())
         return (
             f"alone it moves the output by {alone[layer.name]:.5f}: "
@@ -314,7 +316,7 @@ class Search:
             f"{self.costs[layer.name] / max(sum(self.costs.values()), 1):.2%} of the multiply-adds"
         )
 
-    def _alone(self, recipe: Recipe) -> dict[str, float]:
+    def _alone(self, recipe: QuantConfig) -> dict[str, float]:
         """Returns how far each layer, alone in INT8, moves the output."""
         alone = {}
         for i, layer in enumerate(self.layers, 1):
@@ -323,7 +325,9 @@ class Search:
             self.report(f"layer {i} of {len(self.layers)}, {layer.name}: {moves}")
         return alone
 
-    def _fewest(self, recipe: Recipe, ordered: Sequence[Layer], low: int, wanted: float) -> tuple[int, float]:
+    def _fewest(
+        self, recipe: QuantConfig, ordered: Sequence[QuantLayer], low: int, wanted: float
+    ) -> tuple[int, float]:
         """Returns how many of the first layers must stay in float, more than `low`, and the accuracy then."""
         high = len(ordered)  # `low` layers in float are too few, `high` are enough
         best: float | None = None
@@ -340,17 +344,17 @@ class Search:
             best = self.cache.get("fp32", lambda: self.task.accuracy(self.model))
         return high, best
 
-    def _without(self, kept: Sequence[Layer]) -> list[Layer]:
+    def _without(self, kept: Sequence[QuantLayer]) -> list[QuantLayer]:
         names = {layer.name for layer in kept}
         return [layer for layer in self.layers if layer.name not in names]
 
 
-def _shortlist(distances: Mapping[Recipe, float]) -> list[Recipe]:
+def _shortlist(distances: Mapping[QuantConfig, float]) -> list[QuantConfig]:
     """Orders the recipes that are about as near as the nearest; one that moves no scales goes first."""
     nearest = min(distances.values())
     near = [r for r in distances if distances[r] * NEAR <= nearest]
     return sorted(near, key=lambda r: (r.alpha is not None, distances[r]))[:SHORTLIST]
 
 
-def _names(layers: Sequence[Layer]) -> str:
+def _names(layers: Sequence[QuantLayer]) -> str:
     return hashlib.sha256(" ".join(layer.name for layer in layers).encode()).hexdigest()[:16]

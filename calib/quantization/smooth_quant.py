@@ -27,9 +27,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge_lpr.calib.quantization.layers import CONV, Layer
+from edge_lpr.calib.quantization.layers import CONV, QuantLayer
 from edge_lpr.calib.quantization.range_estimator import TensorStats
-from edge_lpr.onnx_graph.graph import Graph
+from edge_lpr.onnx_graph.graph import OnnxGraph
 
 Scales = NDArray[np.float32]
 # f(s·x) = s·f(x) for positive s: a per-channel factor passes through.
@@ -60,7 +60,7 @@ class Migration:
 
 
 def migration_scales(
-    channel_max: Scales, weights: Sequence[tuple[Layer, NDArray[np.float32]]], alpha: float
+    channel_max: Scales, weights: Sequence[tuple[QuantLayer, NDArray[np.float32]]], alpha: float
 ) -> Scales:
     """Returns the factor s of each channel, normalised to a geometric mean of 1.
 
@@ -80,12 +80,12 @@ def migration_scales(
     return np.asarray(scale / np.exp(np.log(scale).mean()), np.float32)
 
 
-def _depthwise(layer: Layer, weight: NDArray[np.float32]) -> bool:
+def _depthwise(layer: QuantLayer, weight: NDArray[np.float32]) -> bool:
     return layer.op_type == CONV and 1 < layer.groups == weight.shape[0]
 
 
 def equalize(
-    graph: Graph, layers: Sequence[Layer], stats: Mapping[str, TensorStats], alpha: float
+    graph: OnnxGraph, layers: Sequence[QuantLayer], stats: Mapping[str, TensorStats], alpha: float
 ) -> list[Migration]:
     """Scales the channels of the activations that layers with constant weights take in, in place.
 
@@ -98,7 +98,7 @@ def equalize(
     Returns:
         What was moved. The layers' inputs have new names; find them again with `find_layers`.
     """
-    readers: dict[str, list[Layer]] = {}
+    readers: dict[str, list[QuantLayer]] = {}
     for layer in layers:
         if layer.weight is not None:
             readers.setdefault(layer.inputs[0], []).append(layer)
@@ -132,11 +132,11 @@ def equalize(
     return moved
 
 
-def _index(graph: Graph, node: onnx.NodeProto) -> int:
+def _index(graph: OnnxGraph, node: onnx.NodeProto) -> int:
     return next(i for i, n in enumerate(graph.nodes) if n is node)
 
 
-def push_up(graph: Graph, product: onnx.NodeProto, gates: Collection[str]) -> bool:
+def push_up(graph: OnnxGraph, product: onnx.NodeProto, gates: Collection[str]) -> bool:
     """Moves a product with a per-channel constant towards what makes its input.
 
     It stops where something else reads the unscaled activation too.
@@ -147,7 +147,7 @@ def push_up(graph: Graph, product: onnx.NodeProto, gates: Collection[str]) -> bo
         gates: The tensors of shape N×C×1×1, on which a product costs next to nothing.
 
     Returns:
-        Whether the product vanished, or shrank to one value per channel and picture.
+        Whether the product vanished, or shrank to one value per channel and image.
     """
     source = product.input[0]
     if source in gates:
@@ -164,7 +164,7 @@ def push_up(graph: Graph, product: onnx.NodeProto, gates: Collection[str]) -> bo
     return _into_constants(graph, product, maker)
 
 
-def _into_constants(graph: Graph, product: onnx.NodeProto, maker: onnx.NodeProto) -> bool:
+def _into_constants(graph: OnnxGraph, product: onnx.NodeProto, maker: onnx.NodeProto) -> bool:
     """Scales the weights of a convolution, matrix product or layer norm in place of its output."""
     if any(name not in graph.constants for name in maker.input[1:]) or len(maker.input) < 2:
         return False
@@ -190,7 +190,7 @@ def _into_constants(graph: Graph, product: onnx.NodeProto, maker: onnx.NodeProto
 
 
 def _through_bias(
-    graph: Graph, product: onnx.NodeProto, maker: onnx.NodeProto, gates: Collection[str]
+    graph: OnnxGraph, product: onnx.NodeProto, maker: onnx.NodeProto, gates: Collection[str]
 ) -> bool:
     constants = [i for i in (0, 1) if maker.input[i] in graph.constants]
     if len(constants) != 1:
@@ -212,7 +212,7 @@ def _trimmed(factor: Scales, rank: int) -> Scales:
 
 
 def _swap(
-    graph: Graph, product: onnx.NodeProto, maker: onnx.NodeProto, i: int, gates: Collection[str]
+    graph: OnnxGraph, product: onnx.NodeProto, maker: onnx.NodeProto, i: int, gates: Collection[str]
 ) -> bool:
     """Puts the product before `maker` (on its i-th input) in place of behind it, and goes on from there."""
     source, result, between = maker.input[i], product.output[0], maker.output[0]
@@ -223,7 +223,9 @@ def _swap(
     return push_up(graph, product, gates)
 
 
-def _into_gate(graph: Graph, product: onnx.NodeProto, maker: onnx.NodeProto, gates: Collection[str]) -> bool:
+def _into_gate(
+    graph: OnnxGraph, product: onnx.NodeProto, maker: onnx.NodeProto, gates: Collection[str]
+) -> bool:
     """Scales the gate of a squeeze-excitation in place of the activation that it multiplies."""
     for i in (0, 1):
         if maker.input[i] in gates and maker.input[1 - i] not in gates:

@@ -47,7 +47,7 @@ class OnnxRuntimeBackend:
         options.log_severity_level = 4  # what matters comes back as an exception
         # Idle workers that spin steal the cores from decoding and post-processing.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # A memory pattern is kept for every input size seen: with pictures of all sizes that is a gigabyte.
+        # A memory pattern is kept for every input size seen: with images of all sizes that is a gigabyte.
         options.enable_mem_pattern = False
         if threads is not None:
             options.intra_op_num_threads = threads

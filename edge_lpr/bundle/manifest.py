@@ -19,14 +19,14 @@
         "arch": "PP-OCRv3 rec (CTC)",
         "input": {...as above...},
         "output": {"name": "probs", "layout": "NTC", "dtype": "float32"},
-        "size": {"height": 48, "widths": [320], "fit": "pad"},
-        "charset": ["京", "津", …], "other": true,
+        "size": {"height": 48, "widths": [320], "resize_mode": "pad"},
+        "charset": ["京", "津", …], "unknown_class": true,
         "precisions": {...}
       }
     }
 
 Class 0 of the recognizer's output is the CTC blank, class i (1 ≤ i ≤ len(charset)) is `charset[i - 1]`;
-where `other` is true one more class, the last, holds the probability of all the characters that were cut off.
+where `unknown_class` is true one more class, the last, holds the probability of all the characters that were cut off.
 Each entry of `precisions` may carry more (accuracy measured, layers kept): it is passed through untouched.
 """
 
@@ -102,7 +102,7 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
-class DetModel:
+class DetSpec:
     """What the detector eats and how its map is read; the values of `bundle.json`'s `det`.
 
     Attributes:
@@ -127,7 +127,7 @@ class DetModel:
 
 
 @dataclass(frozen=True)
-class RecModel:
+class RecSpec:
     """What the recognizer eats and what its classes mean; the values of `bundle.json`'s `rec`.
 
     Attributes:
@@ -135,10 +135,10 @@ class RecModel:
         output_name: Name of the float32 N×T×C class probabilities.
         height: Height of the input, in pixels.
         widths: Widths that the input may have, ascending, in pixels.
-        fit: How a crop comes to one of the widths: "pad" keeps its aspect and fills up with grey, as PP-OCR
+        resize_mode: How a crop comes to one of the widths: "pad" keeps its aspect and fills up with grey, as PP-OCR
             trains; "stretch" fills the width with it.
         charset: Class i is `charset[i - 1]`; class 0 is the CTC blank.
-        other: Whether one more class holds the probability of all characters cut off.
+        unknown_class: Whether one more class holds the probability of all characters cut off.
         precisions: The model files by precision.
     """
 
@@ -146,15 +146,15 @@ class RecModel:
     output_name: str
     height: int
     widths: tuple[int, ...]
-    fit: Literal["pad", "stretch"]
+    resize_mode: Literal["pad", "stretch"]
     charset: tuple[str, ...]
-    other: bool
+    unknown_class: bool
     precisions: Mapping[str, ModelFile]
 
     @property
     def classes(self) -> int:
-        """Number of classes that the output has: blank, charset, and `other` where there is one."""
-        return 1 + len(self.charset) + int(self.other)
+        """Number of classes that the output has: blank, charset, and the unknown class where there is one."""
+        return 1 + len(self.charset) + int(self.unknown_class)
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ class Bundle:
     name: str
     licence: str
     origin: Mapping[str, Any]
-    det: DetModel
-    rec: RecModel
+    det: DetSpec
+    rec: RecSpec
     raw: Mapping[str, Any]
 
     def model(self, part: Part, precision: str) -> ModelFile:
@@ -302,14 +302,14 @@ class _Reader:
             self.choice(table, f"{key}.{field}", value)
         return self.text(table, f"{key}.name")
 
-    def det(self, node: dict[str, Any]) -> DetModel:
+    def det(self, node: dict[str, Any]) -> DetSpec:
         size = self.table(node, "det.size")
         post = self.table(node, "det.postprocess")
         for key, value in post.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise self.fail(f"det.postprocess.{key}", value, "a finite number")
         limit_type = self.choice(size, "det.size.limit_type", "min", "max")
-        return DetModel(
+        return DetSpec(
             input_name=self.tensor(node, "det.input", layout="NHWC", dtype="uint8", colour="BGR"),
             output_name=self.tensor(node, "det.output", layout="NHW", dtype="float32"),
             stride=self.number(size, "det.size.stride", 1, 1024),
@@ -320,7 +320,7 @@ class _Reader:
             precisions=self.precisions(node, "det"),
         )
 
-    def rec(self, node: dict[str, Any]) -> RecModel:
+    def rec(self, node: dict[str, Any]) -> RecSpec:
         size = self.table(node, "rec.size")
         widths = self.get(size, "rec.size.widths", list, "a list of widths")
         wanted = "ascending whole numbers from 16 to 4096"
@@ -328,21 +328,21 @@ class _Reader:
             raise self.fail("rec.size.widths", widths, wanted)
         if sorted(set(widths)) != widths:
             raise self.fail("rec.size.widths", widths, wanted)
-        fit = self.choice(size, "rec.size.fit", "pad", "stretch")
+        mode = self.choice(size, "rec.size.resize_mode", "pad", "stretch")
         charset = self.get(node, "rec.charset", list, "a list of characters")
         if not 1 <= len(charset) <= 100_000 or any(type(c) is not str or not c for c in charset):
             raise self.fail("rec.charset", charset, "a list of 1 to 100,000 characters")
         if len(set(charset)) != len(charset):
             twice = sorted({c for c in charset if charset.count(c) > 1})
             raise self.fail("rec.charset", twice, "each character once")
-        return RecModel(
+        return RecSpec(
             input_name=self.tensor(node, "rec.input", layout="NHWC", dtype="uint8", colour="BGR"),
             output_name=self.tensor(node, "rec.output", layout="NTC", dtype="float32"),
             height=self.number(size, "rec.size.height", 8, 512),
             widths=tuple(widths),
-            fit="pad" if fit == "pad" else "stretch",
+            resize_mode="pad" if mode == "pad" else "stretch",
             charset=tuple(charset),
-            other=self.get(node, "rec.other", bool, "true or false"),
+            unknown_class=self.get(node, "rec.unknown_class", bool, "true or false"),
             precisions=self.precisions(node, "rec"),
         )
 

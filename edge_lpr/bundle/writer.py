@@ -18,7 +18,7 @@ import onnx
 from edge_lpr.bundle.manifest import FORMAT, VERSION, Bundle, load_bundle
 from edge_lpr.errors import OutputError
 
-__all__ = ["DET_POSTPROCESS", "DET_SIZE", "BundleParts", "check_replaceable", "write_bundle"]
+__all__ = ["DET_POSTPROCESS", "DET_SIZE", "BundleParts", "check_replaceable", "create_bundle"]
 
 DET_SIZE: Mapping[str, Any] = {"stride": 32, "limit_side_len": 736, "limit_type": "min", "max_side_len": 1600}
 """Size rules of detection: PP-OCR's defaults for inference, and a bound on memory and time."""
@@ -47,14 +47,14 @@ class BundleParts:
         det: Detection graph, uint8 N×H×W×3 BGR to float32 N×H×W.
         rec: Recognition graph, uint8 N×height×W×3 BGR to float32 N×T×C.
         charset: Class i of `rec` is `charset[i - 1]`.
-        other: Whether the last class of `rec` holds the probability of all characters that were cut off.
+        unknown_class: Whether the last class of `rec` holds the probability of all characters that were cut off.
         det_arch: What the detection network is called.
         rec_arch: What the recognition network is called.
         det_size: Size rules of detection, as in `DET_SIZE`.
         postprocess: DB parameters by PP-OCR's names.
         rec_height: Height of the recognition input, in pixels.
         rec_widths: Widths that the recognition input may have, ascending, in pixels.
-        rec_fit: "pad" or "stretch": how a crop comes to one of the widths.
+        rec_resize_mode: "pad" or "stretch": how a crop comes to one of the widths.
         measured: More to say of the fp32 files, by part: accuracy, parity.
     """
 
@@ -64,18 +64,18 @@ class BundleParts:
     det: onnx.ModelProto
     rec: onnx.ModelProto
     charset: Sequence[str]
-    other: bool
+    unknown_class: bool
     det_arch: str = "PP-OCRv3 det"
     rec_arch: str = "PP-OCRv3 rec (CTC)"
     det_size: Mapping[str, Any] = field(default_factory=lambda: dict(DET_SIZE))
     postprocess: Mapping[str, Any] = field(default_factory=lambda: dict(DET_POSTPROCESS))
     rec_height: int = 48
     rec_widths: Sequence[int] = (320,)
-    rec_fit: str = "pad"
+    rec_resize_mode: str = "pad"
     measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def write_bundle(
+def create_bundle(
     parts: BundleParts, out: str | Path, extra_files: Mapping[str, bytes] | None = None
 ) -> Bundle:
     """Writes a bundle in one step: a folder beside `out` is filled, read back, and takes `out`'s place.
@@ -174,9 +174,13 @@ def _manifest(parts: BundleParts, folder: Path) -> dict[str, Any]:
             "arch": parts.rec_arch,
             "input": dict(_INPUT),
             "output": {"name": "probs", "layout": "NTC", "dtype": "float32"},
-            "size": {"height": parts.rec_height, "widths": sorted(parts.rec_widths), "fit": parts.rec_fit},
+            "size": {
+                "height": parts.rec_height,
+                "widths": sorted(parts.rec_widths),
+                "resize_mode": parts.rec_resize_mode,
+            },
             "charset": list(parts.charset),
-            "other": parts.other,
+            "unknown_class": parts.unknown_class,
             "precisions": {"fp32": _save(parts.rec, folder, "rec", parts.measured)},
         },
     }

@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
     except MemoryError:
-        return _fail("out of memory; give fewer or smaller pictures at once, or a smaller --stride", 1, debug)
+        return _fail("out of memory; give fewer or smaller images at once, or a smaller --stride", 1, debug)
     except Exception as e:
         found = " ".join(str(e).split())[:200]
         return _fail(f"internal error, {type(e).__name__}: {found}; --debug shows where", 1, debug)

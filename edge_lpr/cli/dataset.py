@@ -11,13 +11,13 @@ from edge_lpr.errors import MissingExtraError, SettingError
 DESCRIPTION = """\
 Reads CCPD2019 and CCPD2020 by their file names and writes, into --out:
 
-  det.txt      images/PICTURE<TAB>[{"transcription": …, "points": [[x, y], …]}]
-  rec.txt      crops/PICTURE<TAB>text
-  images/      the pictures, as hard links (copies where the file system has none)
-  crops/       each plate straightened, named after its picture
-  skipped.txt  the pictures left out, each with its reason
+  det.txt      images/IMAGE<TAB>[{"transcription": …, "points": [[x, y], …]}]
+  rec.txt      crops/IMAGE<TAB>text
+  images/      the images, as hard links (copies where the file system has none)
+  crops/       each plate straightened, named after its image
+  skipped.txt  the images left out, each with its reason
 
-Pictures below a folder ccpd_np become pictures without a plate. An interrupted run goes on
+Images below a folder ccpd_np become images without a plate. An interrupted run goes on
 where it was when the same command is given again.
 """
 
@@ -26,7 +26,7 @@ examples:
   edge-lpr dataset ccpd CCPD2020/ccpd_green/train --out plates/train
   edge-lpr evaluate e2e plates/train/det.txt
 """
-# Skipped pictures shown on the terminal; skipped.txt has them all.
+# Skipped images shown on the terminal; skipped.txt has them all.
 SHOWN = 10
 
 
@@ -35,21 +35,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("format", choices=("ccpd",), help="what the folder holds")
-    parser.add_argument("source", metavar="DIR", type=Path, help="folder of pictures, with subfolders or not")
+    parser.add_argument("source", metavar="DIR", type=Path, help="folder of images, with subfolders or not")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write")
-    parser.add_argument("--workers", type=int, metavar="N", help="pictures at a time (default: one per core)")
+    parser.add_argument("--workers", type=int, metavar="N", help="images at a time (default: one per core)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     try:
-        from edge_lpr.datasets.ccpd_converter import convert_ccpd, find_pictures
+        from edge_lpr.datasets.ccpd_converter import convert_ccpd, find_images
     except ImportError as e:
         raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr dataset`") from e
     if args.workers is not None and not 1 <= args.workers <= 256:
         raise SettingError(f"--workers is {args.workers}, expected 1 to 256")
-    total = len(find_pictures(args.source, args.out))
-    with Progress("ccpd", total, "pictures") as progress:
+    total = len(find_images(args.source, args.out))
+    with Progress("ccpd", total, "images") as progress:
         result = convert_ccpd(args.source, args.out, args.workers, progress.update)
         for name, reason in result.problems[:SHOWN]:
             progress.note(f"skipped: {name}: {reason}")
@@ -58,6 +58,6 @@ def run(args: argparse.Namespace) -> int:
                 f"skipped: {len(result.problems) - SHOWN} more, listed in {args.out / 'skipped.txt'}"
             )
     reused = f", {result.reused} of them from an earlier run" if result.reused else ""
-    counts = f"{result.pictures} pictures, {result.crops} plates{reused}; {len(result.problems)} skipped"
+    counts = f"{result.images} images, {result.crops} plates{reused}; {len(result.problems)} skipped"
     print(f"{args.out}: {counts}")
     return 0

@@ -20,7 +20,7 @@ from edge_lpr.errors import BackendError, EdgeLprError
 
 DESCRIPTION = """\
 Looks at this machine: Python and packages, video back ends, GPU, TensorRT, the model bundle and
-its engines; and reads one picture to see that it all works. Exit code 0 where plates can be read,
+its engines; and reads one image to see that it all works. Exit code 0 where plates can be read,
 1 where they cannot."""
 
 EPILOG = """\
@@ -199,7 +199,7 @@ def _engines(name: str) -> list[Check]:
 
 
 def _try(path: str | None) -> Check:
-    """Reads one blank picture with what --backend auto takes."""
+    """Reads one blank image with what --backend auto takes."""
     try:
         import numpy as np
 
@@ -214,7 +214,7 @@ def _try(path: str | None) -> Check:
                 "models",
                 "trial",
                 "ok",
-                f"{reader.description}; {(time.monotonic() - began) * 1000:.0f} ms for a blank picture",
+                f"{reader.description}; {(time.monotonic() - began) * 1000:.0f} ms for a blank image",
             )
     except Exception as e:  # what breaks here is what doctor is asked about
         return Check("models", "trial", "broken", str(e) if isinstance(e, EdgeLprError) else _short(e))

@@ -1,4 +1,4 @@
-"""`edge-lpr evaluate`: how good a bundle is on labelled pictures."""
+"""`edge-lpr evaluate`: how good a bundle is on labelled images."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from edge_lpr.errors import MissingExtraError, SettingError
 from edge_lpr.pipeline.reader import PlateReader
 
 DESCRIPTION = """\
-Reads labelled pictures and counts what is right, by subset.
+Reads labelled images and counts what is right, by subset.
 
   det   boxes, as PaddleOCR's DetMetric counts them (IoU 0.5): precision, recall, hmean
   rec   texts of plates cut out, as its RecMetric does: acc (whole text), norm_edit_dis;
         plates of scenes are cut out along their labelled corners
   e2e   plates found and read: recall and precision (exact text and IoU >= 0.5; by text
-        alone where a picture's labels have no corners), F and character accuracy as its
-        end2end script counts them (pictures with corners only), and text_recall, the
+        alone where an image's labels have no corners), F and character accuracy as its
+        end2end script counts them (images with corners only), and text_recall, the
         recall by text alone: what it has over recall is what the asked overlap costs
 
 DATA is a folder with plates.csv, det.txt or rec.txt, such a file itself, or a CCPD folder
 (labels by file name). Of a folder with det.txt and rec.txt, rec takes rec.txt alone: they show
 the same plates. Labels that cannot be used are listed and skipped. The rate is that
-of the reader alone, one picture at a time (crops in batches of 32), pictures decoded before.
+of the reader alone, one image at a time (crops in batches of 32), images decoded before.
 """
 
 EPILOG = """\
@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("task", choices=("det", "rec", "e2e"), help="what is measured")
-    parser.add_argument("data", nargs="+", metavar="DATA", help="label file, or folder of labelled pictures")
+    parser.add_argument("data", nargs="+", metavar="DATA", help="label file, or folder of labelled images")
     parser.add_argument("--bundle", metavar="DIR", help="model bundle (default: the one of the package)")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "int8"))
     parser.add_argument("--backend", default="auto", choices=("auto", "onnxruntime", "tensorrt"))
@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON, '-' for standard output")
     parser.add_argument(
-        "--list-errors", action="store_true", help="list each picture that was not read as labelled"
+        "--list-errors", action="store_true", help="list each image that was not read as labelled"
     )
 
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
     labels = load_labels([_rec_file(d) for d in args.data] if args.task == "rec" else args.data)
     with PlateReader(args.bundle, args.backend, args.precision, threads=args.threads) as reader:
-        with Progress(args.task, len(labels.samples), "pictures") as progress:
+        with Progress(args.task, len(labels.samples), "images") as progress:
             result = evaluate_reader(args.task, reader, labels.samples, args.decoder, progress.update)
         description = reader.description
     problems = labels.problems + result.problems
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json != "-":
         print(f"{args.task} with {description}" + (", greedy decoding" if args.decoder == "greedy" else ""))
         print(table(result.scores))
-        print(f"{result.fps:.1f} {'plates' if args.task == 'rec' else 'pictures'}/s over {result.items}")
+        print(f"{result.fps:.1f} {'plates' if args.task == 'rec' else 'images'}/s over {result.items}")
         if args.list_errors:
             for miss in result.misses:
                 print(f"{miss.item}: expected {_texts(miss.expected)}, found {_texts(miss.found)}")

@@ -22,8 +22,8 @@ from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.stream import Stream, read_live
 
 DESCRIPTION = """\
-Reads licence plates from pictures, videos and cameras: one line per vehicle of a video,
-one per plate of a picture. No download, no configuration: the models are in the package."""
+Reads licence plates from images, videos and cameras: one line per vehicle of a video,
+one per plate of an image. No download, no configuration: the models are in the package."""
 
 EPILOG = """\
 examples:
@@ -84,7 +84,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="least score of a plate's worst character (default 0.5)",
     )
-    add("--stride", type=_whole(1), default=1, metavar="N", help="read every Nth frame or picture")
+    add("--stride", type=_whole(1), default=1, metavar="N", help="read every Nth frame or image")
     add = parser.add_argument_group("outputs").add_argument
     add(
         "--jsonl",
@@ -94,8 +94,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--csv", metavar="FILE", help="a table; '-' as above. Cameras append to either file, files replace it"
     )
-    add("--save", metavar="PATH", help="annotated picture or video; a folder where there are several sources")
-    add("--crops", metavar="DIR", help="a picture of each plate")
+    add("--save", metavar="PATH", help="annotated image or video; a folder where there are several sources")
+    add("--crops", metavar="DIR", help="an image of each plate")
     add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
     add = parser.add_argument_group("cameras and streams").add_argument
     add(
@@ -195,7 +195,7 @@ class _Run:
 
     def read_file(self, source: Source) -> None:
         stream = Stream(self.reader, source, track=not self.args.every_frame)
-        unit = "pictures" if source.still else "frames"
+        unit = "images" if source.is_image else "frames"
         before = self.outputs.count
         with Progress(source.label, source.total, unit, quiet=self.args.quiet) as self.progress:
             try:
@@ -210,7 +210,7 @@ class _Run:
                     self.outputs.write(stream.flush(), stream.tracker is not None)
                     self.progress.update(0, plates=self.outputs.count - before)
             self.progress.end(source.state if self.outputs.any_left else "stopped")
-        self.bad_source |= source.state == "ends early" or (source.still and source.skipped > 0)
+        self.bad_source |= source.state == "ends early" or (source.is_image and source.skipped > 0)
 
     def read_cameras(self, targets: Sequence[Target]) -> None:
         sources: list[Source] = []
@@ -280,12 +280,12 @@ class _Run:
 
 
 def _joined(targets: list[Target], target: Target) -> list[Target]:
-    """Joins pictures named one after the other, as a shell's *.jpg names them, to one source."""
+    """Joins images named one after the other, as a shell's *.jpg names them, to one source."""
     last = targets[-1] if targets else None
-    if last is None or not (last.kind == target.kind == "pictures" and last.root == target.root is None):
+    if last is None or not (last.kind == target.kind == "images" and last.root == target.root is None):
         return [*targets, target]
     paths = (*last.paths, *target.paths)
-    return [*targets[:-1], replace(last, label=f"{len(paths)} pictures", paths=paths)]
+    return [*targets[:-1], replace(last, label=f"{len(paths)} images", paths=paths)]
 
 
 def _whole(low: int) -> Callable[[str], int]:

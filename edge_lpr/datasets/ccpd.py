@@ -1,7 +1,7 @@
-"""CCPD file names: a picture's whole label stands in its name.
+"""CCPD file names: an image's whole label stands in its name.
 
-CCPD (Xu et al., "Towards End-to-End License Plate Detection and Recognition: A Large Dataset and Baseline",
-ECCV 2018; the file-name format is described in the README of github.com/detectRecog/CCPD) names a picture by
+CCPD (Xu et al., "Towards End-to-End License LabelledPlate Detection and Recognition: A Large Dataset and Baseline",
+ECCV 2018; the file-name format is described in the README of github.com/detectRecog/CCPD) names an image by
 seven fields joined by "-"::
 
     025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-0_0_22_27_27_33_16-37-15.jpg
@@ -26,7 +26,7 @@ ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 ADS = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 
 FIELDS = ("area", "tilt", "box", "corners", "characters", "brightness", "blur")
-# Pictures are 720x1160; a larger number than this is a damaged name, and would overflow nothing later.
+# Images are 720x1160; a larger number than this is a damaged name, and would overflow nothing later.
 MAX_COORDINATE = 100_000
 _POINT = re.compile(r"(\d{1,6})&(\d{1,6})", re.ASCII)
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
@@ -44,7 +44,7 @@ class CcpdLabel:
         text: The plate's 7 or 8 characters.
         corners: float32 4×2, top-left, top-right, bottom-right, bottom-left, in pixels.
         box: Left, top, right, bottom of the labelled bounding box, in pixels.
-        area: Share of the picture that the plate covers, 0 to 1.
+        area: Share of the image that the plate covers, 0 to 1.
         tilt: Horizontal and vertical tilt, in degrees as the dataset gives them (0 to 360).
         brightness: Brightness of the plate's region, 0 to 255.
         blur: Sharpness of the plate's region; the lower, the more blurred.

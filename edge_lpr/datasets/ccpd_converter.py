@@ -1,8 +1,8 @@
-"""CCPD folders → PP-OCR's training format: det.txt, rec.txt, the pictures and the plates cut out of them.
+"""CCPD folders → PP-OCR's training format: det.txt, rec.txt, the images and the plates cut out of them.
 
-The result is one folder that can be moved as a whole: ``images/`` holds the pictures as hard links (copies
+The result is one folder that can be moved as a whole: ``images/`` holds the images as hard links (copies
 where the file system has none), ``crops/`` a straightened crop of each plate. A crop is named after its
-picture, not after its text: several pictures of one plate keep a crop each. A crop is only ever there
+image, not after its text: several images of one plate keep a crop each. A crop is only ever there
 whole, so what is there already is not made again.
 """
 
@@ -22,12 +22,12 @@ import numpy as np
 from edge_lpr.datasets.ccpd import CcpdLabel, CcpdNameError, parse_ccpd_name
 from edge_lpr.datasets.labels import NO_PLATE
 from edge_lpr.errors import InputError, OutputError
-from edge_lpr.io.image_io import PICTURE_SUFFIXES, decode_picture
+from edge_lpr.io.image_io import IMAGE_SUFFIXES, decode_image
 from edge_lpr.io.json_io import write_atomically
 from edge_lpr.pipeline.recognizer import crop_plate
 
 JPEG_QUALITY = 95
-# Pictures waiting for a worker: enough to keep all busy, few enough that Ctrl-C ends at once.
+# Images waiting for a worker: enough to keep all busy, few enough that Ctrl-C ends at once.
 QUEUED = 64
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
@@ -37,43 +37,43 @@ class Conversion:
     """What a run did.
 
     Attributes:
-        pictures: Pictures in the label files.
+        images: Images in the label files.
         crops: Plates in them.
-        reused: Pictures whose crop was there from an earlier run.
-        problems: (picture, reason) of each that was skipped.
+        reused: Images whose crop was there from an earlier run.
+        problems: (image, reason) of each that was skipped.
     """
 
-    pictures: int = 0
+    images: int = 0
     crops: int = 0
     reused: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
 
 
 class _SkipError(Exception):
-    """A picture that is skipped; its text is the reason."""
+    """An image that is skipped; its text is the reason."""
 
 
-def find_pictures(source: Path, out: Path) -> list[Path]:
-    """Lists the pictures below a folder in order, without those of the output folder.
+def find_images(source: Path, out: Path) -> list[Path]:
+    """Lists the images below a folder in order, without those of the output folder.
 
     Raises:
-        InputError: There is no such folder, or no picture in it.
+        InputError: There is no such folder, or no image in it.
     """
     if not source.is_dir():
         raise InputError(
             f"{source}: no such folder; give the folder of a CCPD download, such as CCPD2020/ccpd_green"
         )
     skipped = out.resolve()
-    pictures = [
+    images = [
         path
         for path in sorted(source.rglob("*"))
-        if path.suffix.lower() in PICTURE_SUFFIXES
+        if path.suffix.lower() in IMAGE_SUFFIXES
         and path.is_file()
         and not path.resolve().is_relative_to(skipped)
     ]
-    if not pictures:
-        raise InputError(f"{source}: no picture in it; is it unpacked, and the right folder?")
-    return pictures
+    if not images:
+        raise InputError(f"{source}: no image in it; is it unpacked, and the right folder?")
+    return images
 
 
 def convert_ccpd(
@@ -85,26 +85,26 @@ def convert_ccpd(
     """Converts a CCPD folder.
 
     Args:
-        source: A folder of pictures with CCPD's file names, in subfolders or not.
+        source: A folder of images with CCPD's file names, in subfolders or not.
         out: Where `det.txt`, `rec.txt`, `skipped.txt`, `images/` and `crops/` go; made where missing.
-        workers: Pictures decoded at the same time; None takes one per core.
-        tick: Called with 1 after each picture.
+        workers: Images decoded at the same time; None takes one per core.
+        tick: Called with 1 after each image.
 
     Returns:
         What was converted and what was skipped. When Ctrl-C or an error ends the run, the label files hold
         what was done until then, and the same call later goes on from there.
 
     Raises:
-        InputError: The folder is missing, empty, or holds no picture with a usable CCPD name.
+        InputError: The folder is missing, empty, or holds no image with a usable CCPD name.
         OutputError: Something cannot be written.
     """
-    pictures = find_pictures(source, out)
+    images = find_images(source, out)
     result = Conversion()
     scenes: dict[Path, str] = {}
     crops: dict[Path, str] = {}
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for path, outcome in _work(pictures, source, out, workers or os.cpu_count() or 1):
+        for path, outcome in _work(images, source, out, workers or os.cpu_count() or 1):
             relative = path.relative_to(source)
             if isinstance(outcome, _SkipError):
                 result.problems.append((relative.as_posix(), str(outcome)))
@@ -120,7 +120,7 @@ def convert_ccpd(
         raise OutputError(f"{e.filename or out}: cannot be written ({e.strerror or e})") from e
     finally:
         if scenes:
-            result.pictures, result.crops = len(scenes), len(crops)
+            result.images, result.crops = len(scenes), len(crops)
             write_atomically(out / "det.txt", "".join(scenes[k] for k in sorted(scenes)).encode())
             write_atomically(out / "rec.txt", "".join(crops[k] for k in sorted(crops)).encode())
             lines = (f"{name}\t{reason}\n" for name, reason in sorted(result.problems))
@@ -128,7 +128,7 @@ def convert_ccpd(
     if not scenes:
         name, reason = result.problems[0]
         raise InputError(
-            f"{source}: none of its {len(pictures)} pictures can be used; the first, {name}: {reason}"
+            f"{source}: none of its {len(images)} images can be used; the first, {name}: {reason}"
         )
     return result
 
@@ -136,12 +136,12 @@ def convert_ccpd(
 Outcome = tuple[CcpdLabel | None, bool] | _SkipError
 
 
-def _work(pictures: list[Path], source: Path, out: Path, workers: int) -> Iterator[tuple[Path, Outcome]]:
+def _work(images: list[Path], source: Path, out: Path, workers: int) -> Iterator[tuple[Path, Outcome]]:
     """Converts in threads (OpenCV works outside of Python's lock) and gives back in order of completion."""
     with ThreadPoolExecutor(workers) as pool:
         waiting: dict[Future[Outcome], Path] = {}
         try:
-            for path in pictures:
+            for path in images:
                 waiting[pool.submit(_convert, path, source, out)] = path
                 if len(waiting) >= QUEUED:
                     yield from _finished(waiting)
@@ -185,19 +185,19 @@ def _decode(path: Path, label: CcpdLabel | None, crop: Path) -> None:
         data = path.read_bytes()
         if data.startswith(_JPEG_START) and _JPEG_END not in data[-64:]:
             raise _SkipError("cut short: the JPEG has no end; copy it again")
-        picture = decode_picture(data, path.name)
+        image = decode_image(data, path.name)
     except OSError as e:
         raise _SkipError(f"cannot be read ({e.strerror or e})") from e
     except InputError as e:
         raise _SkipError(str(e)) from e
     if label is None:
         return
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     if (label.corners.max(axis=0) > [width, height]).any():
         corners = " ".join(f"{x:.0f},{y:.0f}" for x, y in label.corners)
-        raise _SkipError(f"the corners {corners} lie outside of the {width}x{height} picture")
+        raise _SkipError(f"the corners {corners} lie outside of the {width}x{height} image")
     encoded = cv2.imencode(
-        ".jpg", crop_plate(picture, label.corners), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+        ".jpg", crop_plate(image, label.corners), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     )[1]
     crop.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(crop, np.asarray(encoded).tobytes())
@@ -219,7 +219,7 @@ def _link(path: Path, image: Path) -> None:
 
 
 def _crop_name(relative: Path) -> Path:
-    # The picture's suffix stays in the name: a.jpg and a.png beside each other are two pictures.
+    # The image's suffix stays in the name: a.jpg and a.png beside each other are two images.
     return relative if relative.suffix.lower() == ".jpg" else relative.with_name(f"{relative.name}.jpg")
 
 

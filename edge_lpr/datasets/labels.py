@@ -1,13 +1,13 @@
-"""Labelled pictures, from whichever of four sources, as one kind of sample.
+"""Labelled images, from whichever of four sources, as one kind of sample.
 
 - ``plates.csv``: ``file,label,corners_tl_tr_br_bl,…``, a row per plate, corners as ``"x,y x,y x,y x,y"`` or
-  empty; a picture without plates has one row with an empty label. Pictures in a folder named ``crops`` are
+  empty; an image without plates has one row with an empty label. Images in a folder named ``crops`` are
   plates cut out.
-- PP-OCR label files: ``picture<TAB>[{"transcription": …, "points": [[x, y], …]}, …]`` for detection,
+- PP-OCR label files: ``image<TAB>[{"transcription": …, "points": [[x, y], …]}, …]`` for detection,
   ``crop<TAB>text`` for recognition.
-- CCPD folders, by their file names (`edge_lpr.datasets.ccpd`); pictures below a folder ``ccpd_np`` have no
+- CCPD folders, by their file names (`edge_lpr.datasets.ccpd`); images below a folder ``ccpd_np`` have no
   plate.
-- Any other folder of pictures, unlabelled: its samples have `plates` None, good for calibration alone.
+- Any other folder of images, unlabelled: its samples have `plates` None, good for calibration alone.
 
 Paths in a label file are relative to the file's folder and never leave it. A label that cannot be used is
 skipped and listed with its reason; the others stay.
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.datasets.ccpd import CcpdNameError, is_ccpd_name, parse_ccpd_name
 from edge_lpr.errors import InputError
-from edge_lpr.io.image_io import PICTURE_SUFFIXES, read_picture
+from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
 
 LABEL_FILES = ("plates.csv", "det.txt", "rec.txt")
 # The folders of a converted data set.
@@ -40,7 +40,7 @@ IGNORED = frozenset({"###", "*"})
 MAX_LABEL_BYTES = 512 << 20
 
 
-class Plate(NamedTuple):
+class LabelledPlate(NamedTuple):
     """One labelled plate.
 
     Attributes:
@@ -59,27 +59,27 @@ class Plate(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture and what is known of it.
+    """One image and what is known of it.
 
     Attributes:
-        path: The picture.
+        path: The image.
         plates: Its plates; empty where it has none, None where nothing is known.
         subset: The group under which results are listed ("ccpd", "negatives", …).
-        crop: Whether the picture is one plate cut out, not a scene.
+        crop: Whether the image is one plate cut out, not a scene.
     """
 
     path: Path
-    plates: tuple[Plate, ...] | None
+    plates: tuple[LabelledPlate, ...] | None
     subset: str
     crop: bool = False
 
     def read(self) -> NDArray[np.uint8]:
-        """Decodes the picture, uint8 H×W×3 BGR.
+        """Decodes the image, uint8 H×W×3 BGR.
 
         Raises:
-            SourceError: It is missing, damaged, no picture, or too large.
+            SourceError: It is missing, damaged, no image, or too large.
         """
-        return read_picture(self.path)
+        return read_image(self.path)
 
 
 @dataclass
@@ -110,11 +110,11 @@ class _RejectError(Exception):
 
 
 def load_labels(sources: Sequence[str | Path], *, unlabelled: bool = False) -> Labels:
-    """Reads labelled pictures.
+    """Reads labelled images.
 
     Args:
-        sources: Label files, or folders that hold label files, CCPD pictures, or both.
-        unlabelled: Whether a folder of pictures without any label is taken too.
+        sources: Label files, or folders that hold label files, CCPD images, or both.
+        unlabelled: Whether a folder of images without any label is taken too.
 
     Returns:
         All usable samples (at least one) and what was skipped.
@@ -132,7 +132,7 @@ def load_labels(sources: Sequence[str | Path], *, unlabelled: bool = False) -> L
             _read_folder(path, labels, unlabelled)
         else:
             raise InputError(
-                f"{path}: no such file or folder; give a label file or a folder of labelled pictures"
+                f"{path}: no such file or folder; give a label file or a folder of labelled images"
             )
         if len(labels.samples) == before:
             why = (
@@ -141,7 +141,7 @@ def load_labels(sources: Sequence[str | Path], *, unlabelled: bool = False) -> L
                 else ""
             )
             raise InputError(
-                f"{path}: no labelled picture in it, expected {', '.join(LABEL_FILES)} or CCPD names{why}"
+                f"{path}: no labelled image in it, expected {', '.join(LABEL_FILES)} or CCPD names{why}"
             )
     return labels
 
@@ -152,21 +152,21 @@ def _read_folder(folder: Path, labels: Labels, unlabelled: bool) -> None:
         for file in files:
             _read_file(file, labels)
         return
-    pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
-    if unlabelled and not any(is_ccpd_name(p.stem) for p in pictures):
-        labels.samples += [Sample(p, None, folder.name) for p in pictures]
+    images = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    if unlabelled and not any(is_ccpd_name(p.stem) for p in images):
+        labels.samples += [Sample(p, None, folder.name) for p in images]
         return
-    for picture in pictures:
-        subset = picture.relative_to(folder).parts[0] if picture.parent != folder else folder.resolve().name
-        if NO_PLATE in picture.parts:
-            labels.samples.append(Sample(picture, (), subset))
+    for image in images:
+        subset = image.relative_to(folder).parts[0] if image.parent != folder else folder.resolve().name
+        if NO_PLATE in image.parts:
+            labels.samples.append(Sample(image, (), subset))
             continue
         try:
-            label = parse_ccpd_name(picture.stem)
+            label = parse_ccpd_name(image.stem)
         except CcpdNameError as e:
-            labels.problems.append(f"{picture}: {e}")
+            labels.problems.append(f"{image}: {e}")
             continue
-        labels.samples.append(Sample(picture, (Plate(label.text, label.corners),), subset))
+        labels.samples.append(Sample(image, (LabelledPlate(label.text, label.corners),), subset))
 
 
 def _read_file(file: Path, labels: Labels) -> None:
@@ -180,13 +180,13 @@ def _read_file(file: Path, labels: Labels) -> None:
         raise InputError(f"{file}: not a UTF-8 text (byte {e.start}); expected a label file") from e
     rows = _csv_rows(text) if file.suffix.lower() == ".csv" else _ppocr_rows(text)
     root = file.resolve().parent
-    grouped: dict[tuple[str, bool], list[Plate]] = {}
+    grouped: dict[tuple[str, bool], list[LabelledPlate]] = {}
     for number, row in rows:
         try:
             if isinstance(row, _RejectError):
                 raise row
             name, plates, crop = row
-            # Checked once per picture, at its first row.
+            # Checked once per image, at its first row.
             if (name, crop) not in grouped:
                 _inside(root, name)
             grouped.setdefault((name, crop), []).extend(plates)
@@ -198,7 +198,7 @@ def _read_file(file: Path, labels: Labels) -> None:
 
 
 def _subset(folders: tuple[str, ...], root: str) -> str:
-    """The group of a picture: the first of its folders, but for the two that `edge-lpr dataset` makes."""
+    """The group of an image: the first of its folders, but for the two that `edge-lpr dataset` makes."""
     if len(folders) > 1 and folders[0] in (IMAGES, CROPS):
         return folders[1]
     return folders[0] if folders else root
@@ -208,14 +208,14 @@ def _inside(root: Path, name: str) -> None:
     try:
         path = (root / name).resolve()
         if not path.is_relative_to(root):
-            raise _RejectError(f"the picture {name!r} is outside of the label file's folder")
+            raise _RejectError(f"the image {name!r} is outside of the label file's folder")
         if not path.is_file():
-            raise _RejectError(f"no picture {name!r} beside the label file")
+            raise _RejectError(f"no image {name!r} beside the label file")
     except (OSError, ValueError) as e:
-        raise _RejectError(f"the picture's name {name[:80]!r} cannot be a file's name") from e
+        raise _RejectError(f"the image's name {name[:80]!r} cannot be a file's name") from e
 
 
-Row = tuple[str, list[Plate], bool]
+Row = tuple[str, list[LabelledPlate], bool]
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, Row | _RejectError]]:
@@ -245,7 +245,7 @@ def _csv_row(row: dict[str, str | None]) -> Row | _RejectError:
     text = clean_text(label)
     if not text:
         return (name, [], crop) if quad is None else _RejectError(f"{name!r} has corners and no label")
-    return name, [Plate(text, quad)], crop
+    return name, [LabelledPlate(text, quad)], crop
 
 
 def _ppocr_rows(text: str) -> Iterator[tuple[int, Row | _RejectError]]:
@@ -254,11 +254,11 @@ def _ppocr_rows(text: str) -> Iterator[tuple[int, Row | _RejectError]]:
             continue
         name, tab, rest = line.partition("\t")
         if not tab:
-            yield number, _RejectError("no tab in the line, expected 'picture<TAB>label'")
+            yield number, _RejectError("no tab in the line, expected 'image<TAB>label'")
         elif rest.lstrip().startswith("["):
             yield number, _ppocr_scene(name, rest)
         elif clean_text(rest):
-            yield number, (name, [Plate(clean_text(rest), None)], True)
+            yield number, (name, [LabelledPlate(clean_text(rest), None)], True)
         else:
             yield number, _RejectError(f"{name!r} has an empty label")
 
@@ -274,7 +274,7 @@ def _ppocr_scene(name: str, rest: str) -> Row | _RejectError:
         if not isinstance(text, str):
             return _RejectError(f"{name!r}: a label without a text in 'transcription'")
         try:
-            plates.append(Plate(clean_text(text), _quad(entry.get("points"))))
+            plates.append(LabelledPlate(clean_text(text), _quad(entry.get("points"))))
         except _RejectError as e:
             return e
     return name, plates, False

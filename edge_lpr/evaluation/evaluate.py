@@ -1,6 +1,6 @@
-"""Runs a detector, a recognizer or the whole pipeline over labelled pictures and counts.
+"""Runs a detector, a recognizer or the whole pipeline over labelled images and counts.
 
-What is measured is a function from pictures to results, so that the same counting serves the command, the
+What is measured is a function from images to results, so that the same counting serves the command, the
 search for a precision and any other reader.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.datasets.labels import Plate, Sample, clean_text
+from edge_lpr.datasets.labels import LabelledPlate, Sample, clean_text
 from edge_lpr.errors import InputError
 from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, Quad, RecScore
 from edge_lpr.pipeline.ctc import greedy
@@ -26,7 +26,7 @@ Image = NDArray[np.uint8]
 Score = TypeVar("Score", DetScore, RecScore, EndToEndScore)
 Task = Literal["det", "rec", "e2e"]
 Decoder = Literal["plate", "greedy"]
-# Called after each picture with how many plates or pictures are done.
+# Called after each image with how many plates or images are done.
 Tick = Callable[[int], None]
 ALL = "all"
 BATCH = 32
@@ -40,19 +40,19 @@ METRICS: dict[type, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Miss:
-    """One picture (or plate of it) that was not read as labelled.
+    """One image (or plate of it) that was not read as labelled.
 
     Attributes:
         item: Its name in `Evaluation.right`.
-        picture: The picture's path.
+        image: The image's path.
         subset: Its group.
         expected: The labelled texts.
         found: The texts that were read; for detection, how many boxes were found.
-        corners: Where in the picture the plate lies; None for the whole picture.
+        corners: Where in the image the plate lies; None for the whole image.
     """
 
     item: str
-    picture: str
+    image: str
     subset: str
     expected: tuple[str, ...]
     found: tuple[str, ...]
@@ -66,10 +66,10 @@ class Evaluation(Generic[Score]):
     Attributes:
         scores: The counts of each subset, in the order of first appearance; the last is "all".
         misses: What was not read as labelled.
-        right: For each picture or plate, whether it was read as labelled: what paired statistics compare.
-        problems: Pictures that could not be read, with the reason.
-        calls: Seconds and number of pictures (plates for recognition) of each call of the reader, without
-            decoding pictures from disk.
+        right: For each image or plate, whether it was read as labelled: what paired statistics compare.
+        problems: Images that could not be read, with the reason.
+        calls: Seconds and number of images (plates for recognition) of each call of the reader, without
+            decoding images from disk.
     """
 
     scores: dict[str, Score] = field(default_factory=dict)
@@ -85,12 +85,12 @@ class Evaluation(Generic[Score]):
 
     @property
     def items(self) -> int:
-        """Pictures, or plates for recognition, that were read."""
+        """Images, or plates for recognition, that were read."""
         return sum(items for _, items in self.calls)
 
     @property
     def fps(self) -> float:
-        """Pictures (plates for recognition) per second of the reader's time."""
+        """Images (plates for recognition) per second of the reader's time."""
         seconds = sum(seconds for seconds, _ in self.calls)
         return self.items / seconds if seconds else 0.0
 
@@ -117,9 +117,9 @@ def evaluate_det(
     """Counts boxes against labels, over the scenes whose plates all have corners.
 
     Args:
-        find: From a uint8 H×W×3 BGR picture to its boxes, each float32 4×2.
-        samples: The samples; crops and pictures without corners are left out.
-        tick: Called with 1 after each picture.
+        find: From a uint8 H×W×3 BGR image to its boxes, each float32 4×2.
+        samples: The samples; crops and images without corners are left out.
+        tick: Called with 1 after each image.
     """
     result: Evaluation[DetScore] = Evaluation()
     located = [
@@ -149,11 +149,11 @@ def evaluate_rec(
     Args:
         read: From uint8 H×W×3 BGR crops to their texts, "" where nothing is read.
         samples: The samples; plates without corners in scenes are left out.
-        tick: Called with the number of pictures after each batch.
+        tick: Called with the number of images after each batch.
     """
     result: Evaluation[RecScore] = Evaluation()
     whole = RecScore()
-    waiting: list[tuple[Sample, str, Plate, Image]] = []
+    waiting: list[tuple[Sample, str, LabelledPlate, Image]] = []
 
     def flush() -> None:
         texts = _timed(result, len(waiting), lambda: read([image for *_, image in waiting]))
@@ -189,9 +189,9 @@ def evaluate_e2e(
     """Counts reported plates against labels, over all scenes.
 
     Args:
-        read: From a uint8 H×W×3 BGR picture to text and corners (float32 4×2) of each plate.
+        read: From a uint8 H×W×3 BGR image to text and corners (float32 4×2) of each plate.
         samples: The samples; crops are left out.
-        tick: Called with 1 after each picture.
+        tick: Called with 1 after each image.
     """
     result: Evaluation[EndToEndScore] = Evaluation()
     whole = EndToEndScore()
@@ -223,7 +223,7 @@ def evaluate_reader(
         reader: What is measured.
         samples: The samples; those without the labels that the task needs are left out.
         decoder: For "rec": the plate decoder, or greedy CTC decoding as PaddleOCR does it.
-        tick: Called with a number of pictures as they are done.
+        tick: Called with a number of images as they are done.
 
     Raises:
         InputError: No sample has the labels that the task needs.
@@ -236,7 +236,7 @@ def evaluate_reader(
 
     def read_greedily(crops: Sequence[Image]) -> list[str]:
         found = reader.recognizer.probabilities(crops)
-        return [clean_text(greedy(p, model.charset, model.other)[0]) for p in found]
+        return [clean_text(greedy(p, model.charset, model.unknown_class)[0]) for p in found]
 
     def read_plates(crops: Sequence[Image]) -> list[str]:
         return [read.text if read else "" for read in reader.read_crops(crops)]
@@ -253,7 +253,7 @@ Result = TypeVar("Result")
 
 def _timed(result: Evaluation[Any], items: int, work: Callable[[], Result]) -> Result:
     if not result.calls:
-        work()  # the first run allocates; it is not what a picture costs
+        work()  # the first run allocates; it is not what an image costs
     start = time.perf_counter()
     value = work()
     result.calls.append((time.perf_counter() - start, items))
@@ -276,7 +276,7 @@ def _images(
 
 def _close(result: Evaluation[Score], whole: Score) -> Evaluation[Score]:
     if not result.calls:
-        why = f"; the first picture: {result.problems[0]}" if result.problems else ""
+        why = f"; the first image: {result.problems[0]}" if result.problems else ""
         raise InputError(f"nothing to evaluate: none of the samples has the labels that this task needs{why}")
     result.scores[ALL] = whole
     return result

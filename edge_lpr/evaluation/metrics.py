@@ -3,7 +3,7 @@
 - `DetScore` counts as PaddleOCR's ``DetMetric`` does (``ppocr/metrics/eval_det_iou.py``, IoU > 0.5).
 - `RecScore` counts as its ``RecMetric`` does (``ppocr/metrics/rec_metric.py``).
 - `EndToEndScore` counts as its ``tools/end2end/eval_end2end.py`` does (IoU ≥ 0.5, pairs taken in falling
-  order of IoU), and has the exact recall and precision beside it, which also hold for pictures whose labels
+  order of IoU), and has the exact recall and precision beside it, which also hold for images whose labels
   have no corners: there a plate is found when its text is.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry import Polygon
 
-from edge_lpr.datasets.labels import Plate
+from edge_lpr.datasets.labels import LabelledPlate
 
 IOU = 0.5
 Quad = NDArray[np.float32]
@@ -65,14 +65,14 @@ def f_measure(precision: float, recall: float) -> float:
 
 @dataclass
 class DetScore:
-    """Counts of ``DetMetric``; add pictures with `add`."""
+    """Counts of ``DetMetric``; add images with `add`."""
 
     labelled: int = 0
     found: int = 0
     matched: int = 0
 
-    def add(self, plates: Sequence[Plate], boxes: Sequence[Quad]) -> int:
-        """Counts one picture whose labels all have corners.
+    def add(self, plates: Sequence[LabelledPlate], boxes: Sequence[Quad]) -> int:
+        """Counts one image whose labels all have corners.
 
         A box that lies by more than half in an ignored label is not counted. Pairs are formed in the order of
         labels and boxes, as there.
@@ -141,7 +141,7 @@ class RecScore:
 
 @dataclass
 class EndToEndScore:
-    """Counts of the end-to-end script and of exact reading; add pictures with `add`.
+    """Counts of the end-to-end script and of exact reading; add images with `add`.
 
     Attributes:
         labelled: Labelled plates.
@@ -149,8 +149,8 @@ class EndToEndScore:
         hits: Labelled plates with a report of the same text at IoU ≥ 0.5 (of the same text where the label
             has no corners).
         text_hits: The same by text alone: what the asked overlap costs is the difference to `hits`.
-        script_hits, script_labelled, script_reported, edits, characters: The script's counts, over pictures
-            whose labels all have corners (pictures without plates among them).
+        script_hits, script_labelled, script_reported, edits, characters: The script's counts, over images
+            whose labels all have corners (images without plates among them).
     """
 
     labelled: int = 0
@@ -163,8 +163,8 @@ class EndToEndScore:
     edits: int = 0
     characters: int = 0
 
-    def add(self, plates: Sequence[Plate], reads: Sequence[tuple[str, Quad]]) -> bool:
-        """Counts one picture.
+    def add(self, plates: Sequence[LabelledPlate], reads: Sequence[tuple[str, Quad]]) -> bool:
+        """Counts one image.
 
         Args:
             plates: Its labels.
@@ -184,7 +184,9 @@ class EndToEndScore:
         self.text_hits += _text_hits(counted, reads)
         return hits == len(counted) == reported
 
-    def _add_located(self, plates: Sequence[Plate], reads: Sequence[tuple[str, Quad]]) -> tuple[int, int]:
+    def _add_located(
+        self, plates: Sequence[LabelledPlate], reads: Sequence[tuple[str, Quad]]
+    ) -> tuple[int, int]:
         overlap = iou_matrix([p.corners for p in plates if p.corners is not None], [c for _, c in reads])
         order = np.argsort(-overlap, axis=None, kind="stable")
         pairs: dict[int, int] = {}
@@ -238,7 +240,7 @@ class EndToEndScore:
         return 1 - self.edits / self.characters if self.characters else 0.0
 
 
-def _text_hits(plates: Sequence[Plate], reads: Sequence[tuple[str, Quad]]) -> int:
+def _text_hits(plates: Sequence[LabelledPlate], reads: Sequence[tuple[str, Quad]]) -> int:
     left = [text for text, _ in reads]
     hits = 0
     for plate in plates:

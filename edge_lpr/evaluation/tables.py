@@ -19,7 +19,7 @@ def table(scores: Mapping[str, DetScore | RecScore | EndToEndScore]) -> str:
     counts = [f.name for f in fields(kind) if f.name not in _HIDDEN]
     rows = [["subset", *METRICS[kind], *counts]]
     for subset, score in scores.items():
-        # The metrics' definitions give 0 to pictures without plates, which would read as a failure.
+        # The metrics' definitions give 0 to images without plates, which would read as a failure.
         none = getattr(score, "labelled", 1) == 0
         metrics = ["-" if none else f"{getattr(score, name):.4f}" for name in METRICS[kind]]
         rows.append([subset, *metrics, *(str(getattr(score, name)) for name in counts)])

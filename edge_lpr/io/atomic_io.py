@@ -20,7 +20,7 @@ from edge_lpr.errors import OutputError
 
 _UNSAFE = re.compile(r"[^\w.·-]+")
 _LIVE_FILL_SECONDS = 2.0  # a video of a live source repeats its last frame over gaps up to this long
-PICTURES_WRITTEN = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+IMAGES_WRITTEN = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 VIDEOS_WRITTEN = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 
 
@@ -107,8 +107,8 @@ class TextFile:
                 self._file.write(b"\n")
 
 
-def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
-    """Encodes a picture by its suffix and writes it aside, then gives it its name.
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Encodes an image by its suffix and writes it aside, then gives it its name.
 
     Raises:
         OutputError: It cannot be encoded or written.
@@ -243,7 +243,7 @@ def unique(name: str, taken: set[str]) -> str:
 def output_error(path: Path, error: OSError) -> OutputError:
     """Says in one line that a file cannot be written, and why."""
     if isinstance(error, FileNotFoundError):
-        return OutputError(f"{path}: cannot be written, there is no folder {path.parent}; make it first")
+        return OutputError(f"{path}: cannot be written, there is no folder {path.parent}; create it first")
     return OutputError(f"{path}: cannot be written ({error.strerror or error})")
 
 

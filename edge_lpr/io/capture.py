@@ -58,7 +58,7 @@ class CaptureSource(Source):
         opener: Opens the capture; called again for each reconnection.
         options: See `CaptureOptions`.
         live: Whether it is live; None finds out: what knows its number of frames is read like a file.
-        problem: See `Source`.
+        on_warning: See `Source`.
         expected: End of the sentence "cannot be opened: …".
 
     Raises:
@@ -71,10 +71,10 @@ class CaptureSource(Source):
         opener: Callable[[], cv2.VideoCapture],
         options: CaptureOptions,
         live: bool | None,
-        problem: Callable[[str], None],
+        on_warning: Callable[[str], None],
         expected: str,
     ) -> None:
-        super().__init__(label, problem)
+        super().__init__(label, on_warning)
         self._opener = opener
         self._options = options
         self._expected = expected
@@ -112,7 +112,7 @@ class CaptureSource(Source):
             frame = self._queue.popleft() if self._queue else None
             self._changed.notify_all()
         while self._notes:
-            self.problem(self._notes.popleft())
+            self.on_warning(self._notes.popleft())
         if frame is None and self._ended and self._error is not None:
             error, self._error = self._error, None
             raise error

@@ -1,4 +1,4 @@
-"""Annotated pictures: quadrilaterals and labels in readable Chinese, with OpenCV alone.
+"""Annotated images: quadrilaterals and labels in readable Chinese, with OpenCV alone.
 
 OpenCV's own text drawing knows no Chinese characters. The glyphs come from an atlas in `assets/`, rasterised
 beforehand from a subset of Noto Sans CJK (`finetune/glyphs.py` makes it), so that no font library is needed.

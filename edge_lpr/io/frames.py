@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture out of a source.
+    """One image out of a source.
 
     Attributes:
         image: uint8 H×W×3 BGR.
         index: Position in the source, from 0; of a live source, the number of frames received before it.
         time: Seconds since the source's first frame (by a file's own clock, by this machine's for live
-            sources); None for a picture.
-        name: What to call it: the picture's path, or the source's label.
+            sources); None for an image.
+        name: What to call it: the image's path, or the source's label.
     """
 
     image: NDArray[np.uint8]
@@ -35,23 +35,23 @@ class Source:
     Attributes:
         label: What to call it; never holds a password.
         live: Whether it is a camera or stream: no end, newest frame only, one may wait for a frame.
-        still: Whether its frames are unrelated pictures.
+        is_image: Whether its frames are unrelated images.
         total: Number of frames where known.
         fps: Frames per second where known.
         started: Time of day of time 0, in seconds since the epoch, for a live source.
-        root: The folder that its pictures' or video's place in results is relative to, where one was given.
-        skipped: Pictures or frames that could not be decoded.
+        root: The folder that its images' or video's place in results is relative to, where one was given.
+        skipped: Images or frames that could not be decoded.
         dropped: Frames of a live source that were passed over for a newer one.
         state: "open", "done", "ends early" or "source lost".
-        problem: Called with one line for each thing that went wrong without ending the source.
+        on_warning: Called with one line for each thing that went wrong without ending the source.
     """
 
     live = False
-    still = False
+    is_image = False
 
-    def __init__(self, label: str, problem: Callable[[str], None]) -> None:
+    def __init__(self, label: str, on_warning: Callable[[str], None]) -> None:
         self.label = label
-        self.problem = problem
+        self.on_warning = on_warning
         self.total: int | None = None
         self.fps: float | None = None
         self.started: float | None = None

@@ -1,6 +1,6 @@
-"""One picture file → uint8 H×W×3 BGR, whatever its depth, channels, orientation or name.
+"""One image file → uint8 H×W×3 BGR, whatever its depth, channels, orientation or name.
 
-The size is read from the file's header before anything is decoded, so a small file that claims a huge picture
+The size is read from the file's header before anything is decoded, so a small file that claims a huge image
 (a decompression bomb) costs nothing. Only formats whose header is understood here are read at all; that keeps
 the rarer decoders of OpenCV away from files of others.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.errors import SourceError
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 FORMATS = "JPEG, PNG, BMP, WebP or TIFF"
 MAX_PIXELS = (
     100_000_000  # 300 MB as BGR; the largest phone sensors of today give 50 to 108 megapixels as JPEG
@@ -26,12 +26,12 @@ MAX_BYTES = 512 << 20
 _HEAD = 1 << 16
 
 
-def read_picture(path: str | Path) -> NDArray[np.uint8]:
-    """Reads and decodes one picture.
+def read_image(path: str | Path) -> NDArray[np.uint8]:
+    """Reads and decodes one image.
 
     16-bit samples are scaled by the number of bits in use, transparency is laid on white as viewers show it,
     grey becomes three equal channels, and the EXIF orientation is applied (not with transparency). Of a file
-    with several pictures the first is taken.
+    with several images the first is taken.
 
     Args:
         path: The file. Any character that the file system takes may be in the name.
@@ -40,21 +40,21 @@ def read_picture(path: str | Path) -> NDArray[np.uint8]:
         uint8 H×W×3, BGR.
 
     Raises:
-        SourceError: Missing, unreadable, empty, not a picture, damaged, or larger than `MAX_PIXELS`.
+        SourceError: Missing, unreadable, empty, not an image, damaged, or larger than `MAX_PIXELS`.
     """
     path = Path(path)
     data = _bytes(path)
-    return decode_picture(data, str(path))
+    return decode_image(data, str(path))
 
 
-def decode_picture(data: bytes, name: str) -> NDArray[np.uint8]:
-    """Decodes a picture from memory; `name` is what error messages call it. See `read_picture`."""
+def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
+    """Decodes an image from memory; `name` is what error messages call it. See `read_image`."""
     if not data:
         raise SourceError(f"{name}: the file is empty (0 bytes)")
-    size = picture_size(data)
+    size = image_size(data)
     if size is None:
         raise SourceError(
-            f"{name}: not a picture that edge-lpr reads; expected {FORMATS}, found {_opening(data)}"
+            f"{name}: not an image that edge-lpr reads; expected {FORMATS}, found {_opening(data)}"
         )
     width, height = size
     if width < 1 or height < 1:
@@ -62,7 +62,7 @@ def decode_picture(data: bytes, name: str) -> NDArray[np.uint8]:
     if width * height > MAX_PIXELS:
         raise SourceError(
             f"{name}: {width}×{height} pixels, more than the limit of {MAX_PIXELS // 1_000_000} megapixels; "
-            "scale the picture down"
+            "scale the image down"
         )
     buffer = np.frombuffer(data, np.uint8)
     # IMREAD_UNCHANGED is the one flag that keeps transparency, and the one that skips the EXIF orientation.
@@ -74,15 +74,15 @@ def decode_picture(data: bytes, name: str) -> NDArray[np.uint8]:
         raise SourceError(f"{name}: cannot be decoded ({_reason(e)})") from e
     if image is None:
         raise SourceError(
-            f"{name}: damaged or cut short: the header is in order, the picture cannot be decoded"
+            f"{name}: damaged or cut short: the header is in order, the image cannot be decoded"
         )
     if image.dtype not in (np.uint8, np.uint16):
         raise SourceError(f"{name}: {image.dtype} samples; expected 8 or 16 bits per channel")
     return _to_bgr8(image)
 
 
-def picture_size(data: bytes) -> tuple[int, int] | None:  # noqa: PLR0911 (one return per format)
-    """Reads width and height, in pixels, from a picture file's header; None where it is no known format."""
+def image_size(data: bytes) -> tuple[int, int] | None:  # noqa: PLR0911 (one return per format)
+    """Reads width and height, in pixels, from an image file's header; None where it is no known format."""
     try:
         if data[:8] == b"\x89PNG\r\n\x1a\n":
             width, height = struct.unpack(">II", data[16:24])
@@ -190,7 +190,7 @@ def _bytes(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise SourceError(f"{path}: {size >> 20} MiB are more than a picture of {MAX_BYTES >> 20} MiB")
+            raise SourceError(f"{path}: {size >> 20} MiB are more than an image of {MAX_BYTES >> 20} MiB")
         return path.read_bytes()
     except FileNotFoundError as e:
         raise SourceError(f"{path}: no such file") from e

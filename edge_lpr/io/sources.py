@@ -1,6 +1,6 @@
 """What a user names as a source, and the frames that come out of it.
 
-A source is a picture, a folder, a glob, a video file, a camera index, an address or a GStreamer pipeline.
+A source is an image, a folder, a glob, a video file, a camera index, an address or a GStreamer pipeline.
 Folders are read with all their subfolders, hidden files and linked folders left out, in natural order
 ("frame2" before "frame10").
 """
@@ -31,7 +31,7 @@ from edge_lpr.io.capture import (
     open_pipeline,
 )
 from edge_lpr.io.frames import Frame, Source
-from edge_lpr.io.image_io import FORMATS, PICTURE_SUFFIXES, picture_size, read_picture
+from edge_lpr.io.image_io import FORMATS, IMAGE_SUFFIXES, image_size, read_image
 
 __all__ = ["CaptureOptions", "Target", "find_targets", "mask_secrets", "open_source"]
 
@@ -49,7 +49,7 @@ _QUERY = re.compile(rf"(?i)((?:^|[?&;\s])(?:{_KEY})\s*=\s*)(\"[^\"]*\"|'[^']*'|[
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
 _logger = logging.getLogger("edge_lpr")
 
-Kind = Literal["pictures", "video", "camera", "address", "pipeline"]
+Kind = Literal["images", "video", "camera", "address", "pipeline"]
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class Target:
     """One thing to open, found in what the user typed.
 
     Attributes:
-        kind: "pictures", "video", "camera", "address" or "pipeline".
+        kind: "images", "video", "camera", "address" or "pipeline".
         label: What to call it; never holds a password.
-        paths: The files of "pictures" and "video".
+        paths: The files of "images" and "video".
         address: What OpenCV opens for the other kinds; may hold a password.
         root: The folder that names of results are relative to, where a folder or glob was given.
     """
@@ -85,19 +85,17 @@ def find_targets(source: str | int | Path) -> list[Target]:
     """Finds what a source is, without opening it.
 
     Args:
-        source: A picture, folder, glob, video file, camera index, address or GStreamer pipeline.
+        source: An image, folder, glob, video file, camera index, address or GStreamer pipeline.
 
     Returns:
-        What to open, in order; the pictures of a folder or glob are one target.
+        What to open, in order; the images of a folder or glob are one target.
 
     Raises:
         SourceError: There is no such thing, or nothing in it.
     """
     text = str(source)
     if not text.strip() or "\0" in text:
-        raise SourceError(
-            f"source {text!r}: expected a picture, folder, glob, video, camera index or address"
-        )
+        raise SourceError(f"source {text!r}: expected an image, folder, glob, video, camera index or address")
     path = Path(text)
     if _exists(path):
         return _of_path(path, text)
@@ -117,7 +115,7 @@ def find_targets(source: str | int | Path) -> list[Target]:
         base = Path(os.path.commonpath([p.parent for p in found])) if found else None
         targets = _of_files(found, text, base)
         if not targets:
-            raise SourceError(f"{text}: the pattern matches no picture or video ({len(found)} other files)")
+            raise SourceError(f"{text}: the pattern matches no image or video ({len(found)} other files)")
         return targets
     raise SourceError(f"{text}: no such file or folder")
 
@@ -125,78 +123,78 @@ def find_targets(source: str | int | Path) -> list[Target]:
 def open_source(
     source: str | int | Path | Target,
     options: CaptureOptions | None = None,
-    problem: Callable[[str], None] | None = None,
+    on_warning: Callable[[str], None] | None = None,
 ) -> Source:
     """Opens one source.
 
     Args:
         source: What `find_targets` gave, or what it takes where that is one target.
-        options: How videos and live sources are read; pictures heed the stride.
-        problem: Called with one line for each picture or frame that is left out; None logs it.
+        options: How videos and live sources are read; images heed the stride.
+        on_warning: Called with one line for each image or frame that is left out; None logs it.
 
     Raises:
         SourceError: It cannot be opened.
     """
     options = options or CaptureOptions()
-    problem = problem or _logger.warning
+    on_warning = on_warning or _logger.warning
     if not isinstance(source, Target):
         targets = find_targets(source)
         if len(targets) > 1:
             raise SourceError(f"{source}: {len(targets)} sources; open what find_targets() gives one by one")
         source = targets[0]
-    opened = _open(source, options, problem)
+    opened = _open(source, options, on_warning)
     opened.root = source.root
     return opened
 
 
-class PictureSource(Source):
-    """Pictures, one frame each; one that cannot be read is reported and left out.
+class ImageSource(Source):
+    """Images, one frame each; one that cannot be read is reported and left out.
 
     Args:
-        target: A target of kind "pictures".
-        stride: Every stride-th picture is read.
-        problem: See `Source`.
+        target: A target of kind "images".
+        stride: Every stride-th image is read.
+        on_warning: See `Source`.
     """
 
-    still = True
+    is_image = True
 
-    def __init__(self, target: Target, stride: int, problem: Callable[[str], None]) -> None:
-        super().__init__(target.label, problem)
+    def __init__(self, target: Target, stride: int, on_warning: Callable[[str], None]) -> None:
+        super().__init__(target.label, on_warning)
         self._paths = target.paths[::stride]
         self.total = len(self._paths)
 
     def __iter__(self) -> Iterator[Frame]:
-        # The next picture is decoded while this one is read: on a GPU decoding is the longer part.
-        with ThreadPoolExecutor(1, "edge-lpr pictures") as decoder:
-            coming = decoder.submit(read_picture, self._paths[0])
+        # The next image is decoded while this one is read: on a GPU decoding is the longer part.
+        with ThreadPoolExecutor(1, "edge-lpr images") as decoder:
+            coming = decoder.submit(read_image, self._paths[0])
             for index, path in enumerate(self._paths):
                 decoded = coming
                 if index + 1 < len(self._paths):
-                    coming = decoder.submit(read_picture, self._paths[index + 1])
+                    coming = decoder.submit(read_image, self._paths[index + 1])
                 try:
                     image = decoded.result()
                 except SourceError as e:
                     self.skipped += 1
-                    self.problem(str(e))
+                    self.on_warning(str(e))
                     continue
                 yield Frame(image, index, None, str(path))
         self.state = "done"
 
 
-def _open(source: Target, options: CaptureOptions, problem: Callable[[str], None]) -> Source:
+def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
     label, address = source.label, source.address
-    if source.kind == "pictures":
-        return PictureSource(source, options.stride, problem)
+    if source.kind == "images":
+        return ImageSource(source, options.stride, on_warning)
     if source.kind == "video":
         path = source.paths[0]
         _check_video(path)
         full = str(path.resolve())
         expected = "damaged or cut short, or no video that this OpenCV can decode"
-        return CaptureSource(label, lambda: open_file(full), options, False, problem, expected)
+        return CaptureSource(label, lambda: open_file(full), options, False, on_warning, expected)
     if source.kind == "camera":
         camera = int(address) if address.isdecimal() else address
         expected = "no camera there, in use by another program, or no permission (ls /dev/video*)"
-        return CaptureSource(label, lambda: open_camera(camera), options, True, problem, expected)
+        return CaptureSource(label, lambda: open_camera(camera), options, True, on_warning, expected)
     if source.kind == "pipeline":
         if not has_backend(cv2.CAP_GSTREAMER):
             raise SourceError(
@@ -206,10 +204,10 @@ def _open(source: Target, options: CaptureOptions, problem: Callable[[str], None
         expected = (
             "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"
         )
-        return CaptureSource(label, lambda: open_pipeline(address), options, None, problem, expected)
+        return CaptureSource(label, lambda: open_pipeline(address), options, None, on_warning, expected)
     expected = "refused, wrong path, user or password, or no video there"
     return CaptureSource(
-        label, lambda: open_address(address, options.timeout), options, None, problem, expected
+        label, lambda: open_address(address, options.timeout), options, None, on_warning, expected
     )
 
 
@@ -218,21 +216,21 @@ def _of_path(path: Path, text: str) -> list[Target]:
     if stat.S_ISDIR(mode):
         targets = _of_files(list(_walk(path)), text, path)
         if not targets:
-            raise SourceError(f"{text}: no picture or video in this folder")
+            raise SourceError(f"{text}: no image or video in this folder")
         return targets
     if stat.S_ISCHR(mode):
         return [Target("camera", text, address=text)]
     if not stat.S_ISREG(mode):
         raise SourceError(f"{text}: neither a file nor a folder nor a camera")
-    kind: Kind = "pictures" if path.suffix.lower() in PICTURE_SUFFIXES or _is_picture(path) else "video"
+    kind: Kind = "images" if path.suffix.lower() in IMAGE_SUFFIXES or _is_image(path) else "video"
     return [Target(kind, text, (path,))]
 
 
 def _of_files(files: Iterable[Path], text: str, root: Path | None) -> list[Target]:
     files = sorted((p for p in files if p.is_file()), key=_natural)
-    pictures = tuple(p for p in files if p.suffix.lower() in PICTURE_SUFFIXES)
+    images = tuple(p for p in files if p.suffix.lower() in IMAGE_SUFFIXES)
     videos = [p for p in files if p.suffix.lower() in VIDEO_SUFFIXES]
-    targets = [Target("pictures", text, pictures, root=root)] if pictures else []
+    targets = [Target("images", text, images, root=root)] if images else []
     return targets + [Target("video", str(p), (p,), root=root) for p in videos]
 
 
@@ -255,8 +253,8 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _is_picture(path: Path) -> bool:
-    return picture_size(_head(path)) is not None
+def _is_image(path: Path) -> bool:
+    return image_size(_head(path)) is not None
 
 
 def _head(path: Path, size: int = 1 << 16) -> bytes:
@@ -275,4 +273,4 @@ def _check_video(path: Path) -> None:
     # FFmpeg "plays" plain text, and a playlist sends it to other files and addresses. No container is without
     # control characters in its first kilobytes.
     if not _CONTROL.intersection(head):
-        raise SourceError(f"{path}: a text file; expected a video, or a picture ({FORMATS})")
+        raise SourceError(f"{path}: a text file; expected a video, or an image ({FORMATS})")

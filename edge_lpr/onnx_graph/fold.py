@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from edge_lpr.onnx_graph.graph import OPSET, Graph
+from edge_lpr.onnx_graph.graph import OPSET, OnnxGraph
 
 __all__ = [
     "attribute",
@@ -32,7 +32,7 @@ def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:  # n
     return next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
 
 
-def fold_constants(graph: Graph) -> None:
+def fold_constants(graph: OnnxGraph) -> None:
     """Computes every node whose inputs are all constant, and shape reads whose answer is known beforehand."""
     graph.remove_dead()
     shapes = graph.shapes()
@@ -49,7 +49,7 @@ def fold_constants(graph: Graph) -> None:
     graph.remove_dead()
 
 
-def _evaluated(graph: Graph, node: onnx.NodeProto) -> list[NDArray[Any]] | None:
+def _evaluated(graph: OnnxGraph, node: onnx.NodeProto) -> list[NDArray[Any]] | None:
     inputs = [n for n in node.input if n]
     if not inputs or not all(n in graph.constants for n in inputs):
         return None
@@ -67,7 +67,7 @@ def _evaluated(graph: Graph, node: onnx.NodeProto) -> list[NDArray[Any]] | None:
 
 
 def _known_shape(
-    graph: Graph, node: onnx.NodeProto, shapes: dict[str, tuple[int | None, ...]]
+    graph: OnnxGraph, node: onnx.NodeProto, shapes: dict[str, tuple[int | None, ...]]
 ) -> list[NDArray[Any]] | None:
     # Shape → Slice/Gather of dimensions that are fixed although others of the tensor are free.
     source = graph.producer(node.input[0]) if node.input else None
@@ -87,7 +87,7 @@ def _known_shape(
     return [np.asarray(picked, np.int64).reshape(positions.shape)]
 
 
-def fold_copied_sizes(graph: Graph) -> None:
+def fold_copied_sizes(graph: OnnxGraph) -> None:
     """Writes the target shapes that a graph computes from its tensors' shapes as constants.
 
     In a Reshape's shape, 0 stands for the input's own size at that place, and -1 for the one size that is
@@ -116,7 +116,7 @@ def fold_copied_sizes(graph: Graph) -> None:
     graph.remove_dead()
 
 
-def _leading_sizes(graph: Graph, name: str, source: str, first: int) -> int | None:
+def _leading_sizes(graph: OnnxGraph, name: str, source: str, first: int) -> int | None:
     # How many sizes of `source`, from `first` on, the tensor `name` holds; None where it is something else.
     piece = graph.producer(name)
     shape = graph.producer(piece.input[0]) if piece is not None else None
@@ -128,7 +128,7 @@ def _leading_sizes(graph: Graph, name: str, source: str, first: int) -> int | No
     return len(positions) if positions == list(range(first, first + len(positions))) else None
 
 
-def _evaluated_with(graph: Graph, node: onnx.NodeProto, value: NDArray[Any]) -> NDArray[Any]:
+def _evaluated_with(graph: OnnxGraph, node: onnx.NodeProto, value: NDArray[Any]) -> NDArray[Any]:
     name = node.input[0]
     graph.constants[name] = value
     try:
@@ -139,7 +139,7 @@ def _evaluated_with(graph: Graph, node: onnx.NodeProto, value: NDArray[Any]) -> 
     return result[0]
 
 
-def remove_no_ops(graph: Graph) -> None:
+def remove_no_ops(graph: OnnxGraph) -> None:
     """Takes out Identity, Dropout, casts to the type that is there already, × 1 and + 0."""
     fixed = {i.name for i in graph.inputs} | set(graph.constants)
     for node in list(graph.nodes):
@@ -158,7 +158,7 @@ def remove_no_ops(graph: Graph) -> None:
     graph.remove_dead()
 
 
-def _is_no_op(graph: Graph, node: onnx.NodeProto) -> bool:
+def _is_no_op(graph: OnnxGraph, node: onnx.NodeProto) -> bool:
     if node.op_type in ("Identity", "Dropout"):
         return node.input[0] not in graph.constants
     if node.op_type == "Cast":
@@ -190,7 +190,7 @@ def _is_no_op(graph: Graph, node: onnx.NodeProto) -> bool:
     return False
 
 
-def _reads_shape(graph: Graph, node: onnx.NodeProto | None) -> bool:
+def _reads_shape(graph: OnnxGraph, node: onnx.NodeProto | None) -> bool:
     while node is not None:
         if node.op_type in ("Shape", "ArgMax", "NonZero"):
             return True
@@ -198,7 +198,7 @@ def _reads_shape(graph: Graph, node: onnx.NodeProto | None) -> bool:
     return False
 
 
-def fold_affine(graph: Graph) -> None:
+def fold_affine(graph: OnnxGraph) -> None:
     """Moves factors and shifts after a (transposed) convolution into its weight and bias, in float64.
 
     They come as a Mul or Add with one constant, or with one for each channel: biases that Paddle keeps apart,
@@ -212,7 +212,7 @@ def fold_affine(graph: Graph) -> None:
     graph.remove_dead()
 
 
-def _absorb(graph: Graph, conv: onnx.NodeProto) -> bool:
+def _absorb(graph: OnnxGraph, conv: onnx.NodeProto) -> bool:
     node = graph.only_consumer(conv.output[0])
     if (
         node is None
@@ -240,7 +240,7 @@ def _absorb(graph: Graph, conv: onnx.NodeProto) -> bool:
     return True
 
 
-def fold_batch_norms(graph: Graph) -> None:
+def fold_batch_norms(graph: OnnxGraph) -> None:
     """Folds every BatchNormalization that follows a (transposed) convolution into its weights, in float64."""
     for conv in list(graph.nodes):
         if conv.op_type not in ("Conv", "ConvTranspose") or conv.input[1] not in graph.constants:
@@ -280,7 +280,7 @@ def _scaled(conv: onnx.NodeProto, weight: NDArray[Any], factor: NDArray[Any]) ->
     return np.asarray(split * factor.reshape(groups, 1, -1, 1, 1)).reshape(weight.shape)
 
 
-def _replace(graph: Graph, gone: onnx.NodeProto, conv: onnx.NodeProto) -> None:
+def _replace(graph: OnnxGraph, gone: onnx.NodeProto, conv: onnx.NodeProto) -> None:
     # The convolution takes over the name of what it absorbed, so that graph outputs keep theirs.
     conv.output[0] = gone.output[0]
     graph.nodes = [n for n in graph.nodes if n is not gone]

@@ -6,14 +6,14 @@ import numpy as np
 import onnx
 
 from edge_lpr.onnx_graph.fold import attribute
-from edge_lpr.onnx_graph.graph import Graph
+from edge_lpr.onnx_graph.graph import OnnxGraph
 
 __all__ = ["fuse_hard_swish", "fuse_layer_norms"]
 
 _SIXTH = 1.0 / 6.0
 
 
-def fuse_hard_swish(graph: Graph) -> None:
+def fuse_hard_swish(graph: OnnxGraph) -> None:
     """Writes hard-swish, in whichever form it comes, as x·HardSigmoid(x).
 
     Older converters write Add, Clip, Mul and Div, that is x·clip(x + 3, 0, 6)/6; newer ones the operator
@@ -36,7 +36,7 @@ def fuse_hard_swish(graph: Graph) -> None:
     graph.remove_dead()
 
 
-def _write_gate(graph: Graph, node: onnx.NodeProto, source: str) -> None:
+def _write_gate(graph: OnnxGraph, node: onnx.NodeProto, source: str) -> None:
     position = next(i for i, n in enumerate(graph.nodes) if n is node)
     gate = graph.insert(position, "HardSigmoid", [source], f"{source}_gate", alpha=_SIXTH, beta=0.5)
     node.op_type = "Mul"
@@ -44,7 +44,7 @@ def _write_gate(graph: Graph, node: onnx.NodeProto, source: str) -> None:
     node.input.extend([source, gate])
 
 
-def _hard_swish_source(graph: Graph, product: onnx.NodeProto) -> str | None:
+def _hard_swish_source(graph: OnnxGraph, product: onnx.NodeProto) -> str | None:
     for source, gate in (tuple(product.input), tuple(product.input)[::-1]):
         clip = graph.producer(gate)
         if clip is None or clip.op_type != "Clip" or len(clip.input) != 3:
@@ -59,7 +59,7 @@ def _hard_swish_source(graph: Graph, product: onnx.NodeProto) -> str | None:
     return None
 
 
-def fuse_layer_norms(graph: Graph) -> None:
+def fuse_layer_norms(graph: OnnxGraph) -> None:
     """Writes (x - mean)/sqrt(variance + eps)·scale + shift over the last axis as LayerNormalization."""
     shapes = graph.shapes()
     for div in list(graph.nodes):
@@ -90,7 +90,7 @@ def fuse_layer_norms(graph: Graph) -> None:
     graph.remove_dead()
 
 
-def _is_last_axis_mean(graph: Graph, name: str, source: str, rank: int) -> bool:
+def _is_last_axis_mean(graph: OnnxGraph, name: str, source: str, rank: int) -> bool:
     mean = graph.producer(name)
     return (
         mean is not None
@@ -101,7 +101,7 @@ def _is_last_axis_mean(graph: Graph, name: str, source: str, rank: int) -> bool:
     )
 
 
-def _variance_epsilon(graph: Graph, name: str, centred: onnx.NodeProto) -> float | None:
+def _variance_epsilon(graph: OnnxGraph, name: str, centred: onnx.NodeProto) -> float | None:
     add = graph.producer(name)
     if add is None or add.op_type != "Add":
         return None

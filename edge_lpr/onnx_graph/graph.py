@@ -1,6 +1,6 @@
 """An ONNX graph as the export passes edit it: nodes in order, constants as numpy arrays.
 
-`Graph` holds what `onnx.ModelProto` spreads over initializers, `Constant` nodes and value infos. The passes
+`OnnxGraph` holds what `onnx.ModelProto` spreads over initializers, `Constant` nodes and value infos. The passes
 (`fold`, `fuse`, `adapt`) change it in place, and `to_model` writes it back: shapes inferred, checked in full
 mode, every node named.
 """
@@ -20,7 +20,7 @@ from onnx import helper, numpy_helper, shape_inference, version_converter
 
 from edge_lpr.errors import ModelError
 
-__all__ = ["MAX_ONNX_BYTES", "OPSET", "Graph", "load_onnx"]
+__all__ = ["MAX_ONNX_BYTES", "OPSET", "OnnxGraph", "load_onnx"]
 
 OPSET = 17
 """The opset that bundles are written in: the first with LayerNormalization, and TensorRT 8.6 reads it."""
@@ -70,14 +70,14 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-class Graph:
+class OnnxGraph:
     """A graph that passes edit in place.
 
     Attributes:
         nodes: Operators in execution order; no `Constant` and `Identity` among them.
         constants: Weights and other fixed tensors by name.
-        inputs: Graph inputs, without the constants.
-        outputs: Graph outputs.
+        inputs: OnnxGraph inputs, without the constants.
+        outputs: OnnxGraph outputs.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:

@@ -11,43 +11,43 @@ from typing import Any
 import numpy as np
 
 from edge_lpr.io.frames import Frame, Source
-from edge_lpr.pipeline.stream import Step
+from edge_lpr.pipeline.stream import FrameResult
 from edge_lpr.pipeline.tracker import PlateEvent
 from edge_lpr.plates.formats import PlateRead
 
 VERSION = 1
 FIELDS: tuple[tuple[str, str, str], ...] = (
     ("version", "integer", "version of this format; grows when the meaning of a field changes"),
-    ("type", "text", '"event": one vehicle\'s passage; "read": one plate in one picture or frame'),
-    ("source", "text", "the picture's or video's path, camera or address; passwords are masked"),
+    ("type", "text", '"event": one vehicle\'s track; "read": one plate in one image or frame'),
+    ("source", "text", "the image's or video's path, camera or address; passwords are masked"),
     ("text", "text", "the plate, without the dot"),
     ("kind", "text", 'the kind of plate (blue, green, …); "text" for no plate, with --any-text'),
     ("score", "0…1", "mean of char_scores"),
     ("min_score", "0…1", "the lowest of char_scores"),
     ("char_scores", "list of 0…1", "probability of each character (CSV: separated by blanks)"),
     ("reads", "integer", "frames whose reads were fused; 1 in a read"),
-    ("track", "integer or null", "number of the passage within its source; null in a read"),
-    ("first_frame", "integer", "index of the first frame (or picture of the source), from 0"),
+    ("track", "integer or null", "number of the track within its source; null in a read"),
+    ("first_frame", "integer", "index of the first frame (or image of the source), from 0"),
     ("last_frame", "integer", "index of the last frame"),
-    ("first_seen", "seconds or null", "when it was first read, from the source's start; null in pictures"),
+    ("first_seen", "seconds or null", "when it was first read, from the source's start; null in images"),
     ("last_seen", "seconds or null", "when it was last read"),
     ("first_utc", "text or null", "first_seen as time of day, ISO 8601 UTC; cameras and streams alone"),
     ("last_utc", "text or null", "last_seen as time of day"),
     ("corners", "4 × [x, y]", "tl, tr, br, bl of the (best) read, in source pixels (CSV: x1, y1, … x4, y4)"),
-    ("crop", "text or null", "the plate's picture in the folder of --crops"),
+    ("crop", "text or null", "the plate's image in the folder of --crops"),
 )
 """Name, type and meaning of each field of a JSON line, in order; CSV has the same columns."""
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One line of output: a passage, or one read where nothing is tracked.
+    """One line of output: a track, or one read where nothing is tracked.
 
     Attributes:
         source: Where it was seen.
-        frame: The frame of a read; None for a passage.
+        frame: The frame of a read; None for a track.
         item: The read or event.
-        name: What to call the source: the picture's path, or the source's label.
+        name: What to call the source: the image's path, or the source's label.
     """
 
     source: Source
@@ -56,7 +56,7 @@ class Result:
     name: str
 
 
-def results(step: Step, tracked: bool) -> Iterator[Result]:
+def results(step: FrameResult, tracked: bool) -> Iterator[Result]:
     """Gives the lines of one step: events of what is tracked, reads of what is not."""
     if tracked:
         yield from (Result(step.source, None, event, step.source.label) for event in step.events)

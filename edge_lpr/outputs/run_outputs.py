@@ -16,7 +16,7 @@ from edge_lpr.io.atomic_io import TextFile, output_error
 from edge_lpr.io.sources import Target
 from edge_lpr.outputs.records import Result, results, to_record
 from edge_lpr.outputs.sinks import CropSink, CsvSink, JsonlSink, RecordSink, SaveSink
-from edge_lpr.pipeline.stream import Step
+from edge_lpr.pipeline.stream import FrameResult
 from edge_lpr.pipeline.tracker import PlateEvent
 from edge_lpr.plates.formats import PlateRead
 
@@ -89,7 +89,7 @@ class Outputs:
         """Whether anything still takes results."""
         return bool(self._records or self._crops or self._save or self._lines)
 
-    def write(self, step: Step, tracked: bool) -> None:
+    def write(self, step: FrameResult, tracked: bool) -> None:
         """Writes one step everywhere.
 
         Raises:
@@ -163,9 +163,7 @@ class Lines:
     """
 
     def __init__(self, targets: Sequence[Target], clear: Callable[[], None]) -> None:
-        names = [
-            n for t in targets for n in ([str(p) for p in t.paths] if t.kind == "pictures" else [t.label])
-        ]
+        names = [n for t in targets for n in ([str(p) for p in t.paths] if t.kind == "images" else [t.label])]
         self._width = min(max((columns(printable(name)) for name in names), default=0), _LABEL_COLUMNS)
         self._clear = clear
 
@@ -189,7 +187,7 @@ def line_of(result: Result, width: int, stream: TextIO) -> str:
     """Writes a result as a line: source, time, plate, kind, scores, reads.
 
     Args:
-        result: The read or passage.
+        result: The read or track.
         width: Columns of the source's name.
         stream: Where the line goes; decides on colour.
     """

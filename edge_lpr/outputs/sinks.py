@@ -1,4 +1,4 @@
-"""Where results go: JSON lines, CSV, annotated pictures and videos, plate crops.
+"""Where results go: JSON lines, CSV, annotated images and videos, plate crops.
 
 Each sink raises `OutputError` naming its file; the caller closes that sink and goes on with the others.
 """
@@ -15,7 +15,7 @@ from typing import Any, Protocol, TextIO
 
 from edge_lpr.errors import SettingError
 from edge_lpr.io.atomic_io import (
-    PICTURES_WRITTEN,
+    IMAGES_WRITTEN,
     VIDEOS_WRITTEN,
     TextFile,
     VideoFile,
@@ -23,7 +23,7 @@ from edge_lpr.io.atomic_io import (
     output_error,
     safe_name,
     unique,
-    write_picture,
+    write_image,
 )
 from edge_lpr.io.capture import DEFAULT_FPS
 from edge_lpr.io.drawing import draw_reads
@@ -31,7 +31,7 @@ from edge_lpr.io.frames import Source
 from edge_lpr.io.sources import VIDEO_SUFFIXES, Target
 from edge_lpr.outputs.records import FIELDS, Result
 from edge_lpr.pipeline.recognizer import crop_plate
-from edge_lpr.pipeline.stream import Step
+from edge_lpr.pipeline.stream import FrameResult
 from edge_lpr.pipeline.tracker import PlateEvent
 
 _NOT_WRITTEN = VIDEO_SUFFIXES - set(VIDEOS_WRITTEN) | {".gif"}
@@ -106,7 +106,7 @@ class CsvSink:
 
 
 class CropSink:
-    """The plates' pictures, as PNG, named by source, frame and text.
+    """The plates' images, as PNG, named by source, frame and text.
 
     Args:
         folder: Where to; made where it is missing.
@@ -121,7 +121,7 @@ class CropSink:
         make_folder(folder)
 
     def write(self, result: Result) -> str | None:
-        """Writes one crop; gives the name of its file in the folder, None where the result has no picture.
+        """Writes one crop; gives the name of its file in the folder, None where the result has no image.
 
         Raises:
             OutputError: It cannot be written.
@@ -137,15 +137,15 @@ class CropSink:
         stem = safe_name(Path(result.name).stem if not result.source.live else result.name)
         when = utc_stamp(result.source.started) + "-" if result.source.started else ""
         name = unique(f"{stem}-{when}{frame:06d}-{safe_name(item.text)}.png", self._names)
-        write_picture(self._folder / name, crop)
+        write_image(self._folder / name, crop)
         return name
 
 
 class SaveSink:
-    """Annotated pictures and videos.
+    """Annotated images and videos.
 
     Args:
-        path: A picture or video to write, where there is one such source; else a folder, in which each result
+        path: An image or video to write, where there is one such source; else a folder, in which each result
             has its source's name (and, from a folder, its place in it).
         targets: All sources of the run.
 
@@ -161,26 +161,26 @@ class SaveSink:
         self._videos: dict[Source, VideoFile] = {}
         if self._file is not None:
             several = len(targets) > 1 or sum(len(t.paths) for t in targets) > 1
-            still = targets[0].kind == "pictures" if targets else False
-            if several or still != (path.suffix.lower() in PICTURES_WRITTEN):
-                what = "several sources" if several else "a picture" if still else "a video"
+            still = targets[0].kind == "images" if targets else False
+            if several or still != (path.suffix.lower() in IMAGES_WRITTEN):
+                what = "several sources" if several else "an image" if still else "a video"
                 raise SettingError(
                     f"--save {path}: one file does not fit {what}; give a folder, as in --save out/"
                 )
         elif path.suffix.lower() in _NOT_WRITTEN and not path.is_dir():
-            kinds = ", ".join([*sorted(PICTURES_WRITTEN), *VIDEOS_WRITTEN])
+            kinds = ", ".join([*sorted(IMAGES_WRITTEN), *VIDEOS_WRITTEN])
             raise SettingError(
                 f"--save {path}: cannot be written as {path.suffix}; use one of {kinds}, or a folder"
             )
         make_folder(self._file.parent if self._file else self._folder)
         for target in targets:
             for source in target.paths:
-                out = self._path(source, target.root, source.suffix if target.kind == "pictures" else ".mp4")
+                out = self._path(source, target.root, source.suffix if target.kind == "images" else ".mp4")
                 if out.exists() and out.samefile(source):
                     raise SettingError(f"--save {path}: would overwrite {source}; give another folder")
 
-    def write(self, step: Step) -> None:
-        """Draws the reads of one frame and writes the picture.
+    def write(self, step: FrameResult) -> None:
+        """Draws the reads of one frame and writes the image.
 
         Raises:
             OutputError: It cannot be written.
@@ -191,9 +191,9 @@ class SaveSink:
             return
         image = frame.image.copy()
         draw_reads(image, step.reads)
-        if source.still:
+        if source.is_image:
             path = Path(frame.name)
-            write_picture(self._unique(self._path(path, source.root, path.suffix)), image)
+            write_image(self._unique(self._path(path, source.root, path.suffix)), image)
             return
         if source not in self._videos:
             self._videos[source] = self._video(source)
@@ -234,7 +234,7 @@ class SaveSink:
 
 def is_file_name(path: Path) -> bool:
     """Tells whether a path of --save means a file by its suffix, and not a folder."""
-    return not path.is_dir() and path.suffix.lower() in {*PICTURES_WRITTEN, *VIDEOS_WRITTEN}
+    return not path.is_dir() and path.suffix.lower() in {*IMAGES_WRITTEN, *VIDEOS_WRITTEN}
 
 
 def _put(out: TextFile | TextIO, text: str) -> None:

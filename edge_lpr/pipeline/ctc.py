@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.pipeline.constrained_ctc import BLANK, PositionAutomaton, Posterior
-from edge_lpr.plates.formats import PlateFormat, alike_characters, plate_formats
+from edge_lpr.plates.formats import PlateFormat, homoglyphs, plate_formats
 
 # What stands for a character that the head was cut of.
 OTHER = "□"
@@ -32,7 +32,7 @@ class Reading:
         text: The text.
         format: The plate format that it follows; None for text that is no plate.
         char_scores: Probability of each character at its best step, 0 to 1.
-        evidence: float32 L×C natural log-probabilities at each character's best step, the blank left out
+        log_probs: float32 L×C natural log-probabilities at each character's best step, the blank left out
             (its column is the floor) and the rest normalised to one.
         margin: How much more likely it is as its best plate than as its best free text, in nats; -inf where
             no plate was looked for.
@@ -41,7 +41,7 @@ class Reading:
     text: str
     format: PlateFormat | None
     char_scores: tuple[float, ...]
-    evidence: NDArray[np.float32]
+    log_probs: NDArray[np.float32]
     margin: float
 
     @property
@@ -55,9 +55,9 @@ class Reading:
         return min(self.char_scores, default=0.0)
 
 
-def class_labels(charset: Sequence[str], other: bool) -> tuple[str, ...]:
+def class_labels(charset: Sequence[str], unknown_class: bool) -> tuple[str, ...]:
     """Returns the text of each class: "" for the blank, then the charset, then `OTHER` where there is one."""
-    return ("", *charset, *([OTHER] if other else []))
+    return ("", *charset, *([OTHER] if unknown_class else []))
 
 
 def greedy_path(probs: Posterior) -> tuple[list[int], list[int]]:
@@ -76,18 +76,18 @@ def greedy_path(probs: Posterior) -> tuple[list[int], list[int]]:
     return best[steps].tolist(), steps.tolist()
 
 
-def greedy(probs: Posterior, charset: Sequence[str], other: bool = False) -> tuple[str, float]:
+def greedy(probs: Posterior, charset: Sequence[str], unknown_class: bool = False) -> tuple[str, float]:
     """Decodes greedily, as PaddleOCR's `CTCLabelDecode` does.
 
     Args:
         probs: float32 T×C, class 0 the blank.
         charset: Class i is `charset[i - 1]`.
-        other: Whether one more class stands for all other characters.
+        unknown_class: Whether one more class stands for all other characters.
 
     Returns:
         The text, and the mean probability of its characters at the step where each begins (0 for none).
     """
-    labels = class_labels(charset, other)
+    labels = class_labels(charset, unknown_class)
     classes, steps = greedy_path(probs)
     score = float(np.mean(probs[steps, classes])) if classes else 0.0
     return "".join(labels[c] for c in classes), score
@@ -121,13 +121,13 @@ class PlateDecoder:
     """Finds the best plate string in a posterior, and whether it is one.
 
     A position automaton gives the best string of each format; the best few are then weighed by their exact
-    likelihood against the best free text. A plate is preferred unless the free text is more than `strength`
+    likelihood against the best free text. A plate is preferred unless the free text is more than `format_prior`
     nats more likely.
 
     Args:
         charset: The recognizer's characters.
-        other: Whether one more class stands for all others.
-        strength: The preference for plates, in nats; 0 takes a plate only where it is the best free text too.
+        unknown_class: Whether one more class stands for all others.
+        format_prior: The preference for plates, in nats; 0 takes a plate only where it is the best free text too.
         formats: The formats to look for; None for all. A format needing a character that the charset lacks
             is left out.
     """
@@ -135,15 +135,15 @@ class PlateDecoder:
     def __init__(
         self,
         charset: Sequence[str],
-        other: bool = False,
-        strength: float = 12.0,
+        unknown_class: bool = False,
+        format_prior: float = 12.0,
         formats: Sequence[PlateFormat] | None = None,
     ) -> None:
-        self.labels = class_labels(charset, other)
-        self.strength = strength
+        self.labels = class_labels(charset, unknown_class)
+        self.format_prior = format_prior
         self._dot = self.labels.index(DOT) if DOT in self.labels else None
         index = {c: i for i, c in enumerate(self.labels)}
-        self._alike = [[index[a], index[b]] for a, b in alike_characters() if a in index and b in index]
+        self._homoglyphs = [[index[a], index[b]] for a, b in homoglyphs() if a in index and b in index]
         usable = [
             (plate, [[index[c] for c in allowed if c in index] for allowed in plate.positions])
             for plate in (plate_formats() if formats is None else formats)
@@ -171,7 +171,7 @@ class PlateDecoder:
         free_likelihood = log_likelihood(logs, free)
         # Characters of one glyph share their probability: the position decides which of them stands there.
         shared = probs.copy()
-        for pair in self._alike:
+        for pair in self._homoglyphs:
             shared[:, pair] = probs[:, pair].sum(axis=1, keepdims=True)
         shared_logs = np.log(np.maximum(shared, _FLOOR))
         best: tuple[float, int, list[int], list[int]] | None = None
@@ -179,7 +179,7 @@ class PlateDecoder:
             likelihood = log_likelihood(shared_logs, classes)
             if best is None or likelihood > best[0]:
                 best = likelihood, f, classes, at
-        if best is None or best[0] + self.strength < free_likelihood:
+        if best is None or best[0] + self.format_prior < free_likelihood:
             return self._free(
                 probs, logs, free, steps, -np.inf if best is None else best[0] - free_likelihood
             )
@@ -200,13 +200,13 @@ class PlateDecoder:
         plate: PlateFormat | None,
         margin: float,
     ) -> Reading:
-        evidence = logs[steps].copy()
-        evidence[:, BLANK] = np.log(_FLOOR)
-        evidence -= np.logaddexp.reduce(evidence, axis=1, keepdims=True) if len(steps) else 0.0
+        log_probs = logs[steps].copy()
+        log_probs[:, BLANK] = np.log(_FLOOR)
+        log_probs -= np.logaddexp.reduce(log_probs, axis=1, keepdims=True) if len(steps) else 0.0
         return Reading(
             text="".join(self.labels[c] for c in classes),
             format=plate,
             char_scores=tuple(float(p) for p in probs[steps, classes]),
-            evidence=evidence,
+            log_probs=log_probs,
             margin=margin,
         )

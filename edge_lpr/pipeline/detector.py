@@ -17,7 +17,7 @@ import pyclipper
 from numpy.typing import NDArray
 
 from edge_lpr.backends.base import Backend
-from edge_lpr.bundle.manifest import DetModel
+from edge_lpr.bundle.manifest import DetSpec
 from edge_lpr.errors import BackendError, SettingError
 
 Image = NDArray[np.uint8]
@@ -25,7 +25,7 @@ FloatMap = NDArray[np.float32]
 
 # DBPostProcess drops boxes whose shorter side is under this many pixels of the map, 2 more once unclipped.
 MIN_SIZE = 3
-# Pictures per run on a GPU, where the backend sets no limit of its own.
+# Images per run on a GPU, where the backend sets no limit of its own.
 MAX_BATCH = 8
 
 
@@ -73,7 +73,7 @@ class DetectorSettings:
                 raise SettingError(f"{name} is {getattr(self, name)!r}, expected {' or '.join(choices)}")
 
     @classmethod
-    def for_model(cls, model: DetModel) -> DetectorSettings:
+    def for_model(cls, model: DetSpec) -> DetectorSettings:
         """Returns the settings that a bundle's detector was made for."""
         known = {field.name for field in fields(cls)}
         values: dict[str, Any] = {k: v for k, v in model.postprocess.items() if k in known}
@@ -113,7 +113,7 @@ class Detector:
         settings: Post-processing and input size; None takes those of the bundle.
     """
 
-    def __init__(self, backend: Backend, model: DetModel, settings: DetectorSettings | None = None) -> None:
+    def __init__(self, backend: Backend, model: DetSpec, settings: DetectorSettings | None = None) -> None:
         self.backend = backend
         self.model = model
         self.settings = DetectorSettings.for_model(model) if settings is None else settings
@@ -145,7 +145,7 @@ class Detector:
             groups.setdefault(frame, []).append(i)
         boxes: list[list[Box]] = [[] for _ in images]
         for frame, members in groups.items():
-            # One picture fills a CPU's cores by itself; a batch would only take memory.
+            # One image fills a CPU's cores by itself; a batch would only take memory.
             step = self.backend.max_batch or (1 if self.backend.device == "cpu" else MAX_BATCH)
             for start in range(0, len(members), step):
                 part = members[start : start + step]
@@ -169,7 +169,7 @@ class Detector:
         maps: FloatMap = self.backend.run({self.model.input_name: batch})[self.model.output_name]
         if maps.shape != (len(images), *frame):
             raise BackendError(
-                f"the detector put out shape {maps.shape}, expected {(len(images), *frame)}: "
+                f"the detector returned shape {maps.shape}, expected {(len(images), *frame)}: "
                 "bundle.json and the model do not fit each other; export the bundle again"
             )
         return maps
@@ -198,11 +198,11 @@ def fit_frame(
     return frame, (max(int(content[0] * ratio), 1), max(int(content[1] * ratio), 1))
 
 
-def input_size(model: DetModel, settings: DetectorSettings, height: int, width: int) -> tuple[int, int]:
+def input_size(model: DetSpec, settings: DetectorSettings, height: int, width: int) -> tuple[int, int]:
     """Returns the height and width, in pixels, that an image of a size is resized to.
 
     PP-OCR's `DetResizeForTest` of type 0, and then the bundle's `max_side_len`, which bounds time and memory
-    for a picture as long as a strip.
+    for an image as long as a strip.
     """
     side = settings.det_limit_side_len
     if settings.det_limit_type == "max":

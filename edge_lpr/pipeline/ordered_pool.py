@@ -14,7 +14,7 @@ R = TypeVar("R")
 def in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[tuple[T, R], None, None]:
     """Applies a function to items in threads of its own, and gives item and result in the items' order.
 
-    While one batch is on the GPU, another one's picture work is done on the host, and the next is decoded.
+    While one batch is on the GPU, another one's image work is done on the host, and the next is decoded.
     With one worker there is no thread: each item is worked on when its result is asked for.
 
     Args:

@@ -1,4 +1,4 @@
-"""The pipeline over pictures: detect, crop, recognize in batches, decode, judge."""
+"""The pipeline over images: detect, crop, recognize in batches, decode, judge."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Image = NDArray[np.uint8]
 PLATE_ASPECT = (1.3, 8.0)
 # An upright reading whose lowest character score reaches this needs no second look turned round.
 SURE = 0.5
-# Batches at work at once on a GPU: one there, the others' pictures resized, cropped and decoded on the host.
+# Batches at work at once on a GPU: one there, the others' images resized, cropped and decoded on the host.
 GPU_WORKERS = 4
 
 
 class PlateReader:
-    """Reads plates from pictures, videos and cameras.
+    """Reads plates from images, videos and cameras.
 
     Args:
         bundle: The folder of a model bundle; None takes the one that the package carries.
@@ -51,7 +51,7 @@ class PlateReader:
         any_text: Whether what reads better as no plate is reported too, as kind "text".
         min_score: A plate is reported when its lowest character score reaches this, 0 to 1; the default
             asks of every character that it is more likely right than wrong.
-        strength: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
+        format_prior: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
 
     Attributes:
         bundle: The bundle.
@@ -75,7 +75,7 @@ class PlateReader:
         threads: int | None = None,
         any_text: bool = False,
         min_score: float = 0.5,
-        strength: float = 12.0,
+        format_prior: float = 12.0,
     ) -> None:
         if precision not in ("auto", *PRECISIONS):
             raise SettingError(f"precision {precision!r}: expected auto, {', '.join(PRECISIONS)}")
@@ -83,8 +83,8 @@ class PlateReader:
             raise SettingError(f"min_score is {min_score!r}, expected a number from 0 to 1")
         if threads is not None and threads < 1:
             raise SettingError(f"threads is {threads!r}, expected 1 or more")
-        if not strength >= 0:
-            raise SettingError(f"strength is {strength!r}, expected 0 or more nats")
+        if not format_prior >= 0:
+            raise SettingError(f"format_prior is {format_prior!r}, expected 0 or more nats")
         self.bundle: Bundle = load_bundle(bundle)
         self.any_text = any_text
         self.min_score = min_score
@@ -101,7 +101,7 @@ class PlateReader:
         self.workers = 1 if models.det.device == "cpu" else min(GPU_WORKERS, os.cpu_count() or 1)
         self.detector = Detector(models.det, self.bundle.det, detector)
         self.recognizer = Recognizer(models.rec, self.bundle.rec)
-        self.decoder = PlateDecoder(self.bundle.rec.charset, self.bundle.rec.other, strength)
+        self.decoder = PlateDecoder(self.bundle.rec.charset, self.bundle.rec.unknown_class, format_prior)
 
     @property
     def description(self) -> str:
@@ -122,7 +122,7 @@ class PlateReader:
         self.recognizer.backend.close()
 
     def read(self, image: Image) -> list[PlateRead]:
-        """Reads the plates of one picture.
+        """Reads the plates of one image.
 
         Args:
             image: uint8 H×W×3 BGR.
@@ -137,13 +137,13 @@ class PlateReader:
         return self.read_batch([image])[0]
 
     def read_batch(self, images: Sequence[Image]) -> list[list[PlateRead]]:
-        """Reads the plates of several pictures, whose crops are recognized together.
+        """Reads the plates of several images, whose crops are recognized together.
 
         Args:
             images: uint8 H×W×3 BGR, of any sizes.
 
         Returns:
-            The plates of each picture, in the pictures' order.
+            The plates of each image, in the images' order.
         """
         for image in images:
             _check_image(image)
@@ -178,7 +178,7 @@ class PlateReader:
             yield reads
 
     def read_crops(self, crops: Sequence[Image]) -> list[PlateRead | None]:
-        """Reads pictures that are each a plate already cut out.
+        """Reads images that are each a plate already cut out.
 
         Args:
             crops: uint8 h×w×3 BGR.
@@ -195,10 +195,10 @@ class PlateReader:
         return self._recognize(crops, whole)
 
     def events(self, source: str | int | Path) -> Iterator[PlateEvent]:
-        """Reads any source and gives one event per vehicle's passage.
+        """Reads any source and gives one event per vehicle.
 
         Args:
-            source: A picture, folder, glob, video file, camera index, address or GStreamer pipeline.
+            source: An image, folder, glob, video file, camera index, address or GStreamer pipeline.
 
         Raises:
             SourceError: The source cannot be opened.
@@ -250,7 +250,7 @@ class PlateReader:
             char_scores=reading.char_scores,
             corners=corners,
             det_score=box.score,
-            evidence=reading.evidence,
+            log_probs=reading.log_probs,
         )
 
 

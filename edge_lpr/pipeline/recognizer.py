@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.backends.base import Backend
-from edge_lpr.bundle.manifest import RecModel
+from edge_lpr.bundle.manifest import RecSpec
 from edge_lpr.errors import BackendError
 
 Image = NDArray[np.uint8]
@@ -62,7 +62,7 @@ class Recognizer:
         model: What it eats.
     """
 
-    def __init__(self, backend: Backend, model: RecModel) -> None:
+    def __init__(self, backend: Backend, model: RecSpec) -> None:
         self.backend = backend
         self.model = model
 
@@ -101,13 +101,13 @@ class Recognizer:
     def _run(self, crops: Sequence[Image], width: int) -> NDArray[np.float32]:
         batch = np.empty((len(crops), self.model.height, width, 3), np.uint8)
         for slot, crop in zip(batch, crops, strict=True):
-            used = width if self.model.fit == "stretch" else min(width, self._natural(crop))
+            used = width if self.model.resize_mode == "stretch" else min(width, self._natural(crop))
             slot[:, :used] = cv2.resize(crop, (used, self.model.height), interpolation=cv2.INTER_LINEAR)
             slot[:, used:] = PADDING
         probs: NDArray[np.float32] = self.backend.run({self.model.input_name: batch})[self.model.output_name]
         if probs.ndim != 3 or len(probs) != len(crops) or probs.shape[2] != self.model.classes:
             raise BackendError(
-                f"the recognizer put out shape {probs.shape}, expected {len(crops)}×T×{self.model.classes}: "
+                f"the recognizer returned shape {probs.shape}, expected {len(crops)}×T×{self.model.classes}: "
                 "bundle.json and the model do not fit each other; export the bundle again"
             )
         return probs

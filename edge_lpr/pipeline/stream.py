@@ -1,4 +1,4 @@
-"""One pass of a reader over sources: frames in; reads, and the passages that ended, out."""
+"""One pass of a reader over sources: frames in; reads, and the tracks that ended, out."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from edge_lpr.plates.formats import PlateRead
 if TYPE_CHECKING:
     from edge_lpr.pipeline.reader import PlateReader
 
-# Pictures or frames of a file that a GPU reads as one batch. On a CPU a batch is no faster, and takes memory
-# for each picture.
+# Images or frames of a file that a GPU reads as one batch. On a CPU a batch is no faster, and takes memory
+# for each image.
 GPU_BATCH = 8
 # Once a batch has so many pixels it is full: 8 frames of 1920×1080, 50 MB, and that for each batch at work.
 MAX_BATCH_PIXELS = 16_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class FrameResult:
     """What one frame gave.
 
     Attributes:
         source: Where the frame came from.
         frame: The frame; None in the last step of a source, which gives the vehicles that were still in view.
         reads: What the frame shows.
-        events: The passages that ended with this frame; empty for pictures, and where nothing is tracked.
+        events: The tracks that ended with this frame; empty for images, and where nothing is tracked.
     """
 
     source: Source
@@ -50,17 +50,17 @@ class Stream:
     Args:
         reader: Reads the frames.
         source: Gives the frames.
-        track: Whether the reads of a video are joined to passages; pictures never are.
+        track: Whether the reads of a video are joined to tracks; images never are.
     """
 
     def __init__(self, reader: PlateReader, source: Source, track: bool = True) -> None:
         self.reader = reader
         self.source = source
-        tracked = track and not source.still
+        tracked = track and not source.is_image
         model = reader.bundle.rec
-        self.tracker = PlateTracker(model.charset, model.other) if tracked else None
+        self.tracker = PlateTracker(model.charset, model.unknown_class) if tracked else None
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[FrameResult]:
         """Gives a step for each frame; `flush` afterwards gives the rest, after an interruption too.
 
         Raises:
@@ -75,16 +75,16 @@ class Stream:
             for frame, reads in zip(frames, found, strict=True):
                 yield self.step(frame, reads)
 
-    def step(self, frame: Frame, reads: Sequence[PlateRead]) -> Step:
+    def step(self, frame: Frame, reads: Sequence[PlateRead]) -> FrameResult:
         """Takes in what a frame shows."""
         events: Sequence[PlateEvent] = ()
         if self.tracker is not None:
             events = self.tracker.update(list(reads), frame.index, frame.time or 0.0, frame.image)
-        return Step(self.source, frame, reads, events)
+        return FrameResult(self.source, frame, reads, events)
 
-    def flush(self) -> Step:
-        """Ends the passages of the vehicles still in view."""
-        return Step(self.source, None, (), self.tracker.flush() if self.tracker is not None else ())
+    def flush(self) -> FrameResult:
+        """Ends the tracks of the vehicles still in view."""
+        return FrameResult(self.source, None, (), self.tracker.flush() if self.tracker is not None else ())
 
     def _batches(self, size: int) -> Iterator[list[Frame]]:
         batch: list[Frame] = []
@@ -108,7 +108,7 @@ class Stream:
         return self.reader.read_batch([frame.image for frame in batch])
 
 
-def read_live(streams: Sequence[Stream]) -> Iterator[Step]:
+def read_live(streams: Sequence[Stream]) -> Iterator[FrameResult]:
     """Reads several live sources at once, the newest frames of all of them as one batch.
 
     A source that ends or fails is flushed and leaves the others running.
@@ -131,7 +131,7 @@ def read_live(streams: Sequence[Stream]) -> Iterator[Step]:
                 frame = source.read()
             except SourceError as e:
                 source.state = "source lost"
-                source.problem(str(e))
+                source.on_warning(str(e))
                 frame = None
             if frame is not None:
                 ready.append((stream, frame))
@@ -148,16 +148,16 @@ def read_live(streams: Sequence[Stream]) -> Iterator[Step]:
 
 def read_stream(
     reader: PlateReader, source: str | int | Path, options: CaptureOptions | None = None
-) -> Iterator[Step]:
+) -> Iterator[FrameResult]:
     """Reads everything that a source names; the generator behind `PlateReader.events`.
 
     Args:
         reader: Reads the frames.
-        source: A picture, folder, glob, video file, camera index, address or GStreamer pipeline.
+        source: An image, folder, glob, video file, camera index, address or GStreamer pipeline.
         options: How videos and live sources are read.
 
     Yields:
-        A step per frame; each plate of a picture stands as a passage of one read.
+        A step per frame; each plate of an image stands as a track of one read.
 
     Raises:
         SourceError: The source cannot be opened, or nothing of it can be read.
@@ -166,9 +166,9 @@ def read_stream(
         with open_source(target, options) as opened:
             stream = Stream(reader, opened)
             for step in stream:
-                if opened.still and step.frame is not None:
+                if opened.is_image and step.frame is not None:
                     events = [event_of(read, step.frame) for read in step.reads]
-                    yield Step(opened, step.frame, step.reads, events)
+                    yield FrameResult(opened, step.frame, step.reads, events)
                 else:
                     yield step
             yield stream.flush()

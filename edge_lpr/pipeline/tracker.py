@@ -1,4 +1,4 @@
-"""From the reads of many frames to one event per vehicle's passage."""
+"""From the reads of many frames to one event per vehicle."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from edge_lpr.errors import SettingError
 from edge_lpr.pipeline.ctc import OTHER, class_labels
 from edge_lpr.pipeline.recognizer import crop_plate
-from edge_lpr.plates.formats import TEXT, PlateFormat, PlateRead, alike_characters, plate_formats
+from edge_lpr.plates.formats import TEXT, PlateFormat, PlateRead, homoglyphs, plate_formats
 
-Evidence = NDArray[np.float32]
+LogProbs = NDArray[np.float32]
 
 # No single frame may rule a character out: its log-probability counts for no less than this.
-_EVIDENCE_FLOOR = math.log(1e-3)
-# Frames of one passage resemble each other: however many, they are worth no more than this many independent
+_LOG_PROB_FLOOR = math.log(1e-3)
+# Frames of one track resemble each other: however many, they are worth no more than this many independent
 # looks at the plate.
 _INDEPENDENT_LOOKS = 3.0
 # A plate this high, in pixels, holds all the detail that the recognizer sees (its input is 48 high).
@@ -33,9 +33,9 @@ class TrackSettings:
     Attributes:
         min_iou: Two boxes that overlap this much are one plate, 0 to 1.
         min_similarity: Two texts this alike are one plate where their boxes are near, 0 to 1.
-        max_gap: A passage ends when its plate was not read for this long, in seconds.
-        min_reads: A passage with fewer reads is not reported, unless `sure` holds.
-        sure: One read alone is reported when its lowest character score reaches this, 0 to 1.
+        max_gap: A track ends when its plate was not read for this long, in seconds.
+        min_reads: A track with fewer reads is not reported, unless `min_confidence` holds.
+        min_confidence: One read alone is reported when its lowest character score reaches this, 0 to 1.
 
     Raises:
         SettingError: A value is out of its range.
@@ -45,10 +45,10 @@ class TrackSettings:
     min_similarity: float = 0.6
     max_gap: float = 1.5
     min_reads: int = 2
-    sure: float = 0.8
+    min_confidence: float = 0.8
 
     def __post_init__(self) -> None:
-        for name in ("min_iou", "min_similarity", "sure"):
+        for name in ("min_iou", "min_similarity", "min_confidence"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingError(f"{name} is {getattr(self, name)!r}, expected a number from 0 to 1")
         if not (0 < self.max_gap < math.inf):
@@ -59,7 +59,7 @@ class TrackSettings:
 
 @dataclass(frozen=True, eq=False)
 class PlateEvent:
-    """One vehicle's passage, fused over the frames that showed its plate.
+    """One vehicle's track, fused over the frames that showed its plate.
 
     Attributes:
         text: The plate's characters.
@@ -72,9 +72,9 @@ class PlateEvent:
         last_seen: When it was last read, likewise.
         first_frame: Index of the first frame, from 0.
         last_frame: Index of the last frame.
-        track: Number of the passage within the source, from 1.
+        track: Number of the track within the source, from 1.
         corners: float32 4×2 corners of the best read, in source pixels.
-        crop: uint8 h×w×3 BGR picture of the best read; None where frames were not handed in.
+        crop: uint8 h×w×3 BGR image of the best read; None where frames were not handed in.
     """
 
     text: str
@@ -95,22 +95,22 @@ class PlateEvent:
 class PlateTracker:
     """Joins the reads of one vehicle and fuses them.
 
-    Each frame's reads are matched to the open passages, best match first: by the overlap with where the
+    Each frame's reads are matched to the open tracks, best match first: by the overlap with where the
     plate is expected (it moves steadily between frames), or by a like text near there. A read whose text is
-    wholly another, sure on both sides, starts a passage of its own even at the same place: the next car.
+    wholly another, sure on both sides, starts a track of its own even at the same place: the next car.
 
     Args:
-        charset: The recognizer's characters: what the columns of `PlateRead.evidence` are.
-        other: Whether the recognizer has one more class for all others.
+        charset: The recognizer's characters: what the columns of `PlateRead.log_probs` are.
+        unknown_class: Whether the recognizer has one more class for all others.
         settings: How reads are joined; None for the defaults.
     """
 
     def __init__(
-        self, charset: tuple[str, ...], other: bool = False, settings: TrackSettings | None = None
+        self, charset: tuple[str, ...], unknown_class: bool = False, settings: TrackSettings | None = None
     ) -> None:
         self.settings = TrackSettings() if settings is None else settings
-        self._fusion = Fusion(class_labels(charset, other))
-        self._open: list[_Passage] = []
+        self._fusion = Fusion(class_labels(charset, unknown_class))
+        self._open: list[_Track] = []
         self._count = 0
 
     def update(
@@ -125,15 +125,15 @@ class PlateTracker:
             image: The frame, uint8 H×W×3 BGR, for the event's crop; or None.
 
         Returns:
-            The passages that have ended by now.
+            The tracks that have ended by now.
         """
-        events = self._end(lambda passage: time - passage.last_seen > self.settings.max_gap)
+        events = self._end(lambda track: time - track.last_seen > self.settings.max_gap)
         pairs = sorted(
             (
                 (affinity, i, j)
-                for i, passage in enumerate(self._open)
+                for i, track in enumerate(self._open)
                 for j, read in enumerate(reads)
-                if (affinity := self._affinity(passage, read, time)) > 0
+                if (affinity := self._affinity(track, read, time)) > 0
             ),
             reverse=True,
         )
@@ -147,52 +147,52 @@ class PlateTracker:
         for j, read in enumerate(reads):
             if j not in taken:
                 self._count += 1
-                self._open.append(_Passage(self._count, read, frame, time, image))
+                self._open.append(_Track(self._count, read, frame, time, image))
         return events
 
     def flush(self) -> list[PlateEvent]:
-        """Ends all open passages and returns them."""
+        """Ends all open tracks and returns them."""
         return self._end(lambda _: True)
 
-    def _end(self, ended: Callable[[_Passage], bool]) -> list[PlateEvent]:
-        events = [self._event(passage) for passage in self._open if ended(passage)]
-        self._open = [passage for passage in self._open if not ended(passage)]
+    def _end(self, ended: Callable[[_Track], bool]) -> list[PlateEvent]:
+        events = [self._event(track) for track in self._open if ended(track)]
+        self._open = [track for track in self._open if not ended(track)]
         return [event for event in events if event is not None]
 
-    def _affinity(self, passage: _Passage, read: PlateRead, time: float) -> float:
-        similarity = text_similarity(passage.best.text, read.text)
-        expected = passage.expected(time)
+    def _affinity(self, track: _Track, read: PlateRead, time: float) -> float:
+        similarity = text_similarity(track.best.text, read.text)
+        expected = track.expected(time)
         overlap = _iou(expected, read.corners)
-        if similarity < 1 / 2 and min(passage.best.min_score, read.min_score) >= self.settings.sure:
+        if similarity < 1 / 2 and min(track.best.min_score, read.min_score) >= self.settings.min_confidence:
             return 0.0
         near = float(np.linalg.norm(expected.mean(axis=0) - read.corners.mean(axis=0))) < 3 * _width(expected)
         if overlap >= self.settings.min_iou or (near and similarity >= self.settings.min_similarity):
             return overlap + similarity + 1e-6
         return 0.0
 
-    def _event(self, passage: _Passage) -> PlateEvent | None:
-        if passage.reads < self.settings.min_reads and passage.best.min_score < self.settings.sure:
+    def _event(self, track: _Track) -> PlateEvent | None:
+        if track.reads < self.settings.min_reads and track.best.min_score < self.settings.min_confidence:
             return None
-        text, scores, kind = self._fusion.fuse(passage)
+        text, scores, kind = self._fusion.fuse(track)
         return PlateEvent(
             text=text,
             kind=kind,
             score=float(np.mean(scores)),
             min_score=min(scores),
             char_scores=scores,
-            reads=passage.reads,
-            first_seen=passage.first_seen,
-            last_seen=passage.last_seen,
-            first_frame=passage.first_frame,
-            last_frame=passage.last_frame,
-            track=passage.number,
-            corners=passage.best.corners,
-            crop=passage.crop,
+            reads=track.reads,
+            first_seen=track.first_seen,
+            last_seen=track.last_seen,
+            first_frame=track.first_frame,
+            last_frame=track.last_frame,
+            track=track.number,
+            corners=track.best.corners,
+            crop=track.crop,
         )
 
 
 class Fusion:
-    """Adds up the evidence of many reads and finds the best text in the sum.
+    """Adds up the log_probs of many reads and finds the best text in the sum.
 
     Args:
         labels: The text of each class.
@@ -201,11 +201,11 @@ class Fusion:
     def __init__(self, labels: tuple[str, ...]) -> None:
         self._labels = labels
         index = {label: i for i, label in enumerate(labels)}
-        self._alike = [(index[a], index[b]) for a, b in alike_characters() if a in index and b in index]
+        self._homoglyphs = [(index[a], index[b]) for a, b in homoglyphs() if a in index and b in index]
         self._plain = [i for i, label in enumerate(labels) if label and label != OTHER]
 
-    def fuse(self, passage: _Passage) -> tuple[str, tuple[float, ...], str]:
-        """Fuses a passage's reads.
+    def fuse(self, track: _Track) -> tuple[str, tuple[float, ...], str]:
+        """Fuses a track's reads.
 
         The sums of reads of one length stand position by position. The length with the most weight leads;
         sums of other lengths (a character lost at the border, or one too many) are aligned to it and add
@@ -214,33 +214,33 @@ class Fusion:
         Returns:
             The text, each character's score, and the kind.
         """
-        lead = max(passage.sums, key=lambda length: passage.sums[length].weight)
-        total = passage.sums[lead].evidence.copy()
-        weights = np.full(lead, passage.sums[lead].weight)
-        for length, other in passage.sums.items():
+        lead = max(track.sums, key=lambda length: track.sums[length].weight)
+        total = track.sums[lead].log_probs.copy()
+        weights = np.full(lead, track.sums[lead].weight)
+        for length, other in track.sums.items():
             if length == lead:
                 continue
-            mean = passage.sums[lead].mean()
+            mean = track.sums[lead].mean()
             for at_lead, at_other in align(mean, other.mean()):
-                total[at_lead] += other.evidence[at_other]
+                total[at_lead] += other.log_probs[at_other]
                 weights[at_lead] += other.weight
         looks = np.clip(weights, 1.0, _INDEPENDENT_LOOKS)
         mean = total * (looks / weights)[:, None]
         mean -= np.logaddexp.reduce(mean, axis=1, keepdims=True)
-        is_text = set(passage.kinds) == {TEXT}
-        for first, second in [] if is_text else self._alike:
+        is_text = set(track.kinds) == {TEXT}
+        for first, second in [] if is_text else self._homoglyphs:
             # One glyph, two characters: the position decides, so both have the probability of the glyph.
             mean[:, first] = mean[:, second] = np.logaddexp(mean[:, first], mean[:, second])
         plate, classes = self._best(mean, is_text)
         scores = tuple(float(np.exp(mean[i, c])) for i, c in enumerate(classes))
-        kinds = passage.kinds
+        kinds = track.kinds
         if plate is not None:
             kinds = {kind: weight for kind, weight in kinds.items() if kind in plate.kinds}
         kind = max(kinds, key=lambda k: kinds[k]) if kinds else next(iter(plate.kinds)) if plate else TEXT
         return "".join(self._labels[c] for c in classes), scores, kind
 
-    def _best(self, mean: Evidence, is_text: bool) -> tuple[PlateFormat | None, list[int]]:
-        """Returns the format whose best string has the most evidence, and that string's classes."""
+    def _best(self, mean: LogProbs, is_text: bool) -> tuple[PlateFormat | None, list[int]]:
+        """Returns the format whose best string has the most log_probs, and that string's classes."""
         best: tuple[float, PlateFormat | None, list[int]] | None = None
         for plate in () if is_text else plate_formats():
             if len(plate.positions) != len(mean):
@@ -260,7 +260,7 @@ class Fusion:
         return best[1], best[2]
 
 
-def align(first: Evidence, second: Evidence) -> list[tuple[int, int]]:
+def align(first: LogProbs, second: LogProbs) -> list[tuple[int, int]]:
     """Aligns two sequences of character distributions (Needleman and Wunsch, with no cost for a gap).
 
     Args:
@@ -296,16 +296,16 @@ def text_similarity(first: str, second: str) -> float:
 
 @dataclass
 class _Sum:
-    """Weighted sum of the evidence of reads of one length: what stays small however long a car is parked."""
+    """Weighted sum of the log_probs of reads of one length: what stays small however long a car is parked."""
 
-    evidence: Evidence
+    log_probs: LogProbs
     weight: float
 
-    def mean(self) -> Evidence:
-        return np.asarray(self.evidence / self.weight, np.float32)
+    def mean(self) -> LogProbs:
+        return np.asarray(self.log_probs / self.weight, np.float32)
 
 
-class _Passage:
+class _Track:
     """One vehicle in view."""
 
     def __init__(
@@ -335,11 +335,11 @@ class _Passage:
         self.last_frame, self.last_seen = frame, time
         self.reads += 1
         weight = read_weight(read)
-        kept = np.maximum(read.evidence, np.float32(_EVIDENCE_FLOOR)) * np.float32(weight)
+        kept = np.maximum(read.log_probs, np.float32(_LOG_PROB_FLOOR)) * np.float32(weight)
         if (known := self.sums.get(len(read.text))) is None:
             self.sums[len(read.text)] = _Sum(kept, weight)
         else:
-            known.evidence += kept
+            known.log_probs += kept
             known.weight += weight
         self.kinds[read.kind] = self.kinds.get(read.kind, 0.0) + weight
         if weight > self._best_weight:

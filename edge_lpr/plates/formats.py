@@ -39,10 +39,10 @@ class PlateFormat:
         )
 
     def kind(self, crop: NDArray[np.uint8] | None) -> str:
-        """Names the kind of a plate of this format; where there are several, by the colour of its picture.
+        """Names the kind of a plate of this format; where there are several, by the colour of its image.
 
         Args:
-            crop: uint8 H×W×3 BGR picture of the plate, or None.
+            crop: uint8 H×W×3 BGR image of the plate, or None.
         """
         kinds = list(self.kinds)
         if len(kinds) == 1 or crop is None:
@@ -53,7 +53,7 @@ class PlateFormat:
 
 @dataclass(frozen=True, eq=False)
 class PlateRead:
-    """One plate in one picture or frame.
+    """One plate in one image or frame.
 
     Attributes:
         text: The plate's characters, without the dot: "皖AD11166".
@@ -64,7 +64,7 @@ class PlateRead:
         corners: float32 4×2, top-left, top-right, bottom-right, bottom-left as the plate is read, in source
             pixels.
         det_score: Mean probability of the detector inside the box, 0 to 1.
-        evidence: float32 L×C natural log-probabilities of the recognizer's classes at each character, what
+        log_probs: float32 L×C natural log-probabilities of the recognizer's classes at each character, what
             fusion over frames adds up.
     """
 
@@ -75,7 +75,7 @@ class PlateRead:
     char_scores: tuple[float, ...]
     corners: NDArray[np.float32]
     det_score: float
-    evidence: NDArray[np.float32] = field(repr=False)
+    log_probs: NDArray[np.float32] = field(repr=False)
 
 
 @cache
@@ -97,9 +97,9 @@ def plate_formats() -> tuple[PlateFormat, ...]:
     )
 
 
-def alike_characters() -> tuple[tuple[str, str], ...]:
+def homoglyphs() -> tuple[tuple[str, str], ...]:
     """Returns the pairs of characters that share one glyph on plates; no position allows both."""
-    return tuple((first, second) for first, second in _knowledge()["alike"])
+    return tuple((first, second) for first, second in _knowledge()["homoglyphs"])
 
 
 def plate_kinds() -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from edge_lpr.errors import EdgeLprError
 
 if TYPE_CHECKING:
     from edge_lpr.backends.tensorrt.api import TensorRT
-    from edge_lpr.engines.build import Plan
+    from edge_lpr.engines.build import BuildJob
     from edge_lpr.engines.build_settings import BuildSettings
 
 DESCRIPTION = """\
@@ -29,7 +29,7 @@ examples:
   edge-lpr build                                  the default bundle, in all its precisions
   edge-lpr build my-bundle --precision fp16       one precision
   edge-lpr build --det-size 1120x640 --batch 1    one camera of 16:9, frame by frame
-  edge-lpr build --batch 1 8 32                   fast for one picture, for 8 and for 32
+  edge-lpr build --batch 1 8 32                   fast for one image, for 8 and for 32
   edge-lpr build --rebuild never --json           only tell what is missing or stale
   edge-lpr build --dry-run                        show what would be built; needs no GPU
 
@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=(),
         metavar="WxH",
-        help="input sizes of the detector in pixels; pictures are made to fit the best one "
+        help="input sizes of the detector in pixels; images are made to fit the best one "
         "(default: what the bundle makes of 1920x1080, lying and upright)",
     )
     options = parser.add_argument_group("TensorRT")
@@ -82,7 +82,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Builds the engines; one that fails does not stop the others."""
-    from edge_lpr.engines.build import plans
+    from edge_lpr.engines.build import build_jobs
     from edge_lpr.engines.build_settings import DEFAULT_BATCHES, BuildSettings
 
     bundle = load_bundle(args.bundle)
@@ -97,10 +97,10 @@ def run(args: argparse.Namespace) -> int:
         optimization_level=args.optimization_level,
         tactic_sources=tuple(name.upper() for name in args.tactic_sources),
     )
-    planned = list(plans(bundle, args.precision, settings))
+    jobs = list(build_jobs(bundle, args.precision, settings))
     folder = engines_folder(args.out)
     if args.dry_run:
-        return _show(planned, folder, settings, args.json)
+        return _show(jobs, folder, settings, args.json)
     from edge_lpr.backends.tensorrt.api import TensorRT
     from edge_lpr.backends.tensorrt.backend import this_machine
     from edge_lpr.backends.tensorrt.cuda import open_gpu
@@ -109,22 +109,22 @@ def run(args: argparse.Namespace) -> int:
     machine = this_machine(api)
     code = 0
     report: list[dict[str, Any]] = []
-    for number, plan in enumerate(planned, 1):
-        manifest = None if args.rebuild == "always" else plan.existing(folder, machine)
+    for number, job in enumerate(jobs, 1):
+        manifest = None if args.rebuild == "always" else job.existing(folder, machine)
         state, error = "there", ""
         if manifest is None and args.rebuild == "never":
             state, code = "missing", 1
         elif manifest is None:
             try:
-                manifest = _build(api, plan, folder, f"{plan.label} ({number} of {len(planned)})")
+                manifest = _build(api, job, folder, f"{job.label} ({number} of {len(jobs)})")
                 state = "built"
             except EdgeLprError as e:
                 state, error, code = "failed", str(e), max(code, e.exit_code)
-                print(f"edge-lpr build: {plan.label}: {error}", file=sys.stderr)
-        entry = {"part": plan.part, "precision": plan.model.precision, "state": state, "error": error}
+                print(f"edge-lpr build: {job.label}: {error}", file=sys.stderr)
+        entry = {"part": job.part, "precision": job.model.precision, "state": state, "error": error}
         report.append({**entry, "manifest": manifest.to_json() if manifest else None})
         if not args.json:
-            _say(plan, state, manifest)
+            _say(job, state, manifest)
     if args.json:
         print(json.dumps({"folder": str(folder), "engines": report}, indent=1, ensure_ascii=False))
     elif any(entry["state"] == "missing" for entry in report):
@@ -138,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _build(api: TensorRT, plan: Plan, folder: Path, label: str) -> EngineManifest:
+def _build(api: TensorRT, job: BuildJob, folder: Path, label: str) -> EngineManifest:
     """Builds in a thread of its own: Python's signals, and so Ctrl-C, come to this one."""
     from edge_lpr.engines.build import Watch, build_engine
 
@@ -157,7 +157,7 @@ def _build(api: TensorRT, plan: Plan, folder: Path, label: str) -> EngineManifes
     def work() -> None:
         watch = Watch(phase=phases.append, step=step)
         try:
-            result.append(build_engine(api, plan, folder, watch))
+            result.append(build_engine(api, job, folder, watch))
         except BaseException as e:
             errors.append(e)
         finally:
@@ -182,32 +182,32 @@ def _build(api: TensorRT, plan: Plan, folder: Path, label: str) -> EngineManifes
     return result[0]
 
 
-def _say(plan: Plan, state: str, manifest: EngineManifest | None) -> None:
+def _say(job: BuildJob, state: str, manifest: EngineManifest | None) -> None:
     color = {"built": "32", "there": "32"}.get(state, "33")
     detail = ""
     if manifest is not None:
         size = f"{manifest.engine_bytes / 1e6:6.1f} MB"
         detail = f"  {size}  {duration(manifest.seconds):>7}  {manifest.engine_path}"
-    print(f"{paint(f'{state:<8}', color, sys.stdout)}{plan.label:<9}{detail}", flush=True)
+    print(f"{paint(f'{state:<8}', color, sys.stdout)}{job.label:<9}{detail}", flush=True)
 
 
-def _show(planned: list[Plan], folder: Path, settings: BuildSettings, as_json: bool) -> int:
+def _show(jobs: list[BuildJob], folder: Path, settings: BuildSettings, as_json: bool) -> int:
     if as_json:
         engines = [
             {
-                "part": plan.part,
-                "precision": plan.model.precision,
-                "model": str(plan.model.path),
-                "profiles": [{"min": p.min, "opt": p.opt, "max": p.max} for p in plan.profiles],
+                "part": job.part,
+                "precision": job.model.precision,
+                "model": str(job.model.path),
+                "profiles": [{"min": p.min, "opt": p.opt, "max": p.max} for p in job.profiles],
             }
-            for plan in planned
+            for job in jobs
         ]
         shown = {"folder": str(folder), "flags": settings.flags(), "engines": engines}
         print(json.dumps(shown, indent=1, ensure_ascii=False))
         return 0
-    for plan in planned:
-        print(f"{plan.label:<9} {plan.model.path}")
-        for profile in plan.profiles:
+    for job in jobs:
+        print(f"{job.label:<9} {job.model.path}")
+        for profile in job.profiles:
             print(f"          batch×height×width×3: {profile}, fastest at {'×'.join(map(str, profile.opt))}")
     print(f"into {folder}")
     return 0

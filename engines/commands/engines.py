@@ -16,7 +16,7 @@ from edge_lpr.errors import BackendError, EdgeLprError, SettingError
 
 if TYPE_CHECKING:
     from edge_lpr.engines.engine_cache import Entry
-    from edge_lpr.engines.inspector import Report
+    from edge_lpr.engines.inspector import EngineReport
 
 DESCRIPTION = """\
 list     every engine, and whether it is valid on this machine, or why not
@@ -130,7 +130,7 @@ def _inspect(folder: Path, args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(manifest: EngineManifest, profile: int, report: Report) -> None:
+def _show(manifest: EngineManifest, profile: int, report: EngineReport) -> None:
     print(f"{manifest.engine_path}\n{manifest.part} {manifest.precision}, built for {manifest.machine}")
     print(f"profile {profile}: {manifest.profiles[profile]}")
     for layer in report.layers:

@@ -25,8 +25,8 @@ __all__ = [
     "compare_texts",
     "cut_reference",
     "normalised",
-    "probe_pictures",
-    "read_pictures",
+    "probe_images",
+    "read_images",
 ]
 
 Image = NDArray[np.uint8]
@@ -73,7 +73,7 @@ class Comparison:
             ModelError: The shapes differ.
         """
         if found.shape != wanted.shape:
-            raise ModelError(f"the {self.stage} graph puts out shape {found.shape}, Paddle {wanted.shape}")
+            raise ModelError(f"the {self.stage} graph returns shape {found.shape}, Paddle {wanted.shape}")
         difference = np.abs(found.astype(np.float64) - wanted)
         if not np.isfinite(difference).all():
             self.maximum = float("inf")
@@ -152,7 +152,7 @@ def compare_boxes(
         found: float32 H×W of the graph.
         wanted: float32 H×W of Paddle.
         settings: Post-processing parameters.
-        name: What the picture is called.
+        name: What the image is called.
 
     Returns:
         The boxes of Paddle's map, int32 4×2 each.
@@ -173,7 +173,12 @@ def compare_boxes(
 
 
 def compare_texts(
-    comparison: Comparison, found: Floats, wanted: Floats, charset: Sequence[str], other: bool, name: str
+    comparison: Comparison,
+    found: Floats,
+    wanted: Floats,
+    charset: Sequence[str],
+    unknown_class: bool,
+    name: str,
 ) -> None:
     """Compares the texts that two posteriors give when they are decoded greedily.
 
@@ -182,11 +187,11 @@ def compare_texts(
         found: float32 T×C of the graph.
         wanted: float32 T×C of Paddle.
         charset: Class i is `charset[i - 1]`.
-        other: Whether one more class stands for all other characters.
+        unknown_class: Whether one more class stands for all other characters.
         name: What the crop is called.
     """
-    ours, _ = greedy(found, charset, other)
-    theirs, _ = greedy(wanted, charset, other)
+    ours, _ = greedy(found, charset, unknown_class)
+    theirs, _ = greedy(wanted, charset, unknown_class)
     comparison.compared += 1
     if ours != theirs:
         comparison.differing.append(f"{name}: {ours!r}, Paddle reads {theirs!r}")
@@ -208,27 +213,25 @@ def cut_reference(probs: Floats, keep: Sequence[int]) -> Floats:
     return np.concatenate([probs[..., list(keep)], rest.astype(np.float32)], axis=-1)
 
 
-def read_pictures(folder: Path, limit: int) -> dict[str, Image]:
-    """Reads pictures for a comparison.
+def read_images(folder: Path, limit: int) -> dict[str, Image]:
+    """Reads images for a comparison.
 
     Args:
-        folder: Its pictures are taken in the order of their names; folders inside are not looked into.
+        folder: Its images are taken in the order of their names; folders inside are not looked into.
         limit: At most so many, spread evenly over the folder.
 
     Returns:
         uint8 H×W×3 BGR by file name; no side is longer than 1600 pixels.
 
     Raises:
-        SourceError: No such folder, or no picture in it that can be read.
+        SourceError: No such folder, or no image in it that can be read.
     """
     try:
         files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
     except OSError as e:
-        raise SourceError(
-            f"{folder}: cannot be read ({e.strerror or e}); expected a folder of pictures"
-        ) from e
+        raise SourceError(f"{folder}: cannot be read ({e.strerror or e}); expected a folder of images") from e
     chosen = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, min(limit, len(files))).astype(int))]
-    pictures: dict[str, Image] = {}
+    images: dict[str, Image] = {}
     for file in chosen:
         image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR) if file.stat().st_size else None
         if image is None:
@@ -236,20 +239,20 @@ def read_pictures(folder: Path, limit: int) -> dict[str, Image]:
         scale = _MAX_SIDE / max(image.shape[:2])
         if scale < 1:
             image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        pictures[file.name] = image.astype(np.uint8)
-    if not pictures:
-        raise SourceError(f"{folder}: no picture in it that can be read")
-    return pictures
+        images[file.name] = image.astype(np.uint8)
+    if not images:
+        raise SourceError(f"{folder}: no image in it that can be read")
+    return images
 
 
-def probe_pictures(count: int, seed: int = 7) -> dict[str, Image]:
-    """Draws pictures with text and a plate for a comparison, where the user gives none.
+def probe_images(count: int, seed: int = 7) -> dict[str, Image]:
+    """Draws images with text and a plate for a comparison, where the user gives none.
 
     A detector that was fine-tuned on plates finds only those, one that was not finds text.
 
     Args:
         count: How many.
-        seed: The same seed draws the same pictures.
+        seed: The same seed draws the same images.
 
     Returns:
         uint8 H×W×3 BGR by name, between 480×640 and 720×1280 pixels.

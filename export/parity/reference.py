@@ -1,6 +1,6 @@
-"""What Paddle put out for a few pictures, kept in the bundle, so that it can be verified where Paddle is not.
+"""What Paddle put out for a few images, kept in the bundle, so that it can be verified where Paddle is not.
 
-`reference.npz` holds small pictures and crops (uint8, as the graphs take them) and Paddle's outputs for them,
+`reference.npz` holds small images and crops (uint8, as the graphs take them) and Paddle's outputs for them,
 rounded to 1e-6, as the bundle's graphs have them: `det_in_0`, `det_out_0`, …, `rec_in_0`, `rec_out_0`, ….
 """
 
@@ -24,11 +24,11 @@ from edge_lpr.export.parity.comparison import (
     Runner,
     compare_boxes,
     compare_texts,
-    probe_pictures,
+    probe_images,
 )
 from edge_lpr.pipeline.detector import DetectorSettings
 
-__all__ = ["FILE", "check_reference", "pack_reference", "reference_crops", "reference_pictures"]
+__all__ = ["FILE", "check_reference", "pack_reference", "reference_crops", "reference_images"]
 
 FILE = "reference.npz"
 _DECIMALS = 6
@@ -36,16 +36,16 @@ _MAX_BYTES = 64 << 20
 _MAX_ARRAY_BYTES = 64 << 20
 
 
-def reference_pictures() -> list[Image]:
-    """Returns the pictures for detection, uint8 256×320×3 BGR."""
-    drawn = [picture for seed in (11, 12) for picture in probe_pictures(1, seed).values()]
+def reference_images() -> list[Image]:
+    """Returns the images for detection, uint8 256×320×3 BGR."""
+    drawn = [image for seed in (11, 12) for image in probe_images(1, seed).values()]
     return [cv2.resize(p, (320, 256), interpolation=cv2.INTER_AREA).astype(np.uint8) for p in drawn]
 
 
 def reference_crops(height: int, width: int) -> list[Image]:
-    """Returns the crops for recognition, uint8 height×width×3 BGR: the upper left corners of the pictures."""
-    pictures = reference_pictures()
-    tiles = [p[y : y + height] for p in pictures for y in (0, height)]
+    """Returns the crops for recognition, uint8 height×width×3 BGR: the upper left corners of the images."""
+    images = reference_images()
+    tiles = [p[y : y + height] for p in images for y in (0, height)]
     return [cv2.resize(t, (width, height)).astype(np.uint8) for t in tiles]
 
 
@@ -93,7 +93,7 @@ def check_reference(bundle: Bundle) -> tuple[Comparison, Comparison]:
     for i, (given, wanted) in enumerate(pairs["rec"]):
         found = run(given[None])[0]
         rec.add(found, wanted)
-        compare_texts(rec, found, wanted, bundle.rec.charset, bundle.rec.other, f"reference {i}")
+        compare_texts(rec, found, wanted, bundle.rec.charset, bundle.rec.unknown_class, f"reference {i}")
     return det, rec
 
 

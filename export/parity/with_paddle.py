@@ -1,4 +1,4 @@
-"""Runs Paddle and the converted graphs on the same pictures and crops."""
+"""Runs Paddle and the converted graphs on the same images and crops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import onnx
 
-from edge_lpr.bundle.manifest import DetModel
+from edge_lpr.bundle.manifest import DetSpec
 from edge_lpr.export.bundle_graph import REC_MEAN, REC_STD
 from edge_lpr.export.paddle_model import PaddleModel
 from edge_lpr.export.parity.comparison import (
@@ -23,13 +23,13 @@ from edge_lpr.export.parity.comparison import (
     cut_reference,
     normalised,
 )
-from edge_lpr.export.parity.reference import reference_crops, reference_pictures
+from edge_lpr.export.parity.reference import reference_crops, reference_images
 from edge_lpr.pipeline.detector import DetectorSettings, input_size
 from edge_lpr.pipeline.recognizer import PADDING, crop_plate
 
 __all__ = ["DetGraphs", "RecGraphs", "compare_det", "compare_rec", "fixed_sides"]
 
-_CROPS_PER_PICTURE = 4
+_CROPS_PER_IMAGE = 4
 _BATCH = 8
 
 Reference = list[tuple[Image, Floats]]
@@ -55,10 +55,10 @@ class DetGraphs:
     size: Mapping[str, Any]
     postprocess: Mapping[str, Any]
 
-    def rules(self) -> DetModel:
+    def rules(self) -> DetSpec:
         """Returns size rules and parameters as the runtime has them."""
         sides = (self.size["limit_side_len"], self.size["limit_type"], self.size["max_side_len"])
-        return DetModel("image", "prob", self.size["stride"], *sides, self.postprocess, {})
+        return DetSpec("image", "prob", self.size["stride"], *sides, self.postprocess, {})
 
 
 @dataclass
@@ -87,17 +87,17 @@ class RecGraphs:
 
 
 def compare_det(
-    model: PaddleModel, graphs: DetGraphs, pictures: Mapping[str, Image]
+    model: PaddleModel, graphs: DetGraphs, images: Mapping[str, Image]
 ) -> tuple[list[Comparison], dict[str, Image], Reference]:
-    """Compares detection on pictures, each at the size that the runtime would give it.
+    """Compares detection on images, each at the size that the runtime would give it.
 
     Args:
         model: The Paddle model, converted.
         graphs: What was made of it.
-        pictures: uint8 H×W×3 BGR by name.
+        images: uint8 H×W×3 BGR by name.
 
     Returns:
-        The comparisons, crops for recognition by name (cut along Paddle's boxes, from the middle of a picture
+        The comparisons, crops for recognition by name (cut along Paddle's boxes, from the middle of an image
         without any), and inputs and outputs for the bundle's reference.
 
     Raises:
@@ -106,27 +106,27 @@ def compare_det(
     rules, fixed = graphs.rules(), fixed_sides(graphs.raw)
     settings = DetectorSettings.for_model(rules)
     inputs: dict[str, Image] = {}
-    for name, picture in pictures.items():
-        inputs[name] = _sized(picture, fixed or input_size(rules, settings, *picture.shape[:2]))
-    references = [_sized(p, fixed or p.shape[:2]) for p in reference_pictures()]
+    for name, image in images.items():
+        inputs[name] = _sized(image, fixed or input_size(rules, settings, *image.shape[:2]))
+    references = [_sized(p, fixed or p.shape[:2]) for p in reference_images()]
     batches = {f"p{i}": normalised(p[None], graphs.mean, graphs.std) for i, p in enumerate(inputs.values())}
     batches |= {f"r{i}": normalised(p[None], graphs.mean, graphs.std) for i, p in enumerate(references)}
     wanted = model.run(batches)
     raw, folded = Comparison("raw"), Comparison("folded")
     run_raw, run_folded = (Runner(m.SerializeToString()) for m in (graphs.raw, graphs.folded))
     crops: dict[str, Image] = {}
-    for i, (name, picture) in enumerate(inputs.items()):
+    for i, (name, image) in enumerate(inputs.items()):
         truth = wanted[f"p{i}"][0, 0]
         for comparison, found in (
             (raw, run_raw(batches[f"p{i}"])[0, 0]),
-            (folded, run_folded(picture[None])[0]),
+            (folded, run_folded(image[None])[0]),
         ):
             comparison.add(found, truth)
             boxes = compare_boxes(comparison, found, truth, settings, name)
-        for k, box in enumerate(boxes[:_CROPS_PER_PICTURE]):
-            crops[f"{name}, box {k + 1}"] = crop_plate(picture, box.astype(np.float32))
+        for k, box in enumerate(boxes[:_CROPS_PER_IMAGE]):
+            crops[f"{name}, box {k + 1}"] = crop_plate(image, box.astype(np.float32))
         if not boxes:
-            crops[f"{name}, middle"] = _middle(picture)
+            crops[f"{name}, middle"] = _middle(image)
     return [raw, folded], crops, [(p, wanted[f"r{i}"][0, 0]) for i, p in enumerate(references)]
 
 
@@ -185,8 +185,8 @@ def fixed_sides(model: onnx.ModelProto) -> tuple[int, int] | None:
     return (dims[2], dims[3]) if len(dims) == 4 and dims[2] > 0 and dims[3] > 0 else None
 
 
-def _sized(picture: Image, size: tuple[int, ...]) -> Image:
-    return cv2.resize(picture, (size[1], size[0])).astype(np.uint8)
+def _sized(image: Image, size: tuple[int, ...]) -> Image:
+    return cv2.resize(image, (size[1], size[0])).astype(np.uint8)
 
 
 def _fitted(crop: Image, height: int, width: int) -> Image:
@@ -196,6 +196,6 @@ def _fitted(crop: Image, height: int, width: int) -> Image:
     return result
 
 
-def _middle(picture: Image) -> Image:
-    height, width = picture.shape[:2]
-    return np.ascontiguousarray(picture[height * 2 // 5 : height * 3 // 5, width // 4 : width * 3 // 4])
+def _middle(image: Image) -> Image:
+    height, width = image.shape[:2]
+    return np.ascontiguousarray(image[height * 2 // 5 : height * 3 // 5, width // 4 : width * 3 // 4])

@@ -1,4 +1,4 @@
-"""Contact sheets and rates of PP-OCRv3's augmentations, on labelled pictures.
+"""Contact sheets and rates of PP-OCRv3's augmentations, on labelled images.
 
 python -m edge_lpr.finetune.synthesis.augment ../shared/data --bench
 python -m edge_lpr.finetune.synthesis.augment ../shared/data/ccpd --sheet scenes.png --what scenes
@@ -83,7 +83,7 @@ def sheet(samples: Sequence[Sample], what: str, seed: int) -> Image:
 
 
 def bench(samples: Sequence[Sample], seconds: float = 4.0) -> dict[str, float]:
-    """Pictures per second of one core's time, without decoding; OpenCV's threads off."""
+    """Images per second of one core's time, without decoding; OpenCV's threads off."""
     rng = np.random.default_rng(0)
     kept = [line for (line, _), _ in zip(lines(samples, rng), range(64), strict=False)]
     photos = Photos(samples)
@@ -105,8 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m edge_lpr.finetune.synthesis.augment", description=__doc__
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("data", type=Path, nargs="+", help="labelled pictures, as `edge-lpr finetune --ccpd`")
-    parser.add_argument("--bench", action="store_true", help="print pictures per second on one core")
+    parser.add_argument("data", type=Path, nargs="+", help="labelled images, as `edge-lpr finetune --ccpd`")
+    parser.add_argument("--bench", action="store_true", help="print images per second on one core")
     parser.add_argument(
         "--sheet", type=sheet_file, metavar="FILE", help="write a contact sheet, .png or .jpg"
     )

@@ -36,7 +36,7 @@ __all__ = [
 Image = NDArray[np.uint8]
 Points = NDArray[np.float64]
 Rng = np.random.Generator
-# Smaller pictures are neither warped nor cropped.
+# Smaller images are neither warped nor cropped.
 MIN_SIDE = 20
 # Distance of the nodes at which a warp is computed; between them it is interpolated.
 GRID = 100
@@ -168,7 +168,7 @@ def _fiducials(image: Image, segments: int) -> tuple[int, Points]:
 
 
 def warp_mls(image: Image, source: Points, target: Points, grid: int = GRID) -> Image:
-    """Deforms a picture so that points move, as similar to a rigid motion as they allow.
+    """Deforms an image so that points move, as similar to a rigid motion as they allow.
 
     Moving least squares with similarities (Schaefer et al. 2006, section 2.2). With points as complex numbers
     the similarity at v that is nearest to p -> q, weighted by 1 / |p - v|², has a closed form: its factor is
@@ -176,12 +176,12 @@ def warp_mls(image: Image, source: Points, target: Points, grid: int = GRID) -> 
 
     Args:
         image: uint8 H×W×3.
-        source: float64 N×2 points of the picture, N of at least 2.
+        source: float64 N×2 points of the image, N of at least 2.
         target: float64 N×2, where they go.
         grid: Pixels between the nodes at which the deformation is computed; it is linear between them.
 
     Returns:
-        uint8 of the same shape; beyond the picture its border is repeated.
+        uint8 of the same shape; beyond the image its border is repeated.
     """
     height, width = image.shape[:2]
     xs, across = _nodes(width, grid)
@@ -222,7 +222,7 @@ def hsv_aug(image: Image, rng: Rng) -> Image:
 
 
 def jitter(image: Image, rng: Rng, share: float = 0.01) -> Image:
-    """Moves the picture along its diagonal, by less than `share` of its shorter side; its edge stays."""
+    """Moves the image along its diagonal, by less than `share` of its shorter side; its edge stays."""
     height, width = image.shape[:2]
     move = int(rng.random() * share * min(height, width)) - 1
     if move < 1:

@@ -49,7 +49,7 @@ class IaaAugment:
             rng: Source of randomness.
 
         Returns:
-            The map into the new picture, 3×3; whether it mirrors; the factor of its size.
+            The map into the new image, 3×3; whether it mirrors; the factor of its size.
         """
         width, height = size
         mirrored = bool(rng.random() < self.flip)
@@ -68,8 +68,8 @@ class EastRandomCropData:
     """Cuts out a part whose edges go through no text (after Zhou et al. 2017, EAST).
 
     Attributes:
-        max_tries: Parts that are drawn before the whole picture is taken.
-        min_crop_side_ratio: Smallest width and height of a part, as a share of the picture's.
+        max_tries: Parts that are drawn before the whole image is taken.
+        min_crop_side_ratio: Smallest width and height of a part, as a share of the image's.
     """
 
     max_tries: int = 50
@@ -84,11 +84,11 @@ class EastRandomCropData:
 
         Args:
             quads: Corners of the texts that count, K×2 each; they may reach outside.
-            size: Width and height of the picture, in pixels.
+            size: Width and height of the image, in pixels.
             rng: Source of randomness.
 
         Returns:
-            Left, top, width and height of the part; of the whole picture where no part fits.
+            Left, top, width and height of the part; of the whole image where no part fits.
         """
         whole = (0, 0, *size)
         bounds = [(quad.min(axis=0), quad.max(axis=0)) for quad in quads]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.finetune.synthesis import corruptions
 from edge_lpr.finetune.synthesis.render_plate import render_plate
-from edge_lpr.finetune.synthesis.render_text import Plate, PlateMix, sample_plate
+from edge_lpr.finetune.synthesis.render_text import PlateMix, SyntheticPlate, sample_plate
 from edge_lpr.finetune.synthesis.render_view import Image, Quad, Rng, loosen, paste
 from edge_lpr.pipeline.recognizer import crop_plate
 from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
@@ -112,7 +112,7 @@ def _relight(flat: Image, look: Look, rng: Rng) -> Image:
     return np.asarray(cv2.LUT(flat, table[None]), np.uint8)
 
 
-def swap_plate(photo: Image, quad: Quad, plate: Plate, rng: Rng, look: Look | None = None) -> Image:
+def swap_plate(photo: Image, quad: Quad, plate: SyntheticPlate, rng: Rng, look: Look | None = None) -> Image:
     """Paints another plate over a labelled one.
 
     Args:
@@ -123,7 +123,7 @@ def swap_plate(photo: Image, quad: Quad, plate: Plate, rng: Rng, look: Look | No
         look: The old plate's measures, to save measuring again.
 
     Returns:
-        A new picture, uint8 H×W×3 BGR.
+        A new image, uint8 H×W×3 BGR.
     """
     look = look or measure(photo, quad)
     h, w = look.field.shape
@@ -162,7 +162,7 @@ def swap_scene(
     rng: Rng,
     mix: PlateMix | None = None,
     looks: Sequence[Look] | None = None,
-) -> tuple[Image, list[tuple[Quad, Plate]]]:
+) -> tuple[Image, list[tuple[Quad, SyntheticPlate]]]:
     """Paints a new text over every plate of a photo, in a kind like the old one's most of the time.
 
     Args:
@@ -173,7 +173,7 @@ def swap_scene(
         looks: The plates' measures, to save measuring again.
 
     Returns:
-        The new picture and its plates' corners and texts.
+        The new image and its plates' corners and texts.
     """
     out, plates = photo, []
     for i, quad in enumerate(quads):
@@ -199,7 +199,7 @@ def _two_rows(mix: PlateMix | None) -> PlateMix:
 def swap_crop(
     photo: Image,
     quad: Quad,
-    plate: Plate,
+    plate: SyntheticPlate,
     rng: Rng,
     look: Look | None = None,
     strength: float = 0.5,

@@ -1,4 +1,4 @@
-"""What the commands that show training pictures share: rates on one core, and the contact sheet's file."""
+"""What the commands that show training images share: rates on one core, and the contact sheet's file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a camera does to a picture: light, blur, noise, resolution, compression.
+"""What a camera does to an image: light, blur, noise, resolution, compression.
 
 Every function takes a uint8 H×W×3 BGR image and returns a new one of the same size. Strengths are drawn in
-the functions, from ranges set by looking at CCPD and street pictures; `camera` chains them.
+the functions, from ranges set by looking at CCPD and street images; `camera` chains them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BANK = 1024
 
 @lru_cache(maxsize=1)
 def _noise_bank() -> NDArray[np.int16]:
-    """Unit noise times 64; drawing fresh noise per picture would cost more than all the rest."""
+    """Unit noise times 64; drawing fresh noise per image would cost more than all the rest."""
     bank = np.random.default_rng(20).normal(0, 64, (_BANK, _BANK, 3))
     return bank.astype(np.int16)
 
@@ -48,7 +48,7 @@ def night(image: Image, rng: Rng) -> Image:
 
 
 def shadow(image: Image, rng: Rng) -> Image:
-    """Light that changes across the picture: a soft ramp, or the edge of a shadow."""
+    """Light that changes across the image: a soft ramp, or the edge of a shadow."""
     height, width = image.shape[:2]
     if rng.random() < 0.5:
         small = rng.uniform(0.45, 1.25, (2, 3)).astype(np.float32)
@@ -139,13 +139,13 @@ def jpeg(image: Image, rng: Rng, worst: int = 18) -> Image:
 
 
 def camera(image: Image, rng: Rng, plate_height: float, strength: float = 1.0) -> Image:
-    """Photographs a clean picture.
+    """Photographs a clean image.
 
     Args:
         image: uint8 H×W×3 BGR.
         rng: Source of randomness.
         plate_height: Height of the plates in it, in pixels; blur is measured in it, so that the text stays
-            readable by a person in all but a few pictures.
+            readable by a person in all but a few images.
         strength: Scales how often and how much; 0 leaves only light and compression.
 
     Returns:
@@ -159,7 +159,7 @@ def camera(image: Image, rng: Rng, plate_height: float, strength: float = 1.0) -
     dark = rng.random() < 0.12 * strength
     if dark:
         image = night(image, rng)
-    # Blurs add up: the second of a picture is weaker, and there is no third.
+    # Blurs add up: the second of an image is weaker, and there is no third.
     blurs: tuple[tuple[float, Callable[[Image, float], Image]], ...] = (
         (0.40, lambda im, k: defocus(im, rng, 0.045 * plate_height * strength * k)),
         (0.20, lambda im, k: motion(im, rng, 0.17 * plate_height * strength * k)),

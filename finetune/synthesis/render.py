@@ -1,4 +1,4 @@
-"""Streams of rendered training pictures, their rates, and contact sheets to look at.
+"""Streams of rendered training images, their rates, and contact sheets to look at.
 
 python -m edge_lpr.finetune.synthesis.render --bench
 python -m edge_lpr.finetune.synthesis.render --sheet crops.png --what crops
@@ -17,13 +17,13 @@ from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file, write_s
 from edge_lpr.finetune.synthesis.render_crop import CropSettings, render_crop
 from edge_lpr.finetune.synthesis.render_plate import render_plate
 from edge_lpr.finetune.synthesis.render_scene import SceneSettings, render_scene
-from edge_lpr.finetune.synthesis.render_text import Plate, PlateMix, sample_plate
+from edge_lpr.finetune.synthesis.render_text import PlateMix, SyntheticPlate, sample_plate
 from edge_lpr.finetune.synthesis.render_view import Image, Quad
 
 
 def crops(
     seed: int, mix: PlateMix | None = None, settings: CropSettings | None = None
-) -> Iterator[tuple[Image, Plate]]:
+) -> Iterator[tuple[Image, SyntheticPlate]]:
     """Recognizer samples without end: a crop, uint8 H×W×3 BGR of natural size, and its plate.
 
     The same seed gives the same stream; seeds of parallel workers must differ.
@@ -36,7 +36,7 @@ def crops(
 
 def scenes(
     seed: int, size: tuple[int, int] = (640, 640), settings: SceneSettings | None = None
-) -> Iterator[tuple[Image, list[tuple[Quad, Plate]]]]:
+) -> Iterator[tuple[Image, list[tuple[Quad, SyntheticPlate]]]]:
     """Detector samples without end: a scene, uint8 H×W×3 BGR, and its plates' corners and texts."""
     rng = np.random.default_rng(seed)
     while True:
@@ -44,7 +44,7 @@ def scenes(
 
 
 def bench(seconds: float = 5.0) -> dict[str, float]:
-    """Pictures per second of one core's time, OpenCV's threads off; other programs' load does not count."""
+    """Images per second of one core's time, OpenCV's threads off; other programs' load does not count."""
     plates, streets = crops(0), scenes(0)
     return rates({"crops": lambda _: next(plates), "scenes 640x640": lambda _: next(streets)}, seconds)
 
@@ -85,7 +85,7 @@ def sheet(what: str, seed: int) -> Image:
 def main(argv: list[str] | None = None) -> int:
     """Prints rates or writes a contact sheet."""
     parser = argparse.ArgumentParser(prog="python -m edge_lpr.finetune.synthesis.render", description=__doc__)
-    parser.add_argument("--bench", action="store_true", help="print pictures per second on one core")
+    parser.add_argument("--bench", action="store_true", help="print images per second on one core")
     parser.add_argument(
         "--sheet", type=sheet_file, metavar="FILE", help="write a contact sheet, .png or .jpg"
     )

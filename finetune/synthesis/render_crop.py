@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.finetune.synthesis import corruptions
 from edge_lpr.finetune.synthesis.render_plate import render_plate
-from edge_lpr.finetune.synthesis.render_text import Plate
+from edge_lpr.finetune.synthesis.render_text import SyntheticPlate
 from edge_lpr.finetune.synthesis.render_view import (
     Image,
     Rng,
@@ -31,7 +31,7 @@ class CropSettings:
     """How `render_crop` photographs and cuts.
 
     Attributes:
-        min_width: Smallest width of the plate in the picture, in pixels.
+        min_width: Smallest width of the plate in the image, in pixels.
         max_width: Largest; widths are drawn evenly in the logarithm.
         strength: Of the degradations, see `corruptions.camera`.
         boxed: Share of crops cut as the upright box around a tilted plate at 94×24, as CCPD's crops are; the
@@ -44,7 +44,7 @@ class CropSettings:
     boxed: float = 0.35
 
 
-def render_crop(plate: Plate, rng: Rng, settings: CropSettings | None = None) -> Image:
+def render_crop(plate: SyntheticPlate, rng: Rng, settings: CropSettings | None = None) -> Image:
     """A plate as the recognizer gets it: photographed, found by a detector, cut out.
 
     Args:

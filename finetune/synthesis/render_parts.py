@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.finetune.synthesis.render_plate import render_plate
-from edge_lpr.finetune.synthesis.render_text import DIGITS, LETTERS, PROVINCES, Plate
+from edge_lpr.finetune.synthesis.render_text import DIGITS, LETTERS, PROVINCES, SyntheticPlate
 from edge_lpr.finetune.synthesis.render_view import Color, Image, Rng, paint_color, paste, plate_corners, tone
 from edge_lpr.io import drawing
 
@@ -47,7 +47,7 @@ def background(width: int, height: int, rng: Rng, photos: Sequence[Image] = ()) 
     return np.asarray(cv2.add(image, cv2.merge([grain] * 3)), np.uint8)
 
 
-def vehicle(plate: Plate, rng: Rng, scale: float) -> tuple[Image, NDArray[np.float64]]:
+def vehicle(plate: SyntheticPlate, rng: Rng, scale: float) -> tuple[Image, NDArray[np.float64]]:
     """A vehicle's end, drawn flat, with its plate.
 
     Args:
@@ -56,7 +56,7 @@ def vehicle(plate: Plate, rng: Rng, scale: float) -> tuple[Image, NDArray[np.flo
         scale: Pixels per millimetre.
 
     Returns:
-        uint8 H×W×3 picture of about 1700 mm width, and the plate's centre in it, pixels.
+        uint8 H×W×3 image of about 1700 mm width, and the plate's centre in it, pixels.
     """
     wide, high = 1700 * scale, rng.uniform(900, 1500) * scale
     image = np.empty((int(high), int(wide), 3), np.uint8)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.finetune.synthesis.render_glyph import WEIGHTS, glyph, latin_fonts
-from edge_lpr.finetune.synthesis.render_text import ENERGY, Plate
+from edge_lpr.finetune.synthesis.render_text import ENERGY, SyntheticPlate
 
 Image = NDArray[np.uint8]
 Rng = np.random.Generator
@@ -45,7 +45,9 @@ class Style:
     left: tuple[float, float, float] | None = None
 
 
-def _cells(plate: Plate) -> tuple[list[tuple[float, float, float, float]], tuple[float, float] | None]:
+def _cells(
+    plate: SyntheticPlate,
+) -> tuple[list[tuple[float, float, float, float]], tuple[float, float] | None]:
     """Character cells as x, y, width, height in millimetres, and the centre of the dot."""
     if plate.rows == 2:
         top = [(110.0, 15.0, 80.0, 60.0), (250.0, 15.0, 80.0, 60.0)]
@@ -69,7 +71,7 @@ def _vary(rng: Rng, color: tuple[float, float, float], amount: float) -> tuple[f
     return _clip(np.asarray(color) * rng.uniform(1 - amount, 1 + amount) + rng.uniform(-12, 12, 3))
 
 
-def sample_style(plate: Plate, rng: Rng) -> Style:
+def sample_style(plate: SyntheticPlate, rng: Rng) -> Style:
     """Draws font, stroke weight, colours and frame for a plate."""
     fonts = latin_fonts()
     font = "strokes" if rng.random() < 0.6 else fonts[int(rng.integers(1, len(fonts)))]
@@ -107,7 +109,7 @@ def sample_style(plate: Plate, rng: Rng) -> Style:
     )
 
 
-def render_plate(plate: Plate, rng: Rng, height: int = 140, style: Style | None = None) -> Image:
+def render_plate(plate: SyntheticPlate, rng: Rng, height: int = 140, style: Style | None = None) -> Image:
     """Draws a plate flat, sharp and evenly lit; wear, dirt, screws and pressed edges included.
 
     Args:
@@ -171,7 +173,7 @@ def _stamp(mask: Image, cell: Image, box: tuple[float, float, float, float], sca
     np.maximum(mask[y0:y1, x0:x1], part, out=mask[y0:y1, x0:x1])
 
 
-def _dot(mask: Image, plate: Plate, centre: tuple[float, float], scale: float, rng: Rng) -> None:
+def _dot(mask: Image, plate: SyntheticPlate, centre: tuple[float, float], scale: float, rng: Rng) -> None:
     if rng.random() < 0.08:
         return
     x, y = (round(v * scale * 16) for v in centre)
@@ -226,7 +228,7 @@ def _paint(style: Style, ink: Image, red: Image, rng: Rng) -> Image:
     return np.asarray(np.clip(image, 0, 255), np.uint8)
 
 
-def _screws(image: Image, plate: Plate, scale: float, rng: Rng) -> None:
+def _screws(image: Image, plate: SyntheticPlate, scale: float, rng: Rng) -> None:
     width_mm, height_mm = plate.size_mm
     tone = float(rng.uniform(50, 225))
     color = _vary(rng, (tone, tone, tone), 0.1)

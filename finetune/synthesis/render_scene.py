@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge_lpr.finetune.synthesis import corruptions
 from edge_lpr.finetune.synthesis.render_parts import background, sign, vehicle
 from edge_lpr.finetune.synthesis.render_plate import render_plate
-from edge_lpr.finetune.synthesis.render_text import Plate, PlateMix, sample_plate
+from edge_lpr.finetune.synthesis.render_text import PlateMix, SyntheticPlate, sample_plate
 from edge_lpr.finetune.synthesis.render_view import Image, Quad, Rng, paste, plate_corners, project, turn
 
 __all__ = ["SceneSettings", "render_scene"]
@@ -27,8 +27,8 @@ class SceneSettings:
 
     Attributes:
         counts: Weights of 0, 1, 2, … plates in a scene.
-        min_width: Smallest plate width in pixels; the largest is `max_share` of the picture's width.
-        max_share: Largest plate width as a share of the picture's width.
+        min_width: Smallest plate width in pixels; the largest is `max_share` of the image's width.
+        max_share: Largest plate width as a share of the image's width.
         strength: Of the degradations, see `corruptions.camera`.
         photos: Backgrounds to use besides drawn ones; they must hold no plates.
         mix: What the plates say.
@@ -44,7 +44,7 @@ class SceneSettings:
 
 def render_scene(
     rng: Rng, size: tuple[int, int] = (640, 640), settings: SceneSettings | None = None
-) -> tuple[Image, list[tuple[Quad, Plate]]]:
+) -> tuple[Image, list[tuple[Quad, SyntheticPlate]]]:
     """A street scene with its true plates.
 
     Args:
@@ -53,7 +53,7 @@ def render_scene(
         settings: Counts, sizes and degradations; the defaults if None.
 
     Returns:
-        uint8 H×W×3 BGR, and per plate its corners (float32 4×2, tl-tr-br-bl, pixels, within the picture) and
+        uint8 H×W×3 BGR, and per plate its corners (float32 4×2, tl-tr-br-bl, pixels, within the image) and
         what stands on it.
     """
     settings = settings or SceneSettings()
@@ -67,7 +67,7 @@ def render_scene(
         paste(image, board, project(view, h) + rng.uniform(0, 1, 2) * (width, height))
     weights = np.asarray(settings.counts, np.float64)
     count = int(rng.choice(len(weights), p=weights / weights.sum()))
-    plates: list[tuple[Quad, Plate]] = []
+    plates: list[tuple[Quad, SyntheticPlate]] = []
     for _ in range(count):
         placed = _place(image, rng, settings, [quad for quad, _ in plates])
         if placed is not None:
@@ -77,7 +77,9 @@ def render_scene(
     return image, plates
 
 
-def _place(image: Image, rng: Rng, settings: SceneSettings, taken: list[Quad]) -> tuple[Quad, Plate] | None:
+def _place(
+    image: Image, rng: Rng, settings: SceneSettings, taken: list[Quad]
+) -> tuple[Quad, SyntheticPlate] | None:
     """Draws one vehicle into a scene, where it hides no plate; None when there is no room."""
     height, width = image.shape[:2]
     plate = sample_plate(rng, settings.mix)
@@ -108,9 +110,9 @@ def _place(image: Image, rng: Rng, settings: SceneSettings, taken: list[Quad]) -
             continue
         placed = (quad + shift).astype(np.float32)
         if not bare:
-            picture, centre = vehicle(plate, rng, scale)
-            corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * (picture.shape[1], picture.shape[0])
-            paste(image, picture, project(view, (corners - centre) / scale) + shift)
+            body_image, centre = vehicle(plate, rng, scale)
+            corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * (body_image.shape[1], body_image.shape[0])
+            paste(image, body_image, project(view, (corners - centre) / scale) + shift)
         else:
             paste(image, render_plate(plate, rng, int(np.clip(plate.size_mm[1] * scale, 20, 220))), placed)
         return placed, plate

@@ -47,7 +47,7 @@ HARD_PROVINCES = (
 
 
 @dataclass(frozen=True)
-class Plate:
+class SyntheticPlate:
     """What stands on a plate.
 
     Attributes:
@@ -105,7 +105,7 @@ def _serial(rng: Rng, count: int, mix: PlateMix, letters: float) -> str:
     return text
 
 
-def sample_plate(rng: Rng, mix: PlateMix | None = None) -> Plate:
+def sample_plate(rng: Rng, mix: PlateMix | None = None) -> SyntheticPlate:
     """Draws a plate: every province and character about equally often, hard ones more often.
 
     Args:
@@ -125,15 +125,17 @@ def sample_plate(rng: Rng, mix: PlateMix | None = None) -> Plate:
     rows = 2 if kind in ("yellow", "trailer") and rng.random() < mix.two_rows else 1
     if kind == "embassy":
         digits = _serial(rng, 6, mix, 0)
-        return Plate(digits + "使" if rng.random() < 0.5 else "使" + digits, kind)
+        return SyntheticPlate(digits + "使" if rng.random() < 0.5 else "使" + digits, kind)
     if kind == "green":
         energy = _pick(rng, "DF" if rng.random() < 0.6 else ENERGY)
         if rng.random() < 0.8:
             second = _pick(rng, LETTERS) if rng.random() < 0.2 else _pick(rng, DIGITS)
-            return Plate(province + office + energy + second + _serial(rng, 4, mix, 0), kind)
-        return Plate(province + office + _serial(rng, 5, mix, 0) + energy, kind)
+            return SyntheticPlate(province + office + energy + second + _serial(rng, 4, mix, 0), kind)
+        return SyntheticPlate(province + office + _serial(rng, 5, mix, 0) + energy, kind)
     if kind in ENDINGS:
         if kind in ("hongkong", "macau"):
             province, office = "粤", "Z"
-        return Plate(province + office + _serial(rng, 4, mix, mix.letters) + ENDINGS[kind], kind, rows)
-    return Plate(province + office + _serial(rng, 5, mix, mix.letters), kind, rows)
+        return SyntheticPlate(
+            province + office + _serial(rng, 4, mix, mix.letters) + ENDINGS[kind], kind, rows
+        )
+    return SyntheticPlate(province + office + _serial(rng, 5, mix, mix.letters), kind, rows)

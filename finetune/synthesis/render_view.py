@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.finetune.synthesis.render_text import Plate
+from edge_lpr.finetune.synthesis.render_text import SyntheticPlate
 
 Image = NDArray[np.uint8]
 Quad = NDArray[np.float32]
@@ -19,7 +19,7 @@ def turn(size_mm: tuple[float, float], width: float, rng: Rng, spread: float = 1
 
     Args:
         size_mm: Width and height of the plate in the plane, which is centred on it, in millimetres.
-        width: Wanted width of the plate in the picture in pixels, before turning.
+        width: Wanted width of the plate in the image in pixels, before turning.
         rng: Source of randomness.
         spread: Scales the angles.
 
@@ -47,14 +47,14 @@ def project(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray
     return np.asarray(out[:, :2] / out[:, 2:])
 
 
-def plate_corners(plate: Plate) -> NDArray[np.float64]:
+def plate_corners(plate: SyntheticPlate) -> NDArray[np.float64]:
     """Corners in millimetres from the plate's centre, tl-tr-br-bl, 4×2."""
     w, h = plate.size_mm
     return np.array([[-w, -h], [w, -h], [w, h], [-w, h]]) / 2
 
 
 def paste(canvas: Image, flat: Image, quad: NDArray[np.floating]) -> None:
-    """Warps a flat picture into a quadrilateral of a canvas, in place."""
+    """Warps a flat image into a quadrilateral of a canvas, in place."""
     h, w = flat.shape[:2]
     source = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
     matrix = cv2.getPerspectiveTransform(source - 0.5, np.asarray(quad, np.float32))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.finetune.synthesis import corruptions
 from edge_lpr.finetune.synthesis.render_plate import Style, render_plate, sample_style
-from edge_lpr.finetune.synthesis.render_text import Plate
+from edge_lpr.finetune.synthesis.render_text import SyntheticPlate
 from edge_lpr.finetune.synthesis.sample_art import (
     EYE,
     FOCAL,
@@ -44,7 +44,7 @@ READABLE = 56.0
 
 
 @dataclass(frozen=True)
-class Passage:
+class Trajectory:
     """One vehicle's way past the camera.
 
     Attributes:
@@ -57,7 +57,7 @@ class Passage:
         extra: "police" and "taxi" add a light bar or a roof sign.
     """
 
-    plate: Plate
+    plate: SyntheticPlate
     shape: str
     paint: Color
     side: float
@@ -67,59 +67,59 @@ class Passage:
 
 
 STREET = (
-    Passage(Plate("苏E7K52M", "blue"), "front", (190, 186, 180), -1.6, 13.5, -5.2),
-    Passage(Plate("粤BD30586", "green"), "rear", (226, 226, 224), 1.6, 4.9, 2.6),
-    Passage(Plate("京N4H916", "blue"), "front", (46, 40, 150), -1.6, 26.0, -5.4),
-    Passage(Plate("浙A62318", "yellow"), "bus", (70, 150, 60), -1.62, 43.0, -5.6),
-    Passage(Plate("川A3509警", "police"), "rear", (235, 235, 235), 1.55, -1.5, 1.8, "police"),
-    Passage(Plate("鲁B8M27学", "learner"), "rear", (150, 96, 40), 1.55, -10.75, 2.5, "taxi"),
+    Trajectory(SyntheticPlate("苏E7K52M", "blue"), "front", (190, 186, 180), -1.6, 13.5, -5.2),
+    Trajectory(SyntheticPlate("粤BD30586", "green"), "rear", (226, 226, 224), 1.6, 4.9, 2.6),
+    Trajectory(SyntheticPlate("京N4H916", "blue"), "front", (46, 40, 150), -1.6, 26.0, -5.4),
+    Trajectory(SyntheticPlate("浙A62318", "yellow"), "bus", (70, 150, 60), -1.62, 43.0, -5.6),
+    Trajectory(SyntheticPlate("川A3509警", "police"), "rear", (235, 235, 235), 1.55, -1.5, 1.8, "police"),
+    Trajectory(SyntheticPlate("鲁B8M27学", "learner"), "rear", (150, 96, 40), 1.55, -10.75, 2.5, "taxi"),
 )
 
 
 @dataclass(frozen=True)
 class Vehicle:
-    """A drawn vehicle: picture, coverage, and the plate's corners in the picture, pixels."""
+    """A drawn vehicle: image, coverage, and the plate's corners in the image, pixels."""
 
     color: Image
     alpha: Image
     corners: NDArray[np.float64]
 
-    def at(self, passage: Passage, time: float) -> tuple[float, NDArray[np.float64]] | None:
+    def at(self, trajectory: Trajectory, time: float) -> tuple[float, NDArray[np.float64]] | None:
         """Scale and plate corners in the frame at a time in seconds; None out of the road's length."""
-        distance = passage.start + passage.speed * time
+        distance = trajectory.start + trajectory.speed * time
         if not 3.2 < distance < 60:
             return None
         scale = FOCAL / distance / 1000 / PIXELS_PER_MM
-        return scale, self.corners * scale + self.origin(passage, distance, scale)
+        return scale, self.corners * scale + self.origin(trajectory, distance, scale)
 
-    def origin(self, passage: Passage, distance: float, scale: float) -> NDArray[np.float64]:
-        """Where the picture's top left corner lies in the frame."""
-        x = WIDTH / 2 + FOCAL * passage.side / distance
+    def origin(self, trajectory: Trajectory, distance: float, scale: float) -> NDArray[np.float64]:
+        """Where the image's top left corner lies in the frame."""
+        x = WIDTH / 2 + FOCAL * trajectory.side / distance
         ground = HORIZON + FOCAL * EYE / distance
         return np.array([x - self.color.shape[1] / 2 * scale, ground - self.color.shape[0] * scale])
 
 
-def make_vehicle(passage: Passage, rng: np.random.Generator) -> Vehicle:
-    """Draws a passage's vehicle with its plate."""
-    width, height, paint = SHAPES[passage.shape]
+def make_vehicle(trajectory: Trajectory, rng: np.random.Generator) -> Vehicle:
+    """Draws a trajectory's vehicle with its plate."""
+    width, height, paint = SHAPES[trajectory.shape]
     canvas = Canvas(width, height)
-    x, y = paint(canvas, passage.paint)
-    if passage.extra == "police":
+    x, y = paint(canvas, trajectory.paint)
+    if trajectory.extra == "police":
         canvas.both([(-880, 585), (-880, 630)], (170, 70, 20))
         canvas.polygon([(-420, 1450), (0, 1450), (0, 1545), (-400, 1545)], (40, 40, 215))
         canvas.polygon([(420, 1450), (0, 1450), (0, 1545), (400, 1545)], (215, 80, 30))
-        paint(canvas, passage.paint)
-    if passage.extra == "taxi":
+        paint(canvas, trajectory.paint)
+    if trajectory.extra == "taxi":
         canvas.both([(-230, 1440), (-210, 1580)], (60, 200, 245))
-    w, h = passage.plate.size_mm
+    w, h = trajectory.plate.size_mm
     canvas.both([(x - w / 2 - 14, y - h / 2 - 14), (x - w / 2 - 14, y + h / 2 + 14)], (40, 40, 40))
     corners = np.array(
         [(x - w / 2, y + h / 2), (x + w / 2, y + h / 2), (x + w / 2, y - h / 2), (x - w / 2, y - h / 2)]
     )
     color, alpha = canvas.finish()
     spots = (corners * (1, -1) + (width / 2, height)) * PIXELS_PER_MM
-    style = _plain(sample_style(passage.plate, rng))
-    flat = render_plate(passage.plate, rng, round(h * PIXELS_PER_MM), style)
+    style = _plain(sample_style(trajectory.plate, rng))
+    flat = render_plate(trajectory.plate, rng, round(h * PIXELS_PER_MM), style)
     x0, y0 = (round(float(v)) for v in spots[0])
     color[y0 : y0 + flat.shape[0], x0 : x0 + flat.shape[1]] = flat
     return Vehicle(color, alpha, spots)
@@ -131,14 +131,14 @@ def _plain(style: Style) -> Style:
 
 
 def _put(
-    frame: Image, vehicle: Vehicle, passage: Passage, time: float
+    frame: Image, vehicle: Vehicle, trajectory: Trajectory, time: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]] | None:
     """Draws a vehicle with its shadow into a frame; returns its plate's corners and what it covers, H×W×1."""
-    spot = vehicle.at(passage, time)
+    spot = vehicle.at(trajectory, time)
     if spot is None:
         return None
     scale, corners = spot
-    origin = vehicle.origin(passage, passage.start + passage.speed * time, scale)
+    origin = vehicle.origin(trajectory, trajectory.start + trajectory.speed * time, scale)
     h, w = vehicle.alpha.shape
     foot = (round(float(origin[0] + w * scale / 2)), round(float(origin[1] + h * scale)))
     shadow = np.zeros(frame.shape[:2], np.uint8)
@@ -176,12 +176,12 @@ def frames(seed: int = 5) -> tuple[list[Image], list[dict[int, NDArray[np.float6
     """Draws the whole video.
 
     Returns:
-        The frames, uint8 HEIGHT×WIDTH×3 BGR, and per passage of `STREET` its visible plate corners by frame.
+        The frames, uint8 HEIGHT×WIDTH×3 BGR, and per trajectory of `STREET` its visible plate corners by frame.
     """
     rng = np.random.default_rng(seed)
-    vehicles = [make_vehicle(passage, rng) for passage in STREET]
+    vehicles = [make_vehicle(trajectory, rng) for trajectory in STREET]
     scenery = street_background()
-    pictures: list[Image] = []
+    images: list[Image] = []
     seen: list[dict[int, NDArray[np.float64]]] = [{} for _ in STREET]
     for index in range(round(SECONDS * FPS)):
         time = index / FPS
@@ -198,19 +198,19 @@ def frames(seed: int = 5) -> tuple[list[Image], list[dict[int, NDArray[np.float6
             if not _outside(corners):
                 seen[i][index] = corners
         soft = np.asarray(cv2.GaussianBlur(frame, (0, 0), 0.6), np.uint8)
-        pictures.append(corruptions.noise(soft, rng, 1.2))
-    return pictures, seen
+        images.append(corruptions.noise(soft, rng, 1.2))
+    return images, seen
 
 
 def truth(seen: list[dict[int, NDArray[np.float64]]]) -> dict[str, Any]:
     """The video's plates as its JSON file holds them."""
     plates = []
-    for passage, places in zip(STREET, seen, strict=True):
+    for trajectory, places in zip(STREET, seen, strict=True):
         first, last = min(places), max(places)
         plates.append(
             {
-                "text": passage.plate.text,
-                "kind": passage.plate.kind,
+                "text": trajectory.plate.text,
+                "kind": trajectory.plate.kind,
                 "first_seen": round(first / FPS, 3),
                 "last_seen": round(last / FPS, 3),
                 "first_frame": first,
@@ -234,17 +234,17 @@ def still_truth(seen: list[dict[int, NDArray[np.float64]]], index: int) -> dict[
 def write(folder: Path) -> None:
     """Writes the video, the still and their truth into a folder, which is made if missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    pictures, seen = frames()
+    images, seen = frames()
     writer = cv2.VideoWriter(
         str(folder / "street.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (WIDTH, HEIGHT)
     )
     if not writer.isOpened():
         raise OSError(f"OpenCV cannot write {folder / 'street.mp4'}: this build has no MPEG-4 encoder")
-    for picture in pictures:
-        writer.write(picture)
+    for image in images:
+        writer.write(image)
     writer.release()
     still = round(STILL * FPS)
-    ok, data = cv2.imencode(".jpg", pictures[still], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    ok, data = cv2.imencode(".jpg", images[still], [cv2.IMWRITE_JPEG_QUALITY, 92])
     if not ok:
         raise OSError(f"OpenCV cannot encode {folder / 'street.jpg'}")
     (folder / "street.jpg").write_bytes(data.tobytes())

@@ -56,7 +56,7 @@ class Canvas:
         cv2.circle(self.color, (x, y), round(radius * self.scale * 16), color, -1, cv2.LINE_AA, shift=4)
 
     def finish(self) -> tuple[Image, Image]:
-        """The picture and its coverage at `PIXELS_PER_MM`, lit from above."""
+        """The image and its coverage at `PIXELS_PER_MM`, lit from above."""
         light = np.linspace(1.12, 0.82, self.color.shape[0], dtype=np.float32)[:, None, None]
         color = np.clip(self.color * light, 0, 255).astype(np.uint8)
         half = (self.color.shape[1] // 2, self.color.shape[0] // 2)

@@ -1,4 +1,4 @@
-"""Where training pictures come from: rendered plates, plates swapped into photos, photos as they are."""
+"""Where training images come from: rendered plates, plates swapped into photos, photos as they are."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Photo:
 class Photos:
     """The scenes among labelled samples whose plates all have corners, decoded when they are drawn.
 
-    Decoded pictures are kept up to a gibibyte; further ones are read each time.
+    Decoded images are kept up to a gibibyte; further ones are read each time.
 
     Args:
         samples: Labelled samples; crops and scenes without corners are left out.
@@ -91,7 +91,7 @@ class Photos:
                 self._bytes += image.nbytes
             return photo
         raise InputError(
-            f"{MAX_UNREADABLE} labelled pictures in a row cannot be read, the last {self.samples[i].path}: "
+            f"{MAX_UNREADABLE} labelled images in a row cannot be read, the last {self.samples[i].path}: "
             "check that the folder is whole"
         )
 

@@ -24,7 +24,7 @@ class TrainConfig:
     Attributes:
         part: "det" or "rec".
         steps: Optimizer steps of the whole run.
-        batch: Pictures per step.
+        batch: Images per step.
         width: Input width in pixels, a multiple of 8 (rec) or 32 (det).
         height: Input height in pixels: 48 (rec), a multiple of 32 (det).
         learning_rate: Adam's, at the first step; it falls along a half cosine.
@@ -32,13 +32,13 @@ class TrainConfig:
         weight_decay: L2, on weights of convolutions and linear layers only.
         clip_norm: Gradients are scaled down to this global norm.
         ema: Decay per step of the averaged weights, which are what is evaluated and kept.
-        freeze_batch_norm: Keep the pretrained batch-norm statistics. Rendered pictures have other statistics
+        freeze_batch_norm: Keep the pretrained batch-norm statistics. Rendered images have other statistics
             than photos, so this holds the network to what photos need.
         frozen_blocks: Blocks at the start of the backbone that are not trained (rec 0 to 13): edges and
             strokes are the same on plates as in any text, and most of a step's time is spent there.
-        swapped_share: Share of rendered pictures that are photos with another plate, where there are photos.
+        swapped_share: Share of rendered images that are photos with another plate, where there are photos.
         strength: How strongly rendered crops are degraded, 0 to 2.
-        augment: What is done to labelled pictures that are shown as they are: "ppocr", PP-OCRv3's own
+        augment: What is done to labelled images that are shown as they are: "ppocr", PP-OCRv3's own
             operators (`augment_scene`, `augment_crop`), or "camera", the moves and camera of rendered ones.
         concat_share: rec, share of labelled plates joined with up to two others (PP-OCRv3's RecConAug, 0.5
             there). It makes texts that no plate has, and none at the recipe's width, which holds one plate.

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_lpr.architectures.torch_networks import DetNetwork, load_weights
-from edge_lpr.datasets.labels import Plate, Sample
+from edge_lpr.datasets.labels import LabelledPlate, Sample
 from edge_lpr.evaluation.metrics import DetScore
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.losses import db_loss
 from edge_lpr.finetune.training.targets import det_targets
 from edge_lpr.pipeline.detector import DetectorSettings, db_boxes
 
-__all__ = ["DetBatch", "DetTask"]
+__all__ = ["DetBatch", "DetTraining"]
 
 Image = NDArray[np.uint8]
 Quad = NDArray[np.float32]
@@ -45,8 +45,8 @@ class DetBatch:
     maps: Tensor
 
 
-class DetTask:
-    """The detector as a `trainer.Task`.
+class DetTraining:
+    """The detector as a `trainer.TrainingTask`.
 
     Args:
         config: The run's settings.
@@ -124,19 +124,19 @@ class DetTask:
             score.add(plates, list(corners.astype(np.float32)))
         return {"hmean": score.hmean, "precision": score.precision, "recall": score.recall}
 
-    def _measured(self) -> Iterator[tuple[Image, Sequence[Plate]]]:
+    def _measured(self) -> Iterator[tuple[Image, Sequence[LabelledPlate]]]:
         for sample in self.validation:
             yield _small(sample.read(), sample.plates or (), 3 * self.config.height)
         if not self.validation:
             rng = np.random.default_rng((self.config.seed, 2))
             for _ in range(_RENDERED_SCENES):
                 image, quads, ignored = self.scene(rng, (self.config.width, self.config.height))
-                plates = [Plate("###" if i else "", q) for q, i in zip(quads, ignored, strict=True)]
+                plates = [LabelledPlate("###" if i else "", q) for q, i in zip(quads, ignored, strict=True)]
                 yield image, plates
 
 
-def _small(image: Image, plates: Sequence[Plate], longest: int) -> tuple[Image, list[Plate]]:
-    """Bounds a validation picture's longer side, so that an evaluation takes no longer than some steps."""
+def _small(image: Image, plates: Sequence[LabelledPlate], longest: int) -> tuple[Image, list[LabelledPlate]]:
+    """Bounds a validation image's longer side, so that an evaluation takes no longer than some steps."""
     factor = longest / max(image.shape[:2])
     if factor >= 1:
         return image, list(plates)

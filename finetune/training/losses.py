@@ -23,7 +23,7 @@ def balanced_bce(prob: Tensor, target: Tensor, mask: Tensor, negative_ratio: flo
         target: float32 N×H×W, 1 where the shrunk text is, else 0.
         mask: float32 N×H×W, 0 where a pixel is not to count.
         negative_ratio: At most so many background pixels per text pixel count; 1,000 where there is no text,
-            so that pictures without a plate teach as well.
+            so that images without a plate teach as well.
 
     Returns:
         Mean over the pixels that count.

@@ -1,4 +1,4 @@
-"""A picture of a training run: loss and metrics over the steps."""
+"""An image of a training run: loss and metrics over the steps."""
 
 from __future__ import annotations
 

@@ -24,7 +24,15 @@ from edge_lpr.finetune.training.losses import ctc_loss
 from edge_lpr.pipeline.ctc import PlateDecoder
 from edge_lpr.pipeline.recognizer import crop_plate
 
-__all__ = ["HEAD_CHARSET", "OTHER_LINE", "RecBatch", "RecTask", "cut_head", "encode", "jitter_corners"]
+__all__ = [
+    "HEAD_CHARSET",
+    "OTHER_LINE",
+    "RecBatch",
+    "RecTraining",
+    "cut_head_weights",
+    "encode",
+    "jitter_corners",
+]
 
 Image = NDArray[np.uint8]
 Rng = np.random.Generator
@@ -57,7 +65,7 @@ class RecBatch:
     lengths: Tensor
 
 
-def cut_head(
+def cut_head_weights(
     arrays: Mapping[str, NDArray[np.float32]], characters: Sequence[str], source: str
 ) -> dict[str, NDArray[np.float32]]:
     """Cuts a CTC head to the blank, the plate characters and one class for all others.
@@ -128,8 +136,8 @@ def jitter_corners(corners: NDArray[np.float32], rng: Rng, amount: float = 1.0) 
     return np.asarray(corners + moved[:, :1] * across + moved[:, 1:] * down, np.float32)
 
 
-class RecTask:
-    """The recognizer as a `trainer.Task`.
+class RecTraining:
+    """The recognizer as a `trainer.TrainingTask`.
 
     Args:
         config: The run's settings.
@@ -158,7 +166,7 @@ class RecTask:
         text: TextRenderer | None = None,
     ) -> None:
         self.config, self.render, self.text = config, render, text
-        arrays = cut_head(weights, characters, source)
+        arrays = cut_head_weights(weights, characters, source)
         self.network: nn.Module = RecNetwork(len(HEAD_CHARSET) + 2)
         load_weights(self.network, arrays, source=source)
         _freeze(self.network, config.frozen_blocks)
@@ -166,11 +174,11 @@ class RecTask:
         self.validation = _plates(validation)
         if render is None and not self.samples:
             raise InputError("nothing to train on: give labelled plates, or let plates be rendered")
-        self.decoder = PlateDecoder(HEAD_CHARSET, other=True)
+        self.decoder = PlateDecoder(HEAD_CHARSET, unknown_class=True)
         self._fixed: tuple[NDArray[np.uint8], list[str]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What worker processes need: all but the network and the pictures to measure on."""
+        """What worker processes need: all but the network and the images to measure on."""
         return {**self.__dict__, "network": None, "_fixed": None}
 
     def _draw(self, rng: Rng) -> tuple[Image, str]:
@@ -193,7 +201,7 @@ class RecTask:
         return corruptions.camera(crop, rng, plate_height=crop.shape[0], strength=0.4), text
 
     def _cut(self, rng: Rng) -> tuple[Image, str]:
-        """A labelled plate as a detector cuts it out; where the picture cannot be read, another one."""
+        """A labelled plate as a detector cuts it out; where the image cannot be read, another one."""
         for _ in range(20):
             sample, text, corners = self.samples[int(rng.integers(len(self.samples)))]
             try:
@@ -205,7 +213,7 @@ class RecTask:
             height, width = image.shape[:2]
             whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
             return crop_plate(image, jitter_corners(whole, rng, 0.5)), text
-        raise InputError("20 labelled pictures in a row cannot be read; check the label files' pictures")
+        raise InputError("20 labelled images in a row cannot be read; check the label files' images")
 
     def _fit(self, crop: Image) -> Image:
         size = (self.config.width, self.config.height)

@@ -18,11 +18,11 @@ from edge_lpr.finetune.synthesis.negatives import TextRenderer
 from edge_lpr.finetune.synthesis.render_crop import CropSettings
 from edge_lpr.finetune.synthesis.training_images import Photos, RenderedCrops, Scenes
 from edge_lpr.finetune.training.config import TrainConfig
-from edge_lpr.finetune.training.det import DetTask
+from edge_lpr.finetune.training.det import DetTraining
 from edge_lpr.finetune.training.plot import plot_history
-from edge_lpr.finetune.training.rec import HEAD_CHARSET, OTHER_LINE, RecTask
+from edge_lpr.finetune.training.rec import HEAD_CHARSET, OTHER_LINE, RecTraining
 from edge_lpr.finetune.training.state import make_folder, write_aside
-from edge_lpr.finetune.training.trainer import HISTORY, Report, train
+from edge_lpr.finetune.training.trainer import HISTORY, StepReport, train
 
 __all__ = ["RunFiles", "finetune"]
 
@@ -40,8 +40,8 @@ class RunFiles:
     Attributes:
         pretrained: `.pdparams` to start from.
         dictionary: Characters of the start's recognition head, a line each; None for a detector.
-        labelled: Labelled pictures to train on.
-        validation: Labelled pictures to measure on.
+        labelled: Labelled images to train on.
+        validation: Labelled images to measure on.
         photos: Labelled photos on which other plates are painted.
         render: Whether plates are rendered.
         font: A font with the dictionary's characters, for crops of other text; None for none of these.
@@ -62,7 +62,7 @@ def finetune(
     out: Path,
     *,
     resume: bool = False,
-    report: Callable[[Report], None] = lambda _: None,
+    report: Callable[[StepReport], None] = lambda _: None,
     device: str = "cpu",
 ) -> dict[str, list[dict[str, float]]]:
     """Fine-tunes the detector or the recognizer.
@@ -81,16 +81,16 @@ def finetune(
         The run's history, see `trainer.train`.
 
     Raises:
-        SettingError: Neither rendering nor labelled pictures, or a dictionary is missing.
+        SettingError: Neither rendering nor labelled images, or a dictionary is missing.
         ModelError: The start's weights do not fit.
-        InputError: Labelled pictures cannot be read.
+        InputError: Labelled images cannot be read.
         OutputError: `out` cannot be written.
     """
     if not files.render and not files.labelled:
-        raise SettingError("nothing to train on: give labelled pictures with --ccpd, or --render")
+        raise SettingError("nothing to train on: give labelled images with --ccpd, or --render")
     arrays = select_branch(load_checkpoint(files.pretrained), "Student", str(files.pretrained))
     source = str(files.pretrained)
-    task: DetTask | RecTask
+    task: DetTraining | RecTraining
     if config.part == "det":
         task = _det_task(config, files, arrays, source)
     else:
@@ -101,7 +101,7 @@ def finetune(
         write_aside(out / KEYS, ("\n".join([*HEAD_CHARSET, OTHER_LINE]) + "\n").encode())
         write_aside(out / CHARSET, ("\n".join(HEAD_CHARSET) + "\n").encode())
     try:
-        if isinstance(task, DetTask):
+        if isinstance(task, DetTraining):
             return train(task, config, out, resume=resume, report=report, device=device)
         return train(task, config, out, resume=resume, report=report, device=device)
     finally:
@@ -109,7 +109,7 @@ def finetune(
             plot_history(json.loads((out / HISTORY).read_text(encoding="utf-8")), task.metric, out / PLOT)
 
 
-def _det_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str) -> DetTask:
+def _det_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str) -> DetTraining:
     photos = Photos(files.photos or files.labelled)
     if files.render:
         real = config.real_share if files.labelled else 0.0
@@ -118,10 +118,10 @@ def _det_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str)
         scenes = Scenes(photos, swapped=0.0, real=1.0, ppocr=config.augment == "ppocr")
     else:
         raise SettingError("--ccpd has no scene with corners: the detector learns from det.txt or CCPD names")
-    return DetTask(config, arrays, source, scene=scenes, validation=files.validation)
+    return DetTraining(config, arrays, source, scene=scenes, validation=files.validation)
 
 
-def _rec_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str) -> RecTask:
+def _rec_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str) -> RecTraining:
     if files.dictionary is None:
         raise SettingError("--dict is missing: the dictionary of the recognition head that --pretrained has")
     characters = load_charset_file(files.dictionary)
@@ -131,7 +131,7 @@ def _rec_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str)
         photos = Photos(files.photos or files.labelled)
         render = RenderedCrops(settings=settings, photos=photos, swapped=config.swapped_share)
     text = None if files.font is None else TextRenderer(characters, files.font)
-    return RecTask(
+    return RecTraining(
         config,
         arrays,
         characters,

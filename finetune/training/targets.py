@@ -25,7 +25,7 @@ MIN_TEXT_SIZE = 8.0
 
 @dataclass(frozen=True, eq=False)
 class DetTargets:
-    """What one picture teaches; all maps float32 H×W.
+    """What one image teaches; all maps float32 H×W.
 
     Attributes:
         shrink: 1 inside the shrunk texts.
@@ -79,13 +79,13 @@ def _draw_border(polygon: NDArray[np.float64], distance: float, canvas: Map, mas
 def det_targets(
     polygons: Sequence[NDArray[np.float32]], ignored: Sequence[bool], height: int, width: int
 ) -> DetTargets:
-    """Draws both maps of one picture.
+    """Draws both maps of one image.
 
     Args:
-        polygons: Each float32 K×2, corners in pixels of the picture; may reach outside.
+        polygons: Each float32 K×2, corners in pixels of the image; may reach outside.
         ignored: For each polygon whether it shall not count (illegible text, PP-OCR's "###").
-        height: Of the picture, in pixels.
-        width: Of the picture, in pixels.
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
 
     Returns:
         The targets. A polygon whose shorter side is under 8 pixels, or that shrinks to nothing, is masked.

@@ -30,7 +30,7 @@ from edge_lpr.errors import EdgeLprError
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.state import RunState, load_state, make_folder, save_state, write_aside
 
-__all__ = ["Report", "Task", "TrainingError", "learning_rate", "train"]
+__all__ = ["StepReport", "TrainingError", "TrainingTask", "learning_rate", "train"]
 
 Batch = TypeVar("Batch")
 
@@ -48,7 +48,7 @@ class TrainingError(EdgeLprError):
     """The run cannot go on: the loss is not a number, or memory does not suffice."""
 
 
-class Task(Protocol[Batch]):
+class TrainingTask(Protocol[Batch]):
     """What is trained: a network, its batches, its loss and its metric."""
 
     network: nn.Module
@@ -68,7 +68,7 @@ class Task(Protocol[Batch]):
 
 
 @dataclass
-class Report:
+class StepReport:
     """What the loop tells while it runs.
 
     Attributes:
@@ -93,7 +93,7 @@ class Report:
 
 
 class _Steps(Dataset[Batch | EdgeLprError], Generic[Batch]):
-    def __init__(self, task: Task[Batch]) -> None:
+    def __init__(self, task: TrainingTask[Batch]) -> None:
         self.task = task
 
     def __getitem__(self, step: int) -> Batch | EdgeLprError:
@@ -111,7 +111,7 @@ def _set_up_worker(_worker: int) -> None:
     torch.set_num_threads(1)
 
 
-def _batches(task: Task[Batch], config: TrainConfig, start: int) -> Iterator[Batch]:
+def _batches(task: TrainingTask[Batch], config: TrainConfig, start: int) -> Iterator[Batch]:
     steps: _Steps[Batch] = _Steps(task)
     loader: DataLoader[Batch | EdgeLprError] = DataLoader(
         steps,
@@ -180,7 +180,9 @@ def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
 class _Run(Generic[Batch]):
     """One training run: its state, and where it is kept."""
 
-    def __init__(self, task: Task[Batch], config: TrainConfig, out: Path, device: torch.device) -> None:
+    def __init__(
+        self, task: TrainingTask[Batch], config: TrainConfig, out: Path, device: torch.device
+    ) -> None:
         self.task, self.config, self.out, self.device = task, config, out, device
         # PyTorch's stubs know the keyword of tensors alone.
         self.network = task.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -250,12 +252,12 @@ class _Run(Generic[Batch]):
 
 
 def train(
-    task: Task[Batch],
+    task: TrainingTask[Batch],
     config: TrainConfig,
     out: Path,
     *,
     resume: bool = False,
-    report: Callable[[Report], None] = lambda _: None,
+    report: Callable[[StepReport], None] = lambda _: None,
     device: str = "cpu",
 ) -> dict[str, list[dict[str, float]]]:
     """Trains until the last step, or until the metric has not grown for `patience` evaluations.
@@ -275,7 +277,7 @@ def train(
     Raises:
         TrainingError: Loss or gradient were not finite several steps in a row, or the memory of the device or
             of a worker did not suffice; the state is saved.
-        InputError: Labelled pictures cannot be read; the state is saved.
+        InputError: Labelled images cannot be read; the state is saved.
         KeyboardInterrupt: After Ctrl-C or SIGTERM, at the end of a step; the state is saved.
         OutputError: A checkpoint could not be written; the one before it is whole.
         ModelError: There is no usable checkpoint to resume from.
@@ -294,7 +296,7 @@ def train(
             _loop(run, report, interrupt)
         except torch.OutOfMemoryError as e:
             raise TrainingError(
-                f"{device} has too little memory for a step of {config.batch} pictures of "
+                f"{device} has too little memory for a step of {config.batch} images of "
                 f"{config.width}x{config.height}: set batch lower"
             ) from e
         finally:
@@ -326,7 +328,7 @@ class _Interrupt:
         self.pending = True
 
 
-def _loop(run: _Run[Batch], report: Callable[[Report], None], interrupt: _Interrupt) -> None:
+def _loop(run: _Run[Batch], report: Callable[[StepReport], None], interrupt: _Interrupt) -> None:
     config, bad = run.config, 0
     began, first = time.monotonic(), run.step
     for batch in _batches(run.task, config, run.step):
@@ -345,7 +347,9 @@ def _loop(run: _Run[Batch], report: Callable[[Report], None], interrupt: _Interr
         if run.step % 10 == 0:
             run.history["loss"].append({"step": float(run.step), "loss": mean})
         rate = (run.step - first) / max(time.monotonic() - began, 1e-9)
-        line = Report(run.step, config.steps, mean, parts, rate, (config.steps - run.step) / max(rate, 1e-9))
+        line = StepReport(
+            run.step, config.steps, mean, parts, rate, (config.steps - run.step) / max(rate, 1e-9)
+        )
         if run.step % config.evaluate_every == 0 or run.step == config.steps:
             line.metrics, line.best = run.evaluate()
         report(line)

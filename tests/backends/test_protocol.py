@@ -51,7 +51,7 @@ def _tensorrt(bundle: Bundle, folder: Path) -> tuple[Backend, Backend]:
     from edge_lpr.backends.tensorrt.api import TensorRT
     from edge_lpr.backends.tensorrt.backend import TensorRTBackend
     from edge_lpr.backends.tensorrt.cuda import open_gpu
-    from edge_lpr.engines.build import build_engine, plans
+    from edge_lpr.engines.build import build_engine, build_jobs
     from edge_lpr.engines.build_settings import BuildSettings
 
     try:
@@ -63,13 +63,13 @@ def _tensorrt(bundle: Bundle, folder: Path) -> tuple[Backend, Backend]:
     settings = BuildSettings(
         batches=(1, MAX_BATCH), det_sizes=sizes, optimization_level=0, tactic_sources=sources
     )
-    for plan in plans(bundle, ["fp32"], settings):
+    for plan in build_jobs(bundle, ["fp32"], settings):
         build_engine(api, plan, folder)
     det = TensorRTBackend(bundle.model("det", "fp32"), folder=folder)
     return det, TensorRTBackend(bundle.model("rec", "fp32"), folder=folder)
 
 
-def picture(*shape: int, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def make_image(*shape: int, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
 
 
@@ -92,8 +92,8 @@ def test_it_says_what_it_is(opened: Opened) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("count", [1, 3])
-def test_the_detector_gives_a_map_for_each_picture(opened: Opened, size: tuple[int, int], count: int) -> None:
-    prob = maps(opened, picture(count, *size))
+def test_the_detector_gives_a_map_for_each_image(opened: Opened, size: tuple[int, int], count: int) -> None:
+    prob = maps(opened, make_image(count, *size))
     assert prob.shape == (count, *size) and prob.dtype == np.float32
     assert prob.min() >= 0 and prob.max() <= 1
 
@@ -101,24 +101,24 @@ def test_the_detector_gives_a_map_for_each_picture(opened: Opened, size: tuple[i
 @pytest.mark.parametrize("count", [1, 4])
 def test_the_recognizer_gives_a_distribution_for_each_step(opened: Opened, count: int) -> None:
     rec = opened.bundle.rec
-    probs = opened.rec.run({rec.input_name: picture(count, rec.height, rec.widths[0])})[rec.output_name]
+    probs = opened.rec.run({rec.input_name: make_image(count, rec.height, rec.widths[0])})[rec.output_name]
     assert probs.dtype == np.float32 and probs.shape[0] == count and probs.shape[2] == rec.classes
     np.testing.assert_allclose(probs.sum(axis=2), 1, atol=1e-3)
 
 
-def test_a_batch_is_its_pictures(opened: Opened) -> None:
-    batch = picture(3, *SIZES[0])
+def test_a_batch_is_its_images(opened: Opened) -> None:
+    batch = make_image(3, *SIZES[0])
     together = maps(opened, batch)
     for i in range(3):
         np.testing.assert_allclose(maps(opened, batch[i : i + 1])[0], together[i], atol=2e-3)
 
 
 def test_results_belong_to_the_caller_and_inputs_stay(opened: Opened) -> None:
-    image = picture(1, *SIZES[0])
+    image = make_image(1, *SIZES[0])
     before = image.copy()
     first = maps(opened, image)
     kept = first.copy()
-    second = maps(opened, picture(1, *SIZES[0], seed=1))
+    second = maps(opened, make_image(1, *SIZES[0], seed=1))
     assert not np.array_equal(kept, second)
     np.testing.assert_array_equal(first, kept)
     np.testing.assert_array_equal(image, before)
@@ -127,7 +127,7 @@ def test_results_belong_to_the_caller_and_inputs_stay(opened: Opened) -> None:
 
 
 def test_threads_get_their_own_results(opened: Opened) -> None:
-    images = [picture(1 + n % 2, *SIZES[n % 2], seed=n) for n in range(8)]
+    images = [make_image(1 + n % 2, *SIZES[n % 2], seed=n) for n in range(8)]
     expected = [maps(opened, image) for image in images]
     found: dict[int, object] = {}
 
@@ -145,7 +145,7 @@ def test_threads_get_their_own_results(opened: Opened) -> None:
 
 @pytest.mark.parametrize("workers", [2, 4])
 def test_batches_in_flight_give_what_one_after_the_other_gives(opened: Opened, workers: int) -> None:
-    images = [picture(1 + n % 3, *SIZES[n % 2], seed=n) for n in range(12)]
+    images = [make_image(1 + n % 3, *SIZES[n % 2], seed=n) for n in range(12)]
     expected = [maps(opened, image) for image in images]
     found = [result for _, result in in_order(lambda image: maps(opened, image), images, workers)]
     for one, other in zip(expected, found, strict=True):
@@ -154,7 +154,7 @@ def test_batches_in_flight_give_what_one_after_the_other_gives(opened: Opened, w
 
 def test_what_does_not_fit_is_an_error_of_one_line(opened: Opened) -> None:
     name = opened.bundle.det.input_name
-    image = picture(1, *SIZES[0])
+    image = make_image(1, *SIZES[0])
     for inputs in (
         {"other": image},
         {},
@@ -172,7 +172,7 @@ def test_more_than_the_largest_batch_is_an_error(opened: Opened) -> None:
     if opened.det.max_batch is None:
         pytest.skip(f"{opened.det.name} takes any batch")
     with pytest.raises(BackendError, match="--batch"):
-        maps(opened, picture(opened.det.max_batch + 1, *SIZES[0]))
+        maps(opened, make_image(opened.det.max_batch + 1, *SIZES[0]))
 
 
 def test_closed_is_closed(opened: Opened) -> None:
@@ -184,8 +184,8 @@ def test_closed_is_closed(opened: Opened) -> None:
 
         assert isinstance(opened.det, TensorRTBackend)
         backend = TensorRTBackend(opened.bundle.model("det", "fp32"), folder=opened.det.manifest.path.parent)
-    backend.run({opened.bundle.det.input_name: picture(1, *SIZES[0])})
+    backend.run({opened.bundle.det.input_name: make_image(1, *SIZES[0])})
     backend.close()
     backend.close()
     with pytest.raises(BackendError, match="closed"):
-        backend.run({opened.bundle.det.input_name: picture(1, *SIZES[0])})
+        backend.run({opened.bundle.det.input_name: make_image(1, *SIZES[0])})

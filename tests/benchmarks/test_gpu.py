@@ -14,7 +14,7 @@ from edge_lpr.benchmarks.gpu_measures import (
     Counting,
     Replay,
     against_engines,
-    compare,
+    compare_reads,
     growth,
     latency,
     resident_mib,
@@ -33,15 +33,13 @@ def read(text: str, x: float = 0.0) -> PlateRead:
     return PlateRead(text, "blue", 0.9, 0.9, scores, corners, 0.8, np.zeros((len(text), 3), np.float32))
 
 
-def test_readings_are_compared_picture_by_picture() -> None:
+def test_readings_are_compared_image_by_image() -> None:
     expected = [[read("皖A12345")], [read("皖A12345"), read("京B54321", 200)], []]
     found = [[read("皖A12345", 0.25)], [read("皖A12345")], []]
-    result = compare(expected, found)
-    assert (result["pictures"], result["same_texts"], result["plates"]) == (3, 2, 2)
+    result = compare_reads(expected, found)
+    assert (result["images"], result["same_texts"], result["plates"]) == (3, 2, 2)
     assert result["largest_corner_distance_px"] == 0.25 and result["identical_boxes"] == 0
-    assert result["differing"] == [
-        {"picture": 1, "reference": ["皖A12345", "京B54321"], "found": ["皖A12345"]}
-    ]
+    assert result["differing"] == [{"image": 1, "reference": ["皖A12345", "京B54321"], "found": ["皖A12345"]}]
 
 
 def test_the_share_of_the_engines_alone() -> None:
@@ -160,11 +158,11 @@ def test_a_dry_run_writes_a_report(tmp_path: Path, capsys: pytest.CaptureFixture
         pytest.skip("needs the sample video and the default bundle")
     pytest.importorskip("onnxruntime")
     out = tmp_path / "gpu.json"
-    quick = ["--det-size", "672x384", "--pictures", "4", "--seconds", "0.1"]
+    quick = ["--det-size", "672x384", "--images", "4", "--seconds", "0.1"]
     assert gpu.main(["--dry-run", "--video", str(video), *quick, "--out", str(out)]) == 0
     report = json.loads(out.read_text(encoding="utf-8"))
     assert report["dry_run"] and report["parts"]["reference"]["state"] == "done"
-    assert report["parts"]["reference"]["result"]["pictures"] == 4
+    assert report["parts"]["reference"]["result"]["images"] == 4
     names = list(report["parts"])
     first = ["build det fp16", "build rec fp16", "agreement fp16", "throughput fp16", "pipeline fp16"]
     assert names[:9] == ["reference", "host", *first, "refusals", "memory"]

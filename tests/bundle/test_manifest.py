@@ -47,7 +47,7 @@ def test_the_embedded_bundle_is_whole() -> None:
     for model in (*bundle.det.precisions.values(), *bundle.rec.precisions.values()):
         assert len(model.read()) == model.size < 12_000_000
     assert bundle.licence == "Apache-2.0"
-    assert bundle.rec.classes == 1 + len(bundle.rec.charset) + bundle.rec.other
+    assert bundle.rec.classes == 1 + len(bundle.rec.charset) + bundle.rec.unknown_class
 
 
 def test_reads_files_that_are_as_promised(folder: Path) -> None:
@@ -110,9 +110,9 @@ def put(*path: str, value: object) -> Change:
         (put("det", "size", "limit_type", value="long"), r"det\.size\.limit_type"),
         (put("rec", "size", "widths", value=[320, 160]), r"rec\.size\.widths"),
         (put("rec", "size", "widths", value=[1 << 20]), r"rec\.size\.widths"),
-        (put("rec", "size", "fit", value="crop"), r"rec\.size\.fit"),
+        (put("rec", "size", "resize_mode", value="crop"), r"rec\.size\.resize_mode"),
         (put("rec", "charset", value=["A", "A"]), r"rec\.charset"),
-        (put("rec", "other", value=1), r"rec\.other"),
+        (put("rec", "unknown_class", value=1), r"rec\.unknown_class"),
         (put("rec", "precisions", value={}), r"rec\.precisions"),
         (put("rec", "precisions", "fp8", value={}), "fp8"),
         (put("rec", "precisions", "fp32", "sha256", value="abc"), "64 hex digits"),

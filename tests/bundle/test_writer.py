@@ -7,7 +7,7 @@ import pytest
 from helpers import onnx_models as models
 
 from edge_lpr.bundle.manifest import load_bundle
-from edge_lpr.bundle.writer import BundleParts, write_bundle
+from edge_lpr.bundle.writer import BundleParts, create_bundle
 from edge_lpr.errors import BundleError, OutputError
 from edge_lpr.export.bundle_graph import det_model, rec_model
 
@@ -21,14 +21,14 @@ def parts() -> BundleParts:
         det=det_model(models.small_det()),
         rec=rec_model(models.small_rec(5)),
         charset="京AB1",
-        other=False,
+        unknown_class=False,
         rec_widths=(320, 160),
         measured={"rec": {"accuracy": 0.5}},
     )
 
 
 def test_what_is_written_is_what_the_runtime_reads(tmp_path: Path, parts: BundleParts) -> None:
-    bundle = write_bundle(parts, tmp_path / "new" / "b", {"note.txt": b"hello"})
+    bundle = create_bundle(parts, tmp_path / "new" / "b", {"note.txt": b"hello"})
     assert bundle.path == tmp_path / "new" / "b"
     assert (bundle.name, bundle.licence) == ("tiny", "MIT")
     assert bundle.rec.charset == ("京", "A", "B", "1")
@@ -42,16 +42,16 @@ def test_what_is_written_is_what_the_runtime_reads(tmp_path: Path, parts: Bundle
 
 
 def test_an_older_bundle_is_replaced_whole(tmp_path: Path, parts: BundleParts) -> None:
-    write_bundle(parts, tmp_path / "b", {"old.txt": b""})
-    assert write_bundle(replace(parts, name="newer"), tmp_path / "b").name == "newer"
+    create_bundle(parts, tmp_path / "b", {"old.txt": b""})
+    assert create_bundle(replace(parts, name="newer"), tmp_path / "b").name == "newer"
     assert not (tmp_path / "b" / "old.txt").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
 
 
 def test_a_bundle_that_fails_leaves_the_older_one(tmp_path: Path, parts: BundleParts) -> None:
-    write_bundle(parts, tmp_path / "b")
+    create_bundle(parts, tmp_path / "b")
     with pytest.raises(BundleError, match="each character once"):
-        write_bundle(replace(parts, charset="AAB1"), tmp_path / "b")
+        create_bundle(replace(parts, charset="AAB1"), tmp_path / "b")
     assert load_bundle(tmp_path / "b").name == "tiny"
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
 
@@ -60,11 +60,11 @@ def test_folders_and_files_of_others_are_left_alone(tmp_path: Path, parts: Bundl
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
     with pytest.raises(OutputError, match="not empty and no bundle"):
-        write_bundle(parts, tmp_path / "photos")
+        create_bundle(parts, tmp_path / "photos")
     assert [p.name for p in (tmp_path / "photos").iterdir()] == ["a.jpg"]
     with pytest.raises(OutputError, match="a file"):
-        write_bundle(parts, tmp_path / "photos" / "a.jpg")
+        create_bundle(parts, tmp_path / "photos" / "a.jpg")
     with pytest.raises(OutputError, match="cannot be"):
-        write_bundle(parts, tmp_path / "photos" / "a.jpg" / "b")
+        create_bundle(parts, tmp_path / "photos" / "a.jpg" / "b")
     (tmp_path / "empty").mkdir()
-    assert write_bundle(parts, tmp_path / "empty").name == "tiny"
+    assert create_bundle(parts, tmp_path / "empty").name == "tiny"

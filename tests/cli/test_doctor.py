@@ -19,7 +19,7 @@ def checks(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, str]]:
 def test_this_machine_can_read_plates(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     found = checks(capsys)
-    assert found["trial"]["state"] == "ok" and " ms for a blank picture" in found["trial"]["found"]
+    assert found["trial"]["state"] == "ok" and " ms for a blank image" in found["trial"]["found"]
     assert (
         "precisions fp32" in found["bundle"]["found"]
         and "sha256 of all files right" in found["bundle"]["found"]

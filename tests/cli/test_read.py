@@ -29,7 +29,7 @@ FAST = ["--det-limit-side-len", "256", "--det_limit_type", "max", "--threads", "
 
 @pytest.fixture
 def scenes(tmp_path: Path, plate_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with two pictures and a video of one car that passes."""
+    """A folder with two images and a video of one car that passes."""
     folder = tmp_path / "路 口"
     folder.mkdir()
     cv2.imencode(".png", plate_scene(TEXT))[1].tofile(folder / "1.png")
@@ -120,7 +120,7 @@ def test_quiet_and_any_text(scenes: Path, tmp_path: Path) -> None:
     assert records(tmp_path / "o.jsonl")[0]["text"] == TEXT
 
 
-def test_a_picture_without_a_plate_is_no_error(scenes: Path) -> None:
+def test_an_image_without_a_plate_is_no_error(scenes: Path) -> None:
     for name, size in (("dot", (1, 1)), ("wide", (200, 20_000))):
         cv2.imencode(".png", np.zeros((*size, 3), np.uint8))[1].tofile(scenes / f"{name}.png")
     code, out, err = run(scenes / "dot.png", scenes / "wide.png", scenes / "1.png")
@@ -128,13 +128,13 @@ def test_a_picture_without_a_plate_is_no_error(scenes: Path) -> None:
 
 
 def test_a_bad_file_in_a_folder_leaves_the_others(scenes: Path) -> None:
-    (scenes / "1b.png").write_bytes(b"no picture")
+    (scenes / "1b.png").write_bytes(b"no image")
     (scenes / "zero.mp4").touch()
     video = (scenes / "街.avi").read_bytes()
     (scenes / "街.avi").write_bytes(video[: len(video) * 2 // 3])
     code, out, err = run(scenes)
     assert code == 2 and out.count("\n") == 3 and err.count("\n") == 3
-    assert "1b.png: not a picture" in err and "zero.mp4: the file is empty" in err and "ends early" in err
+    assert "1b.png: not an image" in err and "zero.mp4: the file is empty" in err and "ends early" in err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -273,14 +273,14 @@ def test_on_a_terminal_there_are_states_and_colour(scenes: Path) -> None:
     assert process.wait(30) == 0
     shown = text.decode("utf-8")
     assert "onnxruntime" in shown or "ONNX Runtime" in shown
-    assert f"\x1b[1m{TEXT}" in shown and "done, 2 pictures" in shown and "done, 55 frames" in shown
+    assert f"\x1b[1m{TEXT}" in shown and "done, 2 images" in shown and "done, 55 frames" in shown
     assert "1 plate" in shown and "2 plates" in shown
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--jsonl", "x/o.jsonl"], 1, "x/o.jsonl: cannot be written, there is no folder x; make it first"),
+        (["--jsonl", "x/o.jsonl"], 1, "x/o.jsonl: cannot be written, there is no folder x; create it first"),
         (["--jsonl", "o", "--csv", "o"], 2, "--jsonl and --csv are the same"),
         (["--jsonl", "-", "--csv", "-"], 2, "--jsonl and --csv are the same"),
         (["--save", "1.png"], 2, "--save 1.png: would overwrite 1.png"),

@@ -63,14 +63,14 @@ def test_no_end_no_time_left(clock: Clock) -> None:
 def test_end_states(clock: Clock, error: BaseException | None, state: str) -> None:
     out = Terminal()
     try:
-        with Progress("a", unit="pictures", stream=out) as progress:
+        with Progress("a", unit="images", stream=out) as progress:
             clock.now += 1
             progress.update()
             if error is not None:
                 raise error  # noqa: TRY301
     except BaseException as e:
         assert e is error
-    assert out.getvalue() == f"a: {state}, 1 picture in 1.0 s\n"
+    assert out.getvalue() == f"a: {state}, 1 image in 1.0 s\n"
 
 
 def test_a_named_end_state_stands(clock: Clock) -> None:

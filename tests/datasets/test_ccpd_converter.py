@@ -18,7 +18,7 @@ SAME_PLATE = ONE.replace("-37-15", "-99-15")
 GREEN = "02-90_90-20&10_80&30-80&30_20&30_20&10_80&10-0_0_5_24_30_31_32_33-154-77.jpg"
 
 
-def picture(path: Path, size: tuple[int, int] = (40, 100)) -> Path:
+def make_image(path: Path, size: tuple[int, int] = (40, 100)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     image = np.zeros((*size, 3), np.uint8)
     image[10:30, 20:80] = (200, 50, 20)
@@ -30,16 +30,16 @@ def picture(path: Path, size: tuple[int, int] = (40, 100)) -> Path:
 def ccpd(tmp_path: Path) -> Path:
     root = tmp_path / "ccpd"
     for name in (ONE, SAME_PLATE):
-        picture(root / "ccpd_base" / name)
-    picture(root / "ccpd_green" / GREEN)
-    picture(root / "ccpd_np" / "0001.jpg")
+        make_image(root / "ccpd_base" / name)
+    make_image(root / "ccpd_green" / GREEN)
+    make_image(root / "ccpd_np" / "0001.jpg")
     return root
 
 
-def test_each_picture_keeps_its_crop(ccpd: Path, tmp_path: Path) -> None:
+def test_each_image_keeps_its_crop(ccpd: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = convert_ccpd(ccpd, out)
-    assert (result.pictures, result.crops, result.reused, result.problems) == (4, 3, 0, [])
+    assert (result.images, result.crops, result.reused, result.problems) == (4, 3, 0, [])
     labels = load_labels([out])
     assert labels.problems == []
     assert [p.text for s in labels.crops for p in s.plates or ()] == ["皖AY339S", "皖AY339S", "皖AF06789"]
@@ -54,20 +54,20 @@ def test_each_picture_keeps_its_crop(ccpd: Path, tmp_path: Path) -> None:
     assert scene.plates[0].corners.tolist() == [[20, 10], [80, 10], [80, 30], [20, 30]]
 
 
-def test_bad_pictures_are_listed_with_their_reason(ccpd: Path, tmp_path: Path) -> None:
+def test_bad_images_are_listed_with_their_reason(ccpd: Path, tmp_path: Path) -> None:
     base = ccpd / "ccpd_base"
-    picture(base / ONE.replace("025-", "x-"))
-    picture(base / ONE.replace("-37-15", "-1-1"), (20, 50))
-    (base / ONE.replace("-37-15", "-2-2")).write_bytes(picture(base / ONE).read_bytes()[:-20])
+    make_image(base / ONE.replace("025-", "x-"))
+    make_image(base / ONE.replace("-37-15", "-1-1"), (20, 50))
+    (base / ONE.replace("-37-15", "-2-2")).write_bytes(make_image(base / ONE).read_bytes()[:-20])
     (base / ONE.replace("-37-15", "-3-3")).write_bytes(b"")
-    (base / ONE.replace("-37-15", "-4-4")).write_bytes(b"no picture")
+    (base / ONE.replace("-37-15", "-4-4")).write_bytes(b"no image")
     result = convert_ccpd(ccpd, tmp_path / "out")
-    assert result.pictures == 4
+    assert result.images == 4
     reasons = dict(result.problems)
     assert len(reasons) == 5
     for part, reason in (
-        ("/x-", "area is 'x'"), ("-1-1", "outside of the 50x20 picture"), ("-2-2", "cut short"),
-        ("-3-3", "empty"), ("-4-4", "not a picture"),
+        ("/x-", "area is 'x'"), ("-1-1", "outside of the 50x20 image"), ("-2-2", "cut short"),
+        ("-3-3", "empty"), ("-4-4", "not an image"),
     ):  # fmt: skip
         assert any(part in name and reason in text for name, text in reasons.items()), part
     listed = (tmp_path / "out" / "skipped.txt").read_text(encoding="utf-8").splitlines()
@@ -107,7 +107,7 @@ def test_interruption_keeps_what_was_done(ccpd: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         convert_ccpd(ccpd, out, 1, stop)
     assert len((out / "det.txt").read_text(encoding="utf-8").splitlines()) == 2
-    assert convert_ccpd(ccpd, out).pictures == 4
+    assert convert_ccpd(ccpd, out).images == 4
     assert not list(out.rglob("*.part"))
 
 
@@ -141,19 +141,17 @@ def test_a_full_disk_leaves_no_half_copy(ccpd: Path, tmp_path: Path, monkeypatch
 
 def test_output_inside_of_the_source_is_not_read_again(ccpd: Path) -> None:
     for _ in range(2):
-        assert convert_ccpd(ccpd, ccpd / "out").pictures == 4
+        assert convert_ccpd(ccpd, ccpd / "out").images == 4
 
 
-def test_folders_without_ccpd_pictures(tmp_path: Path) -> None:
+def test_folders_without_ccpd_images(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         convert_ccpd(tmp_path / "nowhere", tmp_path / "out")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no picture in it"):
+    with pytest.raises(InputError, match="no image in it"):
         convert_ccpd(tmp_path / "empty", tmp_path / "out")
-    picture(tmp_path / "other" / "cat.jpg")
-    with pytest.raises(
-        InputError, match=r"none of its 1 pictures can be used; the first, cat\.jpg: 1 fields"
-    ):
+    make_image(tmp_path / "other" / "cat.jpg")
+    with pytest.raises(InputError, match=r"none of its 1 images can be used; the first, cat\.jpg: 1 fields"):
         convert_ccpd(tmp_path / "other", tmp_path / "out")
 
 
@@ -164,10 +162,10 @@ def test_output_that_cannot_be_written(ccpd: Path, tmp_path: Path) -> None:
 
 
 def test_command(ccpd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture(ccpd / "bad-name.jpg")
+    make_image(ccpd / "bad-name.jpg")
     assert main(["dataset", "ccpd", str(ccpd), "--out", str(tmp_path / "out")]) == 0
     captured = capsys.readouterr()
-    assert "4 pictures, 3 plates; 1 skipped" in captured.out
+    assert "4 images, 3 plates; 1 skipped" in captured.out
     assert "skipped: bad-name.jpg: 2 fields" in captured.err
     assert main(["dataset", "ccpd", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2
     assert main(["dataset", "ccpd", str(ccpd), "--out", str(tmp_path / "out"), "--workers", "0"]) == 2

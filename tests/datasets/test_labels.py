@@ -14,7 +14,7 @@ from edge_lpr.errors import InputError
 CCPD = "025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-0_0_22_27_27_33_16-37-15.jpg"
 
 
-def picture(path: Path) -> Path:
+def make_image(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imencode(path.suffix, np.zeros((8, 16, 3), np.uint8))[1].tofile(path)
     return path
@@ -22,7 +22,7 @@ def picture(path: Path) -> Path:
 
 def test_plates_csv(tmp_path: Path) -> None:
     for name in ("scenes/a.jpg", "negatives/n.jpg", "crops/皖A12345.jpg"):
-        picture(tmp_path / name)
+        make_image(tmp_path / name)
     (tmp_path / "plates.csv").write_text(
         "file,label,corners_tl_tr_br_bl,source\n"
         'scenes/a.jpg,皖A·12345,"1,2 9,2 9,5 1,5",x\n'
@@ -47,8 +47,8 @@ def test_plates_csv(tmp_path: Path) -> None:
 
 
 def test_bad_rows_are_listed_and_the_rest_is_kept(tmp_path: Path) -> None:
-    picture(tmp_path / "in" / "a.jpg")
-    picture(tmp_path / "outside.jpg")
+    make_image(tmp_path / "in" / "a.jpg")
+    make_image(tmp_path / "outside.jpg")
     (tmp_path / "in" / "link.jpg").symlink_to(tmp_path / "outside.jpg")
     (tmp_path / "in" / "plates.csv").write_text(
         "file,label,corners_tl_tr_br_bl\n"
@@ -67,11 +67,11 @@ def test_bad_rows_are_listed_and_the_rest_is_kept(tmp_path: Path) -> None:
     reasons = [
         "outside of",
         "outside of",
-        "no picture 'gone.jpg'",
+        "no image 'gone.jpg'",
         "four points",
         "four points",
         "no area",
-        "no picture",
+        "no image",
     ]
     assert len(labels.problems) == len(reasons)
     for line, (problem, reason) in enumerate(zip(labels.problems, reasons, strict=True), 2):
@@ -83,7 +83,7 @@ def test_a_converted_folder_keeps_the_groups_it_was_made_of(tmp_path: Path) -> N
     lines = {"det.txt": [], "rec.txt": []}
     for name, place in (("det.txt", "images"), ("rec.txt", "crops")):
         for group in ("ccpd_base", "."):
-            picture(tmp_path / place / group / "a.jpg")
+            make_image(tmp_path / place / group / "a.jpg")
             lines[name].append(f"{place}/{group}/a.jpg\t{'[]' if place == 'images' else '皖A12345'}\n")
         (tmp_path / name).write_text("".join(lines[name]), encoding="utf-8")
     found = [(s.crop, s.subset) for s in load_labels([tmp_path]).samples]
@@ -91,8 +91,8 @@ def test_a_converted_folder_keeps_the_groups_it_was_made_of(tmp_path: Path) -> N
 
 
 def test_ppocr_files_of_both_kinds(tmp_path: Path) -> None:
-    picture(tmp_path / "images" / "a.jpg")
-    picture(tmp_path / "crop_img" / "a_0.jpg")
+    make_image(tmp_path / "images" / "a.jpg")
+    make_image(tmp_path / "crop_img" / "a_0.jpg")
     entries = [
         {"transcription": "皖A12345", "points": [[1, 2], [9, 2], [9, 5], [1, 5]]},
         {"transcription": "###", "points": [[1, 6], [9, 6], [9, 8], [1, 8]]},
@@ -112,9 +112,9 @@ def test_ppocr_files_of_both_kinds(tmp_path: Path) -> None:
 
 
 def test_ccpd_folder(tmp_path: Path) -> None:
-    picture(tmp_path / "ccpd_base" / CCPD)
-    picture(tmp_path / "ccpd_np" / "0001.jpg")
-    picture(tmp_path / "ccpd_base" / CCPD.replace("95_113", "95"))
+    make_image(tmp_path / "ccpd_base" / CCPD)
+    make_image(tmp_path / "ccpd_np" / "0001.jpg")
+    make_image(tmp_path / "ccpd_base" / CCPD.replace("95_113", "95"))
     labels = load_labels([tmp_path])
     base, nothing = labels.samples
     assert (base.subset, [p.text for p in base.plates or ()]) == ("ccpd_base", ["皖AY339S"])
@@ -123,9 +123,9 @@ def test_ccpd_folder(tmp_path: Path) -> None:
     assert "tilt is '95'" in labels.problems[0]
 
 
-def test_unlabelled_pictures_only_when_asked(tmp_path: Path) -> None:
-    picture(tmp_path / "a.jpg")
-    with pytest.raises(InputError, match="no labelled picture"):
+def test_unlabelled_images_only_when_asked(tmp_path: Path) -> None:
+    make_image(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match="no labelled image"):
         load_labels([tmp_path])
     labels = load_labels([tmp_path], unlabelled=True)
     assert [s.plates for s in labels.samples] == [None]
@@ -134,7 +134,7 @@ def test_unlabelled_pictures_only_when_asked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "file,label,corners_tl_tr_br_bl\n"])
 def test_a_file_without_labels_is_an_input_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "plates.csv").write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match=r"plates\.csv: no labelled picture"):
+    with pytest.raises(InputError, match=r"plates\.csv: no labelled image"):
         load_labels([tmp_path / "plates.csv"])
 
 
@@ -146,10 +146,10 @@ def test_missing_source_and_undecodable_text(tmp_path: Path) -> None:
         load_labels([tmp_path / "det.txt"])
 
 
-def test_pictures_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(b"not a picture")
+def test_images_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"not an image")
     (sample,) = load_labels([tmp_path], unlabelled=True).samples
-    with pytest.raises(InputError, match="not a picture"):
+    with pytest.raises(InputError, match="not an image"):
         sample.read()
     sample.path.write_bytes(b"")
     with pytest.raises(InputError, match="empty"):

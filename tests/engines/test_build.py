@@ -10,7 +10,7 @@ import pytest
 
 from edge_lpr.backends.tensorrt.engine_manifest import Machine, find_engine, read_manifest
 from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
-from edge_lpr.engines.build import make_manifest, plans
+from edge_lpr.engines.build import build_jobs, make_manifest
 from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.errors import BundleError, SettingError
 
@@ -42,7 +42,7 @@ def with_all_precisions(bundle: Bundle) -> Bundle:
 
 def test_both_models_in_every_precision_of_the_bundle(bundle: Bundle) -> None:
     full = with_all_precisions(bundle)
-    assert [p.label for p in plans(full, (), SETTINGS)] == [
+    assert [p.label for p in build_jobs(full, (), SETTINGS)] == [
         "det fp32",
         "rec fp32",
         "det fp16",
@@ -50,43 +50,43 @@ def test_both_models_in_every_precision_of_the_bundle(bundle: Bundle) -> None:
         "det int8",
         "rec int8",
     ]
-    assert [p.label for p in plans(full, ("int8",), SETTINGS)] == ["det int8", "rec int8"]
+    assert [p.label for p in build_jobs(full, ("int8",), SETTINGS)] == ["det int8", "rec int8"]
 
 
 def test_a_precision_that_the_bundle_lacks(bundle: Bundle) -> None:
     lacking = replace(bundle, det=replace(bundle.det, precisions={"fp32": bundle.model("det", "fp32")}))
     with pytest.raises(BundleError, match="no int8 model of 'det'"):
-        list(plans(lacking, ("int8",), SETTINGS))
+        list(build_jobs(lacking, ("int8",), SETTINGS))
 
 
 def test_a_dla_takes_one_shape_and_fp16(bundle: Bundle) -> None:
     settings = BuildSettings(batches=(4,), det_sizes=("1312x736",), dla=0)
     full = with_all_precisions(bundle)
-    (det, _) = plans(full, ("fp16",), settings)
+    (det, _) = build_jobs(full, ("fp16",), settings)
     assert det.profiles[0].min == det.profiles[0].max == (4, 736, 1312, 3)
     for precision in ("fp32", "int8"):
         with pytest.raises(SettingError, match=f"a DLA takes no {precision} model .*--precision fp16"):
-            list(plans(full, (precision,), settings))
+            list(build_jobs(full, (precision,), settings))
 
 
 def test_a_build_is_found_again_and_only_for_what_it_was(bundle: Bundle, tmp_path: Path) -> None:
-    plan = next(plans(bundle, ("fp32",), SETTINGS))
-    assert plan.existing(tmp_path, ORIN) is None
-    written = make_manifest(plan, ORIN, tmp_path, b"a plan", 12.34)
+    job = next(build_jobs(bundle, ("fp32",), SETTINGS))
+    assert job.existing(tmp_path, ORIN) is None
+    written = make_manifest(job, ORIN, tmp_path, b"a plan", 12.34)
     written.write(b"a plan")
-    assert plan.existing(tmp_path, ORIN) == written == read_manifest(written.path)
-    assert find_engine(tmp_path, plan.model, ORIN) == written
-    other = next(plans(bundle, ("fp32",), replace(SETTINGS, batches=(1,))))
+    assert job.existing(tmp_path, ORIN) == written == read_manifest(written.path)
+    assert find_engine(tmp_path, job.model, ORIN) == written
+    other = next(build_jobs(bundle, ("fp32",), replace(SETTINGS, batches=(1,))))
     assert other.existing(tmp_path, ORIN) is None
-    assert next(plans(bundle, ("fp32",), replace(SETTINGS, tf32=True))).existing(tmp_path, ORIN) is None
-    assert plan.existing(tmp_path, replace(ORIN, tensorrt="10.4.0")) is None
+    assert next(build_jobs(bundle, ("fp32",), replace(SETTINGS, tf32=True))).existing(tmp_path, ORIN) is None
+    assert job.existing(tmp_path, replace(ORIN, tensorrt="10.4.0")) is None
     written.engine_path.write_bytes(b"a pla")
-    assert plan.existing(tmp_path, ORIN) is None
+    assert job.existing(tmp_path, ORIN) is None
 
 
 def test_what_a_manifest_keeps(bundle: Bundle, tmp_path: Path) -> None:
-    plan = next(plans(with_all_precisions(bundle), ("int8",), SETTINGS))
-    written = make_manifest(plan, ORIN, tmp_path, b"a plan", 12.34)
+    job = next(build_jobs(with_all_precisions(bundle), ("int8",), SETTINGS))
+    written = make_manifest(job, ORIN, tmp_path, b"a plan", 12.34)
     assert written.path.name.startswith(f"{load_bundle().name}.det.int8.orin.trt10.3.0.")
     assert written.model_sha256 == bundle.model("det", "fp32").sha256
     assert written.engine_sha256 == hashlib.sha256(b"a plan").hexdigest()
@@ -97,6 +97,6 @@ def test_what_a_manifest_keeps(bundle: Bundle, tmp_path: Path) -> None:
 
 
 def test_a_hostile_bundle_name_stays_in_the_folder(bundle: Bundle, tmp_path: Path) -> None:
-    plan = next(plans(replace(bundle, name="../../etc/passwd"), ("fp32",), SETTINGS))
-    made = make_manifest(plan, ORIN, tmp_path, b"x", 1)
+    job = next(build_jobs(replace(bundle, name="../../etc/passwd"), ("fp32",), SETTINGS))
+    made = make_manifest(job, ORIN, tmp_path, b"x", 1)
     assert made.path.parent == tmp_path and made.path.name.startswith("etc-passwd.det")

@@ -8,7 +8,7 @@ import pytest
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine
 from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
 from edge_lpr.engines import engine_cache
-from edge_lpr.engines.build import make_manifest, plans
+from edge_lpr.engines.build import build_jobs, make_manifest
 from edge_lpr.engines.build_settings import BuildSettings
 
 ORIN = Machine("10.3.0", "Orin", "8.7", integrated=True, platform="aarch64")
@@ -25,8 +25,8 @@ def bundle() -> Bundle:
 @pytest.fixture
 def folder(bundle: Bundle, tmp_path: Path) -> Path:
     """An engine in every state that there is."""
-    det, rec = plans(bundle, ("fp32",), BuildSettings())
-    (smaller, _) = plans(bundle, ("fp32",), BuildSettings(batches=(1,)))
+    det, rec = build_jobs(bundle, ("fp32",), BuildSettings())
+    (smaller, _) = build_jobs(bundle, ("fp32",), BuildSettings(batches=(1,)))
 
     def add(manifest: EngineManifest, created: str, data: bytes = b"plan") -> EngineManifest:
         manifest = replace(manifest, created=created)

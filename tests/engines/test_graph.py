@@ -109,7 +109,7 @@ def test_what_has_to_be_a_constant_is_one(graph: Any) -> None:
             assert set(node.input[1:]) - {""} <= stored, node.name
 
 
-def test_pictures_are_enlarged_as_tensorrt_can(graph: Any) -> None:
+def test_images_are_enlarged_as_tensorrt_can(graph: Any) -> None:
     for node in graph.node:
         if node.op_type == "Resize":
             said = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}

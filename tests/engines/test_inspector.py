@@ -93,7 +93,7 @@ def test_what_tensorrt_does_not_say_is_not_guessed() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Layer(Convolution)", "gave no JSON"),
+        ("EngineLayer(Convolution)", "gave no JSON"),
         ("[]", "gave no layers"),
         ('{"Layers": 5}', "gave no layers"),
         ('{"Layers": ["Conv_0", "Conv_1"]}', "names alone; build it again"),

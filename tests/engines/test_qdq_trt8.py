@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.bundle.manifest import Part, bundled, load_bundle
 from edge_lpr.engines.qdq_trt8 import for_older
-from edge_lpr.io.image_io import read_picture
+from edge_lpr.io.image_io import read_image
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
@@ -55,7 +55,7 @@ def test_the_packages_int8_models_stay_what_they_are(part: Part) -> None:
     assert len(after) == len(before) and {kind for kind, _, _ in after} == {"QuantizeLinear"}
     assert {element for _, _, element in after} == {onnx.TensorProto.FLOAT}
     width, height = (640, 384) if part == "det" else (bundle.rec.widths[0], bundle.rec.height)
-    image = cv2.resize(read_picture(STREET), (width, height))[None]
+    image = cv2.resize(read_image(STREET), (width, height))[None]
     one, other = run(data, image), run(rewritten, image)
     assert one.max() > 0.5
     # A rounding that falls the other way moves a value by one INT8 step, and what follows by a little.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_lpr.datasets.labels import Plate, Sample
+from edge_lpr.datasets.labels import LabelledPlate, Sample
 from edge_lpr.errors import InputError, OutputError
 from edge_lpr.evaluation.evaluate import evaluate_det, evaluate_e2e, evaluate_rec
 from edge_lpr.evaluation.metrics import Quad
@@ -20,7 +20,7 @@ QUAD = np.array([[10, 10], [40, 10], [40, 20], [10, 20]], np.float32)
 
 
 def sample(
-    folder: Path, name: str, plates: tuple[Plate, ...] | None, *, crop: bool = False, grey: int = 0
+    folder: Path, name: str, plates: tuple[LabelledPlate, ...] | None, *, crop: bool = False, grey: int = 0
 ) -> Sample:
     path = folder / name
     path.parent.mkdir(exist_ok=True)
@@ -30,14 +30,19 @@ def sample(
 
 @pytest.fixture
 def samples(tmp_path: Path) -> list[Sample]:
-    broken = sample(tmp_path, "scenes/broken.png", (Plate("皖A00000", QUAD),))
+    broken = sample(tmp_path, "scenes/broken.png", (LabelledPlate("皖A00000", QUAD),))
     broken.path.write_bytes(b"x")
     return [
-        sample(tmp_path, "scenes/a.png", (Plate("皖A12345", QUAD),), grey=1),
-        sample(tmp_path, "scenes/b.png", (Plate("皖A12345", QUAD), Plate("###", QUAD + 100)), grey=2),
-        sample(tmp_path, "phone/c.png", (Plate("粤B12345", None),), grey=3),
+        sample(tmp_path, "scenes/a.png", (LabelledPlate("皖A12345", QUAD),), grey=1),
+        sample(
+            tmp_path,
+            "scenes/b.png",
+            (LabelledPlate("皖A12345", QUAD), LabelledPlate("###", QUAD + 100)),
+            grey=2,
+        ),
+        sample(tmp_path, "phone/c.png", (LabelledPlate("粤B12345", None),), grey=3),
         sample(tmp_path, "negatives/d.png", (), grey=4),
-        sample(tmp_path, "crops/e.png", (Plate("川A12345", None),), crop=True, grey=5),
+        sample(tmp_path, "crops/e.png", (LabelledPlate("川A12345", None),), crop=True, grey=5),
         sample(tmp_path, "other/f.png", None, grey=6),
         broken,
     ]
@@ -52,7 +57,7 @@ def test_detection_leaves_out_what_has_no_corners(samples: list[Sample]) -> None
     result = evaluate_det(find, samples, ticks.append)
     assert list(result.scores) == ["scenes", "negatives", "all"]
     assert (result.all.labelled, result.all.found, result.all.matched) == (2, 3, 1)
-    assert [Path(m.picture).name for m in result.misses] == ["b.png"]
+    assert [Path(m.image).name for m in result.misses] == ["b.png"]
     assert len(result.problems) == 1
     assert "broken.png" in result.problems[0]
     assert len(ticks) == result.items + 1 == 4

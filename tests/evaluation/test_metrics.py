@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_lpr.datasets.labels import Plate
+from edge_lpr.datasets.labels import LabelledPlate
 from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, RecScore, edit_distance, iou_matrix
 
 
@@ -29,7 +29,11 @@ def test_edit_distance(a: str, b: str, d: int) -> None:
 
 def test_detection_counts() -> None:
     score = DetScore()
-    plates = [Plate("a", box(0, 0)), Plate("b", box(50, 0)), Plate("###", box(100, 0))]
+    plates = [
+        LabelledPlate("a", box(0, 0)),
+        LabelledPlate("b", box(50, 0)),
+        LabelledPlate("###", box(100, 0)),
+    ]
     # One box fits, a second on the same plate is false, one in the ignored region does not count.
     assert score.add(plates, [box(1, 0), box(0, 0), box(101, 0, 5, 2)]) == 1
     assert (score.labelled, score.found, score.matched) == (2, 2, 1)
@@ -38,7 +42,7 @@ def test_detection_counts() -> None:
     assert score.precision == pytest.approx(1 / 3)
     # DetMetric asks for more than 0.5, not 0.5 itself.
     exact = DetScore()
-    assert exact.add([Plate("a", box(0, 0, 10, 10))], [box(0, 0, 10, 5)]) == 0
+    assert exact.add([LabelledPlate("a", box(0, 0, 10, 10))], [box(0, 0, 10, 5)]) == 0
     assert (exact.precision, exact.recall, exact.hmean) == (0, 0, 0)
 
 
@@ -54,7 +58,7 @@ def test_recognition_counts() -> None:
 
 def test_end_to_end_counts_by_the_script() -> None:
     score = EndToEndScore()
-    plates = [Plate("皖A12345", box(0, 0)), Plate("皖B00000", box(50, 0))]
+    plates = [LabelledPlate("皖A12345", box(0, 0)), LabelledPlate("皖B00000", box(50, 0))]
     # One right, one with a wrong character, one in no plate's place.
     reads = [("皖A12345", box(0, 0)), ("皖B00001", box(50, 0)), ("xy", box(90, 0))]
     assert not score.add(plates, reads)
@@ -63,27 +67,27 @@ def test_end_to_end_counts_by_the_script() -> None:
     assert score.f == pytest.approx(2 * (1 / 3) * (1 / 2) / (1 / 3 + 1 / 2))
     assert score.character_acc == pytest.approx(1 - 3 / 14)
     # A missed plate costs all its characters.
-    score.add([Plate("皖C11111", box(0, 0))], [])
+    score.add([LabelledPlate("皖C11111", box(0, 0))], [])
     assert (score.edits, score.characters) == (10, 21)
 
 
 def test_best_overlap_decides_who_is_paired() -> None:
     score = EndToEndScore()
-    score.add([Plate("皖A12345", box(0, 0))], [("wrong", box(1, 0)), ("皖A12345", box(0, 0))])
+    score.add([LabelledPlate("皖A12345", box(0, 0))], [("wrong", box(1, 0)), ("皖A12345", box(0, 0))])
     assert (score.hits, score.reported) == (1, 2)
 
 
 def test_overlap_of_half_is_enough_and_its_cost_is_told() -> None:
     score = EndToEndScore()
-    assert score.add([Plate("a", box(0, 0, 10, 10))], [("a", box(0, 0, 10, 5))])
-    assert not score.add([Plate("a", box(0, 0, 10, 10))], [("a", box(0, 0, 10, 4.9))])
+    assert score.add([LabelledPlate("a", box(0, 0, 10, 10))], [("a", box(0, 0, 10, 5))])
+    assert not score.add([LabelledPlate("a", box(0, 0, 10, 10))], [("a", box(0, 0, 10, 4.9))])
     assert (score.hits, score.text_hits) == (1, 2)
     assert (score.recall, score.text_recall) == (0.5, 1)
 
 
 def test_labels_without_corners_count_by_text_and_not_in_the_script() -> None:
     score = EndToEndScore()
-    plates = [Plate("a1", None), Plate("a1", None), Plate("b2", None)]
+    plates = [LabelledPlate("a1", None), LabelledPlate("a1", None), LabelledPlate("b2", None)]
     assert not score.add(plates, [("a1", box(0, 0)), ("c3", box(0, 0))])
     assert (score.hits, score.labelled, score.reported) == (1, 3, 2)
     assert (score.script_labelled, score.script_reported, score.characters) == (0, 0, 0)
@@ -94,5 +98,5 @@ def test_negatives_and_ignored_labels() -> None:
     assert score.add([], [])
     assert not score.add([], [("皖A12345", box(0, 0))])
     assert (score.labelled, score.reported, score.precision) == (0, 1, 0)
-    assert score.add([Plate("###", box(0, 0))], [("皖A12345", box(0, 0))])
+    assert score.add([LabelledPlate("###", box(0, 0))], [("皖A12345", box(0, 0))])
     assert (score.labelled, score.reported) == (0, 1)

@@ -1,4 +1,4 @@
-"""The graphs' two ends: uint8 pictures in, probabilities out, heads cut exactly."""
+"""The graphs' two ends: uint8 images in, probabilities out, heads cut exactly."""
 
 import numpy as np
 import onnx
@@ -117,7 +117,7 @@ def test_a_head_without_softmax() -> None:
         rec_model(model)
 
 
-def test_inputs_that_are_no_picture() -> None:
+def test_inputs_that_are_no_image() -> None:
     b = models.Builder()
     with pytest.raises(ModelError, match="N×3×H×W"):
         det_model(b.model(b.op("Sigmoid", "x"), shape=("N", 1, 32, 32)))

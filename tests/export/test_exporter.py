@@ -83,7 +83,7 @@ def test_checkpoints_to_a_verified_bundle(folder: Path, capsys: pytest.CaptureFi
     assert "as Paddle" in told.out
     assert "13 parameters of heads that only training uses (head.thresh)" in told.out
     bundle = load_bundle(folder / "b")
-    assert (bundle.name, bundle.rec.charset, bundle.rec.other) == ("tiny", ("A", "1", "京"), True)
+    assert (bundle.name, bundle.rec.charset, bundle.rec.unknown_class) == ("tiny", ("A", "1", "京"), True)
     assert bundle.rec.widths == (160,)
     assert (bundle.det.limit_side_len, bundle.det.max_side_len) == (480, 1376)
     assert bundle.det.postprocess["box_thresh"] == 0.5

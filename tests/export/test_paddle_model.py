@@ -153,7 +153,7 @@ def test_a_worker_that_dies_or_fails(
         (["--out", "b", "--det", "d", "--rec", "r", "--det-max", "9"], "--det-max is 9"),
         (["--out", "b", "--det", "d", "--rec", "r", "--det-box-thresh", "nan"], "--det-box-thresh is nan"),
         (["--out", "b", "--det", "d", "--rec", "r", "--dict", "nokeys.txt"], "nokeys.txt: cannot be read"),
-        (["--out", "b", "--det", "d", "--rec", "r", "--pictures", "nopics"], "nopics: cannot be read"),
+        (["--out", "b", "--det", "d", "--rec", "r", "--images", "nopics"], "nopics: cannot be read"),
         (["--out", "b", "--det", "nodet", "--rec", "r"], "nodet: no such model"),
         (["--verify", "nobundle"], "nobundle: no such folder"),
         (["--out", "b", "--wheel", "w"], "--wheel goes with"),

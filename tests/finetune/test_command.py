@@ -64,7 +64,7 @@ def test_early_stop_is_said(
 ) -> None:
     from edge_lpr.finetune.training import det
 
-    monkeypatch.setattr(det.DetTask, "evaluate", lambda *_: {"hmean": 0.5})
+    monkeypatch.setattr(det.DetTraining, "evaluate", lambda *_: {"hmean": 0.5})
     text = '{"batch": 1, "workers": 0, "width": 96, "height": 96, "evaluate_every": 1, "patience": 2}'
     (tmp_path / "det.json").write_text(text)
     arguments = ["finetune", "det", "--render", "--pretrained", start / "det.pdparams", "--steps", "9"]
@@ -94,7 +94,7 @@ def test_bad_input_is_one_line(start: Path, tmp_path: Path, capsys: pytest.Captu
     assert "nothing to train on" in error_of(capsys, *rec)
     assert "no such file or folder" in error_of(capsys, *rec, "--ccpd", tmp_path / "none")
     (tmp_path / "empty").mkdir()
-    assert "no labelled picture in it" in error_of(capsys, *rec, "--ccpd", tmp_path / "empty")
+    assert "no labelled image in it" in error_of(capsys, *rec, "--ccpd", tmp_path / "empty")
     assert "--dict is missing" in error_of(
         capsys, "rec", "--render", "--pretrained", start / "rec.pdparams", "--out", tmp_path
     )
@@ -121,16 +121,16 @@ def test_bad_input_is_one_line(start: Path, tmp_path: Path, capsys: pytest.Captu
     assert "cannot be made as a folder" in capsys.readouterr().err
 
 
-def test_pictures_that_are_missing_are_listed(
+def test_images_that_are_missing_are_listed(
     start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "rec.txt").write_text("gone.png\t皖A12345\n", encoding="utf-8")
     rec = ["rec", "--pretrained", start / "rec.pdparams", "--dict", start / "keys.txt", "--out", tmp_path]
     text = error_of(capsys, *rec, "--ccpd", tmp_path / "rec.txt")
-    assert "no picture 'gone.png' beside the label file" in text
+    assert "no image 'gone.png' beside the label file" in text
 
 
-def test_damaged_pictures_to_measure_on_are_left_out(
+def test_damaged_images_to_measure_on_are_left_out(
     start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = np.random.default_rng(0).integers(0, 255, (24, 94, 3), np.uint8)
@@ -147,7 +147,7 @@ def test_damaged_pictures_to_measure_on_are_left_out(
     assert "half.png" in notes[0]
     (tmp_path / "good.png").write_bytes(b"")
     assert main([str(a) for a in arguments]) == 2
-    assert "--val: none of its 2 pictures can be read" in capsys.readouterr().err
+    assert "--val: none of its 2 images can be read" in capsys.readouterr().err
 
 
 def test_the_detector_trains_on_drawn_scenes(

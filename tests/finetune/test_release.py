@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
-from edge_lpr.datasets.labels import Plate, Sample
+from edge_lpr.datasets.labels import Sample, LabelledPlate
 from edge_lpr.errors import ModelError
 from edge_lpr.finetune import release
 from edge_lpr.finetune.training.config import load_config
 
 
 def sample(number: int, plates: bool = True) -> Sample:
-    return Sample(Path(f"{number}.jpg"), (Plate("皖A12345", None),) if plates else (), "crops", crop=True)
+    return Sample(
+        Path(f"{number}.jpg"), (LabelledPlate("皖A12345", None),) if plates else (), "crops", crop=True
+    )
 
 
 def test_every_fourth_is_held_out_and_none_is_in_both() -> None:
@@ -69,7 +71,7 @@ def test_the_bundle_tells_how_its_weights_were_made(tmp_path: Path, monkeypatch:
         (folder / "config.json").write_text('{"steps": 5}')
         rows = [{"step": 1, metric: 0.5}, {"step": 2, metric: 0.75}]
         (folder / "history.json").write_text(json.dumps({"loss": [], "metrics": rows}))
-    assert release.write_bundle(tmp_path / "runs", tmp_path / "out") == 0
+    assert release.make_bundle(tmp_path / "runs", tmp_path / "out") == 0
     manifest = json.loads((tmp_path / "out" / "bundle.json").read_text(encoding="utf-8"))
     assert manifest["origin"]["made"]["det-2"] == {
         "config": {"steps": 5},

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_lpr.onnx_graph.graph import Graph
+from edge_lpr.onnx_graph.graph import OnnxGraph
 
 SIDE = 16
 
@@ -22,7 +22,7 @@ def build(
         [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return Graph(model).to_model("test")
+    return OnnxGraph(model).to_model("test")
 
 
 def spread_network(seed: int = 0, spread: float = 100.0) -> onnx.ModelProto:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_lpr.errors import OutputError
-from edge_lpr.io.atomic_io import TextFile, VideoFile, make_folder, safe_name, unique, write_picture
+from edge_lpr.io.atomic_io import TextFile, VideoFile, make_folder, safe_name, unique, write_image
 
 FULL = Path("/dev/full")
 
@@ -69,7 +69,7 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 
 
 def test_missing_folder_and_folder_in_place_of_a_file(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"there is no folder .*none; make it first"):
+    with pytest.raises(OutputError, match=r"there is no folder .*none; create it first"):
         TextFile(tmp_path / "none" / "a.csv")
     with pytest.raises(OutputError, match="it is a folder; expected a file"):
         TextFile(tmp_path)
@@ -109,16 +109,16 @@ def test_a_disk_that_fills_up_leaves_whole_lines(tmp_path: Path) -> None:
     assert (tmp_path / "a.jsonl").read_text() == "0123456789abcde\n" * 6
 
 
-def test_pictures_by_suffix_in_any_path(tmp_path: Path) -> None:
+def test_images_by_suffix_in_any_path(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     path = tmp_path / "中文 车.png"
-    write_picture(path, image)
+    write_image(path, image)
     assert np.array_equal(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), image)
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(OutputError, match=r"20000×1 pixels cannot be encoded as \.webp"):
-        write_picture(tmp_path / "a.webp", np.zeros((1, 20_000, 3), np.uint8))
+        write_image(tmp_path / "a.webp", np.zeros((1, 20_000, 3), np.uint8))
     with pytest.raises(OutputError, match="there is no folder"):
-        write_picture(tmp_path / "none" / "a.png", image)
+        write_image(tmp_path / "none" / "a.png", image)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])

@@ -86,7 +86,7 @@ def test_a_video_cut_short_gives_what_it_has_and_says_so(tmp_path: Path, suffix:
     path = write_video(tmp_path / f"cut{suffix}")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     problems: list[str] = []
-    with open_source(path, problem=problems.append) as source:
+    with open_source(path, on_warning=problems.append) as source:
         frames = list(source)
     assert 5 < len(frames) < 45 and source.state == "ends early"
     assert problems == [
@@ -116,7 +116,7 @@ def test_damage_inside_a_video_does_not_end_it(tmp_path: Path) -> None:
     data[middle : middle + 300] = bytes(300)
     path.write_bytes(data)
     problems: list[str] = []
-    with open_source(path, problem=problems.append) as source:
+    with open_source(path, on_warning=problems.append) as source:
         frames = list(source)
     assert len(frames) >= 45 and frames[-1].index >= 45 and source.state == "done"
     assert source.skipped >= 1

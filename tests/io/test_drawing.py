@@ -17,7 +17,7 @@ def make_read(text: str, corners: list[list[float]], kind: str = "blue", score: 
         char_scores=(score,) * len(text),
         corners=np.asarray(corners, np.float32),
         det_score=0.9,
-        evidence=np.zeros((len(text), 1), np.float32),
+        log_probs=np.zeros((len(text), 1), np.float32),
     )
 
 

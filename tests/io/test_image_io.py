@@ -1,4 +1,4 @@
-"""Pictures of every kind that people hand in."""
+"""Images of every kind that people hand in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.image_io import decode_picture, picture_size, read_picture
+from edge_lpr.io.image_io import decode_image, image_size, read_image
 
 Image = NDArray[np.uint8]
 
@@ -40,55 +40,55 @@ def colours() -> Image:
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif"])
 def test_formats_have_their_size_read_from_the_header(colours: Image, suffix: str) -> None:
     data = encoded(colours, suffix)
-    assert picture_size(data) == (30, 20)
-    assert decode_picture(data, "p").shape == (20, 30, 3)
+    assert image_size(data) == (30, 20)
+    assert decode_image(data, "p").shape == (20, 30, 3)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
 def test_lossless_formats_come_back_as_they_were(colours: Image, suffix: str) -> None:
-    assert np.array_equal(decode_picture(encoded(colours, suffix), "p"), colours)
+    assert np.array_equal(decode_image(encoded(colours, suffix), "p"), colours)
 
 
 def test_webp_with_alpha_has_its_size_read() -> None:
     rgba = np.random.default_rng(0).integers(0, 256, (20, 30, 4), dtype=np.uint8)
-    assert picture_size(encoded(rgba, ".webp")) == (30, 20)
+    assert image_size(encoded(rgba, ".webp")) == (30, 20)
 
 
 def test_16_bit_takes_the_upper_byte(colours: Image) -> None:
     wide = colours.astype(np.uint16) * 257
     wide[0, 0, 0] = 65535
     colours[0, 0, 0] = 255
-    assert np.array_equal(decode_picture(encoded(wide, ".png"), "p"), colours)
+    assert np.array_equal(decode_image(encoded(wide, ".png"), "p"), colours)
 
 
 def test_12_bits_in_16_are_not_black(colours: Image) -> None:
     colours[0, 0, 0] = 255
-    assert np.array_equal(decode_picture(encoded(colours.astype(np.uint16) * 16, ".tif"), "p"), colours)
+    assert np.array_equal(decode_image(encoded(colours.astype(np.uint16) * 16, ".tif"), "p"), colours)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_grey_becomes_three_equal_channels(dtype: type) -> None:
-    image = decode_picture(encoded(np.full((20, 30), np.iinfo(dtype).max, dtype), ".png"), "p")
+    image = decode_image(encoded(np.full((20, 30), np.iinfo(dtype).max, dtype), ".png"), "p")
     assert image.shape == (20, 30, 3) and image.dtype == np.uint8 and image.min() == 255
 
 
 def test_transparency_is_laid_on_white() -> None:
     rgba = np.zeros((4, 3, 4), np.uint8)
     rgba[1, :, 3], rgba[2, :, 3] = 255, 128
-    image = decode_picture(encoded(rgba, ".png"), "p")
+    image = decode_image(encoded(rgba, ".png"), "p")
     assert [int(v) for v in image[:, 0, 0]] == [255, 0, 127, 255]
 
 
 def test_opaque_alpha_changes_nothing(colours: Image) -> None:
     rgba = np.dstack([colours, np.full((20, 30), 255, np.uint8)])
-    assert np.array_equal(decode_picture(encoded(rgba, ".png"), "p"), colours)
+    assert np.array_equal(decode_image(encoded(rgba, ".png"), "p"), colours)
 
 
 def test_16_bit_alpha() -> None:
     rgba = np.full((4, 3, 4), 65535, np.uint16)
     rgba[..., :3] = 0
     rgba[0, :, 3] = 0
-    image = decode_picture(encoded(rgba, ".png"), "p")
+    image = decode_image(encoded(rgba, ".png"), "p")
     assert [int(v) for v in image[:, 0, 0]] == [255, 0, 0, 0]
 
 
@@ -97,21 +97,21 @@ def test_exif_orientation_is_applied() -> None:
     out, exif = io.BytesIO(), pillow.Exif()
     exif[0x0112] = 6  # turned a quarter: shown upright it is 20 wide and 30 high
     pillow.new("RGB", (30, 20)).save(out, "JPEG", exif=exif)
-    assert picture_size(out.getvalue()) == (30, 20)
-    assert decode_picture(out.getvalue(), "p").shape == (30, 20, 3)
+    assert image_size(out.getvalue()) == (30, 20)
+    assert decode_image(out.getvalue(), "p").shape == (30, 20, 3)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20_000, 200), (200, 20_000)])
 def test_extreme_sizes(size: tuple[int, int]) -> None:
     width, height = size
     data = encoded(np.zeros((height, width, 3), np.uint8), ".png")
-    assert decode_picture(data, "p").shape == (height, width, 3)
+    assert decode_image(data, "p").shape == (height, width, 3)
 
 
 @pytest.mark.parametrize("size", [(50_000, 50_000), (2_000_000, 1000), (100_000_001, 1)])
 def test_a_bomb_is_refused_by_its_header(size: tuple[int, int]) -> None:
     with pytest.raises(SourceError, match=r"p: .* pixels, more than the limit of 100 megapixels"):
-        decode_picture(png(*size), "p")
+        decode_image(png(*size), "p")
 
 
 def test_a_bomb_in_every_format_is_refused(colours: Image) -> None:
@@ -128,52 +128,52 @@ def test_a_bomb_in_every_format_is_refused(colours: Image) -> None:
             tiff[entry + 2 : entry + 12] = struct.pack("<HII", 4, 1, 65000)
     for data in (jpeg, bmp, tiff):
         with pytest.raises(SourceError, match="65000×65000 pixels, more than the limit"):
-            decode_picture(bytes(data), "p")
+            decode_image(bytes(data), "p")
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         (b"", r"p: the file is empty \(0 bytes\)"),
-        (b"hello", "p: not a picture that edge-lpr reads; expected JPEG.* starts with 'hello'"),
-        (b"\0\x01\x02", "p: not a picture .* starts with '000102'"),
-        (b"\x89PNG\r\n\x1a\n", "p: not a picture"),
-        (b"II*\0\xff\xff\xff\xff", "p: not a picture"),
-        (b"\xff\xd8\xff\xe0\0\0", "p: not a picture"),
+        (b"hello", "p: not an image that edge-lpr reads; expected JPEG.* starts with 'hello'"),
+        (b"\0\x01\x02", "p: not an image .* starts with '000102'"),
+        (b"\x89PNG\r\n\x1a\n", "p: not an image"),
+        (b"II*\0\xff\xff\xff\xff", "p: not an image"),
+        (b"\xff\xd8\xff\xe0\0\0", "p: not an image"),
         (png(0, 5), "p: damaged, its header says 0×5"),
         (png(30, 20), "p: damaged or cut short"),
     ],
 )
-def test_what_is_no_picture_is_named(data: bytes, message: str) -> None:
+def test_what_is_no_image_is_named(data: bytes, message: str) -> None:
     with pytest.raises(SourceError, match=message):
-        decode_picture(data, "p")
+        decode_image(data, "p")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif"])
-def test_every_cut_is_an_error_or_a_picture(colours: Image, suffix: str) -> None:
+def test_every_cut_is_an_error_or_an_image(colours: Image, suffix: str) -> None:
     # Whatever OpenCV makes of half a file, it is never another exception.
     data = encoded(colours, suffix)
     for end in range(1, len(data), max(1, len(data) // 40)):
         try:
-            assert decode_picture(data[:end], "p").shape == (20, 30, 3)
+            assert decode_image(data[:end], "p").shape == (20, 30, 3)
         except SourceError as e:
             assert "\n" not in str(e)
 
 
 def test_float_samples_are_refused() -> None:
     with pytest.raises(SourceError, match="float32 samples; expected 8 or 16 bits"):
-        decode_picture(encoded(np.zeros((4, 4, 3), np.float32), ".tif"), "p")
+        decode_image(encoded(np.zeros((4, 4, 3), np.float32), ".tif"), "p")
 
 
 def test_chinese_and_blanks_in_the_path(tmp_path: Path, colours: Image) -> None:
     path = tmp_path / "中文 目录" / "车牌 照片.png"
     path.parent.mkdir()
     path.write_bytes(encoded(colours, ".png"))
-    assert np.array_equal(read_picture(path), colours)
+    assert np.array_equal(read_image(path), colours)
 
 
 def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
-        read_picture(tmp_path / "none.jpg")
+        read_image(tmp_path / "none.jpg")
     with pytest.raises(SourceError, match="cannot be read"):
-        read_picture(tmp_path)
+        read_image(tmp_path)

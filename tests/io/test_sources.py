@@ -14,7 +14,7 @@ from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.sources import find_targets, mask_secrets, open_source
 
 
-def picture(path: Path, value: int = 0) -> Path:
+def make_image(path: Path, value: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imencode(path.suffix, np.full((8, 8, 3), value, np.uint8))[1].tofile(path)
     return path
@@ -52,32 +52,32 @@ def test_a_target_does_not_show_its_address() -> None:
 
 def test_a_folder_is_read_in_natural_order_with_its_subfolders(tmp_path: Path) -> None:
     for name in ("frame10.png", "frame2.png", "b/1.jpg", ".hidden.png", ".git/1.png"):
-        picture(tmp_path / name)
+        make_image(tmp_path / name)
     (tmp_path / "clip.mp4").write_bytes(b"\0")
     (tmp_path / "notes.txt").write_text("x")
-    pictures, video = find_targets(tmp_path)
-    names = [p.relative_to(tmp_path).as_posix() for p in pictures.paths]
+    images, video = find_targets(tmp_path)
+    names = [p.relative_to(tmp_path).as_posix() for p in images.paths]
     assert names == ["b/1.jpg", "frame2.png", "frame10.png"]
-    assert pictures.root == tmp_path and video.kind == "video" and video.paths == (tmp_path / "clip.mp4",)
+    assert images.root == tmp_path and video.kind == "video" and video.paths == (tmp_path / "clip.mp4",)
 
 
 def test_linked_folders_cannot_make_a_loop(tmp_path: Path) -> None:
-    picture(tmp_path / "a" / "1.png")
+    make_image(tmp_path / "a" / "1.png")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     assert len(find_targets(tmp_path)[0].paths) == 1
 
 
 def test_globs(tmp_path: Path) -> None:
-    picture(tmp_path / "a" / "1.png")
-    picture(tmp_path / "b" / "2.png")
+    make_image(tmp_path / "a" / "1.png")
+    make_image(tmp_path / "b" / "2.png")
     assert len(find_targets(f"{tmp_path}/*/*.png")[0].paths) == 2
     assert len(find_targets(f"{tmp_path}/**/1.*")[0].paths) == 1
-    with pytest.raises(SourceError, match=r"matches no picture or video"):
+    with pytest.raises(SourceError, match=r"matches no image or video"):
         find_targets(f"{tmp_path}/*.jpg")
 
 
 def test_a_file_with_brackets_in_its_name_is_itself(tmp_path: Path) -> None:
-    path = picture(tmp_path / "car[1].png")
+    path = make_image(tmp_path / "car[1].png")
     assert find_targets(path)[0].paths == (path,)
 
 
@@ -85,15 +85,15 @@ def test_a_file_named_like_a_number_is_a_file(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     assert find_targets("0")[0].kind == "camera"
     assert find_targets(0)[0].label == "camera 0"
-    picture(Path("0.png")).rename("0")
-    assert find_targets("0")[0].kind == "pictures"
+    make_image(Path("0.png")).rename("0")
+    assert find_targets("0")[0].kind == "images"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "expected a picture, folder"),
-        ("a\0b", "expected a picture, folder"),
+        ("", "expected an image, folder"),
+        ("a\0b", "expected an image, folder"),
         ("none.mp4", "no such file or folder"),
         ("x" * 5000, "no such file or folder"),
         ("file:///etc/passwd", "addresses start with rtsp://"),
@@ -108,7 +108,7 @@ def test_what_is_no_source_is_named(text: str, message: str) -> None:
 
 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no picture or video in this folder"):
+    with pytest.raises(SourceError, match="no image or video in this folder"):
         find_targets(tmp_path)
 
 
@@ -117,31 +117,31 @@ def test_a_named_pipe_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(SourceError, match="neither a file nor a folder"):
         find_targets(tmp_path / "pipe.mp4")
-    with pytest.raises(SourceError, match="no picture or video"):
+    with pytest.raises(SourceError, match="no image or video"):
         find_targets(tmp_path)
 
 
-def test_a_bad_picture_leaves_the_others(tmp_path: Path) -> None:
+def test_a_bad_image_leaves_the_others(tmp_path: Path) -> None:
     for i in range(3):
-        picture(tmp_path / f"{i}.png", i)
+        make_image(tmp_path / f"{i}.png", i)
     (tmp_path / "1.png").write_bytes(b"")
     problems: list[str] = []
-    with open_source(tmp_path, problem=problems.append) as source:
+    with open_source(tmp_path, on_warning=problems.append) as source:
         frames = list(source)
     assert [(f.index, int(f.image[0, 0, 0]), f.time) for f in frames] == [(0, 0, None), (2, 2, None)]
-    assert source.total == 3 and source.skipped == 1 and source.state == "done" and source.still
+    assert source.total == 3 and source.skipped == 1 and source.state == "done" and source.is_image
     assert len(problems) == 1 and "1.png: the file is empty" in problems[0]
 
 
-def test_the_stride_passes_over_pictures(tmp_path: Path) -> None:
+def test_the_stride_passes_over_images(tmp_path: Path) -> None:
     for i in range(5):
-        picture(tmp_path / f"{i}.png", i)
+        make_image(tmp_path / f"{i}.png", i)
     with open_source(tmp_path, CaptureOptions(stride=2)) as source:
         assert [int(f.image[0, 0, 0]) for f in source] == [0, 2, 4]
 
 
 def test_several_targets_are_not_one_source(tmp_path: Path) -> None:
-    picture(tmp_path / "1.png")
+    make_image(tmp_path / "1.png")
     (tmp_path / "1.mp4").write_bytes(b"\0")
     with pytest.raises(SourceError, match="2 sources"):
         open_source(tmp_path)

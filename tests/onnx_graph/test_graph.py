@@ -8,7 +8,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_lpr.onnx_graph.graph import OPSET, Graph
+from edge_lpr.onnx_graph.graph import OPSET, OnnxGraph
 
 
 def _attention(dims: list[int | str], axis: int) -> onnx.ModelProto:
@@ -46,7 +46,7 @@ def _run(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("dims", [["N", 4, "?", "?"], [-1, 4, -1, -1]])
 def test_a_softmax_over_the_last_axis_stays_one_operator(dims: list[int | str]) -> None:
     model = _attention(dims, axis=2)
-    graph = Graph(model)
+    graph = OnnxGraph(model)
     assert [n.op_type for n in graph.nodes].count("Softmax") == 1
     assert "Flatten" not in [n.op_type for n in graph.nodes]
     assert [d.dim_value or d.dim_param for d in graph.inputs[0].type.tensor_type.shape.dim[2:]] == ["", ""]
@@ -58,7 +58,7 @@ def test_a_softmax_over_the_last_axis_stays_one_operator(dims: list[int | str]) 
 
 def test_a_softmax_over_several_axes_keeps_its_meaning() -> None:
     model = _attention(["N", 4, "H", "W"], axis=1)  # before opset 13 this normalised all axes from 1 on
-    made = Graph(model).to_model("attention")
+    made = OnnxGraph(model).to_model("attention")
     x = np.random.default_rng(0).standard_normal((3, 4, 5, 2)).astype(np.float32)
     y = _run(made, x)
     np.testing.assert_allclose(y.sum(axis=(1, 2)), 1, atol=1e-5)

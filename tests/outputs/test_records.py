@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_lpr.outputs.records import FIELDS, Result, results, to_record
-from edge_lpr.pipeline.stream import Step
+from edge_lpr.pipeline.stream import FrameResult
 
 Make = Callable[..., Any]
 NAMES = [name for name, _, _ in FIELDS]
@@ -38,7 +38,7 @@ def test_a_live_source_has_the_time_of_day(an_event: Make, a_source: Make) -> No
     )
 
 
-def test_a_picture_has_no_time(a_read: Make, a_source: Make, a_frame: Make) -> None:
+def test_an_image_has_no_time(a_read: Make, a_source: Make, a_frame: Make) -> None:
     record = to_record(Result(a_source(), a_frame(3, None, "a.png"), a_read(), "a.png"))
     assert record["first_seen"] is None and record["first_frame"] == record["last_frame"] == 3
     assert record["type"] == "read" and record["reads"] == 1 and record["track"] is None
@@ -46,9 +46,9 @@ def test_a_picture_has_no_time(a_read: Make, a_source: Make, a_frame: Make) -> N
 
 def test_lines_of_a_step(a_read: Make, an_event: Make, a_source: Make, a_frame: Make) -> None:
     source = a_source()
-    step = Step(source, a_frame(), [a_read()], [an_event(), an_event()])
+    step = FrameResult(source, a_frame(), [a_read()], [an_event(), an_event()])
     assert [type(r.item).__name__ for r in results(step, tracked=True)] == ["PlateEvent"] * 2
     assert [(type(r.item).__name__, r.name) for r in results(step, tracked=False)] == [
         ("PlateRead", "street.mp4")
     ]
-    assert list(results(Step(source, None, [], []), tracked=False)) == []
+    assert list(results(FrameResult(source, None, [], []), tracked=False)) == []

@@ -14,7 +14,7 @@ import pytest
 from edge_lpr.io.sources import Target
 from edge_lpr.outputs.records import Result
 from edge_lpr.outputs.run_outputs import Outputs, line_of
-from edge_lpr.pipeline.stream import Step
+from edge_lpr.pipeline.stream import FrameResult
 
 Make = Callable[..., Any]
 
@@ -40,9 +40,9 @@ def test_a_line_of_an_event(an_event: Make, a_source: Make) -> None:
     assert line_of(hours, 10, io.StringIO()).endswith("1 read")
 
 
-def test_a_line_of_a_picture_and_of_a_frame(a_read: Make, a_source: Make, a_frame: Make) -> None:
-    picture = Result(a_source(still=True), a_frame(0, None, "a.png"), a_read(), "a.png")
-    assert line_of(picture, 8, io.StringIO()) == "a.png     皖A13H25   blue       0.99  min 0.90"
+def test_a_line_of_an_image_and_of_a_frame(a_read: Make, a_source: Make, a_frame: Make) -> None:
+    image = Result(a_source(is_image=True), a_frame(0, None, "a.png"), a_read(), "a.png")
+    assert line_of(image, 8, io.StringIO()) == "a.png     皖A13H25   blue       0.99  min 0.90"
     frame = Result(a_source(), a_frame(5, 0.2), a_read(), "street.mp4")
     assert line_of(frame, 10, io.StringIO()).startswith("street.mp4  00:00.2  皖A13H25")
 
@@ -67,7 +67,7 @@ def test_nothing_is_lost_when_the_reader_of_our_output_leaves(
     monkeypatch.setattr(sys, "stdout", Gone())
     targets = [Target("video", "street.mp4", (Path("street.mp4"),))]
     outputs = Outputs(options(jsonl=str(tmp_path / "o.jsonl")), targets, print, lambda: None)
-    step = Step(a_source(), None, [], [an_event(), an_event()])
+    step = FrameResult(a_source(), None, [], [an_event(), an_event()])
     with pytest.raises(BrokenPipeError):
         outputs.write(step, tracked=True)
     outputs.write(step, tracked=True)  # the vehicles still in view, on the way out
@@ -86,7 +86,7 @@ def test_a_failing_sink_is_named_once_and_the_rest_goes_on(
     )
     crops.rmdir()
     for _ in range(2):
-        outputs.write(Step(a_source(), None, [], [an_event()]), tracked=True)
+        outputs.write(FrameResult(a_source(), None, [], [an_event()]), tracked=True)
     outputs.close()
     assert len(lines) == 1 and "there is no folder" in lines[0] and outputs.failed
     assert (tmp_path / "o").read_text(encoding="utf-8").count('"crop": null') == 2

@@ -1,4 +1,4 @@
-"""JSON lines, tables, crops and annotated pictures."""
+"""JSON lines, tables, crops and annotated images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edge_lpr.io.atomic_io import TextFile
 from edge_lpr.io.sources import Target, find_targets
 from edge_lpr.outputs.records import FIELDS, Result, to_record
 from edge_lpr.outputs.sinks import CropSink, CsvSink, JsonlSink, SaveSink
-from edge_lpr.pipeline.stream import Step
+from edge_lpr.pipeline.stream import FrameResult
 
 Make = Callable[..., Any]
 NAMES = [name for name, _, _ in FIELDS]
@@ -96,7 +96,7 @@ def test_a_crop_of_a_read_and_of_a_camera(
     assert name == "rtsp_u_10.0.0.5_1-20231114T221320Z-000031-x.png"
 
 
-def pictures(tmp_path: Path, *names: str) -> list[Target]:
+def make_images(tmp_path: Path, *names: str) -> list[Target]:
     for name in names:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,15 +104,15 @@ def pictures(tmp_path: Path, *names: str) -> list[Target]:
     return find_targets(tmp_path)
 
 
-def test_annotated_pictures_keep_their_place_and_name(
+def test_annotated_images_keep_their_place_and_name(
     tmp_path: Path, a_read: Make, a_source: Make, a_frame: Make
 ) -> None:
-    targets = pictures(tmp_path / "in", "1.png", "b/1.png")
+    targets = make_images(tmp_path / "in", "1.png", "b/1.png")
     sink = SaveSink(tmp_path / "out", targets)
-    source = a_source("in", still=True)
+    source = a_source("in", is_image=True)
     source.root = targets[0].root
     for i, path in enumerate(targets[0].paths):
-        sink.write(Step(source, a_frame(i, None, str(path)), [a_read()], []))
+        sink.write(FrameResult(source, a_frame(i, None, str(path)), [a_read()], []))
     sink.close()
     saved = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.png"))
     assert saved == ["1.png", "b/1.png"]
@@ -120,11 +120,11 @@ def test_annotated_pictures_keep_their_place_and_name(
     assert image.shape == (120, 160, 3) and (image != 90).any()
 
 
-def test_one_picture_into_one_file(tmp_path: Path, a_read: Make, a_source: Make, a_frame: Make) -> None:
-    targets = pictures(tmp_path / "in", "1.png")
+def test_one_image_into_one_file(tmp_path: Path, a_read: Make, a_source: Make, a_frame: Make) -> None:
+    targets = make_images(tmp_path / "in", "1.png")
     sink = SaveSink(tmp_path / "new" / "read.jpg", targets)
     frame = a_frame(0, None, str(targets[0].paths[0]))
-    sink.write(Step(a_source("in", still=True), frame, [a_read()], []))
+    sink.write(FrameResult(a_source("in", is_image=True), frame, [a_read()], []))
     assert (tmp_path / "new" / "read.jpg").is_file()
     assert (frame.image == 90).all()  # drawn into a copy
 
@@ -135,9 +135,9 @@ def test_annotated_videos(tmp_path: Path, a_read: Make, a_source: Make, a_frame:
         sink = SaveSink(tmp_path / out, [target])
         source = a_source("street.avi")
         for i in range(5):
-            sink.write(Step(source, a_frame(i, i / 25), [a_read()], []))
+            sink.write(FrameResult(source, a_frame(i, i / 25), [a_read()], []))
         assert not (tmp_path / written).exists()
-        sink.write(Step(source, None, [], []))
+        sink.write(FrameResult(source, None, [], []))
         capture = cv2.VideoCapture(str(tmp_path / written))
         assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 5
         capture.release()
@@ -146,13 +146,13 @@ def test_annotated_videos(tmp_path: Path, a_read: Make, a_source: Make, a_frame:
 def test_a_camera_s_video_is_never_replaced(tmp_path: Path, a_source: Make, a_frame: Make) -> None:
     camera = a_source("camera 0", started=1_700_000_000.0, live=True)
     sink = SaveSink(tmp_path, [Target("camera", "camera 0", address="0")])
-    sink.write(Step(camera, a_frame(0, 0.0), [], []))
+    sink.write(FrameResult(camera, a_frame(0, 0.0), [], []))
     sink.close()
     assert (tmp_path / "camera_0-20231114T221320Z.mp4").is_file()
 
 
 def test_saving_over_the_sources_is_refused(tmp_path: Path) -> None:
-    targets = pictures(tmp_path, "1.png")
+    targets = make_images(tmp_path, "1.png")
     with pytest.raises(SettingError, match="would overwrite"):
         SaveSink(tmp_path, targets)
     with pytest.raises(SettingError, match="would overwrite"):
@@ -163,14 +163,14 @@ def test_saving_over_the_sources_is_refused(tmp_path: Path) -> None:
     ("names", "out", "message"),
     [
         (("1.png", "2.png"), "out.png", "does not fit several sources; give a folder"),
-        (("1.png",), "out.mp4", "does not fit a picture"),
+        (("1.png",), "out.mp4", "does not fit an image"),
         (("1.png",), "out.gif", "cannot be written as .gif; use one of .bmp, .jpeg"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(
     tmp_path: Path, names: tuple[str, ...], out: str, message: str
 ) -> None:
-    targets = pictures(tmp_path / "in", *names)
+    targets = make_images(tmp_path / "in", *names)
     with pytest.raises(SettingError, match=message):
         SaveSink(tmp_path / out, targets)
 

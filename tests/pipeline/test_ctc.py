@@ -19,7 +19,7 @@ from edge_lpr.pipeline.ctc import (
 from edge_lpr.plates.formats import PlateFormat, plate_charset
 
 CHARSET = (*plate_charset(), "I")  # as a recognizer that may read what no plate has
-LABELS = class_labels(CHARSET, other=True)
+LABELS = class_labels(CHARSET, unknown_class=True)
 INDEX = {c: i for i, c in enumerate(LABELS)}
 
 
@@ -40,17 +40,17 @@ def spelled(text: str, p: float = 0.97) -> Posterior:
 class TestGreedy:
     def test_merges_repeats_and_drops_blanks(self) -> None:
         probs = posterior([{}, {"A": 0.9}, {"A": 0.8}, {}, {"A": 0.7}, {"B": 0.6}, {}])
-        assert greedy(probs, CHARSET, other=True) == ("AAB", pytest.approx((0.9 + 0.7 + 0.6) / 3))
+        assert greedy(probs, CHARSET, unknown_class=True) == ("AAB", pytest.approx((0.9 + 0.7 + 0.6) / 3))
 
     def test_empty_text_scores_zero(self) -> None:
-        assert greedy(posterior([{}, {}]), CHARSET, other=True) == ("", 0.0)
+        assert greedy(posterior([{}, {}]), CHARSET, unknown_class=True) == ("", 0.0)
 
     def test_scores_the_step_where_a_run_begins_as_paddleocr_does(self) -> None:
-        _, score = greedy(posterior([{"A": 0.6}, {"A": 0.99}]), CHARSET, other=True)
+        _, score = greedy(posterior([{"A": 0.6}, {"A": 0.99}]), CHARSET, unknown_class=True)
         assert score == pytest.approx(0.6)
 
     def test_other_class_has_its_own_sign(self) -> None:
-        assert greedy(posterior([{OTHER: 0.9}]), CHARSET, other=True)[0] == OTHER
+        assert greedy(posterior([{OTHER: 0.9}]), CHARSET, unknown_class=True)[0] == OTHER
 
 
 class TestLikelihood:
@@ -88,7 +88,7 @@ class TestPlateDecoder:
         ],
     )
     def test_reads_each_format(self, text: str, name: str) -> None:
-        reading = PlateDecoder(CHARSET, other=True).decode(spelled(text))
+        reading = PlateDecoder(CHARSET, unknown_class=True).decode(spelled(text))
         assert reading.format is not None
         assert (reading.text, reading.format.name) == (text, name)
         assert reading.min_score == pytest.approx(0.97)
@@ -99,42 +99,42 @@ class TestPlateDecoder:
         steps = [{"皖": 0.45, "A": 0.5}, {}, {"A": 0.9}, {}]
         for c, wrong in (("0", "O"), ("1", "I"), ("2", "Z"), ("3", "3"), ("4", "4")):
             steps += [{wrong: 0.6, c: 0.39} if c != wrong else {c: 0.9}, {}]
-        reading = PlateDecoder(CHARSET, other=True).decode(posterior(steps))
+        reading = PlateDecoder(CHARSET, unknown_class=True).decode(posterior(steps))
         assert reading.text == "皖A01Z34"
         assert reading.min_score == pytest.approx(0.45)
 
     def test_characters_of_one_glyph_share_their_probability(self) -> None:
         # On a plate O and 0 are the same sign: only the position tells that this one is the letter.
         steps = [step for c in ("粤", "0", "A", "2", "1", "6", "0") for step in ({c: 0.95}, {})]
-        reading = PlateDecoder(CHARSET, other=True).decode(posterior(steps))
+        reading = PlateDecoder(CHARSET, unknown_class=True).decode(posterior(steps))
         assert reading.text == "粤OA2160"
         assert reading.min_score == pytest.approx(0.95)
         # What fusion adds up stays a distribution: it shares out the glyph's probability by itself.
-        assert np.exp(reading.evidence).sum(axis=1) == pytest.approx(np.ones(8 - 1), abs=1e-4)
+        assert np.exp(reading.log_probs).sum(axis=1) == pytest.approx(np.ones(8 - 1), abs=1e-4)
 
     def test_never_a_veto_free_text_that_reads_much_better_stays_text(self) -> None:
         probs = np.maximum(spelled("HELLOWORLD", 0.97), np.float32(3e-4))
-        assert PlateDecoder(CHARSET, other=True).decode(probs).format is None
-        assert PlateDecoder(CHARSET, other=True, strength=1e6).decode(probs).format is not None
+        assert PlateDecoder(CHARSET, unknown_class=True).decode(probs).format is None
+        assert PlateDecoder(CHARSET, unknown_class=True, format_prior=1e6).decode(probs).format is not None
 
     def test_strength_zero_takes_a_plate_only_where_it_is_the_best_text(self) -> None:
         steps = [{c: 0.9} for c in "皖A1234"]
         doubtful = posterior([*steps, {"港": 0.55, "0": 0.4}])
-        assert PlateDecoder(CHARSET, other=True, strength=0.0).decode(doubtful).format is None
-        assert PlateDecoder(CHARSET, other=True, strength=1.0).decode(doubtful).text == "皖A12340"
+        assert PlateDecoder(CHARSET, unknown_class=True, format_prior=0.0).decode(doubtful).format is None
+        assert PlateDecoder(CHARSET, unknown_class=True, format_prior=1.0).decode(doubtful).text == "皖A12340"
 
     def test_mass_on_the_other_class_is_no_plate(self) -> None:
         steps = [{OTHER: 0.98, c: 0.015} for c in "皖A12345"]
-        assert PlateDecoder(CHARSET, other=True).decode(posterior(steps)).format is None
+        assert PlateDecoder(CHARSET, unknown_class=True).decode(posterior(steps)).format is None
 
     def test_repeated_characters_need_a_blank_between(self) -> None:
         probs = posterior([{c: 0.9} for c in "皖A1"] + [{"1": 0.5}, {"1": 0.9}] + [{c: 0.9} for c in "234"])
-        assert PlateDecoder(CHARSET, other=True).decode(probs).text == "皖A11234"
+        assert PlateDecoder(CHARSET, unknown_class=True).decode(probs).text == "皖A11234"
 
     def test_finds_the_most_probable_string_of_a_format(self) -> None:
         # Against every string of a small format, by exact likelihood.
         plate = PlateFormat("toy", {"toy": "blue"}, ("皖苏", "AB", "12"))
-        decoder = PlateDecoder(CHARSET, other=True, strength=1e6, formats=[plate])
+        decoder = PlateDecoder(CHARSET, unknown_class=True, format_prior=1e6, formats=[plate])
         rng = np.random.default_rng(5)
         columns = [INDEX[c] for c in "皖苏AB12"]
         agreed = 0
@@ -153,17 +153,17 @@ class TestPlateDecoder:
         assert agreed >= 40
 
     def test_evidence_is_a_distribution_without_the_blank(self) -> None:
-        reading = PlateDecoder(CHARSET, other=True).decode(spelled("皖A12345"))
-        assert reading.evidence.shape == (7, len(LABELS))
-        assert np.exp(reading.evidence).sum(axis=1) == pytest.approx(np.ones(7), abs=1e-5)
-        assert reading.evidence[:, 0].max() < -15
+        reading = PlateDecoder(CHARSET, unknown_class=True).decode(spelled("皖A12345"))
+        assert reading.log_probs.shape == (7, len(LABELS))
+        assert np.exp(reading.log_probs).sum(axis=1) == pytest.approx(np.ones(7), abs=1e-5)
+        assert reading.log_probs[:, 0].max() < -15
 
     def test_formats_whose_characters_the_charset_lacks_are_left_out(self) -> None:
-        decoder = PlateDecoder([c for c in CHARSET if c != "警"], other=False)
+        decoder = PlateDecoder([c for c in CHARSET if c != "警"], unknown_class=False)
         assert "police" not in {plate.name for plate in decoder.formats}
 
     def test_a_posterior_of_blanks_is_empty_text(self) -> None:
-        reading = PlateDecoder(CHARSET, other=True).decode(posterior([{}] * 10))
+        reading = PlateDecoder(CHARSET, unknown_class=True).decode(posterior([{}] * 10))
         assert (reading.text, reading.score, reading.format) == ("", 0.0, None)
 
 

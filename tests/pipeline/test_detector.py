@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_lpr.bundle.manifest import DetModel
+from edge_lpr.bundle.manifest import DetSpec
 from edge_lpr.errors import BackendError, SettingError
 from edge_lpr.pipeline.ctc import greedy
 from edge_lpr.pipeline.detector import Detector, DetectorSettings, db_boxes, fit_frame, unclip
@@ -92,7 +92,7 @@ def test_a_wrong_setting_is_named(changes: dict[str, object], named: str) -> Non
 
 
 class Echo:
-    """A network of one line: the map is the first channel of the picture over 255."""
+    """A network of one line: the map is the first channel of the image over 255."""
 
     name, precision, device = "echo", "fp32", "none"
 
@@ -119,7 +119,7 @@ class Echo:
 def detector(limit: int = 736, kind: str = "min", **options: Any) -> tuple[Detector, Echo]:
     backend = Echo(**options)
     settings = DetectorSettings(det_limit_side_len=limit, det_limit_type=kind)
-    return Detector(backend, DetModel("image", "prob", 32, 736, "min", 1600, {}, {}), settings), backend
+    return Detector(backend, DetSpec("image", "prob", 32, 736, "min", 1600, {}, {}), settings), backend
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_boxes_come_back_in_source_pixels() -> None:
     assert np.abs(centre - [400, 230]).max() < 4
 
 
-def test_pictures_of_one_size_run_as_one_batch_within_the_backends_limit() -> None:
+def test_images_of_one_size_run_as_one_batch_within_the_backends_limit() -> None:
     wide, high = np.zeros((736, 800, 3), np.uint8), np.zeros((800, 736, 3), np.uint8)
     finder, backend = detector(max_batch=2)
     assert finder.detect_batch([wide, high, wide, wide]) == [[], [], [], []]
@@ -165,7 +165,7 @@ def test_pictures_of_one_size_run_as_one_batch_within_the_backends_limit() -> No
         ((1600, 1600), ((736, 1312), (800, 800)), ((800, 800), (800, 800))),
     ],
 )
-def test_where_only_some_sizes_run_the_smallest_that_holds_the_picture_is_taken(
+def test_where_only_some_sizes_run_the_smallest_that_holds_the_image_is_taken(
     content: tuple[int, int],
     sizes: tuple[tuple[int, int], ...] | None,
     expected: tuple[tuple[int, int], tuple[int, int]],
@@ -174,7 +174,7 @@ def test_where_only_some_sizes_run_the_smallest_that_holds_the_picture_is_taken(
 
 
 @pytest.mark.parametrize("sizes", [None, ((736, 1312), (1312, 736)), ((384, 640),)])
-def test_boxes_are_the_same_wherever_the_picture_lies_in_the_input(
+def test_boxes_are_the_same_wherever_the_image_lies_in_the_input(
     sizes: tuple[tuple[int, int], ...] | None,
 ) -> None:
     image = np.zeros((720, 1160, 3), np.uint8)

@@ -26,7 +26,7 @@ def reader() -> Iterator[PlateReader]:
         yield opened
 
 
-def picture(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def make_image(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
     image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     return np.asarray(image, np.uint8)
@@ -37,9 +37,9 @@ def test_the_public_names_are_documented_and_few() -> None:
     assert all(getattr(edge_lpr, name).__doc__ for name in edge_lpr.__all__)
 
 
-def test_reads_the_sample_picture(reader: PlateReader) -> None:
+def test_reads_the_sample_image(reader: PlateReader) -> None:
     truth = json.loads((SAMPLES / "street.json").read_text(encoding="utf-8"))["street.jpg"]["plates"]
-    reads = reader.read(picture(SAMPLES / "street.jpg"))
+    reads = reader.read(make_image(SAMPLES / "street.jpg"))
     assert {r.text: r.kind for r in reads} == {p["text"]: p["kind"] for p in truth}
     for read in reads:
         assert read.corners.shape == (4, 2)
@@ -50,8 +50,8 @@ def test_reads_the_sample_picture(reader: PlateReader) -> None:
         assert np.abs(read.corners - expected).max() < 12
 
 
-def test_an_upside_down_picture_is_read_with_its_corners_turned(reader: PlateReader) -> None:
-    image = picture(SAMPLES / "street.jpg")
+def test_an_upside_down_image_is_read_with_its_corners_turned(reader: PlateReader) -> None:
+    image = make_image(SAMPLES / "street.jpg")
     height, width = image.shape[:2]
     upright = {r.text: r for r in reader.read(image)}
     turned = {r.text: r for r in reader.read(np.ascontiguousarray(image[::-1, ::-1]))}
@@ -60,15 +60,15 @@ def test_an_upside_down_picture_is_read_with_its_corners_turned(reader: PlateRea
         assert np.abs(np.array([width, height]) - read.corners - upright[text].corners).max() < 8
 
 
-def test_a_batch_reads_what_single_pictures_read(reader: PlateReader) -> None:
-    image = picture(SAMPLES / "street.jpg")
+def test_a_batch_reads_what_single_images_read(reader: PlateReader) -> None:
+    image = make_image(SAMPLES / "street.jpg")
     blank = np.full((300, 400, 3), 90, np.uint8)
     texts = [[r.text for r in reads] for reads in reader.read_batch([blank, image, blank])]
     assert texts == [[], [r.text for r in reader.read(image)], []]
     assert reader.read_batch([]) == []
 
 
-def text_picture(text: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def text_image(text: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
     image = np.full((200, 640, 3), 255, np.uint8)
     cv2.putText(image, text, (40, 120), cv2.FONT_HERSHEY_SIMPLEX, 2, (0, 0, 0), 4)
     return image
@@ -78,7 +78,7 @@ def text_picture(text: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
 def test_batches_are_read_in_their_order(
     reader: PlateReader, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    image = picture(SAMPLES / "street.jpg")
+    image = make_image(SAMPLES / "street.jpg")
     batches = [[image, image[:, : 40 * n]] for n in range(10, 13)]
     expected = [[[r.text for r in reads] for reads in reader.read_batch(batch)] for batch in batches]
     assert reader.workers == 1  # on a CPU
@@ -88,7 +88,7 @@ def test_batches_are_read_in_their_order(
 
 
 def test_what_reads_better_as_text_is_shown_only_on_request(reader: PlateReader) -> None:
-    image = text_picture("WELCOME HOME")
+    image = text_image("WELCOME HOME")
     assert reader.read(image) == []
     assert reader.read_crops([image[60:140]]) == [None]
     with PlateReader(any_text=True, threads=2) as curious:
@@ -99,7 +99,7 @@ def test_what_reads_better_as_text_is_shown_only_on_request(reader: PlateReader)
 
 
 def test_read_crops_gives_one_answer_a_crop(reader: PlateReader) -> None:
-    image = picture(SAMPLES / "street.jpg")
+    image = make_image(SAMPLES / "street.jpg")
     whole = reader.read(image)
     x0, y0 = whole[0].corners.min(axis=0).astype(int) - 2
     x1, y1 = whole[0].corners.max(axis=0).astype(int) + 2
@@ -112,7 +112,7 @@ def test_read_crops_gives_one_answer_a_crop(reader: PlateReader) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (200, 3), (3, 200), (16, 4000)])
-def test_pictures_of_odd_sizes_are_read_without_a_plate(reader: PlateReader, shape: tuple[int, int]) -> None:
+def test_images_of_odd_sizes_are_read_without_a_plate(reader: PlateReader, shape: tuple[int, int]) -> None:
     assert reader.read(np.zeros((*shape, 3), np.uint8)) == []
 
 
@@ -131,7 +131,7 @@ def test_what_is_no_image_is_named(reader: PlateReader, wrong: Any) -> None:
         ({"backend": "openvino"}, SettingError, "openvino"),
         ({"threads": 0}, SettingError, "threads"),
         ({"min_score": 1.5}, SettingError, "min_score"),
-        ({"strength": -1.0}, SettingError, "strength"),
+        ({"format_prior": -1.0}, SettingError, "format_prior"),
         ({"settings": {"box_tresh": 0.5}}, SettingError, "box_tresh"),
         ({"bundle": "no/such/bundle"}, BundleError, "no such folder"),
     ],
@@ -154,7 +154,7 @@ def test_real_crops(reader: PlateReader, shared_data: Path) -> None:
     crops = sorted((shared_data / "crops").iterdir())[::10]
     right = sum(
         read is not None and read.text == path.stem.split("_")[0]
-        for path, read in zip(crops, reader.read_crops([picture(p) for p in crops]), strict=True)
+        for path, read in zip(crops, reader.read_crops([make_image(p) for p in crops]), strict=True)
     )
     assert right / len(crops) >= 0.94
 
@@ -168,7 +168,7 @@ def test_real_scenes_and_negatives(reader: PlateReader, shared_data: Path) -> No
     for file, texts in labels.items():
         folder = file.split("/")[0]
         if folder == "negatives":
-            assert reader.read(picture(shared_data / file)) == []
+            assert reader.read(make_image(shared_data / file)) == []
         elif folder == "ccpd":
-            found += bool(texts & {r.text for r in reader.read(picture(shared_data / file))})
+            found += bool(texts & {r.text for r in reader.read(make_image(shared_data / file))})
     assert found >= 20

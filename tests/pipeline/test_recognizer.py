@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_lpr.bundle.manifest import RecModel
+from edge_lpr.bundle.manifest import RecSpec
 from edge_lpr.errors import BackendError
 from edge_lpr.pipeline.recognizer import MAX_BATCH, PADDING, Recognizer, crop_plate
 
@@ -36,10 +36,10 @@ class Columns:
 
 
 def recognizer(
-    widths: tuple[int, ...] = (160, 320), fit: Literal["pad", "stretch"] = "pad", **options: Any
+    widths: tuple[int, ...] = (160, 320), resize_mode: Literal["pad", "stretch"] = "pad", **options: Any
 ) -> tuple[Recognizer, Columns]:
     backend = Columns(**options)
-    model = RecModel("image", "probs", 48, widths, fit, ("A", "B"), True, {})
+    model = RecSpec("image", "probs", 48, widths, resize_mode, ("A", "B"), True, {})
     return Recognizer(backend, model), backend
 
 
@@ -92,7 +92,7 @@ def test_a_crop_wider_than_all_is_squeezed() -> None:
 
 
 def test_stretching_fills_the_width() -> None:
-    reads, backend = recognizer(widths=(160,), fit="stretch")
+    reads, backend = recognizer(widths=(160,), resize_mode="stretch")
     reads.probabilities([np.full((24, 60, 3), 9, np.uint8)])
     assert (backend.seen[0] == 9).all()
 

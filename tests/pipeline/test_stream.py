@@ -41,7 +41,7 @@ def street(tmp_path: Path, plate_scene: Scene) -> Path:
     return path
 
 
-def test_a_video_gives_one_event_per_passage(reader: PlateReader, street: Path) -> None:
+def test_a_video_gives_one_event_per_track(reader: PlateReader, street: Path) -> None:
     with open_source(street) as source:
         stream = Stream(reader, source)
         steps = [*stream, stream.flush()]
@@ -83,18 +83,18 @@ def test_events_of_any_source(reader: PlateReader, street: Path, plate_scene: Sc
     assert events[0].crop is not None and events[0].crop.shape[1] > 100
 
 
-def test_pictures_are_read_in_batches_and_in_order(
+def test_images_are_read_in_batches_and_in_order(
     reader: PlateReader, tmp_path: Path, plate_scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [TEXT, "苏CFY773", "粤BD1234"]
     for i, text in enumerate(texts):
         cv2.imencode(".png", plate_scene(text))[1].tofile(tmp_path / f"{i}.png")
-    (tmp_path / "1b.png").write_bytes(b"no picture")
+    (tmp_path / "1b.png").write_bytes(b"no image")
     batches: list[int] = []
     whole = reader.read_batch
     monkeypatch.setattr(reader.detector.backend, "device", "cuda")
     monkeypatch.setattr(reader, "read_batch", lambda images: [batches.append(len(images)), whole(images)][1])
-    with open_source(tmp_path, problem=lambda line: None) as source:
+    with open_source(tmp_path, on_warning=lambda line: None) as source:
         steps = list(Stream(reader, source))
     assert batches == [3]
     assert [s.frame.name for s in steps if s.frame] == [str(tmp_path / f"{i}.png") for i in range(3)]

@@ -1,4 +1,4 @@
-"""Passages: one event a vehicle, fused per character."""
+"""Tracks: one event a vehicle, fused per character."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edge_lpr.pipeline.tracker import (
 from edge_lpr.plates.formats import PlateRead, plate_charset
 
 CHARSET = plate_charset()
-LABELS = class_labels(CHARSET, other=True)
+LABELS = class_labels(CHARSET, unknown_class=True)
 INDEX = {c: i for i, c in enumerate(LABELS)}
 
 
@@ -33,16 +33,16 @@ def read(
     kind: str = "blue",
 ) -> PlateRead:
     """A read whose position p says `doubts[p]`: that this other character has that probability."""
-    evidence = np.full((len(text), len(LABELS)), np.log(1e-4), np.float32)
+    log_probs = np.full((len(text), len(LABELS)), np.log(1e-4), np.float32)
     scores = []
     for p, c in enumerate(text):
         other, share = (doubts or {}).get(p, (c, 0.0))
         if other != c:
-            evidence[p, INDEX[other]] = np.log(share)
-        evidence[p, INDEX[c]] = np.log(score - share)
+            log_probs[p, INDEX[other]] = np.log(share)
+        log_probs[p, INDEX[c]] = np.log(score - share)
         scores.append(score - share)
     corners = np.array([[0, 0], [120, 0], [120, height], [0, height]], np.float32) + np.float32([x, y])
-    return PlateRead(text, kind, float(np.mean(scores)), min(scores), tuple(scores), corners, 0.9, evidence)
+    return PlateRead(text, kind, float(np.mean(scores)), min(scores), tuple(scores), corners, 0.9, log_probs)
 
 
 def run(frames: list[list[PlateRead]], fps: float = 10, **settings: float) -> list[PlateEvent]:
@@ -53,7 +53,7 @@ def run(frames: list[list[PlateRead]], fps: float = 10, **settings: float) -> li
     return events + tracker.flush()
 
 
-def test_one_event_a_passage_with_its_span() -> None:
+def test_one_event_a_track_with_its_span() -> None:
     frames: list[list[PlateRead]] = [[], []]
     frames += [[read("皖A12345", x=100 + 12 * n)] for n in range(10)]
     (event,) = run(frames)
@@ -101,18 +101,18 @@ def test_two_cars_side_by_side_are_two_events() -> None:
     assert sorted(event.text for event in run(frames)) == ["皖A12345", "苏B99999"]
 
 
-def test_the_next_car_at_the_same_place_is_another_passage() -> None:
+def test_the_next_car_at_the_same_place_is_another_track() -> None:
     frames = [[read("皖A12345")]] * 5 + [[read("苏B98761")]] * 5
     assert [event.text for event in run(frames)] == ["皖A12345", "苏B98761"]
 
 
-def test_a_gap_within_the_limit_is_one_passage_beyond_it_two() -> None:
+def test_a_gap_within_the_limit_is_one_track_beyond_it_two() -> None:
     frames = [[read("皖A12345")]] * 3 + [[]] * 10 + [[read("皖A12345")]] * 3
     assert len(run(frames, max_gap=1.5)) == 1
     assert len(run(frames, max_gap=0.5)) == 2
 
 
-def test_a_fast_car_whose_boxes_do_not_overlap_is_one_passage() -> None:
+def test_a_fast_car_whose_boxes_do_not_overlap_is_one_track() -> None:
     frames = [[read("皖A12345", x=200 * n)] for n in range(5)]
     (event,) = run(frames, fps=5)
     assert event.reads == 5
@@ -123,7 +123,7 @@ def test_a_single_unsure_read_is_no_event_and_a_sure_one_is() -> None:
     assert len(run([[read("皖A12345", score=0.95)]])) == 1
 
 
-def test_events_come_when_the_passage_ends() -> None:
+def test_events_come_when_the_track_ends() -> None:
     tracker = PlateTracker(CHARSET, True, TrackSettings(max_gap=1.0))
     assert tracker.update([read("皖A12345")], 0, 0.0) == []
     assert tracker.update([], 1, 0.9) == []
@@ -135,8 +135,8 @@ def test_memory_does_not_grow_with_a_parked_car() -> None:
     tracker = PlateTracker(CHARSET, True)
     for n in range(2000):
         tracker.update([read("皖A12345")], n, n / 10)
-    (passage,) = tracker._open
-    assert sum(s.evidence.size for s in passage.sums.values()) == 7 * len(LABELS)
+    (track,) = tracker._open
+    assert sum(s.log_probs.size for s in track.sums.values()) == 7 * len(LABELS)
     (event,) = tracker.flush()
     assert (event.reads, event.text) == (2000, "皖A12345")
     assert np.isfinite(event.char_scores).all()
@@ -157,7 +157,7 @@ def test_the_crop_is_the_best_reads() -> None:
 
 
 def test_align_finds_the_lost_character() -> None:
-    full, short = read("皖A12345").evidence, read("皖A1245").evidence
+    full, short = read("皖A12345").log_probs, read("皖A1245").log_probs
     assert align(full, short) == [(0, 0), (1, 1), (2, 2), (3, 3), (5, 4), (6, 5)]
 
 

@@ -48,6 +48,6 @@ def test_colour_decides_between_blue_and_yellow(bgr: tuple[int, int, int], kind:
     assert FORMATS["standard"].kind(crop) == kind
 
 
-def test_a_grey_picture_is_the_commonest_kind() -> None:
+def test_a_grey_image_is_the_commonest_kind() -> None:
     assert FORMATS["standard"].kind(np.full((24, 94, 3), 128, np.uint8)) == "blue"
     assert FORMATS["standard"].kind(None) == "blue"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.cuda import Gpu, open_gpu
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, engines_folder, find_engine
-from edge_lpr.backends.tensorrt.execution_slot import Slot, Tensors
+from edge_lpr.backends.tensorrt.execution_slot import ExecutionSlot, Tensors
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError, SettingError
 
@@ -166,9 +166,9 @@ class TensorRTBackend:
 class Pending:
     """A run that was started."""
 
-    def __init__(self, pool: _Pool, slot: Slot) -> None:
+    def __init__(self, pool: _Pool, slot: ExecutionSlot) -> None:
         self._pool = pool
-        self._slot: Slot | None = slot
+        self._slot: ExecutionSlot | None = slot
 
     def result(self) -> dict[str, NDArray[Any]]:
         """Waits for the run; to be called once.
@@ -206,12 +206,12 @@ class _Pool:
         self._tensors = tensors
         self._limit = limit
         self._settings = {"graphs": graphs, "mapped": mapped}
-        self._idle: list[Slot] = []
+        self._idle: list[ExecutionSlot] = []
         self._made = 0
         self._closed = False
         self._changed = threading.Condition()
 
-    def take(self) -> Slot:
+    def take(self) -> ExecutionSlot:
         with self._changed:
             while not self._idle and self._made >= self._limit and not self._closed:
                 self._changed.wait()
@@ -224,14 +224,14 @@ class _Pool:
             engine = self._engine
         try:
             with self.gpu.active():
-                return Slot(self._api, engine, self._tensors, **self._settings)
+                return ExecutionSlot(self._api, engine, self._tensors, **self._settings)
         except BaseException:
             with self._changed:
                 self._made -= 1
                 self._changed.notify()
             raise
 
-    def give_back(self, slot: Slot) -> None:
+    def give_back(self, slot: ExecutionSlot) -> None:
         with self._changed:
             self._idle.append(slot)
             if self._closed:

@@ -1,6 +1,6 @@
 """CUDA graphs through the driver API: pycuda has no calls for them.
 
-CUDA Driver API, "Graph Management" and "Stream Management"; the calls are those of CUDA 11.4 and later.
+CUDA Driver API, "CudaGraph Management" and "Stream Management"; the calls are those of CUDA 11.4 and later.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edge_lpr.errors import BackendError
 THREAD_LOCAL = 1
 
 
-class Graph:
+class CudaGraph:
     """What one stream did between two points, to be launched again as one piece of work.
 
     The graph holds the addresses that were used while it was captured: the buffers and the execution context

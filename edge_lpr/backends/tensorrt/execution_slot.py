@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.backends.tensorrt.api import TensorRT
-from edge_lpr.backends.tensorrt.cuda_graph import Graph
+from edge_lpr.backends.tensorrt.cuda_graph import CudaGraph
 from edge_lpr.backends.tensorrt.engine_manifest import Profile, Shape
 from edge_lpr.errors import BackendError
 
@@ -93,7 +93,7 @@ class _Lane:
     context: trt.IExecutionContext
     source: NDArray[Any]
     results: dict[str, NDArray[Any]]
-    graph: Graph | None = None
+    graph: CudaGraph | None = None
     capturable: bool = True
     runs: int = 0
 
@@ -116,7 +116,7 @@ class _Memory:
         self.owners.clear()
 
 
-class Slot:
+class ExecutionSlot:
     """Runs one batch at a time; use it from one thread at a time, with the GPU's context current.
 
     Args:
@@ -298,7 +298,7 @@ class Slot:
 
     def _capture(self, lane: _Lane) -> None:
         try:
-            lane.graph = Graph(self._stream.handle, lambda: self._enqueue(lane))
+            lane.graph = CudaGraph(self._stream.handle, lambda: self._enqueue(lane))
         except BackendError as e:
             # Graphs save launches; a network that cannot be captured runs as well without.
             lane.capturable = False

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_lpr.backends.tensorrt import cuda
-from edge_lpr.backends.tensorrt.cuda_graph import Graph
+from edge_lpr.backends.tensorrt.cuda_graph import CudaGraph
 from edge_lpr.errors import BackendError, MissingExtraError
 
 HAS_PYCUDA = importlib.util.find_spec("pycuda") is not None
@@ -111,4 +111,4 @@ def test_a_graph_without_a_driver_is_an_error() -> None:
     if Path("/proc/driver/nvidia/version").exists():
         pytest.skip("this machine has a driver")
     with pytest.raises(BackendError, match=r"no such call|failed"):
-        Graph(0, lambda: True)
+        CudaGraph(0, lambda: True)

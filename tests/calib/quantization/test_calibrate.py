@@ -100,8 +100,8 @@ def bundle(tmp_path: Path) -> Path:
         },
         "rec": {
             "input": taken, "output": {"name": "probs", "layout": "NTC", "dtype": "float32"},
-            "size": {"height": 48, "widths": [160], "fit": "stretch"},
-            "charset": list(CHARSET), "other": False,
+            "size": {"height": 48, "widths": [160], "resize_mode": "stretch"},
+            "charset": list(CHARSET), "unknown_class": False,
         },
     }  # fmt: skip
     for part, data in (("det", det_model()), ("rec", rec_model())):
@@ -172,7 +172,7 @@ def test_calibrate_then_compare(
     assert int8.extra["accuracy"]["int8"] > 0.9
     assert opened.rec.precisions["int8"].extra["accuracy"]["plates"] > 0
     chosen = opened.raw["calibration"]
-    assert len(chosen["pictures"]) == 6 + 5
+    assert len(chosen["images"]) == 6 + 5
     assert len(chosen["sha256"]) == 64
     assert "end to end int8: " in captured.err
     assert set(chosen["end_to_end"]["read"]) == {"fp32", "fp16", "int8"}
@@ -224,7 +224,7 @@ def test_windows_hold_the_text_and_lie_on_the_stride() -> None:
     cut = window(batch, prob)
     assert cut.shape == (1, 640, 640, 3)
     assert (cut > 0).sum() == (batch > 0).sum()
-    # The stride decides where: a network sees the window on the grid that it sees the picture on.
+    # The stride decides where: a network sees the window on the grid that it sees the image on.
     assert np.argwhere(cut[0, ..., 0])[0].tolist() == [900 - 384, 1200 - 736]
     small = batch[:, :96, :320]
     assert window(small, prob[:, :96, :320]).shape == small.shape  # nothing found, nothing cut
@@ -264,7 +264,7 @@ def test_replacing_a_precision_leaves_no_file_behind(bundle: Path, data: Path, t
     assert all(opened.model(part, "int8").read() for part in ("det", "rec"))  # type: ignore[arg-type]
 
 
-def test_pictures_without_labels_are_measured_against_fp32(
+def test_images_without_labels_are_measured_against_fp32(
     bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (data / "plates.csv").unlink()
@@ -286,12 +286,12 @@ def test_bad_input_is_one_line_and_changes_nothing(
     dark.mkdir()
     cv2.imencode(".png", np.zeros((SIDE, SIDE, 3), np.uint8))[1].tofile(dark / "a.png")
     cases = [
-        ([str(bundle), "--data", str(empty)], "no labelled picture"),
+        ([str(bundle), "--data", str(empty)], "no labelled image"),
         ([str(bundle), "--data", str(tmp_path / "nowhere")], "no such file or folder"),
-        ([str(bundle), "--data", str(dark)], "detection found no plate in 1 pictures"),
+        ([str(bundle), "--data", str(dark)], "detection found no plate in 1 images"),
         ([str(tmp_path), "--data", str(data)], "no bundle.json"),
         ([str(bundle), "--data", str(data), "--budget", "-1"], "--budget is -1.0"),
-        ([str(bundle), "--data", str(data), "--pictures", "0"], "--pictures is 0"),
+        ([str(bundle), "--data", str(data), "--images", "0"], "--images is 0"),
         ([str(bundle), "--data", str(data), "--spare", "101"], "--spare is 101"),
     ]
     for arguments, message in cases:

@@ -12,12 +12,12 @@ from onnx import TensorProto, numpy_helper
 from edge_lpr.backends.in_memory import MemoryBackend
 from edge_lpr.calib.quantization.bias_correction import correct_biases
 from edge_lpr.calib.quantization.fp16 import find_overflows, to_fp16
-from edge_lpr.calib.quantization.layers import Layer, find_layers, multiply_adds, observe_shapes, watch
+from edge_lpr.calib.quantization.layers import QuantLayer, find_layers, multiply_adds, observe_shapes, watch
 from edge_lpr.calib.quantization.qdq import insert_qdq, round_weight, weight_scales
 from edge_lpr.calib.quantization.range_estimator import TensorStats, fit_range, observe
 from edge_lpr.calib.quantization.smooth_quant import equalize, migration_scales
 from edge_lpr.errors import ModelError
-from edge_lpr.onnx_graph.graph import Graph
+from edge_lpr.onnx_graph.graph import OnnxGraph
 
 
 def outputs(model: onnx.ModelProto) -> NDArray[np.float32]:
@@ -26,7 +26,7 @@ def outputs(model: onnx.ModelProto) -> NDArray[np.float32]:
 
 
 def quantized(model: onnx.ModelProto, alpha: float | None) -> onnx.ModelProto:
-    graph = Graph(model)
+    graph = OnnxGraph(model)
     layers = find_layers(graph)
     stats = observe(model, watch(layers), networks.batches())
     if alpha is not None:
@@ -44,7 +44,7 @@ def model() -> onnx.ModelProto:
 
 
 def test_layers_and_their_multiply_adds(model: onnx.ModelProto) -> None:
-    graph = Graph(model)
+    graph = OnnxGraph(model)
     layers = find_layers(graph)
     assert [layer.op_type for layer in layers] == ["Conv"] * 5 + ["ConvTranspose", "MatMul"]
     assert [layer.groups for layer in layers[:2]] == [1, 8]
@@ -63,7 +63,7 @@ def test_layers_and_their_multiply_adds(model: onnx.ModelProto) -> None:
 
 def test_grouped_weights_by_input_channel() -> None:
     weight = np.arange(4 * 3 * 1 * 1, dtype=np.float32).reshape(4, 3, 1, 1)
-    layer = Layer("c", "Conv", ("x",), "w", groups=2)
+    layer = QuantLayer("c", "Conv", ("x",), "w", groups=2)
     # Input channels 0 to 2 feed outputs 0 and 1, channels 3 to 5 feed outputs 2 and 3.
     assert layer.by_input(weight).tolist() == [[0, 3], [1, 4], [2, 5], [6, 9], [7, 10], [8, 11]]
     factors = np.array([1, 10, 100, 1000, 1, 1], np.float32)
@@ -99,23 +99,23 @@ def test_observation_sees_channels(model: onnx.ModelProto) -> None:
     assert stats["sum"].channel_max.shape == (1,)
     halved = stats["a0"].divided(np.full(8, 2, np.float32))
     assert halved.amax == pytest.approx(stats["a0"].amax / 2)
-    with pytest.raises(ModelError, match="no calibration picture"):
+    with pytest.raises(ModelError, match="no calibration image"):
         observe(model, {"a0": 1}, [])
 
 
 def test_migration_scales() -> None:
     weight = np.ones((2, 2, 1, 1), np.float32)
-    layer = Layer("c", "Conv", ("x",), "w")
+    layer = QuantLayer("c", "Conv", ("x",), "w")
     scale = migration_scales(np.array([100, 1], np.float32), [(layer, weight)], 0.5)
     assert scale[0] / scale[1] == pytest.approx(10)
-    depthwise = Layer("d", "Conv", ("x",), "w", groups=2)
+    depthwise = QuantLayer("d", "Conv", ("x",), "w", groups=2)
     scale = migration_scales(np.array([100, 1], np.float32), [(depthwise, weight[:, :1])], 0.5)
     assert scale[0] / scale[1] == pytest.approx(100)
     assert np.isfinite(migration_scales(np.array([0, 1], np.float32), [(layer, 0 * weight)], 0.5)).all()
 
 
 def test_moving_scales_changes_nothing_in_float_and_folds_where_it_can(model: onnx.ModelProto) -> None:
-    graph = Graph(model)
+    graph = OnnxGraph(model)
     layers = find_layers(graph)
     stats = observe(model, watch(layers), networks.batches())
     moved = {m.tensor: m for m in equalize(graph, layers, stats, 0.5)}
@@ -140,14 +140,14 @@ def test_moved_scales_save_the_small_channels(model: onnx.ModelProto) -> None:
 
 
 def test_corrected_biases_bring_the_mean_back(model: onnx.ModelProto) -> None:
-    graph = Graph(model)
+    graph = OnnxGraph(model)
     layers = [layer for layer in find_layers(graph) if layer.op_type == "Conv"]
     stats = observe(model, watch(layers), networks.batches())
     # Ranges so tight that much saturates: the mean of each output moves far.
     ranges = {name: stats[name].amax / 8 for layer in layers for name in layer.inputs}
     errors = {}
     for corrected in (False, True):
-        graph = Graph(model)
+        graph = OnnxGraph(model)
         if corrected:
             assert correct_biases(graph, layers, stats, ranges) == 2  # the other convolutions have no bias
         insert_qdq(graph, layers[:1], ranges)
@@ -198,7 +198,7 @@ def test_int8_follows_tensorrts_rules(model: onnx.ModelProto) -> None:
 
 
 def test_only_chosen_layers_are_quantized(model: onnx.ModelProto) -> None:
-    graph = Graph(model)
+    graph = OnnxGraph(model)
     layers = find_layers(graph)
     stats = observe(model, watch(layers), networks.batches())
     insert_qdq(graph, layers[1:2], {layers[1].inputs[0]: stats[layers[1].inputs[0]].amax})
@@ -215,7 +215,7 @@ def test_weights_round_to_the_nearest_of_255_levels() -> None:
 
 
 def test_fp16_is_typed_and_close(model: onnx.ModelProto) -> None:
-    graph = Graph(model)
+    graph = OnnxGraph(model)
     to_fp16(graph, [])
     made = graph.to_model("fp16")
     assert made.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
@@ -233,7 +233,7 @@ def test_overflows_are_found_by_running_and_kept() -> None:
     by_type = {name.split("_")[0] for name in reasons}
     assert "Conv" in by_type
     assert any("a value of" in reason for reason in reasons.values())
-    graph = Graph(model)
+    graph = OnnxGraph(model)
     to_fp16(graph, reasons)
     kept = graph.to_model("fp16")
     assert np.isfinite(outputs(kept)).all()
@@ -252,7 +252,7 @@ def test_sums_inside_of_an_operator_count() -> None:
 
 
 def test_a_weight_beyond_fp16_is_said(model: onnx.ModelProto) -> None:
-    graph = Graph(model)
+    graph = OnnxGraph(model)
     graph.constants["b0"] = graph.constants["b0"] * np.float32(1e6)
     with pytest.raises(ModelError, match="beyond FP16"):
         to_fp16(graph, [])

@@ -11,8 +11,8 @@ from helpers import networks
 from edge_lpr.backends.in_memory import MemoryBackend
 from edge_lpr.calib.quantization.layers import find_layers, observe_shapes, watch
 from edge_lpr.calib.quantization.range_estimator import observe
-from edge_lpr.calib.quantization.search import RECIPES, Cache, Recipe, Search, cache_key
-from edge_lpr.onnx_graph.graph import Graph
+from edge_lpr.calib.quantization.search import QUANT_CONFIGS, Cache, QuantConfig, Search, cache_key
+from edge_lpr.onnx_graph.graph import OnnxGraph
 
 
 class Nearness:
@@ -39,7 +39,7 @@ class Nearness:
 
 def search(cache: Cache, lines: list[str]) -> tuple[Search, Nearness]:
     model = networks.spread_network()
-    graph = Graph(model)
+    graph = OnnxGraph(model)
     shapes = observe_shapes(graph, networks.batches(1)[0])
     stats = observe(model, watch(find_layers(graph)), networks.batches())
     task = Nearness(model)
@@ -54,7 +54,7 @@ def test_all_layers_where_the_budget_allows() -> None:
     assert found.share == 1
     assert found.accuracy >= found.reference - 0.05
     assert found.recipe.alpha is not None  # two channels a hundred times the others: scales must move
-    assert set(found.distances) == {str(r) for r in RECIPES}
+    assert set(found.distances) == {str(r) for r in QUANT_CONFIGS}
     assert sum("layers in INT8" in line for line in lines) == 1
 
 
@@ -106,7 +106,7 @@ def test_fewer_layers_stay_in_float_where_more_bring_the_output_no_nearer() -> N
         return 2.0 if layers - quantized > 1 else 0.5 if layers - quantized == 1 else 1.0
 
     task.distance = distance  # type: ignore[method-assign]
-    recipe = RECIPES[0]
+    recipe = QUANT_CONFIGS[0]
     alone = {layer.name: 1.0 for layer in searcher.layers}
     kept = searcher._noisiest(recipe, alone, spare=1.0, size=10)
     assert len(kept) == 1
@@ -152,7 +152,7 @@ def test_interrupted_it_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(json.loads(path.read_text())) == 3
     again, rest = search(Cache(path), [])
     again.run(1.0)
-    assert rest.asked == len(RECIPES) + 2 - 3
+    assert rest.asked == len(QUANT_CONFIGS) + 2 - 3
 
 
 def test_a_damaged_cache_is_no_obstacle(tmp_path: Path) -> None:
@@ -169,4 +169,4 @@ def test_a_damaged_cache_is_no_obstacle(tmp_path: Path) -> None:
 def test_keys_depend_on_every_part() -> None:
     keys = {cache_key("a", "b"), cache_key("ab", ""), cache_key(b"a", "c"), cache_key("a")}
     assert len(keys) == 4
-    assert str(Recipe("mse", None)) != str(Recipe("mse", 0.5))
+    assert str(QuantConfig("mse", None)) != str(QuantConfig("mse", 0.5))

@@ -11,7 +11,7 @@ import pytest
 from edge_lpr.backends.tensorrt.engine_manifest import Machine
 from edge_lpr.bundle.manifest import bundled, load_bundle
 from edge_lpr.cli import main
-from edge_lpr.engines.build import make_manifest, plans
+from edge_lpr.engines.build import build_jobs, make_manifest
 from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.engines.commands import engines
 from edge_lpr.errors import BackendError
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise BackendError("no CUDA here: for this test")
 
     monkeypatch.setattr("edge_lpr.backends.tensorrt.cuda.open_gpu", no_gpu)
-    for plan in plans(load_bundle(), ("fp32",), BuildSettings(det_sizes=("1120x640",))):
+    for plan in build_jobs(load_bundle(), ("fp32",), BuildSettings(det_sizes=("1120x640",))):
         make_manifest(plan, NANO, tmp_path, b"plan", 60).write(b"plan")
     return tmp_path
 

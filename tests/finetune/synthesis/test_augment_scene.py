@@ -21,7 +21,7 @@ def marked(quads: list[np.ndarray]) -> np.ndarray:
 
 
 def places(image: np.ndarray) -> dict[int, np.ndarray]:
-    """The middle of each colour's square, where the whole square is in the picture."""
+    """The middle of each colour's square, where the whole square is in the image."""
     found = {}
     for i, colour in enumerate(COLOURS):
         near = np.abs(image.astype(int) - colour).max(axis=2) < 90
@@ -100,7 +100,7 @@ def test_crops_hold_a_text_and_cut_none() -> None:
         assert any(inside)
 
 
-def test_a_text_over_the_whole_picture_is_kept_whole() -> None:
+def test_a_text_over_the_whole_image_is_kept_whole() -> None:
     quad = np.array([[0, 0], [99, 0], [99, 49], [0, 49]], np.float32)
     assert EastRandomCropData()([quad], (100, 50), np.random.default_rng(0)) == (0, 0, 100, 50)
     assert EastRandomCropData()([], (100, 50), np.random.default_rng(0)) == (0, 0, 100, 50)

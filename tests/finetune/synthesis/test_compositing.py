@@ -5,7 +5,7 @@ import numpy as np
 
 from edge_lpr.finetune.synthesis import compositing
 from edge_lpr.finetune.synthesis.render_plate import render_plate
-from edge_lpr.finetune.synthesis.render_text import Plate
+from edge_lpr.finetune.synthesis.render_text import SyntheticPlate
 from edge_lpr.finetune.synthesis.render_view import paste
 from edge_lpr.pipeline.recognizer import crop_plate
 
@@ -14,7 +14,7 @@ def _photo() -> tuple[compositing.Image, compositing.Quad]:
     """A grey wall with a blue plate, a little turned."""
     photo = np.full((300, 500, 3), 128, np.uint8)
     quad = np.array([[150, 120], [330, 132], [328, 190], [148, 178]], np.float32)
-    flat = render_plate(Plate("皖A12345", "blue"), np.random.default_rng(3), 80)
+    flat = render_plate(SyntheticPlate("皖A12345", "blue"), np.random.default_rng(3), 80)
     paste(photo, flat, quad)
     return photo, quad
 
@@ -22,7 +22,7 @@ def _photo() -> tuple[compositing.Image, compositing.Quad]:
 def test_swapping_changes_the_plate_and_nothing_else() -> None:
     photo, quad = _photo()
     before = photo.copy()
-    out = compositing.swap_plate(photo, quad, Plate("川Z8Q8Q8", "blue"), np.random.default_rng(1))
+    out = compositing.swap_plate(photo, quad, SyntheticPlate("川Z8Q8Q8", "blue"), np.random.default_rng(1))
     assert np.array_equal(photo, before)
     changed = np.abs(out.astype(int) - photo).max(axis=2) > 40
     ys, xs = np.nonzero(changed)
@@ -37,15 +37,17 @@ def test_a_swapped_plate_takes_over_the_old_ones_light() -> None:
     photo, quad = _photo()
     dark = (photo * 0.4).astype(np.uint8)
     means = []
-    for picture in (photo, dark):
-        assert compositing.measure(picture, quad).kind == "blue"
-        out = compositing.swap_plate(picture, quad, Plate("川Z8Q8Q8", "blue"), np.random.default_rng(1))
+    for image in (photo, dark):
+        assert compositing.measure(image, quad).kind == "blue"
+        out = compositing.swap_plate(
+            image, quad, SyntheticPlate("川Z8Q8Q8", "blue"), np.random.default_rng(1)
+        )
         means.append(crop_plate(out, quad).mean(axis=(0, 1)))
     assert means[0][0] > 1.4 * means[0][2]
     assert means[1][0] < 0.6 * means[0][0]
 
 
-def test_moved_corners_follow_the_picture() -> None:
+def test_moved_corners_follow_the_image() -> None:
     photo = np.zeros((400, 600, 3), np.uint8)
     quad = np.array([[260, 180], [350, 190], [345, 225], [255, 215]], np.float32)
     cv2.fillConvexPoly(photo, quad.astype(np.int32), (255, 255, 255))
@@ -71,6 +73,6 @@ def test_moved_corners_follow_the_picture() -> None:
 
 def test_swap_crop_is_about_as_large_as_the_plate() -> None:
     photo, quad = _photo()
-    crop = compositing.swap_crop(photo, quad, Plate("川Z8Q8Q8", "blue"), np.random.default_rng(2))
+    crop = compositing.swap_crop(photo, quad, SyntheticPlate("川Z8Q8Q8", "blue"), np.random.default_rng(2))
     assert 150 < crop.shape[1] < 220
     assert 45 < crop.shape[0] < 90

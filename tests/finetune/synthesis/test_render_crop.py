@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_lpr.finetune.synthesis import render_crop
-from edge_lpr.finetune.synthesis.render_text import Plate, sample_plate
+from edge_lpr.finetune.synthesis.render_text import SyntheticPlate, sample_plate
 
 
 def test_crops_are_upright_and_of_the_asked_size() -> None:
@@ -27,5 +27,5 @@ def test_two_rows_come_in_one_line() -> None:
     rng = np.random.default_rng(7)
     settings = render_crop.CropSettings(min_width=100, max_width=120, strength=0.2)
     for _ in range(20):
-        crop = render_crop.render_crop(Plate("粤AB2893", "yellow", rows=2), rng, settings)
+        crop = render_crop.render_crop(SyntheticPlate("粤AB2893", "yellow", rows=2), rng, settings)
         assert crop.shape[1] > 2 * crop.shape[0]

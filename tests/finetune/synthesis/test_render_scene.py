@@ -20,7 +20,7 @@ def test_scenes_hold_their_plates_whole_and_apart(seed: int) -> None:
         assert quad.shape == (4, 2)
         assert (quad.min(axis=0) >= 0).all()
         assert (quad.max(axis=0) <= (480, 400)).all()
-        # Clockwise in a picture whose y points down: tl, tr, br, bl.
+        # Clockwise in an image whose y points down: tl, tr, br, bl.
         assert cv2.contourArea(quad, oriented=True) > 0
         assert plate.text
         boxes.append((quad.min(axis=0), quad.max(axis=0)))

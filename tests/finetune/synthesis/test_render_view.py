@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 
 from edge_lpr.finetune.synthesis import render_view
-from edge_lpr.finetune.synthesis.render_text import Plate
+from edge_lpr.finetune.synthesis.render_text import SyntheticPlate
 
 
 def test_a_plane_seen_straight_keeps_its_shape() -> None:
-    plate = Plate("皖A12345", "blue")
+    plate = SyntheticPlate("皖A12345", "blue")
     view = render_view.turn(plate.size_mm, 220.0, np.random.default_rng(0), spread=0.0)
     quad = render_view.project(view, render_view.plate_corners(plate))
     width, height = np.ptp(quad, axis=0)
@@ -20,7 +20,7 @@ def test_a_plane_seen_straight_keeps_its_shape() -> None:
 def test_turned_plates_stay_readable_quadrilaterals() -> None:
     rng = np.random.default_rng(1)
     for _ in range(300):
-        plate = Plate("皖A12345", "blue")
+        plate = SyntheticPlate("皖A12345", "blue")
         quad = render_view.project(
             render_view.turn(plate.size_mm, 200.0, rng), render_view.plate_corners(plate)
         )

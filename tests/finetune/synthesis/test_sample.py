@@ -18,12 +18,12 @@ def test_the_committed_truth_is_that_of_the_generator() -> None:
     video = truth["street.mp4"]
     assert [p["text"] for p in video["plates"]] == [p.plate.text for p in sample.STREET]
     rng = np.random.default_rng(5)
-    for passage, plate in zip(sample.STREET, video["plates"], strict=True):
+    for trajectory, plate in zip(sample.STREET, video["plates"], strict=True):
         assert plate["kind"] in plate_kinds()
         assert plate["first_seen"] < plate["last_seen"] <= sample.SECONDS
-        vehicle = sample.make_vehicle(passage, rng)
+        vehicle = sample.make_vehicle(trajectory, rng)
         for frame, corners in plate["corners"].items():
-            spot = vehicle.at(passage, int(frame) / sample.FPS)
+            spot = vehicle.at(trajectory, int(frame) / sample.FPS)
             assert spot is not None
             assert np.abs(spot[1] - corners).max() < 0.1
 

@@ -16,7 +16,7 @@ from edge_lpr.architectures.torch_networks import DetNetwork, weights_of  # noqa
 from edge_lpr.datasets.labels import load_labels  # noqa: E402
 from edge_lpr.finetune.synthesis.training_images import Photos, Scenes  # noqa: E402
 from edge_lpr.finetune.training.config import TrainConfig  # noqa: E402
-from edge_lpr.finetune.training.det import DetTask  # noqa: E402
+from edge_lpr.finetune.training.det import DetTraining  # noqa: E402
 
 POINTS = [[60, 40], [180, 40], [180, 78], [60, 78]]
 
@@ -43,7 +43,7 @@ def photos(tmp_path: Path) -> Photos:
 
 
 class Perfect(nn.Module):
-    """Finds the label of the only picture."""
+    """Finds the label of the only image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,13 +59,13 @@ class Perfect(nn.Module):
 
 
 def test_the_threshold_branch_begins_at_one_half(weights: dict[str, np.ndarray]) -> None:
-    task = DetTask(config(), weights, "x", scene=Scenes())
+    task = DetTraining(config(), weights, "x", scene=Scenes())
     maps = task.network.train()(torch.zeros(1, 96, 128, 3, dtype=torch.uint8))
     assert torch.allclose(maps[:, 1], torch.full((1, 96, 128), 0.5))
 
 
 def test_batches_and_loss(weights: dict[str, np.ndarray], photos: Photos) -> None:
-    task = DetTask(config(), weights, "x", scene=Scenes(photos, swapped=0.5, real=0.5))
+    task = DetTraining(config(), weights, "x", scene=Scenes(photos, swapped=0.5, real=0.5))
     copy = pickle.loads(pickle.dumps(task))
     batch = task.batch(3)
     assert batch.images.shape == (2, 96, 128, 3)
@@ -78,7 +78,7 @@ def test_batches_and_loss(weights: dict[str, np.ndarray], photos: Photos) -> Non
 
 
 def test_labelled_photos_as_ppocr_shows_them(weights: dict[str, np.ndarray], photos: Photos) -> None:
-    task = DetTask(config(), weights, "x", scene=Scenes(photos, swapped=0.0, real=1.0, ppocr=True))
+    task = DetTraining(config(), weights, "x", scene=Scenes(photos, swapped=0.0, real=1.0, ppocr=True))
     batch = task.batch(0)
     assert torch.equal(batch.images, task.batch(0).images)
     # A part of the photo seldom has the input's aspect: one side stays black. The plate is in it.
@@ -87,7 +87,7 @@ def test_labelled_photos_as_ppocr_shows_them(weights: dict[str, np.ndarray], pho
 
 
 def test_metric_is_that_of_the_runtimes_boxes(weights: dict[str, np.ndarray], photos: Photos) -> None:
-    task = DetTask(config(), weights, "x", scene=Scenes(), validation=photos.samples)
+    task = DetTraining(config(), weights, "x", scene=Scenes(), validation=photos.samples)
     assert task.evaluate(Perfect()) == {"hmean": 1.0, "precision": 1.0, "recall": 1.0}
 
 
@@ -95,12 +95,12 @@ def test_without_validation_drawn_scenes_are_measured(
     weights: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge_lpr.finetune.training.det._RENDERED_SCENES", 2)
-    task = DetTask(config(), weights, "x", scene=Scenes())
+    task = DetTraining(config(), weights, "x", scene=Scenes())
     assert set(task.evaluate(task.network.eval())) == {"hmean", "precision", "recall"}
 
 
 def test_frozen_blocks(weights: dict[str, np.ndarray]) -> None:
-    task = DetTask(config(frozen_blocks=3), weights, "x", scene=Scenes())
+    task = DetTraining(config(frozen_blocks=3), weights, "x", scene=Scenes())
     trained = {name for name, p in task.network.named_parameters() if p.requires_grad}
     assert not any(n.startswith(("backbone.conv.", "backbone.stage0.")) for n in trained)
     assert any(n.startswith("backbone.stage1.0.") for n in trained)

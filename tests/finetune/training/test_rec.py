@@ -18,8 +18,8 @@ from edge_lpr.finetune.training.config import TrainConfig  # noqa: E402
 from edge_lpr.finetune.training.rec import (  # noqa: E402
     HEAD_CHARSET,
     OTHER_LINE,
-    RecTask,
-    cut_head,
+    RecTraining,
+    cut_head_weights,
     encode,
     jitter_corners,
 )
@@ -39,7 +39,7 @@ def config(**changes: object) -> TrainConfig:
 
 
 def test_cut_head_keeps_the_rows_of_plate_characters(full_head: dict[str, np.ndarray]) -> None:
-    cut = cut_head(full_head, FULL, "x")
+    cut = cut_head_weights(full_head, FULL, "x")
     weight, bias = full_head["head.ctc_head.fc.weight"], full_head["head.ctc_head.fc.bias"]
     new = cut["head.ctc_head.fc.weight"]
     assert new.shape == (64, len(HEAD_CHARSET) + 2)
@@ -52,7 +52,7 @@ def test_cut_head_keeps_the_rows_of_plate_characters(full_head: dict[str, np.nda
 
 
 def test_other_begins_below_the_log_sum_exp_of_what_it_stands_for(full_head: dict[str, np.ndarray]) -> None:
-    cut = cut_head(full_head, FULL, "x")
+    cut = cut_head_weights(full_head, FULL, "x")
     features = np.random.default_rng(0).normal(0, 1, (50, 64)).astype(np.float32)
     logits = features @ full_head["head.ctc_head.fc.weight"] + full_head["head.ctc_head.fc.bias"]
     exact = np.log(np.exp(logits[:, [FULL.index(c) + 1 for c in "甲乙丙"]]).sum(1))
@@ -61,19 +61,19 @@ def test_other_begins_below_the_log_sum_exp_of_what_it_stands_for(full_head: dic
 
 
 def test_a_cut_head_stays(full_head: dict[str, np.ndarray]) -> None:
-    cut = cut_head(full_head, FULL, "x")
-    again = cut_head(cut, (*HEAD_CHARSET, OTHER_LINE), "x")
+    cut = cut_head_weights(full_head, FULL, "x")
+    again = cut_head_weights(cut, (*HEAD_CHARSET, OTHER_LINE), "x")
     assert all(np.array_equal(cut[name], again[name]) for name in cut)
 
 
 def test_heads_that_do_not_fit(full_head: dict[str, np.ndarray]) -> None:
     with pytest.raises(ModelError, match=f"the head has {len(FULL) + 1} classes, the dictionary makes 4"):
-        cut_head(full_head, FULL[:3], "x")
+        cut_head_weights(full_head, FULL[:3], "x")
     with pytest.raises(ModelError, match="no checkpoint of ch_PP-OCRv3_rec"):
-        cut_head({}, FULL, "x")
+        cut_head_weights({}, FULL, "x")
     renamed = tuple("丁" if c == "皖" else c for c in FULL)
     with pytest.raises(ModelError, match="lacks '皖'"):
-        cut_head(full_head, renamed, "x")
+        cut_head_weights(full_head, renamed, "x")
 
 
 def test_encode() -> None:
@@ -92,7 +92,7 @@ def test_jitter_grows_more_than_it_shrinks_and_never_far() -> None:
 
 
 def test_batches_depend_on_seed_and_step_alone(full_head: dict[str, np.ndarray]) -> None:
-    task = RecTask(config(), full_head, FULL, "x", render=RenderedCrops())
+    task = RecTraining(config(), full_head, FULL, "x", render=RenderedCrops())
     copy = pickle.loads(pickle.dumps(task))
     first, again, other = task.batch(7), copy.batch(7), task.batch(8)
     assert copy.network is None
@@ -105,7 +105,7 @@ def test_batches_depend_on_seed_and_step_alone(full_head: dict[str, np.ndarray])
 
 
 def test_loss_and_metric(full_head: dict[str, np.ndarray]) -> None:
-    task = RecTask(config(), full_head, FULL, "x", render=RenderedCrops())
+    task = RecTraining(config(), full_head, FULL, "x", render=RenderedCrops())
     loss, _ = task.loss(task.network, task.batch(0))
     assert torch.isfinite(loss)
     task._fixed = (np.zeros((2, 48, 160, 3), np.uint8), ["皖A12345", "皖A12346"])
@@ -115,7 +115,7 @@ def test_loss_and_metric(full_head: dict[str, np.ndarray]) -> None:
 
 
 def test_frozen_blocks_get_no_gradient(full_head: dict[str, np.ndarray]) -> None:
-    task = RecTask(config(frozen_blocks=2), full_head, FULL, "x", render=RenderedCrops())
+    task = RecTraining(config(frozen_blocks=2), full_head, FULL, "x", render=RenderedCrops())
     trained = {name for name, p in task.network.named_parameters() if p.requires_grad}
     assert "backbone.block_list.2._depthwise_conv._conv.weight" in trained
     assert not any(n.startswith(("backbone.conv1.", "backbone.block_list.1.")) for n in trained)
@@ -130,18 +130,20 @@ def test_labelled_crops_and_scenes(tmp_path: Path, full_head: dict[str, np.ndarr
     labels = [{"transcription": text, "points": points} for text in ("苏B12345", "###")]
     (tmp_path / "det.txt").write_text(f"b.png\t{json.dumps(labels)}", encoding="utf-8")
     samples = load_labels([tmp_path]).samples
-    task = RecTask(config(batch=16), full_head, FULL, "x", render=None, samples=samples, validation=samples)
+    task = RecTraining(
+        config(batch=16), full_head, FULL, "x", render=None, samples=samples, validation=samples
+    )
     assert sorted(text for _, text, _ in task.samples) == ["皖A12345", "苏B12345"]
     texts = {"".join(HEAD_CHARSET[c - 1] for c in row[:7]) for row in task.batch(0).targets.tolist()}
     assert texts == {"皖A12345", "苏B12345"}
     assert set(task.evaluate(task.network.eval())) == {"accuracy", "free_accuracy", "loss"}
-    # A picture that is lost later is replaced by another; where all are, the run says so.
+    # An image that is lost later is replaced by another; where all are, the run says so.
     (tmp_path / "a.png").unlink()
     assert {"".join(HEAD_CHARSET[c - 1] for c in row) for row in task.batch(1).targets.tolist()} == {
         "苏B12345"
     }
     (tmp_path / "b.png").unlink()
-    with pytest.raises(InputError, match="20 labelled pictures in a row cannot be read"):
+    with pytest.raises(InputError, match="20 labelled images in a row cannot be read"):
         task.batch(2)
 
 
@@ -150,7 +152,7 @@ def test_labelled_plates_as_ppocr_shows_them(tmp_path: Path, full_head: dict[str
     (tmp_path / "rec.txt").write_text("a.png\t皖A12345\n", encoding="utf-8")
     samples = load_labels([tmp_path]).samples
     settings = config(batch=32, width=320, augment="ppocr", concat_share=0.5)
-    task = RecTask(settings, full_head, FULL, "x", render=None, samples=samples, validation=samples)
+    task = RecTraining(settings, full_head, FULL, "x", render=None, samples=samples, validation=samples)
     batch = task.batch(0)
     assert torch.equal(batch.images, task.batch(0).images)
     # Blue, or its negative: no other light than RecAug's.
@@ -165,4 +167,4 @@ def test_labelled_plates_as_ppocr_shows_them(tmp_path: Path, full_head: dict[str
 
 def test_nothing_to_train_on(full_head: dict[str, np.ndarray]) -> None:
     with pytest.raises(InputError, match="nothing to train on"):
-        RecTask(config(), full_head, FULL, "x", render=None)
+        RecTraining(config(), full_head, FULL, "x", render=None)

@@ -50,7 +50,7 @@ def test_ignored_and_tiny_texts_are_masked(quad: np.ndarray, ignored: bool) -> N
     assert targets.shrink_mask[90, 150] == 1.0
 
 
-def test_a_text_that_leaves_the_picture_is_drawn_as_far_as_it_goes() -> None:
+def test_a_text_that_leaves_the_image_is_drawn_as_far_as_it_goes() -> None:
     targets = det_targets([QUAD + np.float32([90, 0])], [False], 96, 160)
     assert targets.shrink[45, 159] == 1.0
     assert np.isfinite(targets.border).all()

@@ -20,7 +20,7 @@ from edge_lpr.errors import InputError, ModelError, OutputError  # noqa: E402
 from edge_lpr.finetune.training import state as state_module  # noqa: E402
 from edge_lpr.finetune.training.config import TrainConfig  # noqa: E402
 from edge_lpr.finetune.training.plot import plot_history  # noqa: E402
-from edge_lpr.finetune.training.trainer import Report, TrainingError, learning_rate, train  # noqa: E402
+from edge_lpr.finetune.training.trainer import StepReport, TrainingError, learning_rate, train  # noqa: E402
 
 
 class Line:
@@ -77,7 +77,7 @@ def test_it_learns_and_keeps_the_best(tmp_path: Path) -> None:
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     train(Line(), config(), tmp_path / "whole")
 
-    def stop(report: Report) -> None:
+    def stop(report: StepReport) -> None:
         if report.step == 17:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -117,7 +117,7 @@ def test_loss_that_is_not_a_number_ends_the_run_with_the_weights_before_it(tmp_p
 class Unreadable(Line):
     def batch(self, step: int) -> torch.Tensor:
         if step == 3:
-            raise InputError("no picture can be read")
+            raise InputError("no image can be read")
         return super().batch(step)
 
 
@@ -130,7 +130,7 @@ class Killed(Line):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_error_while_a_batch_is_made_stays_itself(tmp_path: Path, workers: int) -> None:
-    with pytest.raises(InputError, match=r"^no picture can be read$"):
+    with pytest.raises(InputError, match=r"^no image can be read$"):
         train(Unreadable(), config(workers=workers), tmp_path)
     assert all(np.isfinite(a).all() for a in weights(tmp_path / "latest.pdparams").values())
 
@@ -148,7 +148,7 @@ def test_a_device_whose_memory_does_not_suffice_is_one_line(tmp_path: Path) -> N
 
     task = Line()
     task.loss = loss  # type: ignore[method-assign]
-    with pytest.raises(TrainingError, match="cpu has too little memory for a step of 64 pictures of 160x48"):
+    with pytest.raises(TrainingError, match="cpu has too little memory for a step of 64 images of 160x48"):
         train(task, config(), tmp_path)
 
 

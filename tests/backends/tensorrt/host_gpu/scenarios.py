@@ -64,7 +64,7 @@ def held() -> dict[str, int]:
     return dict(zip(("device", "host", "streams", "graphs", "contexts"), values, strict=True))
 
 
-def picture(*shape: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def make_image(*shape: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
 
 
@@ -79,11 +79,11 @@ def results(folder: Path, model: ModelFile) -> None:
     assert backend.max_batch == 4
     assert backend.sizes == ((8, 8), (16, 8))
     assert (backend.precision, backend.device) == ("fp16", "Host memory, no GPU")
-    first = backend.run({"image": picture(1, 8, 8)})["prob"]
+    first = backend.run({"image": make_image(1, 8, 8)})["prob"]
     kept = first.copy()
     for seed in range(5):
         for shape in ((1, 8, 8), (2, 8, 8), (4, 8, 8), (2, 16, 8), (3, 8, 8)):
-            check(backend, picture(*shape, seed=seed))
+            check(backend, make_image(*shape, seed=seed))
     np.testing.assert_array_equal(first, kept)
     assert held()["graphs"] == 5, held()
     backend.close()
@@ -92,7 +92,7 @@ def results(folder: Path, model: ModelFile) -> None:
 def without_graphs(folder: Path, model: ModelFile) -> None:
     backend = TensorRTBackend(model, folder=folder, graphs=False)
     for seed in range(4):
-        check(backend, picture(2, 8, 8, seed=seed))
+        check(backend, make_image(2, 8, 8, seed=seed))
     assert held()["graphs"] == 0
     backend.close()
 
@@ -102,7 +102,7 @@ def refused_graphs(folder: Path, model: ModelFile) -> None:
     DRIVER.host_gpu_set(ctypes.c_longlong(64 * MIB), 0, 1)
     backend = TensorRTBackend(model, folder=folder, slots=1)
     for seed in range(4):
-        check(backend, picture(2, 8, 8, seed=seed))
+        check(backend, make_image(2, 8, 8, seed=seed))
     assert "cannot be captured" in backend.graph_refusal, backend.graph_refusal
     assert held()["graphs"] == 0
     backend.close()
@@ -112,13 +112,13 @@ def mapped(folder: Path, model: ModelFile) -> None:
     """An integrated GPU works on the host's memory: on the device there is nothing but the activations."""
     backend = TensorRTBackend(model, folder=folder, slots=1)
     for seed in range(4):
-        check(backend, picture(2, 8, 8, seed=seed))
+        check(backend, make_image(2, 8, 8, seed=seed))
     assert (held()["device"], held()["host"]) == (1, 2), held()
     backend.close()
 
 
 def threads(folder: Path, model: ModelFile) -> None:
-    """Eight threads on two slots: every result is its own picture's, and no thread keeps a context."""
+    """Eight threads on two slots: every result is its own image's, and no thread keeps a context."""
     backend = TensorRTBackend(model, folder=folder, slots=2)
     problems: list[str] = []
 
@@ -126,7 +126,7 @@ def threads(folder: Path, model: ModelFile) -> None:
         try:
             for turn in range(25):
                 shape = ((1, 8, 8), (2, 8, 8), (1, 16, 8))[(number + turn) % 3]
-                check(backend, picture(*shape, seed=100 * number + turn))
+                check(backend, make_image(*shape, seed=100 * number + turn))
             if held()["contexts"]:
                 problems.append("a context is left current")
         except BaseException as e:
@@ -146,15 +146,15 @@ def in_flight(folder: Path, model: ModelFile) -> None:
     """Two runs started before either is waited for; one that nobody waits for spoils nothing."""
     backend = TensorRTBackend(model, folder=folder, slots=2)
     for seed in range(4):
-        a, b = picture(2, 8, 8, seed=seed), picture(2, 8, 8, seed=seed + 50)
+        a, b = make_image(2, 8, 8, seed=seed), make_image(2, 8, 8, seed=seed + 50)
         first, second = backend.submit({"image": a}), backend.submit({"image": b})
         np.testing.assert_array_equal(second.result()["prob"], 2.0 * b[..., 0])
         np.testing.assert_array_equal(first.result()["prob"], 2.0 * a[..., 0])
-        backend.submit({"image": picture(1, 8, 8, seed=seed)})
+        backend.submit({"image": make_image(1, 8, 8, seed=seed)})
         gc.collect()
-        check(backend, picture(1, 8, 8, seed=seed + 9))
+        check(backend, make_image(1, 8, 8, seed=seed + 9))
     assert not backend.graph_refusal, backend.graph_refusal
-    run = backend.submit({"image": picture(1, 8, 8)})
+    run = backend.submit({"image": make_image(1, 8, 8)})
     backend.close()
     run.result()  # a run that was started ends, and what it held goes then
 
@@ -162,32 +162,32 @@ def in_flight(folder: Path, model: ModelFile) -> None:
 def bad_shapes(folder: Path, model: ModelFile) -> None:
     backend = TensorRTBackend(model, folder=folder)
     for array, said in (
-        (picture(5, 8, 8), "5×8×8×3, but the engine takes 1×8×8×3, 2–4×8×8×3, 1–2×16×8×3: build"),
-        (picture(1, 9, 8), "1×9×8×3, but"),
-        (picture(1, 8, 8).astype(np.float32), "float32, but the engine takes uint8"),
+        (make_image(5, 8, 8), "5×8×8×3, but the engine takes 1×8×8×3, 2–4×8×8×3, 1–2×16×8×3: build"),
+        (make_image(1, 9, 8), "1×9×8×3, but"),
+        (make_image(1, 8, 8).astype(np.float32), "float32, but the engine takes uint8"),
     ):
         expect(said, lambda array=array: backend.run({"image": array}))
-    expect("inputs x, but the engine has 'image'", lambda: backend.run({"x": picture(1, 8, 8)}))
-    check(backend, picture(1, 8, 8))
+    expect("inputs x, but the engine has 'image'", lambda: backend.run({"x": make_image(1, 8, 8)}))
+    check(backend, make_image(1, 8, 8))
     backend.close()
-    expect("was closed", lambda: backend.run({"image": picture(1, 8, 8)}))
+    expect("was closed", lambda: backend.run({"image": make_image(1, 8, 8)}))
 
 
 def failures(folder: Path, model: ModelFile) -> None:
     """A refused enqueue and a failing device are errors with the reason; the next run works."""
     backend = TensorRTBackend(model, folder=folder, slots=1, graphs=False)
-    check(backend, picture(1, 8, 8))
+    check(backend, make_image(1, 8, 8))
     trt_double.failing["enqueue"] = True
     expect(
         "could not run on Host memory, no GPU: [executionContext.cpp] no kernel",
-        lambda: check(backend, picture(1, 8, 8)),
+        lambda: check(backend, make_image(1, 8, 8)),
     )
     trt_double.failing["enqueue"] = False
-    check(backend, picture(1, 8, 8, seed=1))
+    check(backend, make_image(1, 8, 8, seed=1))
     trt_double.failing["kernel"] = True
-    expect("failed while running (cuStreamSynchronize failed", lambda: check(backend, picture(1, 8, 8)))
+    expect("failed while running (cuStreamSynchronize failed", lambda: check(backend, make_image(1, 8, 8)))
     trt_double.failing["kernel"] = False
-    check(backend, picture(2, 8, 8, seed=2))
+    check(backend, make_image(2, 8, 8, seed=2))
     backend.close()
 
 
@@ -195,11 +195,11 @@ def out_of_memory(folder: Path, model: ModelFile) -> None:
     """Not enough memory is one line with what there is, and nothing stays taken."""
     DRIVER.host_gpu_set(ctypes.c_longlong(5000), 0, 0)
     backend = TensorRTBackend(model, folder=folder)
-    expect("out of memory", lambda: backend.run({"image": picture(1, 8, 8)}))
+    expect("out of memory", lambda: backend.run({"image": make_image(1, 8, 8)}))
     assert sum(held().values()) == 0, held()
-    expect("0 of 0 MiB are free: end other programs", lambda: backend.run({"image": picture(1, 8, 8)}))
+    expect("0 of 0 MiB are free: end other programs", lambda: backend.run({"image": make_image(1, 8, 8)}))
     DRIVER.host_gpu_set(ctypes.c_longlong(64 * MIB), 0, 0)
-    check(backend, picture(1, 8, 8))
+    check(backend, make_image(1, 8, 8))
     backend.close()
 
 
@@ -226,10 +226,10 @@ def steady(folder: Path, model: ModelFile) -> None:
     backend = TensorRTBackend(model, folder=folder, slots=1)
     shapes = ((1, 8, 8), (2, 8, 8), (2, 16, 8))
     for shape in shapes * 3:
-        check(backend, picture(*shape))
+        check(backend, make_image(*shape))
     before = held()
     for turn in range(300):
-        check(backend, picture(*shapes[turn % 3], seed=turn))
+        check(backend, make_image(*shapes[turn % 3], seed=turn))
     assert held() == before, (before, held())
     backend.close()
 
@@ -237,7 +237,7 @@ def steady(folder: Path, model: ModelFile) -> None:
 def left_open(folder: Path, model: ModelFile) -> None:
     """A backend that nobody closed goes at the end of the process, without a word."""
     backend = TensorRTBackend(model, folder=folder)
-    check(backend, picture(1, 8, 8))
+    check(backend, make_image(1, 8, 8))
     globals()["forgotten"] = backend
 
 

@@ -24,13 +24,13 @@ from edge_lpr.benchmarks import gpu, gpu_parts
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.cli import main
 from edge_lpr.io.capture import CaptureOptions
-from edge_lpr.io.image_io import read_picture
+from edge_lpr.io.image_io import read_image
 from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.stream import Stream
 
 SAMPLES = Path(__file__).resolve().parents[4] / "samples"
-PICTURE = SAMPLES / "street.jpg"
+IMAGE = SAMPLES / "street.jpg"
 PROTOCOL = Path(__file__).resolve().parents[2] / "test_protocol.py"
 VIDEO = SAMPLES / "street.mp4"
 
@@ -83,7 +83,7 @@ def commands(folder: Path, model: ModelFile) -> None:
     with PlateReader(precision="fp32") as reader, PlateReader(backend="onnxruntime", threads=1) as other:
         assert reader.description.endswith("on Host memory, no GPU, fp32"), reader.description
         other.detector.backend.sizes = reader.detector.backend.sizes
-        image = cv2.resize(read_picture(PICTURE), (640, 360))
+        image = cv2.resize(read_image(IMAGE), (640, 360))
         both = [r.detector.detect_batch([image, image, image]) for r in (reader, other)]
         assert [len(b) for b in both[0]] == [len(b) for b in both[1]] and both[0][0]
         for one, two in zip(itertools.chain(*both[0]), itertools.chain(*both[1]), strict=True):
@@ -100,29 +100,29 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
     assert code == 1 and said.endswith(f"build them: edge-lpr build --out {mine}\n"), said
     code, said = typed(out, *build)
     assert code == 0 and f"edge-lpr --engines {mine} SOURCE" in said, said
-    code, said = typed(out, "--backend", "tensorrt", "--precision", "fp32", str(PICTURE))
+    code, said = typed(out, "--backend", "tensorrt", "--precision", "fp32", str(IMAGE))
     assert code == 1 and said.count("\n") == 1 and "no engine of det.fp32.onnx" in said, said
     assert said.endswith("--precision fp32\n"), said
     with PlateReader(backend="onnxruntime") as other:
         other.detector.backend.sizes = ((384, 640),)
-        texts = [read.text for read in other.read(read_picture(PICTURE))]
+        texts = [read.text for read in other.read(read_image(IMAGE))]
     assert texts
-    code, said = typed(out, "--backend", "tensorrt", "--precision", "fp32", "--engines", mine, str(PICTURE))
+    code, said = typed(out, "--backend", "tensorrt", "--precision", "fp32", "--engines", mine, str(IMAGE))
     assert code == 0 and all(text in said for text in texts), said
 
     for graphs, options in ((2, ()), (0, ("--no-cuda-graphs", "--gpu-memory", "mapped"))):
         settings = {"graphs": False, "mapped": True} if options else {}
         with PlateReader(precision="fp32", engines=mine, tensorrt=settings) as reader:
-            image = read_picture(PICTURE)
+            image = read_image(IMAGE)
             for _ in range(3):
                 reader.read(image)
             assert held()["graphs"] == graphs, held()
-        code, said = typed(out, "--precision", "fp32", "--engines", mine, *options, str(PICTURE))
+        code, said = typed(out, "--precision", "fp32", "--engines", mine, *options, str(IMAGE))
         assert code == 0 and all(text in said for text in texts), said
 
     (engine,) = Path(mine).glob("*.det.fp32.*.engine")
     data = engine.read_bytes()
-    read = ("--backend", "tensorrt", "--precision", "fp32", "--engines", mine, str(PICTURE))
+    read = ("--backend", "tensorrt", "--precision", "fp32", "--engines", mine, str(IMAGE))
     for harmed, reason in ((data[:-9], "its manifest says"), (data[::-1], "sha256 differs")):
         engine.write_bytes(harmed)
         code, said = typed(out, *read)
@@ -192,13 +192,13 @@ def benchmark(folder: Path, model: ModelFile) -> None:
     target = folder / "out" / "gpu.json"
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        code = gpu.main([*arguments, "--pictures", "3", "--video", str(VIDEO), "--out", str(target)])
+        code = gpu.main([*arguments, "--images", "3", "--video", str(VIDEO), "--out", str(target)])
     assert code == 0, out.getvalue()
     report = json.loads(target.read_text(encoding="utf-8"))
     parts = report["parts"]
     assert [part["state"] for part in parts.values()] == ["done"] * 9, parts
     agreed = parts["agreement fp32"]["result"]
-    assert agreed["same_texts"] == agreed["pictures"] == 3 and agreed["reached"], agreed
+    assert agreed["same_texts"] == agreed["images"] == 3 and agreed["reached"], agreed
     assert all(r["refused"] for r in parts["refusals"]["result"].values()), parts["refusals"]
     assert parts["memory"]["result"]["frames"] == 16
     assert parts["pipeline fp32"]["result"]["engines_alone"] > 0
