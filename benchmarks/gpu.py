@@ -34,17 +34,19 @@ import numpy as np
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.backend import this_machine
 from edge_lpr.backends.tensorrt.cuda import open_gpu
-from edge_lpr.backends.tensorrt.engine_manifest import write_aside
 from edge_lpr.benchmarks import gpu_parts as parts
 from edge_lpr.benchmarks.gpu_measures import Image
 from edge_lpr.bundle.manifest import PRECISIONS, Bundle, load_bundle
 from edge_lpr.datasets.labels import Sample, load_labels
-from edge_lpr.engines.build import build_jobs, tool
+from edge_lpr.engines.build import build_jobs
 from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.engines.timing_cache import slug
+from edge_lpr.environment import tool
 from edge_lpr.errors import EdgeLprError, InputError
+from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.image_io import read_image
-from edge_lpr.pipeline.detector import DetectorSettings, input_size
+from edge_lpr.pipeline.db_postprocess import DetectorSettings
+from edge_lpr.pipeline.detector import input_size
 
 Step = Callable[[], dict[str, Any]]
 
@@ -295,7 +297,7 @@ def _idle(part: Mapping[str, Any] | None) -> bool:
 
 def _write(path: Path, report: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(path, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _short(value: object) -> str:

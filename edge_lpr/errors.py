@@ -8,6 +8,7 @@ The tree::
     │   ├── SourceError              an image, video, camera or address
     │   ├── BundleError              a model bundle: missing, damaged, not fitting
     │   ├── ModelError               a model or checkpoint given to a host stage
+    │   ├── CcpdNameError            a file name that is none of CCPD's
     │   └── MissingExtraError        an optional package that is not installed
     ├── BackendError                 an inference backend that cannot start or run
     └── OutputError                  a result that cannot be written
@@ -49,6 +50,10 @@ class BundleError(InputError):
 
 class ModelError(InputError):
     """A model or checkpoint given to a host stage (export, finetune, calibrate, build), unusable."""
+
+
+class CcpdNameError(InputError):
+    """A file name that does not follow CCPD's format."""
 
 
 class MissingExtraError(InputError):

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from edge_lpr.engines.build_settings import BuildSettings, names
 from edge_lpr.engines.profiles import det_sizes, profiles
 from edge_lpr.engines.qdq_trt8 import for_older
 from edge_lpr.engines.timing_cache import TimingCache, slug
+from edge_lpr.environment import tool
 from edge_lpr.errors import BackendError, ModelError, SettingError
 
 if TYPE_CHECKING:
@@ -272,11 +272,3 @@ def _configure(
 def _digest(value: object) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def tool() -> str:
-    """Returns this kit's name and version, as manifests have it."""
-    try:
-        return f"edge-lpr {version('edge-lpr')}"
-    except PackageNotFoundError:
-        return "edge-lpr (not installed)"

@@ -75,7 +75,7 @@ def entries(folder: Path, machine: Machine | None, bundle: Bundle | None = None)
     left = (
         [path for path in sorted(folder.glob(f"*{ENGINE}")) if path not in known] if folder.is_dir() else []
     )
-    left += sorted(folder.glob(".*.tmp")) if folder.is_dir() else []
+    left += sorted(folder.glob(".*.part")) if folder.is_dir() else []
     return found + [Entry(path, None, DAMAGED, "no manifest: a build that did not end") for path in left]
 
 

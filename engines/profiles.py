@@ -1,6 +1,6 @@
 """From a bundle's size rules to optimization profiles: few fixed sizes, and few ranges of the batch.
 
-TensorRT chooses kernels for the middle shape of each profile and build_jobs memory for the largest. One wide range
+TensorRT chooses kernels for the middle shape of each profile and plans memory for the largest. One wide range
 therefore costs speed and memory at the sizes that really come; a camera sends one size.
 """
 
@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from edge_lpr.backends.tensorrt.engine_manifest import Profile
 from edge_lpr.bundle.manifest import Bundle, DetSpec, Part
 from edge_lpr.errors import SettingError
-from edge_lpr.pipeline.detector import DetectorSettings, input_size
+from edge_lpr.pipeline.db_postprocess import DetectorSettings
+from edge_lpr.pipeline.detector import input_size
 
 Size = tuple[int, int]
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_lpr.backends.tensorrt.engine_manifest import Machine, write_aside
+from edge_lpr.backends.tensorrt.engine_manifest import Machine
+from edge_lpr.io.atomic_io import write_bytes
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -55,7 +56,7 @@ class TimingCache:
                 other = config.create_timing_cache(others)
                 if other is not None:
                     cache.combine(other, ignore_mismatch=False)
-            write_aside(self.path, bytes(cache.serialize()))
+            write_bytes(self.path, bytes(cache.serialize()))
 
     @contextmanager
     def locked(self) -> Iterator[None]:

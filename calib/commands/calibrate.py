@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from edge_lpr.console.progress import Progress
+from edge_lpr.environment import cache_folder
 from edge_lpr.errors import MissingExtraError, SettingError
 
 DESCRIPTION = """\
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         budget=args.budget / 100,
         spare=None if args.spare is None else args.spare / 100,
         seed=args.seed,
-        cache=default_cache() if args.cache is None else Path(args.cache) if args.cache else None,
+        cache=cache_folder("calibrate") if args.cache is None else Path(args.cache) if args.cache else None,
     )
 
     def stage(label: str, total: int | None) -> Progress:
@@ -91,9 +91,3 @@ def run(args: argparse.Namespace) -> int:
     calibrate(args.bundle, args.data, options, stage, lambda line: print(line, file=sys.stderr, flush=True))
     print(f"{args.bundle}: {', '.join(options.precisions)} added; edge-lpr compare shows what they cost")
     return 0
-
-
-def default_cache() -> Path:
-    """Returns the folder that remembers what was measured, by the XDG base directory specification."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "edge-lpr" / "calibrate"

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         from edge_lpr.bundle.manifest import load_bundle
         from edge_lpr.calib.comparison import compare as stage
         from edge_lpr.calib.comparison.report import differences, summary, write_report
-        from edge_lpr.io.json_io import write_json
+        from edge_lpr.io.atomic_io import write_json
     except ImportError as e:
         raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr compare`") from e
     limits = stage.gates(args.gate)

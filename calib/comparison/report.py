@@ -19,9 +19,9 @@ from edge_lpr.errors import EdgeLprError, OutputError
 from edge_lpr.evaluation.evaluate import METRICS, Miss
 from edge_lpr.evaluation.significance import confusions
 from edge_lpr.evaluation.tables import align
+from edge_lpr.geometry import crop_quad
+from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.image_io import read_image
-from edge_lpr.io.json_io import write_atomically
-from edge_lpr.pipeline.recognizer import crop_plate
 
 # Images shown of those that changed from right to wrong; all of them are in the JSON.
 SHOWN = 24
@@ -105,8 +105,8 @@ def write_report(folder: Path, measured: Sequence[Measured], title: str) -> None
         "size.png": _size_plot(measured),
     }
     for name, data in plots.items():
-        write_atomically(folder / name, data)
-    write_atomically(folder / "report.html", page(measured, title, plots).encode())
+        write_bytes(folder / name, data)
+    write_bytes(folder / "report.html", page(measured, title, plots).encode())
 
 
 def page(measured: Sequence[Measured], title: str, plots: dict[str, bytes]) -> str:
@@ -210,7 +210,7 @@ def _figure(miss: Miss) -> str:
     except EdgeLprError:
         return ""
     if miss.corners is not None:
-        image = crop_plate(image, np.array(miss.corners, np.float32))
+        image = crop_quad(image, np.array(miss.corners, np.float32))
     scale = min(THUMBNAIL[0] / image.shape[1], THUMBNAIL[1] / image.shape[0])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

@@ -30,7 +30,7 @@ from edge_lpr.calib.quantization.search import Cache, Search, cache_key
 from edge_lpr.datasets.labels import load_labels
 from edge_lpr.errors import BundleError
 from edge_lpr.evaluation.evaluate import evaluate_e2e
-from edge_lpr.io.json_io import write_atomically
+from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.onnx_graph.graph import OnnxGraph, load_onnx
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.recognizer import Recognizer
@@ -303,12 +303,12 @@ def add_precisions(
         if previous is not None and previous.sha256 == sha256:
             name = previous.path.name
         else:
-            write_atomically(bundle.path / name, data)
+            write_bytes(bundle.path / name, data)
             if previous is not None:
                 old.add(previous.path)
         raw[part]["precisions"][precision] = {"file": name, "sha256": sha256, "bytes": len(data), **entry}
     raw["calibration"] = calibration
     text = json.dumps(raw, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    write_atomically(bundle.path / "bundle.json", text.encode())
+    write_bytes(bundle.path / "bundle.json", text.encode())
     for path in old:
         path.unlink(missing_ok=True)

@@ -20,10 +20,11 @@ from edge_lpr.calib.quantization.search import cache_key
 from edge_lpr.datasets.labels import LabelledPlate, Labels, Sample
 from edge_lpr.errors import InputError
 from edge_lpr.evaluation.evaluate import Image
+from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.ctc import PlateDecoder
 from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.reader import PLATE_ASPECT
-from edge_lpr.pipeline.recognizer import Recognizer, crop_plate
+from edge_lpr.pipeline.recognizer import Recognizer
 
 # Below these calibration is done all the same, and said to be thin.
 FEW_SCENES, FEW_CROPS = 32, 64
@@ -157,7 +158,7 @@ def gather(
 def _found_plates(teacher: _Teacher, sample: Sample, meter: Meter) -> list[tuple[Image, bool]]:
     """Cuts out what detection really finds in a plate's shape, and tells what reads as a plate."""
     image = sample.read()
-    crops = [crop_plate(image, box.corners) for box in teacher.detector.detect(image)]
+    crops = [crop_quad(image, box.corners) for box in teacher.detector.detect(image)]
     meter.update(1)
     plates = [c for c in crops if PLATE_ASPECT[0] <= c.shape[1] / c.shape[0] <= PLATE_ASPECT[1]]
     readings = teacher.recognizer.probabilities(plates)
@@ -191,7 +192,7 @@ def _validation(
             known = sample.plates or () if teacher is None else teacher.read(image)
             scenes.append(Sample(sample.path, tuple(known), sample.subset))
             plates += [
-                (crop_plate(image, p.corners), p.text)
+                (crop_quad(image, p.corners), p.text)
                 for p in known
                 if p.corners is not None and not p.ignored and p.text
             ]
@@ -217,7 +218,7 @@ class _Teacher:
     def read(self, image: Image) -> list[LabelledPlate]:
         """Returns every box and what is read in it."""
         corners = [box.corners for box in self.detector.detect(image)]
-        probabilities = self.recognizer.probabilities([crop_plate(image, c) for c in corners])
+        probabilities = self.recognizer.probabilities([crop_quad(image, c) for c in corners])
         return [
             LabelledPlate(self.decoder.decode(p).text, c) for p, c in zip(probabilities, corners, strict=True)
         ]

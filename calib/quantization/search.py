@@ -29,7 +29,7 @@ from edge_lpr.calib.quantization.qdq import insert_qdq
 from edge_lpr.calib.quantization.range_estimator import Method, TensorStats, fit_range
 from edge_lpr.calib.quantization.smooth_quant import equalize
 from edge_lpr.errors import OutputError
-from edge_lpr.io.json_io import write_atomically
+from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.onnx_graph.graph import OnnxGraph
 
 # Recipes within this ratio of the nearest one's distance count as equals: their accuracy decides.
@@ -148,7 +148,7 @@ class Cache:
             if self.path is not None:
                 try:
                     self.path.parent.mkdir(parents=True, exist_ok=True)
-                    write_atomically(self.path, json.dumps(self.values, indent=0).encode())
+                    write_bytes(self.path, json.dumps(self.values, indent=0).encode())
                 except (OSError, OutputError):
                     self.path = None  # remembering is a convenience; the search goes on without
         return self.values[key]

@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import onnx
 
 from edge_lpr.bundle.manifest import FORMAT, VERSION, Bundle, load_bundle
+from edge_lpr.environment import tool
 from edge_lpr.errors import OutputError
 
 __all__ = ["DET_POSTPROCESS", "DET_SIZE", "BundleParts", "check_replaceable", "create_bundle"]
@@ -159,7 +159,7 @@ def _manifest(parts: BundleParts, folder: Path) -> dict[str, Any]:
         "version": VERSION,
         "name": parts.name,
         "created": datetime.now(timezone.utc).date().isoformat(),
-        "tool": f"edge-lpr {_version()}",
+        "tool": tool(),
         "licence": parts.licence,
         "origin": dict(parts.origin),
         "det": {
@@ -194,10 +194,3 @@ def _save(
     (folder / name).write_bytes(data)
     entry = {"file": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     return entry | dict(measured.get(part, {}))
-
-
-def _version() -> str:
-    try:
-        return version("edge-lpr")
-    except PackageNotFoundError:
-        return "unknown"

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         from edge_lpr.environment import machine
         from edge_lpr.evaluation.evaluate import evaluate_reader
         from edge_lpr.evaluation.tables import table
-        from edge_lpr.io.json_io import write_json
+        from edge_lpr.io.atomic_io import write_json
     except ImportError as e:
         raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr evaluate`") from e
     if args.decoder == "greedy" and args.task != "rec":

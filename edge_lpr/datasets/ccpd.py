@@ -1,6 +1,6 @@
 """CCPD file names: an image's whole label stands in its name.
 
-CCPD (Xu et al., "Towards End-to-End License LabelledPlate Detection and Recognition: A Large Dataset and Baseline",
+CCPD (Xu et al., "Towards End-to-End License Plate Detection and Recognition: A Large Dataset and Baseline",
 ECCV 2018; the file-name format is described in the README of github.com/detectRecog/CCPD) names an image by
 seven fields joined by "-"::
 
@@ -16,9 +16,10 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_lpr.errors import InputError
+from edge_lpr.errors import CcpdNameError
+from edge_lpr.geometry import is_clockwise_convex
+from edge_lpr.types import Quad
 
 # The dataset's own tables; the "O" that ends each of them there means "no character" and is left out here.
 PROVINCES = "皖沪津渝冀晋蒙辽吉黑苏浙京闽赣鲁豫鄂湘粤桂琼川贵云藏陕甘青宁新警学"
@@ -30,10 +31,6 @@ FIELDS = ("area", "tilt", "box", "corners", "characters", "brightness", "blur")
 MAX_COORDINATE = 100_000
 _POINT = re.compile(r"(\d{1,6})&(\d{1,6})", re.ASCII)
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
-
-
-class CcpdNameError(InputError):
-    """A file name that does not follow CCPD's format."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +48,7 @@ class CcpdLabel:
     """
 
     text: str
-    corners: NDArray[np.float32]
+    corners: Quad
     box: tuple[int, int, int, int]
     area: float
     tilt: tuple[int, int]
@@ -131,7 +128,7 @@ def _box(text: str) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def _corners(text: str) -> NDArray[np.float32]:
+def _corners(text: str) -> Quad:
     bottom_right, bottom_left, top_left, top_right = _points("corners", text, 4)
     quad = np.array([top_left, top_right, bottom_right, bottom_left], np.float32)
     if not is_clockwise_convex(quad):
@@ -139,17 +136,6 @@ def _corners(text: str) -> NDArray[np.float32]:
             f"corners are {text!r}, expected a convex quadrilateral from bottom-right on, clockwise"
         )
     return quad
-
-
-def is_clockwise_convex(quad: NDArray[np.float32]) -> bool:
-    """Tells whether a 4×2 quadrilateral is strictly convex and runs clockwise on the screen (y points down).
-
-    A quadrilateral that runs the other way would show its plate mirrored, whichever corner it starts from.
-    """
-    side = np.roll(quad, -1, axis=0) - quad
-    following = np.roll(side, -1, axis=0)
-    turn = side[:, 0] * following[:, 1] - side[:, 1] * following[:, 0]
-    return bool(np.isfinite(quad).all() and (turn > 0).all())
 
 
 def _text(text: str) -> str:

@@ -19,12 +19,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_lpr.datasets.ccpd import CcpdLabel, CcpdNameError, parse_ccpd_name
+from edge_lpr.datasets.ccpd import CcpdLabel, parse_ccpd_name
 from edge_lpr.datasets.labels import NO_PLATE
-from edge_lpr.errors import InputError, OutputError
+from edge_lpr.errors import CcpdNameError, InputError, OutputError
+from edge_lpr.geometry import crop_quad
+from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.image_io import IMAGE_SUFFIXES, decode_image
-from edge_lpr.io.json_io import write_atomically
-from edge_lpr.pipeline.recognizer import crop_plate
 
 JPEG_QUALITY = 95
 # Images waiting for a worker: enough to keep all busy, few enough that Ctrl-C ends at once.
@@ -121,10 +121,10 @@ def convert_ccpd(
     finally:
         if scenes:
             result.images, result.crops = len(scenes), len(crops)
-            write_atomically(out / "det.txt", "".join(scenes[k] for k in sorted(scenes)).encode())
-            write_atomically(out / "rec.txt", "".join(crops[k] for k in sorted(crops)).encode())
+            write_bytes(out / "det.txt", "".join(scenes[k] for k in sorted(scenes)).encode())
+            write_bytes(out / "rec.txt", "".join(crops[k] for k in sorted(crops)).encode())
             lines = (f"{name}\t{reason}\n" for name, reason in sorted(result.problems))
-            write_atomically(out / "skipped.txt", "".join(lines).encode())
+            write_bytes(out / "skipped.txt", "".join(lines).encode())
     if not scenes:
         name, reason = result.problems[0]
         raise InputError(
@@ -196,11 +196,11 @@ def _decode(path: Path, label: CcpdLabel | None, crop: Path) -> None:
     if (label.corners.max(axis=0) > [width, height]).any():
         corners = " ".join(f"{x:.0f},{y:.0f}" for x, y in label.corners)
         raise _SkipError(f"the corners {corners} lie outside of the {width}x{height} image")
-    encoded = cv2.imencode(
-        ".jpg", crop_plate(image, label.corners), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )[1]
+    encoded = cv2.imencode(".jpg", crop_quad(image, label.corners), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[
+        1
+    ]
     crop.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(crop, np.asarray(encoded).tobytes())
+    write_bytes(crop, np.asarray(encoded).tobytes())
 
 
 def _link(path: Path, image: Path) -> None:

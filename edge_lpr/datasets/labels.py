@@ -27,8 +27,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.datasets.ccpd import CcpdNameError, is_ccpd_name, parse_ccpd_name
-from edge_lpr.errors import InputError
+from edge_lpr.datasets.ccpd import is_ccpd_name, parse_ccpd_name
+from edge_lpr.errors import CcpdNameError, InputError
 from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
 
 LABEL_FILES = ("plates.csv", "det.txt", "rec.txt")

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from edge_lpr.datasets.labels import LabelledPlate, Sample, clean_text
 from edge_lpr.errors import InputError
 from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, Quad, RecScore
+from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.ctc import greedy
 from edge_lpr.pipeline.reader import PlateReader
-from edge_lpr.pipeline.recognizer import crop_plate
 
 Image = NDArray[np.uint8]
 Score = TypeVar("Score", DetScore, RecScore, EndToEndScore)
@@ -173,7 +173,7 @@ def evaluate_rec(
         for i, plate in enumerate(sample.plates or ()):
             if plate.ignored or (plate.corners is None and not sample.crop):
                 continue
-            crop = image if plate.corners is None else crop_plate(image, plate.corners)
+            crop = image if plate.corners is None else crop_quad(image, plate.corners)
             key = str(sample.path) if sample.crop else f"{sample.path}#{i}"
             waiting.append((sample, key, plate, crop))
         if len(waiting) >= BATCH:

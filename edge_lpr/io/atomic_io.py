@@ -1,27 +1,24 @@
 """Files that are complete, or not there under their name: written aside, then renamed.
 
-Text goes through to the disk line by line; videos are checked when they are closed, since OpenCV's writer
-does not say that a disk is full.
+What is written aside lies in the same folder, hidden, under a name that ends in ".part".
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import re
+import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from typing import IO, Any, BinaryIO
 
 from edge_lpr.errors import OutputError
 
+_numbers = itertools.count()
 _UNSAFE = re.compile(r"[^\w.·-]+")
-_LIVE_FILL_SECONDS = 2.0  # a video of a live source repeats its last frame over gaps up to this long
-IMAGES_WRITTEN = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-VIDEOS_WRITTEN = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 
 
 class TextFile:
@@ -44,7 +41,7 @@ class TextFile:
         self.path = path.resolve()
         self._shown = path
         special = self.path.exists() and not self.path.is_file()
-        self._aside = None if append or special else _aside(self.path)
+        self._aside = None if append or special else part_path(self.path)
         self._file: BinaryIO | None = None
         try:
             if self.path.is_dir():
@@ -107,111 +104,76 @@ class TextFile:
                 self._file.write(b"\n")
 
 
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Encodes an image by its suffix and writes it aside, then gives it its name.
+def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
+    """Writes a file whole, or leaves what is there as it is.
+
+    Args:
+        path: The file.
+        data: What it is to hold.
 
     Raises:
-        OutputError: It cannot be encoded or written.
+        OutputError: It cannot be written.
     """
+    write_with(path, lambda file: file.write(data))
+
+
+def write_json(path: str | Path, data: Mapping[str, Any], indent: int | None = 1) -> None:
+    """Writes JSON whole, or leaves what is there as it is.
+
+    Args:
+        path: The file; "-" is standard output.
+        data: What it is to hold; no NaN in it.
+        indent: Blanks per level; None for one line.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    text = json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False) + "\n"
+    if str(path) == "-":
+        sys.stdout.write(text)
+    else:
+        write_bytes(path, text.encode())
+
+
+def write_with(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Has a function write a file, and gives it its name once all of it is on the disk.
+
+    Args:
+        path: The file.
+        write: Writes into the open file that it is given.
+
+    Raises:
+        OutputError: It cannot be written; what was there before is untouched.
+    """
+    path = Path(path)
+    part = part_path(path)
     try:
-        ok, data = cv2.imencode(path.suffix, image)
-    except cv2.error:
-        ok = False
-    if not ok:
-        height, width = image.shape[:2]
-        raise OutputError(f"{path}: {width}×{height} pixels cannot be encoded as {path.suffix}")
-    aside = _aside(path)
-    try:
-        aside.write_bytes(data.tobytes())
-        aside.replace(path)
+        try:
+            with part.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as e:
-        aside.unlink(missing_ok=True)
         raise output_error(path, e) from e
 
 
-class VideoFile:
-    """An annotated video, written aside until it is closed.
+def part_path(path: Path, suffix: str = "") -> Path:
+    """Returns where a file is written aside: a hidden name in the same folder, of no other writer.
 
     Args:
-        path: The file; its suffix names the container: .mp4 and others MPEG-4, .avi Motion JPEG.
-        fps: Frames per second.
-        live: Whether gaps between frames are filled, so that the video runs as long as the camera did.
-
-    Raises:
-        OutputError: No such container.
+        path: The file.
+        suffix: What the name has to end with, where what writes it goes by the suffix.
     """
-
-    def __init__(self, path: Path, fps: float, live: bool) -> None:
-        self.path = path
-        self._fps = round(min(max(fps, 1.0), 240.0), 3)
-        self._live = live
-        # The writer takes the container from the suffix.
-        self._aside = path.with_name(_aside(path).name + path.suffix)
-        self._writer: cv2.VideoWriter | None = None
-        self._size = (0, 0)
-        self._written = 0
-        self._last: tuple[float, NDArray[np.uint8]] | None = None
-        if path.suffix.lower() not in VIDEOS_WRITTEN:
-            raise OutputError(f"{path}: a video is written as {', '.join(VIDEOS_WRITTEN)}")
-
-    def write(self, image: NDArray[np.uint8], seconds: float) -> None:
-        """Appends a frame that was taken at so many seconds.
-
-        Raises:
-            OutputError: The video cannot be started.
-        """
-        if self._writer is None:
-            self._open(image)
-        if (image.shape[1], image.shape[0]) != self._size:  # a camera may change its size in mid-stream
-            image = np.asarray(cv2.resize(image, self._size), np.uint8)
-        if self._live and self._last is not None:
-            gap = min(seconds - self._last[0], _LIVE_FILL_SECONDS)
-            for _ in range(max(0, round(gap * self._fps) - 1)):
-                self._put(self._last[1])
-        self._put(image)
-        self._last = (seconds, image)
-
-    def close(self) -> None:
-        """Completes the video and checks that it holds what was written.
-
-        Raises:
-            OutputError: It does not, as when the disk was full; OpenCV's writer says nothing of that.
-        """
-        if self._writer is None:
-            return
-        self._writer.release()
-        self._writer = None
-        check = cv2.VideoCapture(str(self._aside))
-        held = int(check.get(cv2.CAP_PROP_FRAME_COUNT)) if check.isOpened() else 0
-        check.release()
-        try:
-            self._aside.replace(self.path)
-        except OSError as e:
-            raise output_error(self.path, e) from e
-        if held < self._written - 2:
-            raise OutputError(f"{self.path}: holds {held} of {self._written} frames; is the disk full?")
-
-    def _open(self, image: NDArray[np.uint8]) -> None:
-        height, width = image.shape[:2]
-        self._size = (width, height)
-        code = cv2.VideoWriter.fourcc(*VIDEOS_WRITTEN[self.path.suffix.lower()])
-        self._writer = cv2.VideoWriter(str(self._aside), code, self._fps, self._size)
-        if not self._writer.isOpened():
-            self._writer = None
-            self._aside.unlink(missing_ok=True)
-            raise OutputError(
-                f"{self.path}: OpenCV cannot write a video of {width}×{height} pixels there; "
-                "check folder and space, or try the suffix .avi"
-            )
-
-    def _put(self, image: NDArray[np.uint8]) -> None:
-        if self._writer is not None:
-            self._writer.write(image)
-            self._written += 1
+    # A name may have 255 bytes; a Chinese character has three of them in UTF-8.
+    stem = path.name.encode()[:150].decode(errors="ignore")
+    return path.with_name(f".{stem}.{os.getpid()}-{next(_numbers)}.part{suffix}")
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder and sees that it can be written to.
+def create_folder(folder: Path) -> None:
+    """Creates a folder with its parents, and sees that it can be written to.
 
     Raises:
         OutputError: It cannot.
@@ -245,7 +207,3 @@ def output_error(path: Path, error: OSError) -> OutputError:
     if isinstance(error, FileNotFoundError):
         return OutputError(f"{path}: cannot be written, there is no folder {path.parent}; create it first")
     return OutputError(f"{path}: cannot be written ({error.strerror or error})")
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -15,9 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.errors import SourceError
+from edge_lpr.errors import OutputError, SourceError
+from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.types import Image
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+IMAGES_WRITTEN = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 FORMATS = "JPEG, PNG, BMP, WebP or TIFF"
 MAX_PIXELS = (
     100_000_000  # 300 MB as BGR; the largest phone sensors of today give 50 to 108 megapixels as JPEG
@@ -26,7 +29,7 @@ MAX_BYTES = 512 << 20
 _HEAD = 1 << 16
 
 
-def read_image(path: str | Path) -> NDArray[np.uint8]:
+def read_image(path: str | Path) -> Image:
     """Reads and decodes one image.
 
     16-bit samples are scaled by the number of bits in use, transparency is laid on white as viewers show it,
@@ -47,7 +50,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     return decode_image(data, str(path))
 
 
-def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
+def decode_image(data: bytes, name: str) -> Image:
     """Decodes an image from memory; `name` is what error messages call it. See `read_image`."""
     if not data:
         raise SourceError(f"{name}: the file is empty (0 bytes)")
@@ -79,6 +82,22 @@ def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
     if image.dtype not in (np.uint8, np.uint16):
         raise SourceError(f"{name}: {image.dtype} samples; expected 8 or 16 bits per channel")
     return _to_bgr8(image)
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Encodes an image by its suffix and writes it aside, then gives it its name.
+
+    Raises:
+        OutputError: It cannot be encoded or written.
+    """
+    try:
+        ok, data = cv2.imencode(path.suffix, image)
+    except cv2.error:
+        ok = False
+    if not ok:
+        height, width = image.shape[:2]
+        raise OutputError(f"{path}: {width}×{height} pixels cannot be encoded as {path.suffix}")
+    write_bytes(path, data.tobytes())
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:  # noqa: PLR0911 (one return per format)
@@ -167,7 +186,7 @@ def _has_alpha(data: bytes) -> bool:
     return False
 
 
-def _to_bgr8(image: NDArray[Any]) -> NDArray[np.uint8]:
+def _to_bgr8(image: NDArray[Any]) -> Image:
     if image.dtype == np.uint16:
         # Cameras store 10, 12 or 14 bits in 16-bit files, unshifted: their upper byte alone is black.
         bits = max(8, int(image[..., :3].max() if image.ndim == 3 else image.max()).bit_length())

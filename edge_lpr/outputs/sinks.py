@@ -14,23 +14,15 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from edge_lpr.errors import SettingError
-from edge_lpr.io.atomic_io import (
-    IMAGES_WRITTEN,
-    VIDEOS_WRITTEN,
-    TextFile,
-    VideoFile,
-    make_folder,
-    output_error,
-    safe_name,
-    unique,
-    write_image,
-)
+from edge_lpr.geometry import crop_quad
+from edge_lpr.io.atomic_io import TextFile, create_folder, output_error, safe_name, unique
 from edge_lpr.io.capture import DEFAULT_FPS
 from edge_lpr.io.drawing import draw_reads
 from edge_lpr.io.frames import Source
+from edge_lpr.io.image_io import IMAGES_WRITTEN, write_image
 from edge_lpr.io.sources import VIDEO_SUFFIXES, Target
+from edge_lpr.io.video_io import VIDEOS_WRITTEN, VideoFile
 from edge_lpr.outputs.records import FIELDS, Result
-from edge_lpr.pipeline.recognizer import crop_plate
 from edge_lpr.pipeline.stream import FrameResult
 from edge_lpr.pipeline.tracker import PlateEvent
 
@@ -118,7 +110,7 @@ class CropSink:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._names: set[str] = set()
-        make_folder(folder)
+        create_folder(folder)
 
     def write(self, result: Result) -> str | None:
         """Writes one crop; gives the name of its file in the folder, None where the result has no image.
@@ -130,7 +122,7 @@ class CropSink:
         if isinstance(item, PlateEvent):
             crop, frame = item.crop, item.first_frame
         else:
-            crop = crop_plate(result.frame.image, item.corners) if result.frame else None
+            crop = crop_quad(result.frame.image, item.corners) if result.frame else None
             frame = result.frame.index if result.frame else 0
         if crop is None:
             return None
@@ -172,7 +164,7 @@ class SaveSink:
             raise SettingError(
                 f"--save {path}: cannot be written as {path.suffix}; use one of {kinds}, or a folder"
             )
-        make_folder(self._file.parent if self._file else self._folder)
+        create_folder(self._file.parent if self._file else self._folder)
         for target in targets:
             for source in target.paths:
                 out = self._path(source, target.root, source.suffix if target.kind == "images" else ".mp4")
@@ -228,7 +220,7 @@ class SaveSink:
         if self._file is not None:
             return path
         path = self._folder / unique(str(path.relative_to(self._folder)), self._names)
-        make_folder(path.parent)
+        create_folder(path.parent)
         return path
 
 

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from edge_lpr.backends import open_models
 from edge_lpr.bundle.manifest import PRECISIONS, Bundle, load_bundle
 from edge_lpr.errors import SettingError
+from edge_lpr.geometry import crop_quad, whole
 from edge_lpr.pipeline.ctc import PlateDecoder, Reading
-from edge_lpr.pipeline.detector import Box, Detector, DetectorSettings
+from edge_lpr.pipeline.db_postprocess import DetectorSettings
+from edge_lpr.pipeline.detector import Box, Detector
 from edge_lpr.pipeline.ordered_pool import in_order
-from edge_lpr.pipeline.recognizer import Recognizer, crop_plate
+from edge_lpr.pipeline.recognizer import Recognizer
 from edge_lpr.plates.formats import TEXT, PlateRead
 from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
 
@@ -152,7 +154,7 @@ class PlateReader:
         crops: list[Image] = []
         for i, found in enumerate(self.detector.detect_batch(images)):
             for box in found:
-                crop = crop_plate(images[i], box.corners)
+                crop = crop_quad(images[i], box.corners)
                 if self.any_text or PLATE_ASPECT[0] <= crop.shape[1] / crop.shape[0] <= PLATE_ASPECT[1]:
                     owners.append(i)
                     boxes.append(box)
@@ -188,11 +190,7 @@ class PlateReader:
         """
         for crop in crops:
             _check_image(crop)
-        whole = [
-            Box(np.array([[0, 0], [c.shape[1], 0], c.shape[1::-1], [0, c.shape[0]]], np.float32), 1.0)
-            for c in crops
-        ]
-        return self._recognize(crops, whole)
+        return self._recognize(crops, [Box(whole(crop), 1.0) for crop in crops])
 
     def events(self, source: str | int | Path) -> Iterator[PlateEvent]:
         """Reads any source and gives one event per vehicle.

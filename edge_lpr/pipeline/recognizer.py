@@ -1,53 +1,22 @@
-"""From boxes to posteriors: the perspective crop, and batches for the CTC recognizer."""
+"""From crops to posteriors: batches for the CTC recognizer."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_lpr.backends.base import Backend
 from edge_lpr.bundle.manifest import RecSpec
 from edge_lpr.errors import BackendError
+from edge_lpr.types import Image, Probs
 
-Image = NDArray[np.uint8]
-
-# PaddleOCR turns a crop that is this much taller than wide: text that runs down.
-TALL = 1.5
 # PP-OCR pads with zeros after normalisation, which is x / 127.5 - 1.
 PADDING = 128
 # Crops per run: enough to fill the cores, and a page of 200 boxes stays within tens of MB.
-MAX_BATCH = 32
-# No side of a crop is made longer than this, in pixels: many times what the recognizer sees of it.
-MAX_CROP_SIDE = 2048
-
-
-def crop_plate(image: Image, corners: NDArray[np.float32]) -> Image:
-    """Cuts a quadrilateral out and straightens it, as PaddleOCR's `get_rotate_crop_image` does.
-
-    Args:
-        image: uint8 H×W×3 BGR.
-        corners: float32 4×2, tl-tr-br-bl, in pixels.
-
-    Returns:
-        uint8 h×w×3, as wide and high as the quadrilateral's longer opposite sides; turned a quarter
-        anticlockwise where it is at least 1.5 times as high as wide.
-    """
-    sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
-    width = int(np.clip(max(sides[0], sides[2]), 1, MAX_CROP_SIDE))
-    height = int(np.clip(max(sides[1], sides[3]), 1, MAX_CROP_SIDE))
-    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    matrix = cv2.getPerspectiveTransform(np.ascontiguousarray(corners, np.float32), target)
-    crop = cv2.warpPerspective(
-        image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
-    if height >= TALL * width:
-        crop = np.ascontiguousarray(np.rot90(crop))
-    return cast("Image", crop)
+CROPS_PER_RUN = 32
 
 
 class Recognizer:
@@ -66,7 +35,7 @@ class Recognizer:
         self.backend = backend
         self.model = model
 
-    def probabilities(self, crops: Sequence[Image]) -> list[NDArray[np.float32]]:
+    def probabilities(self, crops: Sequence[Image]) -> list[Probs]:
         """Recognizes crops.
 
         Args:
@@ -81,8 +50,8 @@ class Recognizer:
         groups: dict[int, list[int]] = {}
         for i, crop in enumerate(crops):
             groups.setdefault(self._width(crop), []).append(i)
-        found: dict[int, NDArray[np.float32]] = {}
-        step = min(MAX_BATCH, self.backend.max_batch or MAX_BATCH)
+        found: dict[int, Probs] = {}
+        step = min(CROPS_PER_RUN, self.backend.max_batch or CROPS_PER_RUN)
         for width, members in groups.items():
             for start in range(0, len(members), step):
                 part = members[start : start + step]
@@ -98,13 +67,13 @@ class Recognizer:
         width: int = math.ceil(crop.shape[1] * self.model.height / crop.shape[0])
         return width
 
-    def _run(self, crops: Sequence[Image], width: int) -> NDArray[np.float32]:
+    def _run(self, crops: Sequence[Image], width: int) -> Probs:
         batch = np.empty((len(crops), self.model.height, width, 3), np.uint8)
         for slot, crop in zip(batch, crops, strict=True):
             used = width if self.model.resize_mode == "stretch" else min(width, self._natural(crop))
             slot[:, :used] = cv2.resize(crop, (used, self.model.height), interpolation=cv2.INTER_LINEAR)
             slot[:, used:] = PADDING
-        probs: NDArray[np.float32] = self.backend.run({self.model.input_name: batch})[self.model.output_name]
+        probs: Probs = self.backend.run({self.model.input_name: batch})[self.model.output_name]
         if probs.ndim != 3 or len(probs) != len(crops) or probs.shape[2] != self.model.classes:
             raise BackendError(
                 f"the recognizer returned shape {probs.shape}, expected {len(crops)}×T×{self.model.classes}: "

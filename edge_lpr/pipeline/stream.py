@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.errors import SourceError
+from edge_lpr.geometry import crop_quad
 from edge_lpr.io.capture import CaptureOptions, CaptureSource
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.sources import find_targets, open_source
 from edge_lpr.pipeline.ordered_pool import in_order
-from edge_lpr.pipeline.recognizer import crop_plate
 from edge_lpr.pipeline.tracker import PlateEvent, PlateTracker
 from edge_lpr.plates.formats import PlateRead
 
@@ -190,7 +190,7 @@ def event_of(read: PlateRead, frame: Frame) -> PlateEvent:
         last_frame=frame.index,
         track=0,
         corners=read.corners,
-        crop=crop_plate(frame.image, read.corners),
+        crop=crop_quad(frame.image, read.corners),
     )
 
 

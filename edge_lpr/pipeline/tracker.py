@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.errors import SettingError
+from edge_lpr.geometry import bounding_box_iou, crop_quad, side_lengths
 from edge_lpr.pipeline.ctc import OTHER, class_labels
-from edge_lpr.pipeline.recognizer import crop_plate
 from edge_lpr.plates.formats import TEXT, PlateFormat, PlateRead, homoglyphs, plate_formats
 
 LogProbs = NDArray[np.float32]
@@ -162,7 +162,7 @@ class PlateTracker:
     def _affinity(self, track: _Track, read: PlateRead, time: float) -> float:
         similarity = text_similarity(track.best.text, read.text)
         expected = track.expected(time)
-        overlap = _iou(expected, read.corners)
+        overlap = bounding_box_iou(expected, read.corners)
         if similarity < 1 / 2 and min(track.best.min_score, read.min_score) >= self.settings.min_confidence:
             return 0.0
         near = float(np.linalg.norm(expected.mean(axis=0) - read.corners.mean(axis=0))) < 3 * _width(expected)
@@ -345,7 +345,7 @@ class _Track:
         if weight > self._best_weight:
             self._best_weight = weight
             self.best = read
-            self.crop = None if image is None else crop_plate(image, read.corners)
+            self.crop = None if image is None else crop_quad(image, read.corners)
 
     def expected(self, time: float) -> NDArray[np.float32]:
         """Returns where the plate's corners should be by now."""
@@ -356,17 +356,8 @@ class _Track:
 
 def read_weight(read: PlateRead) -> float:
     """Returns the weight of a read in the fusion: how sure it is times how much detail it had, above 0."""
-    sides = np.linalg.norm(np.roll(read.corners, -1, axis=0) - read.corners, axis=1)
-    detail = min(1.0, float(min(sides)) / _FULL_DETAIL)
+    detail = min(1.0, float(side_lengths(read.corners).min()) / _FULL_DETAIL)
     return max(read.score * read.min_score * detail, 1e-3)
-
-
-def _iou(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    low = np.maximum(first.min(axis=0), second.min(axis=0))
-    high = np.minimum(first.max(axis=0), second.max(axis=0))
-    shared = float(np.prod(np.maximum(high - low, 0)))
-    areas = sum(float(np.prod(c.max(axis=0) - c.min(axis=0))) for c in (first, second))
-    return shared / (areas - shared) if areas > shared else 0.0
 
 
 def _width(corners: NDArray[np.float32]) -> float:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge_lpr.errors import MissingExtraError, ModelError, SourceError
 from edge_lpr.io.drawing import text_mask
 from edge_lpr.pipeline.ctc import greedy
-from edge_lpr.pipeline.detector import DetectorSettings, db_boxes
+from edge_lpr.pipeline.db_postprocess import DetectorSettings, db_boxes
 
 __all__ = [
     "BOUND",

@@ -24,8 +24,10 @@ from edge_lpr.export.parity.comparison import (
     normalised,
 )
 from edge_lpr.export.parity.reference import reference_crops, reference_images
-from edge_lpr.pipeline.detector import DetectorSettings, input_size
-from edge_lpr.pipeline.recognizer import PADDING, crop_plate
+from edge_lpr.geometry import crop_quad
+from edge_lpr.pipeline.db_postprocess import DetectorSettings
+from edge_lpr.pipeline.detector import input_size
+from edge_lpr.pipeline.recognizer import PADDING
 
 __all__ = ["DetGraphs", "RecGraphs", "compare_det", "compare_rec", "fixed_sides"]
 
@@ -124,7 +126,7 @@ def compare_det(
             comparison.add(found, truth)
             boxes = compare_boxes(comparison, found, truth, settings, name)
         for k, box in enumerate(boxes[:_CROPS_PER_IMAGE]):
-            crops[f"{name}, box {k + 1}"] = crop_plate(image, box.astype(np.float32))
+            crops[f"{name}, box {k + 1}"] = crop_quad(image, box.astype(np.float32))
         if not boxes:
             crops[f"{name}, middle"] = _middle(image)
     return [raw, folded], crops, [(p, wanted[f"r{i}"][0, 0]) for i, p in enumerate(references)]

@@ -22,7 +22,7 @@ from edge_lpr.finetune.synthesis.augment_crop import RecAug, bring_to_height
 from edge_lpr.finetune.synthesis.augment_scene import augment_scene
 from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file, write_sheet
 from edge_lpr.finetune.synthesis.training_images import Photos
-from edge_lpr.pipeline.recognizer import crop_plate
+from edge_lpr.geometry import crop_quad
 
 Image = NDArray[np.uint8]
 Rng = np.random.Generator
@@ -43,7 +43,7 @@ def lines(samples: Sequence[Sample], rng: Rng) -> Iterator[tuple[Image, Image]]:
     while True:
         sample, corners = plates[int(rng.integers(len(plates)))]
         image = sample.read()
-        line = bring_to_height(image if corners is None else crop_plate(image, corners), 48)
+        line = bring_to_height(image if corners is None else crop_quad(image, corners), 48)
         yield line, augment(line, rng)
 
 

@@ -18,7 +18,7 @@ from edge_lpr.finetune.synthesis import corruptions
 from edge_lpr.finetune.synthesis.render_plate import render_plate
 from edge_lpr.finetune.synthesis.render_text import PlateMix, SyntheticPlate, sample_plate
 from edge_lpr.finetune.synthesis.render_view import Image, Quad, Rng, loosen, paste
-from edge_lpr.pipeline.recognizer import crop_plate
+from edge_lpr.geometry import crop_quad
 from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
 
 _NOMINAL: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
@@ -57,7 +57,7 @@ def _sharpness(grey: NDArray[np.float32]) -> float:
 
 def measure(photo: Image, quad: Quad) -> Look:
     """Measures the plate within a quadrilateral (float32 4×2, tl-tr-br-bl, pixels)."""
-    crop = crop_plate(photo, quad)
+    crop = crop_quad(photo, quad)
     h, w = crop.shape[:2]
     inner = crop[h // 6 : h - h // 6, w // 20 : w - w // 20]
     grey = inner.max(axis=2)
@@ -226,7 +226,7 @@ def swap_crop(
     wider = centre + (inside - centre) * rng.uniform(1.01, 1.05, 2).astype(np.float32)
     part = swap_plate(part, wider, plate, rng, look or measure(part, inside))
     part = corruptions.camera(part, rng, height, strength)
-    crop = crop_plate(part, loosen(wider.astype(np.float64), rng).astype(np.float32))
+    crop = crop_quad(part, loosen(wider.astype(np.float64), rng).astype(np.float32))
     return unfold_rows(crop) if plate.rows == 2 else crop
 
 

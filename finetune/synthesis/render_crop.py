@@ -22,7 +22,7 @@ from edge_lpr.finetune.synthesis.render_view import (
     tone,
     turn,
 )
-from edge_lpr.pipeline.recognizer import crop_plate
+from edge_lpr.geometry import crop_quad
 from edge_lpr.plates.two_line import unfold_rows
 
 
@@ -73,7 +73,7 @@ def render_crop(plate: SyntheticPlate, rng: Rng, settings: CropSettings | None =
     patch = corruptions.camera(patch, rng, height, settings.strength)
     if boxed:
         return _cut_box(patch, quad, rng)
-    crop = crop_plate(patch, loosen(quad, rng).astype(np.float32))
+    crop = crop_quad(patch, loosen(quad, rng).astype(np.float32))
     # Two rows as the reader hands them to the recognizer.
     return unfold_rows(crop) if plate.rows == 2 else crop
 

@@ -21,8 +21,8 @@ from edge_lpr.finetune.synthesis.augment_crop import RecAug, bring_to_height, re
 from edge_lpr.finetune.synthesis.negatives import TextRenderer
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.losses import ctc_loss
+from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.ctc import PlateDecoder
-from edge_lpr.pipeline.recognizer import crop_plate
 
 __all__ = [
     "HEAD_CHARSET",
@@ -209,10 +209,10 @@ class RecTraining:
             except EdgeLprError:
                 continue
             if corners is not None:
-                return crop_plate(image, jitter_corners(corners, rng)), text
+                return crop_quad(image, jitter_corners(corners, rng)), text
             height, width = image.shape[:2]
             whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-            return crop_plate(image, jitter_corners(whole, rng, 0.5)), text
+            return crop_quad(image, jitter_corners(whole, rng, 0.5)), text
         raise InputError("20 labelled images in a row cannot be read; check the label files' images")
 
     def _fit(self, crop: Image) -> Image:
@@ -244,7 +244,7 @@ class RecTraining:
             crops: list[tuple[Image, str]] = []
             for sample, text, corners in self.validation:
                 image = sample.read()
-                crops.append((image if corners is None else crop_plate(image, corners), text))
+                crops.append((image if corners is None else crop_quad(image, corners), text))
             if not crops:
                 assert self.render is not None, "no validation and nothing rendered"
                 rng = np.random.default_rng((self.config.seed, 2))

@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_lpr.datasets.ccpd import CcpdNameError, is_clockwise_convex, parse_ccpd_name
+from edge_lpr.datasets.ccpd import parse_ccpd_name
+from edge_lpr.errors import CcpdNameError
+from edge_lpr.geometry import is_clockwise_convex
 
 BLUE = "025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-0_0_22_27_27_33_16-37-15"
 GREEN = "0275-90_268-218&431_506&527-503&517_218&527_221&432_506&431-0_0_5_24_30_31_32_33-154-77"

@@ -43,7 +43,7 @@ def folder(bundle: Bundle, tmp_path: Path) -> Path:
     add(replace(cut, path=tmp_path / "cut.json"), "2025-12-01", b"pla")
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
     (tmp_path / "alone.engine").write_bytes(b"plan")
-    (tmp_path / ".x.engine.1.tmp").write_bytes(b"pl")
+    (tmp_path / ".x.engine.1.part").write_bytes(b"pl")
     (tmp_path / "timing.orin.trt10.3.0.cache").write_bytes(b"cache")
     return tmp_path
 
@@ -96,7 +96,7 @@ def test_prune_takes_what_it_is_told_and_nothing_else(folder: Path, bundle: Bund
     assert states(engine_cache.entries(folder, ORIN, bundle)) == ["valid", "valid", "foreign"]
     assert (folder / "timing.orin.trt10.3.0.cache").exists()
     assert len(list(folder.glob("*.engine"))) == len(list(folder.glob("*.json"))) == 3
-    assert not list(folder.glob(".*.tmp"))
+    assert not list(folder.glob(".*.part"))
 
 
 def test_no_folder_is_no_engines(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from edge_lpr.errors import InputError, OutputError
 from edge_lpr.evaluation.evaluate import evaluate_det, evaluate_e2e, evaluate_rec
 from edge_lpr.evaluation.metrics import Quad
 from edge_lpr.evaluation.tables import align, table
-from edge_lpr.io.json_io import write_json
+from edge_lpr.io.atomic_io import write_json
 
 QUAD = np.array([[10, 10], [40, 10], [40, 20], [10, 20]], np.float32)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
-from edge_lpr.datasets.labels import Sample, LabelledPlate
+from edge_lpr.datasets.labels import LabelledPlate, Sample
 from edge_lpr.errors import ModelError
 from edge_lpr.finetune import release
 from edge_lpr.finetune.training.config import load_config

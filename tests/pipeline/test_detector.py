@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from edge_lpr.bundle.manifest import DetSpec
 from edge_lpr.errors import BackendError, SettingError
 from edge_lpr.pipeline.ctc import greedy
-from edge_lpr.pipeline.detector import Detector, DetectorSettings, db_boxes, fit_frame, unclip
+from edge_lpr.pipeline.db_postprocess import DetectorSettings, db_boxes, unclip
+from edge_lpr.pipeline.detector import Detector, fit_frame
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "paddleocr.npz"
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from edge_lpr.bundle.manifest import RecSpec
 from edge_lpr.errors import BackendError
-from edge_lpr.pipeline.recognizer import MAX_BATCH, PADDING, Recognizer, crop_plate
+from edge_lpr.geometry import crop_quad
+from edge_lpr.pipeline.recognizer import CROPS_PER_RUN, PADDING, Recognizer
 
 
 class Columns:
@@ -48,7 +49,7 @@ def test_a_crop_is_cut_along_its_corners() -> None:
     quad = cv2.boxPoints(((150, 100), (120, 40), 20)).astype(np.float32)  # bl, tl, tr, br
     corners = np.roll(quad, -1, axis=0)
     cv2.fillPoly(image, [quad.astype(np.int32)], (0, 200, 0))
-    crop = crop_plate(image, corners)
+    crop = crop_quad(image, corners)
     assert abs(crop.shape[1] - 120) <= 1
     assert abs(crop.shape[0] - 40) <= 1
     assert (crop[5:-5, 5:-5, 1] == 200).all()
@@ -58,21 +59,21 @@ def test_the_first_corner_is_the_crops_top_left() -> None:
     image = np.zeros((100, 100, 3), np.uint8)
     image[20:30, 20:30] = 255
     corners = np.array([[20, 20], [80, 20], [80, 50], [20, 50]], np.float32)
-    assert crop_plate(image, corners)[2, 2, 0] == 255
-    assert crop_plate(image, np.roll(corners, 2, axis=0))[-3, -3, 0] == 255
+    assert crop_quad(image, corners)[2, 2, 0] == 255
+    assert crop_quad(image, np.roll(corners, 2, axis=0))[-3, -3, 0] == 255
 
 
 def test_a_tall_crop_is_turned_anticlockwise() -> None:
     image = np.zeros((200, 100, 3), np.uint8)
     image[10:40, 10:50] = 255  # the top goes to the left
-    crop = crop_plate(image, np.array([[10, 10], [50, 10], [50, 160], [10, 160]], np.float32))
+    crop = crop_quad(image, np.array([[10, 10], [50, 10], [50, 160], [10, 160]], np.float32))
     assert crop.shape[:2] == (40, 150)
     assert crop[20, 10, 0] == 255
     assert crop[20, 100, 0] == 0
 
 
 def test_corners_without_area_are_a_crop_of_a_pixel() -> None:
-    assert crop_plate(np.zeros((50, 50, 3), np.uint8), np.full((4, 2), 7, np.float32)).shape == (1, 1, 3)
+    assert crop_quad(np.zeros((50, 50, 3), np.uint8), np.full((4, 2), 7, np.float32)).shape == (1, 1, 3)
 
 
 def test_a_crop_takes_the_smallest_width_that_holds_it_and_is_padded() -> None:
@@ -104,7 +105,7 @@ def test_a_page_of_boxes_stays_batched_and_in_order(limit: int | None, runs: int
     found = reads.probabilities(crops)
     assert [int(probs[0, 0]) for probs in found] == list(range(200))
     assert len(backend.seen) == runs
-    assert max(len(batch) for batch in backend.seen) <= (limit or MAX_BATCH)
+    assert max(len(batch) for batch in backend.seen) <= (limit or CROPS_PER_RUN)
 
 
 def test_nothing_in_nothing_out() -> None:

@@ -30,7 +30,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_lpr.bundle.manifest import ModelFile
-from edge_lpr.errors import BackendError, OutputError
+from edge_lpr.environment import cache_folder
+from edge_lpr.errors import BackendError
+from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 
 FORMAT = "edge-lpr-engine"
 VERSION = 1
@@ -234,12 +236,9 @@ class EngineManifest:
         Raises:
             OutputError: The folder cannot be written.
         """
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_aside(self.engine_path, plan)
-            write_aside(self.path, json.dumps(self.to_json(), indent=1, ensure_ascii=False).encode())
-        except OSError as e:
-            raise OutputError(f"{self.path.parent}: the engine cannot be written ({e.strerror or e})") from e
+        create_folder(self.path.parent)
+        write_bytes(self.engine_path, plan)
+        write_json(self.path, self.to_json())
 
 
 def engine_key(
@@ -266,10 +265,7 @@ def engines_folder(folder: str | Path | None = None) -> Path:
         return Path(folder)
     if os.environ.get(FOLDER_VARIABLE):
         return Path(os.environ[FOLDER_VARIABLE])
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG Base Directory Specification has relative paths ignored.
-    base = Path(cache) if cache and Path(cache).is_absolute() else Path.home() / ".cache"
-    return base / "edge-lpr" / "engines"
+    return cache_folder("engines")
 
 
 def read_manifests(folder: Path) -> tuple[list[EngineManifest], dict[Path, str]]:
@@ -343,16 +339,6 @@ def read_manifest(path: Path) -> EngineManifest:
         return _manifest(path, raw)
     except (KeyError, TypeError, ValueError) as e:
         raise BackendError(f"{path}: damaged manifest ({e!r}); build the engine again") from e
-
-
-def write_aside(path: Path, data: bytes | memoryview) -> None:
-    """Writes a file under another name in the same folder and renames it: there wholly or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_bytes(data)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _manifest(path: Path, raw: dict[str, Any]) -> EngineManifest:

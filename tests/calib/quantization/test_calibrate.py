@@ -234,7 +234,7 @@ def test_interruption_leaves_the_bundle_as_it_was(
     bundle: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(bundle)
-    write = calibrate.write_atomically
+    write = calibrate.write_bytes
     written: list[str] = []
 
     def stop(path: Path, content: bytes) -> None:
@@ -243,7 +243,7 @@ def test_interruption_leaves_the_bundle_as_it_was(
             raise KeyboardInterrupt
         write(path, content)
 
-    monkeypatch.setattr(calibrate, "write_atomically", stop)
+    monkeypatch.setattr(calibrate, "write_bytes", stop)
     arguments = ["calibrate", str(bundle), "--data", str(data), "--cache", "", "--precision", "int8"]
     assert main(arguments) == 130
     assert written == ["det.int8.onnx", "rec.int8.onnx", "bundle.json"]

@@ -7,7 +7,7 @@ from edge_lpr.finetune.synthesis import compositing
 from edge_lpr.finetune.synthesis.render_plate import render_plate
 from edge_lpr.finetune.synthesis.render_text import SyntheticPlate
 from edge_lpr.finetune.synthesis.render_view import paste
-from edge_lpr.pipeline.recognizer import crop_plate
+from edge_lpr.geometry import crop_quad
 
 
 def _photo() -> tuple[compositing.Image, compositing.Quad]:
@@ -42,7 +42,7 @@ def test_a_swapped_plate_takes_over_the_old_ones_light() -> None:
         out = compositing.swap_plate(
             image, quad, SyntheticPlate("川Z8Q8Q8", "blue"), np.random.default_rng(1)
         )
-        means.append(crop_plate(out, quad).mean(axis=(0, 1)))
+        means.append(crop_quad(out, quad).mean(axis=(0, 1)))
     assert means[0][0] > 1.4 * means[0][2]
     assert means[1][0] < 0.6 * means[0][0]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edge_lpr.finetune.synthesis import render_scene
-from edge_lpr.pipeline.recognizer import crop_plate
+from edge_lpr.geometry import crop_quad
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -39,10 +39,10 @@ def test_the_plate_is_where_the_scene_says() -> None:
         for quad, plate in plates:
             if plate.kind != "blue":
                 continue
-            crop = cv2.resize(crop_plate(image, quad), (440, 140)).astype(np.float32)
+            crop = cv2.resize(crop_quad(image, quad), (440, 140)).astype(np.float32)
             blueness = crop[..., 0] - crop[..., 2]
             wide = quad.mean(axis=0) + (quad - quad.mean(axis=0)) * 1.3
-            outer = cv2.resize(crop_plate(image, wide), (440, 140)).astype(np.float32)
+            outer = cv2.resize(crop_quad(image, wide), (440, 140)).astype(np.float32)
             edge = (outer[..., 0] - outer[..., 2])[:, :30]
             scores.append(float(np.median(blueness[6:16])) - float(np.median(edge)))
     assert len(scores) >= 3

@@ -1,0 +1,108 @@
+"""Quadrilaterals in the plane: sides, overlap, and the image inside of one.
+
+A quadrilateral is float32 4×2, the corners top-left, top-right, bottom-right, bottom-left as the plate is read, x to
+the right and y down, in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lpr.types import Image, Quad
+
+if TYPE_CHECKING:
+    from shapely import Polygon
+
+TALL = 1.5
+"""PaddleOCR turns a crop that is this much taller than wide: text that runs down."""
+MAX_CROP_SIDE = 2048
+"""No side of a crop is made longer than this, in pixels: many times what the recognizer sees of it."""
+
+
+def whole(image: Image) -> Quad:
+    """Returns the corners of a whole image, uint8 H×W×3."""
+    height, width = image.shape[:2]
+    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+
+
+def side_lengths(quad: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Returns the lengths of the upper, right, lower and left side, in pixels."""
+    sides: NDArray[np.floating[Any]] = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
+    return sides
+
+
+def area_and_perimeter(polygon: NDArray[Any]) -> tuple[float, float]:
+    """Returns area (shoelace formula) and perimeter of a K×2 polygon, in square pixels and pixels."""
+    points = polygon.astype(np.float64)
+    following = np.roll(points, -1, axis=0)
+    area = abs(float(np.sum(points[:, 0] * following[:, 1] - following[:, 0] * points[:, 1]))) / 2
+    return area, float(np.hypot(*(following - points).T).sum())
+
+
+def is_clockwise_convex(quad: Quad) -> bool:
+    """Tells whether a quadrilateral is strictly convex and runs clockwise on the screen.
+
+    One that runs the other way would show its plate mirrored, whichever corner it starts from.
+    """
+    side = np.roll(quad, -1, axis=0) - quad
+    following = np.roll(side, -1, axis=0)
+    turn = side[:, 0] * following[:, 1] - side[:, 1] * following[:, 0]
+    return bool(np.isfinite(quad).all() and (turn > 0).all())
+
+
+def bounding_box_iou(first: Quad, second: Quad) -> float:
+    """Returns the intersection over union of the upright boxes around two quadrilaterals, 0 to 1."""
+    low = np.maximum(first.min(axis=0), second.min(axis=0))
+    high = np.minimum(first.max(axis=0), second.max(axis=0))
+    shared = float(np.prod(np.maximum(high - low, 0)))
+    areas = sum(float(np.prod(c.max(axis=0) - c.min(axis=0))) for c in (first, second))
+    return shared / (areas - shared) if areas > shared else 0.0
+
+
+def convex_polygon(quad: Quad) -> Polygon:
+    """Returns the convex hull of a quadrilateral: labels whose corners cross each other still have an area."""
+    from shapely import Polygon
+
+    return cast("Polygon", Polygon(np.asarray(quad, float).tolist()).convex_hull)
+
+
+def iou_matrix(labelled: Sequence[Quad], found: Sequence[Quad]) -> NDArray[np.float64]:
+    """Returns the intersections over unions of the hulls of quadrilaterals, float64 L×F, 0 to 1."""
+    truths, boxes = [convex_polygon(q) for q in labelled], [convex_polygon(q) for q in found]
+    matrix = np.zeros((len(truths), len(boxes)))
+    for i, a in enumerate(truths):
+        for j, b in enumerate(boxes):
+            if a.intersects(b):
+                inter = a.intersection(b).area
+                union = a.area + b.area - inter
+                matrix[i, j] = inter / union if union > 0 else 0.0
+    return matrix
+
+
+def crop_quad(image: Image, quad: Quad) -> Image:
+    """Cuts a quadrilateral out and straightens it, as PaddleOCR's `get_rotate_crop_image` does.
+
+    Args:
+        image: uint8 H×W×3 BGR.
+        quad: float32 4×2 corners, in the image's pixels.
+
+    Returns:
+        uint8 h×w×3, as wide and high as the quadrilateral's longer opposite sides; turned a quarter anticlockwise where
+        it is at least 1.5 times as high as wide.
+    """
+    top, right, bottom, left = side_lengths(quad)
+    width = int(np.clip(max(top, bottom), 1, MAX_CROP_SIDE))
+    height = int(np.clip(max(right, left), 1, MAX_CROP_SIDE))
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(np.ascontiguousarray(quad, np.float32), target)
+    crop = cv2.warpPerspective(
+        image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    if height >= TALL * width:
+        crop = np.ascontiguousarray(np.rot90(crop))
+    return cast("Image", crop)

@@ -1,0 +1,173 @@
+"""DB post-processing: from a probability map to boxes, with PP-OCR's parameters by their names.
+
+Boxes agree with PaddleOCR 2.10.0's `DBPostProcess` (box type "quad") on the same probability map. The method
+is that of M. Liao et al., "Real-time Scene Text Detection with Differentiable Binarization", AAAI 2020.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pyclipper
+from numpy.typing import NDArray
+
+from edge_lpr.bundle.manifest import DetSpec
+from edge_lpr.errors import SettingError
+from edge_lpr.geometry import area_and_perimeter
+from edge_lpr.types import FloatMap, Quad
+
+# DBPostProcess drops boxes whose shorter side is under this many pixels of the map, 2 more once unclipped.
+MIN_SIZE = 3
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """PP-OCR's detection parameters; the defaults are PP-OCRv3's.
+
+    Attributes:
+        thresh: A pixel of the map belongs to text above this probability, 0 to 1.
+        box_thresh: A box is kept when the mean probability inside it reaches this, 0 to 1.
+        max_candidates: At most this many contours are looked at.
+        unclip_ratio: How far a shrunk box is grown: offset = area × ratio / perimeter.
+        use_dilation: Whether the binary map is dilated by 2×2 before contours are found.
+        score_mode: "fast" averages inside the box's rectangle, "slow" inside the contour itself.
+        det_limit_side_len: See `det_limit_type`, in pixels.
+        det_limit_type: "min" scales up until the shorter side has `det_limit_side_len`, "max" scales down
+            until the longer side has.
+
+    Raises:
+        SettingError: A value is out of its range.
+    """
+
+    thresh: float = 0.3
+    box_thresh: float = 0.6
+    max_candidates: int = 1000
+    unclip_ratio: float = 1.5
+    use_dilation: bool = False
+    score_mode: str = "fast"
+    det_limit_side_len: int = 736
+    det_limit_type: str = "min"
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("thresh", 0, 1),
+            ("box_thresh", 0, 1),
+            ("max_candidates", 1, 100_000),
+            ("unclip_ratio", 0, 10),
+            ("det_limit_side_len", 32, 8192),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
+                raise SettingError(f"{name} is {value!r}, expected a number from {low} to {high}")
+        for name, choices in (("score_mode", ("fast", "slow")), ("det_limit_type", ("min", "max"))):
+            if getattr(self, name) not in choices:
+                raise SettingError(f"{name} is {getattr(self, name)!r}, expected {' or '.join(choices)}")
+
+    @classmethod
+    def for_model(cls, model: DetSpec) -> DetectorSettings:
+        """Returns the settings that a bundle's detector was made for."""
+        known = {field.name for field in fields(cls)}
+        values: dict[str, Any] = {k: v for k, v in model.postprocess.items() if k in known}
+        return cls(**values, det_limit_side_len=model.limit_side_len, det_limit_type=model.limit_type)
+
+    def changed(self, changes: Mapping[str, object]) -> DetectorSettings:
+        """Returns these settings with others in place of some.
+
+        Raises:
+            SettingError: A name is not a setting, or a value is out of its range.
+        """
+        unknown = sorted(set(changes) - set(asdict(self)))
+        if unknown:
+            raise SettingError(f"no detection setting {unknown[0]!r}; there are {', '.join(asdict(self))}")
+        return replace(self, **dict[str, Any](changes))
+
+
+def db_boxes(
+    prob: FloatMap, settings: DetectorSettings, size: tuple[int, ...]
+) -> tuple[NDArray[np.int32], list[float]]:
+    """Reads boxes off a DB probability map, as PaddleOCR's `DBPostProcess` does.
+
+    Args:
+        prob: float32 H×W, 0 to 1.
+        settings: The post-processing parameters.
+        size: Height and width of the source image, in pixels: what the boxes are scaled to.
+
+    Returns:
+        int32 N×4×2 corners (tl, tr, br, bl) in source pixels, and the N scores, in the order in which OpenCV
+        finds the contours.
+    """
+    height, width = prob.shape
+    bitmap = (prob > settings.thresh).astype(np.uint8)
+    if settings.use_dilation:
+        bitmap = cv2.dilate(bitmap, np.ones((2, 2), np.uint8)).astype(np.uint8)
+    contours, _ = cv2.findContours(bitmap, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    scale = np.array([size[1] / width, size[0] / height])
+    limit = np.array([size[1], size[0]])
+    corners: list[NDArray[np.int32]] = []
+    scores: list[float] = []
+    for contour in contours[: settings.max_candidates]:
+        quad, side = _min_area_quad(contour)
+        if side < MIN_SIZE:
+            continue
+        inside = quad if settings.score_mode == "fast" else contour.reshape(-1, 2).astype(np.float32)
+        score = _mean_inside(prob, inside)
+        if score < settings.box_thresh:
+            continue
+        grown = unclip(quad, settings.unclip_ratio)
+        if grown is None:
+            continue
+        quad, side = _min_area_quad(grown)
+        if side < MIN_SIZE + 2:
+            continue
+        corners.append(np.clip(np.round(quad * scale), 0, limit).astype(np.int32))
+        scores.append(score)
+    return np.array(corners, np.int32).reshape(-1, 4, 2), scores
+
+
+def unclip(quad: Quad, ratio: float) -> NDArray[np.int32] | None:
+    """Grows a polygon by area × ratio / perimeter (Vatti clipping, round joins), as DB shrank its labels.
+
+    Args:
+        quad: float32 K×2 corners, in pixels of the map.
+        ratio: PP-OCR's `unclip_ratio`.
+
+    Returns:
+        int32 M×1×2 polygon, or None where the growth gives none or more than one.
+    """
+    area, perimeter = area_and_perimeter(quad)
+    if perimeter == 0:
+        return None
+    offset = pyclipper.PyclipperOffset()
+    offset.AddPath(quad.astype(np.int64).tolist(), pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
+    grown = offset.Execute(area * ratio / perimeter)
+    if len(grown) != 1:
+        return None
+    return np.array(grown[0], np.int32).reshape(-1, 1, 2)
+
+
+def _min_area_quad(contour: NDArray[Any]) -> tuple[Quad, float]:
+    """Returns the smallest rotated rectangle, tl-tr-br-bl, and its shorter side in pixels."""
+    rectangle = cv2.minAreaRect(contour)
+    points = np.asarray(cv2.boxPoints(rectangle), np.float32)
+    points = points[np.argsort(points[:, 0], kind="stable")]
+    left, right = points[:2], points[2:]
+    # Strict comparisons: on a tie the order of x decides, as in DBPostProcess.
+    top_left, bottom_left = (left[0], left[1]) if left[1, 1] > left[0, 1] else (left[1], left[0])
+    top_right, bottom_right = (right[0], right[1]) if right[1, 1] > right[0, 1] else (right[1], right[0])
+    return np.stack([top_left, top_right, bottom_right, bottom_left]), float(min(rectangle[1]))
+
+
+def _mean_inside(prob: FloatMap, polygon: Quad) -> float:
+    """Returns the mean of the map inside a polygon given in the map's pixels."""
+    height, width = prob.shape
+    x0, y0 = np.clip(np.floor(polygon.min(axis=0)).astype(int), 0, [width - 1, height - 1])
+    x1, y1 = np.clip(np.ceil(polygon.max(axis=0)).astype(int), 0, [width - 1, height - 1])
+    mask = np.zeros((y1 - y0 + 1, x1 - x0 + 1), np.uint8)
+    cv2.fillPoly(mask, [(polygon - np.array([x0, y0], np.float32)).astype(np.int32)], 1)
+    mean = float(cv2.mean(prob[y0 : y1 + 1, x0 : x1 + 1], mask)[0])
+    return mean if math.isfinite(mean) else 0.0
