@@ -36,7 +36,7 @@ from edge_lpr.backends.tensorrt.backend import this_machine
 from edge_lpr.backends.tensorrt.cuda import open_gpu
 from edge_lpr.benchmarks import gpu_parts as parts
 from edge_lpr.benchmarks.gpu_measures import Image
-from edge_lpr.bundle.manifest import PRECISIONS, Bundle, load_bundle
+from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.datasets.labels import Sample, load_labels
 from edge_lpr.engines.build import build_jobs
 from edge_lpr.engines.build_settings import BuildSettings
@@ -45,13 +45,12 @@ from edge_lpr.environment import tool
 from edge_lpr.errors import EdgeLprError, InputError
 from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.image_io import read_image
-from edge_lpr.pipeline.db_postprocess import DetectorSettings
 from edge_lpr.pipeline.detector import input_size
+from edge_lpr.pipeline.settings import DetectorSettings
+from edge_lpr.precisions import PRECISIONS
 
 Step = Callable[[], dict[str, Any]]
 
-# FP16 first: what is run by default, and where memory is watched.
-ORDER = ("fp16", "fp32", "int8")
 SAMPLE_VIDEO = Path("samples") / "street.mp4"
 QUERY = "clocks.sm,clocks.mem,clocks.max.sm,power.limit,temperature.gpu,pstate,utilization.gpu"
 
@@ -87,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         default=str(SAMPLE_VIDEO),
         help="frames to read where there is no --data (default: %(default)s)",
     )
-    add("--precision", nargs="+", choices=PRECISIONS, help="(default: all that the bundle has)")
+    add("--precision", nargs="+", choices=PRECISIONS.names(), help="(default: all that the bundle has)")
     add("--batch", nargs="+", type=int, default=[1, 8], metavar="N", help="(default: 1 8)")
     add("--det-size", nargs="+", default=[], metavar="WxH", help="(default: the images' two commonest)")
     add("--tactic-sources", nargs="+", default=[], metavar="NAME", help="as edge-lpr build")
@@ -110,7 +109,7 @@ def _run(args: argparse.Namespace) -> int:
         bench = parts.Bench(
             bundle=bundle,
             folder=args.engines or Path(folder),
-            precisions=[p for p in ORDER if p in (args.precision or bundle.precisions())],
+            precisions=_by_engine_rank(args.precision or bundle.precisions()),
             settings=BuildSettings(
                 batches=tuple(args.batch),
                 det_sizes=tuple(args.det_size) or _common_sizes(bundle, images),
@@ -141,6 +140,11 @@ def _run(args: argparse.Namespace) -> int:
         print(line)
     print(f"written: {out}")
     return 1 if any(part["state"] == "failed" for part in done.values()) else 0
+
+
+def _by_engine_rank(names: Sequence[str]) -> list[str]:
+    """Orders precisions: first what is run by default, where memory is watched too."""
+    return sorted(names, key=lambda name: PRECISIONS[name].engine_rank)
 
 
 def run_parts(

@@ -145,6 +145,7 @@ class Counting:
         self._backend = backend
         self.name, self.precision, self.device = backend.name, backend.precision, backend.device
         self.max_batch, self.sizes = backend.max_batch, backend.sizes
+        self.preferred_batch, self.concurrency = backend.preferred_batch, backend.concurrency
         self.images = 0
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -165,6 +166,7 @@ class Replay:
 
     name, device = "replay", "replay"
     max_batch: int | None = None
+    preferred_batch, concurrency = 8, 4
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

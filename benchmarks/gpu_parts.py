@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_lpr.backends import Backend, Models, open_models
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.backend import TensorRTBackend, this_machine
 from edge_lpr.backends.tensorrt.engine_manifest import find_engine
@@ -30,7 +31,7 @@ from edge_lpr.benchmarks.gpu_measures import (
     spoilers,
     within_budget,
 )
-from edge_lpr.bundle.manifest import Bundle, Part
+from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.engines.build import PARTS, BuildJob, build_engine
 from edge_lpr.engines.build_settings import BuildSettings
@@ -41,9 +42,9 @@ from edge_lpr.evaluation.evaluate import evaluate_reader
 from edge_lpr.pipeline.detector import fit_frame
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.plates.formats import PlateRead
+from edge_lpr.precisions import PRECISIONS
+from edge_lpr.types import Part
 
-# To reach, in points of accuracy below FP32: issue 5's budgets.
-BUDGETS = {"fp32": 0.0, "fp16": 0.1, "int8": 0.2}
 MEMORY_FRAMES = 10_000
 MEMORY_STEP = 1_000
 # Batches at work at once that the pipeline is tried with.
@@ -89,12 +90,21 @@ class Bench:
         """Seconds until the deadline."""
         return self.deadline - time.monotonic()
 
-    def reader(self, backend: str, precision: str) -> PlateReader:
-        """Opens a reader whose detector uses the engines' input sizes, whichever backend runs."""
-        engines = self.folder if backend == "tensorrt" else None
-        reader = PlateReader(self.bundle.path, backend=backend, precision=precision, engines=engines)
-        reader.detector.backend.sizes = self.sizes()
-        return reader
+    def reader(
+        self, backend: str, precision: str, wrap: Callable[[Backend], Backend] = lambda model: model
+    ) -> PlateReader:
+        """Opens a reader whose detector uses the engines' input sizes, whichever backend runs.
+
+        Args:
+            backend: "onnxruntime" or "tensorrt".
+            precision: Which of the bundle's models.
+            wrap: What is put around each opened model.
+        """
+        options = {"engines": self.folder} if backend == "tensorrt" else {}
+        opened = open_models(self.bundle, backend=backend, precision=precision, options=options)
+        opened.det.sizes = self.sizes()
+        models = Models(wrap(opened.det), wrap(opened.rec), opened.why)
+        return PlateReader(self.bundle.path, models=models)
 
 
 def reference(bench: Bench) -> dict[str, Any]:
@@ -115,9 +125,7 @@ def reference(bench: Bench) -> dict[str, Any]:
 
 def host(bench: Bench, batch: int = 8) -> dict[str, Any]:
     """Reads around networks that take no time: the most that this host lets a pipeline do, on any GPU."""
-    with bench.reader("onnxruntime", "fp32") as reader:
-        for half in (reader.detector, reader.recognizer):
-            half.backend = Replay(half.backend)
+    with bench.reader("onnxruntime", "fp32", Replay) as reader:
         for image in bench.images:
             reader.read(image)
         rates = _rates(reader, bench, batch)[0]
@@ -149,7 +157,7 @@ def agreement(bench: Bench, precision: str) -> dict[str, Any]:
     if precision == "fp32":  # where nothing was rounded: the very same boxes and texts
         equal = compared["same_texts"] == compared["images"]
         compared["reached"] = equal and compared["identical_boxes"] == compared["plates"]
-    within = within_budget(bench.accuracy, accuracy, BUDGETS[precision])
+    within = within_budget(bench.accuracy, accuracy, PRECISIONS[precision].budget)
     return {**compared, "accuracy": accuracy, "within_budget": within}
 
 
@@ -169,8 +177,9 @@ def throughput(bench: Bench, api: TensorRT, precision: str) -> dict[str, Any]:
 
 def pipeline(bench: Bench, precision: str, batch: int = 8) -> dict[str, Any]:
     """Reads images that lie in memory, and sets the speed against what the engines alone would reach."""
-    with bench.reader("tensorrt", precision) as reader:
-        counter = reader.recognizer.backend = Counting(reader.recognizer.backend)
+    with bench.reader("tensorrt", precision, Counting) as reader:
+        counter = reader.recognizer.backend
+        assert isinstance(counter, Counting)
         rates, frames = _rates(reader, bench, batch)
         sizes = [_frame(reader, image) for image in bench.images]
     model = bench.bundle.rec

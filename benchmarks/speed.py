@@ -20,7 +20,7 @@ import random
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.backends.base import Backend
+from edge_lpr.backends import Models, open_models
+from edge_lpr.backends.recording import RecordingBackend
+from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.progress import Progress
 from edge_lpr.datasets.labels import Sample, load_labels
 from edge_lpr.environment import machine
@@ -43,31 +45,6 @@ SETTLE = 0.05
 
 Image = NDArray[np.uint8]
 Read = tuple[str, NDArray[np.float32]]
-
-
-class Recording:
-    """A backend that remembers what it was given, so that the sessions can be run again by themselves.
-
-    Args:
-        backend: The backend that does the work.
-    """
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self.inputs: list[dict[str, NDArray[Any]]] = []
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the backend has
-        return getattr(self._backend, name)
-
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Runs the model and keeps the inputs."""
-        self.inputs.append(dict(inputs))
-        return self._backend.run(inputs)
-
-    def replay(self) -> None:
-        """Runs all that was kept again."""
-        for inputs in self.inputs:
-            self._backend.run(inputs)
 
 
 @dataclass
@@ -132,18 +109,20 @@ def compare_readers(samples: Sequence[Sample], threads: int, repeats: int) -> di
     Returns:
         What was measured, ready for JSON.
     """
-    with PlateReader(backend="onnxruntime", threads=threads) as reader:
-        det, rec = Recording(reader.detector.backend), Recording(reader.recognizer.backend)
-        reader.detector.backend, reader.recognizer.backend = det, rec
+    opened = open_models(load_bundle(), backend="onnxruntime", options={"threads": threads})
+    det, rec = RecordingBackend(opened.det), RecordingBackend(opened.rec)
+    with PlateReader(models=Models(det, rec, opened.why)) as reader:
 
         def read(image: Image) -> list[Read]:
-            det.inputs.clear()
-            rec.inputs.clear()
+            for recording in (det, rec):
+                recording.inputs.clear()
+                recording.outputs.clear()
             return [(r.text, r.corners) for r in reader.read(image)]
 
         def replay(_: Image) -> list[Read]:
-            det.replay()
-            rec.replay()
+            for backend, recording in ((opened.det, det), (opened.rec, rec)):
+                for inputs in recording.inputs:
+                    backend.run(inputs)
             return []
 
         peer = rapidocr()

@@ -20,13 +20,14 @@ from edge_lpr.backends.tensorrt.engine_manifest import (
     engine_key,
     read_manifests,
 )
-from edge_lpr.bundle.manifest import Bundle, ModelFile, Part
+from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.engines.build_settings import BuildSettings, names
 from edge_lpr.engines.profiles import det_sizes, profiles
 from edge_lpr.engines.qdq_trt8 import for_older
 from edge_lpr.engines.timing_cache import TimingCache, slug
 from edge_lpr.environment import tool
 from edge_lpr.errors import BackendError, ModelError, SettingError
+from edge_lpr.types import Part
 
 if TYPE_CHECKING:
     import tensorrt as trt

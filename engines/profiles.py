@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 
 from edge_lpr.backends.tensorrt.engine_manifest import Profile
-from edge_lpr.bundle.manifest import Bundle, DetSpec, Part
+from edge_lpr.bundle.manifest import Bundle, DetSpec
 from edge_lpr.errors import SettingError
-from edge_lpr.pipeline.db_postprocess import DetectorSettings
 from edge_lpr.pipeline.detector import input_size
+from edge_lpr.pipeline.settings import DetectorSettings
+from edge_lpr.types import Part
 
 Size = tuple[int, int]
 

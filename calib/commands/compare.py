@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from edge_lpr.backends import BACKENDS
+from edge_lpr.backends import backend_choices
 from edge_lpr.errors import MissingExtraError
 
 DESCRIPTION = """\
@@ -40,7 +40,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", help="folder of the bundle")
     parser.add_argument("--data", nargs="+", required=True, metavar="DATA", help="labelled images")
     parser.add_argument(
-        "--backend", nargs="+", default=["auto"], choices=BACKENDS, help="backends to run on (default: auto)"
+        "--backend",
+        nargs="+",
+        default=["auto"],
+        choices=backend_choices(),
+        help="backends to run on (default: auto)",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: one per core)")
     parser.add_argument(

@@ -13,8 +13,10 @@ from typing import Any
 
 import onnx
 
-from edge_lpr.backends.in_memory import MemoryBackend
-from edge_lpr.bundle.manifest import Bundle, Part, load_bundle
+from edge_lpr.backends import Models
+from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
+from edge_lpr.backends.recording import RecordingBackend
+from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.calib.quantization.calibration_data import (
     CalibrationData,
     CalibrationOptions,
@@ -29,11 +31,13 @@ from edge_lpr.calib.quantization.range_estimator import observe
 from edge_lpr.calib.quantization.search import Cache, Search, cache_key
 from edge_lpr.datasets.labels import load_labels
 from edge_lpr.errors import BundleError
-from edge_lpr.evaluation.evaluate import evaluate_e2e
+from edge_lpr.evaluation.evaluate import evaluate_reader
 from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.onnx_graph.graph import OnnxGraph, load_onnx
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.recognizer import Recognizer
+from edge_lpr.precisions import REFERENCE
+from edge_lpr.types import Part
 
 PARTS: tuple[Part, ...] = ("det", "rec")
 # Images and crops that the distance of a search is measured on.
@@ -131,22 +135,25 @@ class _Part:
             step = max(1, len(self.inputs) // PROBE_SCENES)
             probes = slice(0, step * PROBE_SCENES, step)
             windows = list(map(window, self.inputs[probes], material.det_outputs[probes]))
-            backend = MemoryBackend(model, record=True)
+            backend = RecordingBackend(OnnxRuntimeBackend(model.SerializeToString(), device="cpu"))
             for part_of_scene in windows:
                 backend.run({bundle.det.input_name: part_of_scene})
-            self.task = DetObjective(bundle.det, material.validation, windows, backend.outputs)
+            maps = [outputs[bundle.det.output_name] for outputs in backend.outputs]
+            self.task = DetObjective(bundle.det, material.validation, windows, maps)
         else:
-            backend = MemoryBackend(model, record=True)
+            backend = RecordingBackend(OnnxRuntimeBackend(model.SerializeToString(), device="cpu"))
             recognizer = Recognizer(backend, bundle.rec)
             with stage("rec: network inputs", len(material.crops)) as meter:
                 for start in range(0, len(material.crops), REC_BATCH):
                     batch = material.crops[start : start + REC_BATCH]
                     recognizer.probabilities(batch)
                     meter.update(len(batch))
-            self.inputs = backend.inputs
+            self.inputs = [inputs[bundle.rec.input_name] for inputs in backend.inputs]
             shown = random.Random(options.seed).sample(material.crops, min(PROBE_CROPS, len(material.crops)))
             crops, texts = zip(*material.plates, strict=True) if material.plates else ((), ())
-            references = Recognizer(MemoryBackend(model), bundle.rec).probabilities(shown)
+            references = Recognizer(
+                OnnxRuntimeBackend(model.SerializeToString(), device="cpu"), bundle.rec
+            ).probabilities(shown)
             self.task = RecObjective(bundle.rec, crops, texts, shown, references)
         settings = {k: v for k, v in bundle.raw[part].items() if k != "precisions"}
         key = cache_key(data, json.dumps(settings, sort_keys=True), material.sha256, material.validation_key)
@@ -242,19 +249,19 @@ def _end_to_end(
     """
     hits: dict[str, int] = {}
     labelled = 0
-    with (
-        PlateReader(bundle.path, "onnxruntime", "fp32") as reader,
-        stage("end to end", len(material.validation) * (1 + len(options.precisions))) as meter,
-    ):
-        for precision in ("fp32", *options.precisions):
-            det, rec = (models[part] if precision == "fp32" else made[part, precision][0] for part in PARTS)
-            reader.detector.backend = MemoryBackend(det, precision)
-            reader.recognizer.backend = MemoryBackend(rec, precision)
-            score = evaluate_e2e(
-                lambda image: [(read.text, read.corners) for read in reader.read(image)],
-                material.validation,
-                meter.update,
-            ).all
+    with stage("end to end", len(material.validation) * (1 + len(options.precisions))) as meter:
+        for precision in (REFERENCE, *options.precisions):
+            det, rec = (
+                models[part].SerializeToString() if precision == REFERENCE else made[part, precision][0]
+                for part in PARTS
+            )
+            opened = Models(
+                OnnxRuntimeBackend(det, precision, device="cpu"),
+                OnnxRuntimeBackend(rec, precision, device="cpu"),
+                "made here",
+            )
+            with PlateReader(bundle.path, models=opened) as reader:
+                score = evaluate_reader("e2e", reader, material.validation, tick=meter.update).all
             hits[precision], labelled = score.hits, score.labelled
     for precision in options.precisions:
         report(f"end to end {precision}: {hits[precision]} of {labelled} plates (fp32 {hits['fp32']})")

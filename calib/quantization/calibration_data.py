@@ -13,8 +13,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge_lpr.backends.in_memory import MemoryBackend
-from edge_lpr.bundle.manifest import Bundle, Part
+from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
+from edge_lpr.backends.recording import RecordingBackend
+from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.calib.quantization.calibration_set import digest, relative_name, select
 from edge_lpr.calib.quantization.search import cache_key
 from edge_lpr.datasets.labels import LabelledPlate, Labels, Sample
@@ -23,8 +24,9 @@ from edge_lpr.evaluation.evaluate import Image
 from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.ctc import PlateDecoder
 from edge_lpr.pipeline.detector import Detector
-from edge_lpr.pipeline.reader import PLATE_ASPECT
 from edge_lpr.pipeline.recognizer import Recognizer
+from edge_lpr.pipeline.settings import ReadSettings
+from edge_lpr.types import Part
 
 # Below these calibration is done all the same, and said to be thin.
 FEW_SCENES, FEW_CROPS = 32, 64
@@ -120,7 +122,7 @@ def gather(
             f"{', '.join(map(str, sources))}: no scene that can be read; the detector calibrates on whole "
             "images, not on crops: give a folder of scenes"
         )
-    teacher = _Teacher(bundle, models, record=True)
+    teacher = _Teacher(bundle, models)
     with stage("cutting plates out", len(chosen)) as meter:
         found = [pair for sample in chosen for pair in _found_plates(teacher, sample, meter)]
     # Other texts widen the ranges; they are better than nothing for weights that read no plate yet.
@@ -142,8 +144,8 @@ def gather(
         warnings.append("no labels: accuracy is agreement with FP32, not with the truth")
     files = [*chosen, *chosen_crops]
     return CalibrationData(
-        det_inputs=teacher.backend.inputs,
-        det_outputs=teacher.backend.outputs,
+        det_inputs=[inputs[bundle.det.input_name] for inputs in teacher.backend.inputs],
+        det_outputs=[outputs[bundle.det.output_name] for outputs in teacher.backend.outputs],
         crops=cut,
         names=[relative_name(sample, sources) for sample in files],
         sha256=digest(files),
@@ -160,7 +162,7 @@ def _found_plates(teacher: _Teacher, sample: Sample, meter: Meter) -> list[tuple
     image = sample.read()
     crops = [crop_quad(image, box.corners) for box in teacher.detector.detect(image)]
     meter.update(1)
-    plates = [c for c in crops if PLATE_ASPECT[0] <= c.shape[1] / c.shape[0] <= PLATE_ASPECT[1]]
+    plates = [crop for crop in crops if ReadSettings().has_plate_shape(crop)]
     readings = teacher.recognizer.probabilities(plates)
     return [(c, teacher.decoder.decode(p).format is not None) for c, p in zip(plates, readings, strict=True)]
 
@@ -209,10 +211,12 @@ def _validation(
 class _Teacher:
     """FP32 in the place of a person who labels."""
 
-    def __init__(self, bundle: Bundle, models: Mapping[Part, onnx.ModelProto], record: bool = False) -> None:
-        self.backend = MemoryBackend(models["det"], record=record)
+    def __init__(self, bundle: Bundle, models: Mapping[Part, onnx.ModelProto]) -> None:
+        self.backend = RecordingBackend(OnnxRuntimeBackend(models["det"].SerializeToString(), device="cpu"))
         self.detector = Detector(self.backend, bundle.det)
-        self.recognizer = Recognizer(MemoryBackend(models["rec"]), bundle.rec)
+        self.recognizer = Recognizer(
+            OnnxRuntimeBackend(models["rec"].SerializeToString(), device="cpu"), bundle.rec
+        )
         self.decoder = PlateDecoder(bundle.rec.charset, bundle.rec.unknown_class)
 
     def read(self, image: Image) -> list[LabelledPlate]:

@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, shape_inference
 
-from edge_lpr.backends.in_memory import open_session
+from edge_lpr.backends.onnxruntime import open_session
 from edge_lpr.errors import ModelError
 from edge_lpr.onnx_graph.fold import attribute
 from edge_lpr.onnx_graph.graph import OnnxGraph
@@ -49,7 +49,7 @@ def find_overflows(
     watched.graph.output.extend(
         onnx.helper.make_empty_tensor_value_info(name) for name in names if name not in present
     )
-    runner = open_session(watched)
+    runner = open_session(watched.SerializeToString())
     own_input = watched.graph.input[0].name
     peak: dict[str, float] = {}
     sums: dict[str, float] = {}

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge_lpr.backends.in_memory import open_session
+from edge_lpr.backends.onnxruntime import open_session
 from edge_lpr.onnx_graph.fold import attribute
 from edge_lpr.onnx_graph.graph import OnnxGraph
 
@@ -126,7 +126,7 @@ def observe_shapes(graph: OnnxGraph, batch: NDArray[np.uint8]) -> dict[str, tupl
     present = {output.name for output in model.graph.output}
     model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(n) for n in sorted(names - present))
     wanted = sorted(names)
-    values = open_session(model).run(wanted, {own_input: batch})
+    values = open_session(model.SerializeToString()).run(wanted, {own_input: batch})
     return shapes | {name: value.shape for name, value in zip(wanted, values, strict=True)}
 
 

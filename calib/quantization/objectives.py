@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge_lpr.backends.in_memory import MemoryBackend
+from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.bundle.manifest import DetSpec, RecSpec
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.evaluation.evaluate import Image, evaluate_det
@@ -72,7 +72,7 @@ class DetObjective:
 
     def distance(self, model: onnx.ModelProto) -> float:
         """Returns the mean change of the maps, as a share of their mean."""
-        backend = MemoryBackend(model)
+        backend = OnnxRuntimeBackend(model.SerializeToString(), device="cpu")
         change = total = 0.0
         for image, reference in zip(self.inputs, self.references, strict=True):
             prob = backend.run({self.model.input_name: image})[self.model.output_name]
@@ -84,7 +84,7 @@ class DetObjective:
 
     def accuracy(self, model: onnx.ModelProto) -> float:
         """Returns hmean at IoU 0.5."""
-        detector = Detector(MemoryBackend(model), self.model)
+        detector = Detector(OnnxRuntimeBackend(model.SerializeToString(), device="cpu"), self.model)
         result = evaluate_det(lambda i: [b.corners for b in detector.detect(i)], self.samples, self.tick)
         return result.all.hmean
 
@@ -132,7 +132,7 @@ class RecObjective:
         return score.acc
 
     def _read(self, model: onnx.ModelProto, crops: Sequence[Image]) -> list[NDArray[np.float32]]:
-        recognizer = Recognizer(MemoryBackend(model), self.model)
+        recognizer = Recognizer(OnnxRuntimeBackend(model.SerializeToString(), device="cpu"), self.model)
         found = []
         for start in range(0, len(crops), 32):
             part = crops[start : start + 32]

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge_lpr.backends.in_memory import open_session
+from edge_lpr.backends.onnxruntime import open_session
 from edge_lpr.errors import ModelError
 
 Method = Literal["max", "percentile", "mse"]
@@ -78,7 +78,7 @@ def observe(
     watched.graph.output.extend(
         onnx.helper.make_empty_tensor_value_info(name) for name in names if name not in present
     )
-    runner = open_session(watched)
+    runner = open_session(watched.SerializeToString())
     own_input = watched.graph.input[0].name
     shapes: dict[str, tuple[int, ...]] = {}
     peaks: dict[str, NDArray[np.float32]] = {}

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
+
+from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.registry import Registry
+from edge_lpr.types import Size
+
+__all__ = ["BACKENDS", "Backend", "BackendKind", "BackendOption", "Models", "open_both"]
 
 
 @runtime_checkable
@@ -20,13 +27,17 @@ class Backend(Protocol):
         device: "cpu", or the GPU's name.
         max_batch: Largest batch that one `run` takes; None where any does.
         sizes: Heights and widths that the input may have, in pixels, ascending by area; None where any may.
+        preferred_batch: Images that one run is best given: 1 where one fills the device by itself.
+        concurrency: Batches that are best at work at once: 1 where one keeps the host's cores busy.
     """
 
     name: str
     precision: str
     device: str
     max_batch: int | None
-    sizes: tuple[tuple[int, int], ...] | None
+    sizes: tuple[Size, ...] | None
+    preferred_batch: int
+    concurrency: int
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Runs the model once.
@@ -45,3 +56,83 @@ class Backend(Protocol):
     def close(self) -> None:
         """Frees what the model holds; may be called twice."""
         ...
+
+
+@dataclass(frozen=True)
+class Models:
+    """Detector and recognizer, opened.
+
+    Attributes:
+        det: The detector.
+        rec: The recognizer.
+        why: One line: what runs where, and why not in something faster.
+    """
+
+    det: Backend
+    rec: Backend
+    why: str
+
+    def close(self) -> None:
+        """Frees both models; may be called twice."""
+        self.det.close()
+        self.rec.close()
+
+
+@dataclass(frozen=True)
+class BackendOption:
+    """A setting that a backend has.
+
+    Attributes:
+        name: What `PlateReader(options=…)` calls it.
+        flag: The command's option for it, "--gpu-memory"; "" where the command has none.
+        arguments: Of argparse's `add_argument`.
+    """
+
+    name: str
+    flag: str = ""
+    arguments: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class BackendKind:
+    """One way to run a bundle's models; a module of this package registers one.
+
+    Attributes:
+        name: What it is chosen by.
+        rank: "auto" tries the lowest first.
+        open: Opens both models of a bundle: from the bundle, a precision or "auto", and the options given.
+        absence: Why this machine cannot have it, so that "auto" need not try; "" where it may.
+        options: The settings that it has.
+        check: Raises `SettingError` for a value of these settings that cannot be, whichever backend will run.
+    """
+
+    name: str
+    rank: int
+    open: Callable[[Bundle, str, Mapping[str, Any]], Models]
+    absence: Callable[[], str] = lambda: ""
+    options: tuple[BackendOption, ...] = ()
+    check: Callable[[Mapping[str, Any]], None] = lambda options: None
+
+
+BACKENDS: Registry[BackendKind] = Registry("backend", "edge_lpr.backends")
+
+
+def open_both(
+    bundle: Bundle, precision: str, opener: Callable[[ModelFile], Backend]
+) -> tuple[Backend, Backend]:
+    """Opens detector and recognizer of a bundle, or neither.
+
+    Args:
+        bundle: The bundle.
+        precision: Which of its files.
+        opener: Opens one file.
+
+    Raises:
+        EdgeLprError: One of them cannot be opened; the other is closed.
+    """
+    det = opener(bundle.model("det", precision))
+    try:
+        return det, opener(bundle.model("rec", precision))
+    except BaseException:
+        det.close()
+        raise

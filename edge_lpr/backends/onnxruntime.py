@@ -1,88 +1,184 @@
-"""ONNX Runtime: CUDA where it is really there, else the CPU."""
+"""ONNX Runtime: CUDA where it is really there, else the CPU. The one place that opens its sessions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from edge_lpr.bundle.manifest import ModelFile
-from edge_lpr.errors import BackendError, BundleError, MissingExtraError
+from edge_lpr.backends.base import BACKENDS, BackendKind, BackendOption, Models, open_both
+from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, SettingError
+from edge_lpr.precisions import REFERENCE
+from edge_lpr.types import Size
+
+__all__ = ["CUDA", "OnnxRuntimeBackend", "open_session"]
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
+# What one run on a GPU is best given, and how many are best at work at once.
+GPU_BATCH, GPU_CONCURRENCY = 8, 4
+
+Device = Literal["cuda", "cpu"]
+
+
+def open_session(
+    model: bytes,
+    label: str = "the model",
+    *,
+    threads: int | None = None,
+    providers: Sequence[str] = (CPU,),
+) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+    """Opens a model.
+
+    Args:
+        model: The ONNX file.
+        label: What error messages call it.
+        threads: Threads of one run; None is one per core.
+        providers: ONNX Runtime's execution providers, the best first.
+
+    Raises:
+        MissingExtraError: ONNX Runtime is not installed.
+        ModelError: ONNX Runtime cannot load the model.
+    """
+    try:
+        import onnxruntime as ort
+    except ImportError as e:
+        raise MissingExtraError("onnxruntime", "cpu", "running models on this machine") from e
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # what matters comes back as an exception
+    # Idle workers that spin steal the cores from decoding and post-processing.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A memory pattern is kept for every input size seen: with images of all sizes that is a gigabyte.
+    options.enable_mem_pattern = False
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return ort.InferenceSession(model, options, providers=list(providers))
+    except Exception as e:  # ONNX Runtime's errors have no common class that is documented
+        raise ModelError(f"{label}: ONNX Runtime {ort.__version__} cannot load it ({_one_line(e)})") from e
 
 
 class OnnxRuntimeBackend:
     """One ONNX model in ONNX Runtime; see `Backend` for the protocol.
 
     Args:
-        model: The file, checked as it is read.
+        model: The ONNX file's bytes; see `from_file` for a bundle's.
+        precision: What it is called.
+        label: What error messages call the model.
         device: "cuda" or "cpu"; None takes CUDA where ONNX Runtime can use it.
         threads: Threads that one run uses on the CPU; None leaves it to ONNX Runtime (one per core).
 
     Attributes:
+        input_name: Name of the model's first input.
         fell_back: Whether this ONNX Runtime was built for CUDA and could not start it.
 
     Raises:
         MissingExtraError: ONNX Runtime is not installed.
-        BundleError: The file is damaged, or not an ONNX model that this ONNX Runtime can load.
+        ModelError: It is not an ONNX model that this ONNX Runtime can load.
         BackendError: CUDA was asked for and ONNX Runtime fell back to the CPU, as it does in silence.
     """
 
     name = "onnxruntime"
     max_batch: int | None = None
-    sizes: tuple[tuple[int, int], ...] | None = None
+    sizes: tuple[Size, ...] | None = None
 
     def __init__(
-        self, model: ModelFile, device: Literal["cuda", "cpu"] | None = None, threads: int | None = None
+        self,
+        model: bytes,
+        precision: str = REFERENCE,
+        *,
+        label: str = "the model",
+        device: Device | None = None,
+        threads: int | None = None,
     ) -> None:
-        try:
-            import onnxruntime as ort
-        except ImportError as e:
-            raise MissingExtraError("onnxruntime", "cpu", "reading plates on this machine") from e
-        data = model.read()
-        options = ort.SessionOptions()
-        options.log_severity_level = 4  # what matters comes back as an exception
-        # Idle workers that spin steal the cores from decoding and post-processing.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # A memory pattern is kept for every input size seen: with images of all sizes that is a gigabyte.
-        options.enable_mem_pattern = False
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        providers = [CPU] if device == "cpu" or CUDA not in ort.get_available_providers() else [CUDA, CPU]
-        try:
-            self._session: Any = ort.InferenceSession(data, options, providers=providers)
-        except Exception as e:
-            raise BundleError(
-                f"{model.path}: ONNX Runtime {ort.__version__} cannot load it ({_first_line(e)})"
-            ) from e
+        providers = [CPU] if device == "cpu" or not _built_for_cuda() else [CUDA, CPU]
+        self._session: Any = open_session(model, label, threads=threads, providers=providers)
         on_cuda = self._session.get_providers()[0] == CUDA
         if device == "cuda" and not on_cuda:
             raise BackendError(
                 "ONNX Runtime cannot use CUDA here: pip install 'edge-lpr[gpu]' in place of [cpu], check "
                 "that its CUDA and cuDNN are installed (edge-lpr doctor), or use --backend auto"
             )
-        self.precision = model.precision
+        self.precision = precision
         self.device = "cuda" if on_cuda else "cpu"
         self.fell_back = CUDA in providers and not on_cuda
+        # One image fills a CPU's cores by itself; a batch is no faster there, and takes memory for each image.
+        self.preferred_batch = GPU_BATCH if on_cuda else 1
+        self.concurrency = GPU_CONCURRENCY if on_cuda else 1
+        self.input_name: str = self._session.get_inputs()[0].name
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    @classmethod
+    def from_file(
+        cls, model: ModelFile, *, device: Device | None = None, threads: int | None = None
+    ) -> OnnxRuntimeBackend:
+        """Opens a file of a bundle, checked as it is read.
+
+        Raises:
+            BundleError: The file is damaged, or not an ONNX model that this ONNX Runtime can load.
+        """
+        try:
+            return cls(model.read(), model.precision, label=str(model.path), device=device, threads=threads)
+        except ModelError as e:
+            raise BundleError(str(e)) from e
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Runs the model once; see `Backend.run`."""
         if self._session is None:
             raise BackendError("this backend was closed; open the reader again")
-        names = [output.name for output in self._session.get_outputs()]
         try:
-            values = self._session.run(names, dict(inputs))
+            values = self._session.run(self._outputs, dict(inputs))
         except Exception as e:
-            raise BackendError(f"ONNX Runtime failed on {self.device}: {_first_line(e)}") from e
-        return dict(zip(names, values, strict=True))
+            raise BackendError(f"ONNX Runtime failed on {self.device}: {_one_line(e)}") from e
+        return dict(zip(self._outputs, values, strict=True))
 
     def close(self) -> None:
         """Frees the session."""
         self._session = None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
+    threads = options.get("threads")
+    chosen = REFERENCE if precision == "auto" else precision
+    det, rec = open_both(bundle, chosen, lambda model: OnnxRuntimeBackend.from_file(model, threads=threads))
+    why = f"ONNX Runtime on {det.device}, {chosen}"
+    if getattr(det, "fell_back", False):
+        why += "; its CUDA could not start (edge-lpr doctor tells more)"
+    return Models(det, rec, why)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    threads = options.get("threads")
+    if threads is not None and threads < 1:
+        raise SettingError(f"threads is {threads!r}, must be an integer ≥ 1")
+
+
+def _built_for_cuda() -> bool:
+    try:
+        import onnxruntime as ort
+    except ImportError as e:
+        raise MissingExtraError("onnxruntime", "cpu", "reading plates on this machine") from e
+    return CUDA in ort.get_available_providers()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+BACKENDS.register(
+    BackendKind(
+        name="onnxruntime",
+        rank=100,
+        open=_open,
+        check=_check,
+        options=(
+            BackendOption(
+                "threads",
+                "--threads",
+                {"metavar": "N", "type": int, "help": "CPU threads (default: one per core)"},
+            ),
+        ),
+    )
+)

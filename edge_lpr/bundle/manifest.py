@@ -42,15 +42,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_lpr.errors import BundleError
+from edge_lpr.precisions import PRECISIONS
+from edge_lpr.types import Part
 
 FORMAT = "edge-lpr-bundle"
 VERSION = 1
-PRECISIONS = ("fp32", "fp16", "int8")
 MAX_JSON_BYTES = 4 << 20
 MAX_MODEL_BYTES = 1 << 30
 DEFAULT_BUNDLE = "default"
-
-Part = Literal["det", "rec"]
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ class Bundle:
 
     def precisions(self) -> tuple[str, ...]:
         """Returns the precisions that both parts have, in the order fp32, fp16, int8."""
-        return tuple(p for p in PRECISIONS if p in self.det.precisions and p in self.rec.precisions)
+        return tuple(p for p in PRECISIONS.names() if p in self.det.precisions and p in self.rec.precisions)
 
 
 def bundled(name: str = DEFAULT_BUNDLE) -> Path:
@@ -351,11 +350,11 @@ class _Reader:
 
     def model_files(self, table: dict[str, Any], key: str) -> Iterator[tuple[str, ModelFile]]:
         if not table:
-            raise self.fail(key, table, "at least one of fp32, fp16, int8")
+            raise self.fail(key, table, f"at least one of {', '.join(PRECISIONS.names())}")
         for precision in table:
             where = f"{key}.{precision}"
             if precision not in PRECISIONS:
-                raise self.fail(key, precision, f"one of {', '.join(PRECISIONS)}")
+                raise self.fail(key, precision, f"one of {', '.join(PRECISIONS.names())}")
             entry = self.table(table, where)
             sha256 = self.text(entry, f"{where}.sha256")
             if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):

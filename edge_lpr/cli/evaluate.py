@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_lpr.cli._options import add_model_options, model_arguments
 from edge_lpr.console.progress import Progress
 from edge_lpr.errors import MissingExtraError, SettingError
 from edge_lpr.pipeline.reader import PlateReader
@@ -43,12 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("task", choices=("det", "rec", "e2e"), help="what is measured")
     parser.add_argument("data", nargs="+", metavar="DATA", help="label file, or folder of labelled images")
-    parser.add_argument("--bundle", metavar="DIR", help="model bundle (default: the one of the package)")
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "int8"))
-    parser.add_argument("--backend", default="auto", choices=("auto", "onnxruntime", "tensorrt"))
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="CPU threads of one run (default: one per core)"
-    )
+    add_model_options(parser)
     parser.add_argument(
         "--decoder",
         default="plate",
@@ -74,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if args.decoder == "greedy" and args.task != "rec":
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
     labels = load_labels([_rec_file(d) for d in args.data] if args.task == "rec" else args.data)
-    with PlateReader(args.bundle, args.backend, args.precision, threads=args.threads) as reader:
+    with PlateReader(**model_arguments(args)) as reader:
         with Progress(args.task, len(labels.samples), "images") as progress:
             result = evaluate_reader(args.task, reader, labels.samples, args.decoder, progress.update)
         description = reader.description

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 
 from edge_lpr.cli import COMMANDS
+from edge_lpr.cli._options import add_model_options, model_arguments
 from edge_lpr.console.interrupts import Interrupts, silent_libraries
 from edge_lpr.console.progress import Progress, is_terminal
 from edge_lpr.errors import SourceError
@@ -19,7 +19,9 @@ from edge_lpr.io.frames import Source
 from edge_lpr.io.sources import Target, find_targets, open_source
 from edge_lpr.outputs.run_outputs import Outputs
 from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings
 from edge_lpr.pipeline.stream import Stream, read_live
+from edge_lpr.settings import add_options, given
 
 DESCRIPTION = """\
 Reads licence plates from images, videos and cameras: one line per vehicle of a video,
@@ -41,50 +43,17 @@ sources:
   Text with " ! " is a GStreamer pipeline that ends in appsink, where OpenCV has GStreamer.
 """
 
-PPOCR = (
-    ("thresh", float, "P", "a pixel is text above this probability"),
-    ("box_thresh", float, "P", "a box is kept at this mean probability"),
-    ("max_candidates", int, "N", "contours looked at, at most"),
-    ("unclip_ratio", float, "R", "how far boxes are grown"),
-    ("use_dilation", None, "", "dilate the binary map"),
-    ("score_mode", str, "fast|slow", "what a box's score is averaged over"),
-    ("det_limit_side_len", int, "PX", "the detector's input size; see the next"),
-    ("det_limit_type", str, "min|max", "whether the shorter (min) or longer (max) side has that size"),
-)
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.usage = "edge-lpr SOURCE [SOURCE ...] [options]\n       edge-lpr COMMAND [options]"
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="see below")
-    add = parser.add_argument_group("model").add_argument
-    add("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
-    add("--backend", default="auto", choices=("auto", "onnxruntime", "tensorrt"), help="what runs the models")
-    add(
-        "--precision",
-        default="auto",
-        choices=("auto", "fp32", "fp16", "int8"),
-        help="which models of the bundle",
-    )
-    add("--engines", metavar="DIR", help="TensorRT engines (default: where edge-lpr build puts them)")
-    add("--no-cuda-graphs", action="store_true", help="TensorRT: launch each kernel by itself")
-    add(
-        "--gpu-memory",
-        choices=("mapped", "copied"),
-        help="TensorRT: work on the host's memory, or on copies (default: mapped on a Jetson, else copied)",
-    )
-    add("--threads", type=_whole(1), metavar="N", help="CPU threads (default: one per core)")
+    add_model_options(parser)
     add = parser.add_argument_group("what is reported").add_argument
     add("--every-frame", action="store_true", help="the reads of each frame, not fused to one per vehicle")
-    add("--any-text", action="store_true", help="also text that reads better as no plate (kind text)")
-    add(
-        "--min-score",
-        type=_number(0, 1),
-        metavar="P",
-        help="least score of a plate's worst character (default 0.5)",
-    )
-    add("--stride", type=_whole(1), default=1, metavar="N", help="read every Nth frame or image")
+    add_options(add, ReadSettings, ("any_text", "min_score", "format_prior", "retry_below"))
+    add_options(add, CaptureOptions, ("stride",))
     add = parser.add_argument_group("outputs").add_argument
     add(
         "--jsonl",
@@ -98,27 +67,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--crops", metavar="DIR", help="an image of each plate")
     add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
     add = parser.add_argument_group("cameras and streams").add_argument
-    add(
-        "--timeout",
-        type=_number(0.1, 3600),
-        default=10.0,
-        metavar="S",
-        help="wait for an answer (default 10)",
-    )
-    add(
-        "--reconnect",
-        type=_reconnect,
-        default=math.inf,
-        metavar="S",
-        help="try so long to reach a lost source again; 0: not at all (default: forever)",
-    )
+    add_options(add, CaptureOptions, ("timeout", "reconnect"))
+    add = parser.add_argument_group("tracking in videos and streams").add_argument
+    add_options(add, TrackSettings)
     add = parser.add_argument_group("detection, by PP-OCR's names (default: the bundle's)").add_argument
-    for name, kind, metavar, text in PPOCR:
-        option = "--" + name.replace("_", "-")
-        if kind is None:
-            add(option, action="store_true", default=None, help=text)
-        else:
-            add(option, type=kind, metavar=metavar, help=text)
+    add_options(add, DetectorSettings, show_default=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -136,7 +89,7 @@ class _Run:
     def __init__(self, args: argparse.Namespace, interrupts: Interrupts) -> None:
         self.args = args
         self.interrupts = interrupts
-        self.options = CaptureOptions(args.stride, args.timeout, args.reconnect)
+        self.options = CaptureOptions(**given(args, CaptureOptions))
         self.progress: Progress | None = None
         self.bad_source = False
 
@@ -172,22 +125,12 @@ class _Run:
 
     def open_reader(self) -> PlateReader:
         args = self.args
-        settings = {name: value for name, *_ in PPOCR if (value := getattr(args, name)) is not None}
-        tensorrt: dict[str, bool] = {"graphs": False} if args.no_cuda_graphs else {}
-        if args.gpu_memory is not None:
-            tensorrt["mapped"] = args.gpu_memory == "mapped"
-        score = {} if args.min_score is None else {"min_score": args.min_score}
-        return PlateReader(
-            args.bundle,
-            args.backend,
-            args.precision,
-            engines=args.engines,
-            tensorrt=tensorrt,
-            settings=settings,
-            threads=args.threads,
-            any_text=args.any_text,
-            **score,
-        )
+        settings = {
+            n: v
+            for kind in (DetectorSettings, ReadSettings, TrackSettings)
+            for n, v in given(args, kind).items()
+        }
+        return PlateReader(**model_arguments(args), settings=settings)
 
     def read_target(self, target: Target) -> None:
         with open_source(target, self.options, self.say) as source:
@@ -286,29 +229,3 @@ def _joined(targets: list[Target], target: Target) -> list[Target]:
         return [*targets, target]
     paths = (*last.paths, *target.paths)
     return [*targets[:-1], replace(last, label=f"{len(paths)} images", paths=paths)]
-
-
-def _whole(low: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low}")
-        return int(text)
-
-    return parse
-
-
-def _number(low: float, high: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {low:g} to {high:g}")
-        return value
-
-    return parse
-
-
-def _reconnect(text: str) -> float:
-    return math.inf if text == "forever" else _number(0, 1e9)(text)

@@ -22,6 +22,7 @@ import numpy as np
 
 from edge_lpr.errors import SourceError
 from edge_lpr.io.frames import Frame, Source
+from edge_lpr.settings import Settings, setting
 
 DEFAULT_FPS = 25.0  # where a container names none: PAL's, what most Chinese cameras are set to
 QUEUE = 3  # decoded frames that wait: enough to smooth a slow one, 75 MB at 4K
@@ -36,18 +37,16 @@ HANGING = 3
 
 
 @dataclass(frozen=True)
-class CaptureOptions:
-    """How a video or live source is read.
+class CaptureOptions(Settings):
+    """How a video or live source is read."""
 
-    Attributes:
-        stride: Every stride-th frame is given, at least 1.
-        timeout: Seconds that a network source or camera may take to open or to give a frame.
-        reconnect: For how many seconds a lost live source is tried again; 0 ends it at once, infinity never.
-    """
-
-    stride: int = 1
-    timeout: float = 10.0
-    reconnect: float = math.inf
+    stride: int = setting(1, "read every Nth frame or image", low=1)
+    timeout: float = setting(
+        10.0, "seconds that a camera or address may take to answer", low=0.1, high=3600, metavar="S"
+    )
+    reconnect: float = setting(
+        math.inf, "seconds for which a lost source is tried again; 0: not at all", low=0, metavar="S"
+    )
 
 
 class CaptureSource(Source):

@@ -7,8 +7,6 @@ is that of M. Liao et al., "Real-time Scene Text Detection with Differentiable B
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import cv2
@@ -16,75 +14,12 @@ import numpy as np
 import pyclipper
 from numpy.typing import NDArray
 
-from edge_lpr.bundle.manifest import DetSpec
-from edge_lpr.errors import SettingError
 from edge_lpr.geometry import area_and_perimeter
+from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.types import FloatMap, Quad
 
 # DBPostProcess drops boxes whose shorter side is under this many pixels of the map, 2 more once unclipped.
 MIN_SIZE = 3
-
-
-@dataclass(frozen=True)
-class DetectorSettings:
-    """PP-OCR's detection parameters; the defaults are PP-OCRv3's.
-
-    Attributes:
-        thresh: A pixel of the map belongs to text above this probability, 0 to 1.
-        box_thresh: A box is kept when the mean probability inside it reaches this, 0 to 1.
-        max_candidates: At most this many contours are looked at.
-        unclip_ratio: How far a shrunk box is grown: offset = area × ratio / perimeter.
-        use_dilation: Whether the binary map is dilated by 2×2 before contours are found.
-        score_mode: "fast" averages inside the box's rectangle, "slow" inside the contour itself.
-        det_limit_side_len: See `det_limit_type`, in pixels.
-        det_limit_type: "min" scales up until the shorter side has `det_limit_side_len`, "max" scales down
-            until the longer side has.
-
-    Raises:
-        SettingError: A value is out of its range.
-    """
-
-    thresh: float = 0.3
-    box_thresh: float = 0.6
-    max_candidates: int = 1000
-    unclip_ratio: float = 1.5
-    use_dilation: bool = False
-    score_mode: str = "fast"
-    det_limit_side_len: int = 736
-    det_limit_type: str = "min"
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("thresh", 0, 1),
-            ("box_thresh", 0, 1),
-            ("max_candidates", 1, 100_000),
-            ("unclip_ratio", 0, 10),
-            ("det_limit_side_len", 32, 8192),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
-                raise SettingError(f"{name} is {value!r}, expected a number from {low} to {high}")
-        for name, choices in (("score_mode", ("fast", "slow")), ("det_limit_type", ("min", "max"))):
-            if getattr(self, name) not in choices:
-                raise SettingError(f"{name} is {getattr(self, name)!r}, expected {' or '.join(choices)}")
-
-    @classmethod
-    def for_model(cls, model: DetSpec) -> DetectorSettings:
-        """Returns the settings that a bundle's detector was made for."""
-        known = {field.name for field in fields(cls)}
-        values: dict[str, Any] = {k: v for k, v in model.postprocess.items() if k in known}
-        return cls(**values, det_limit_side_len=model.limit_side_len, det_limit_type=model.limit_type)
-
-    def changed(self, changes: Mapping[str, object]) -> DetectorSettings:
-        """Returns these settings with others in place of some.
-
-        Raises:
-            SettingError: A name is not a setting, or a value is out of its range.
-        """
-        unknown = sorted(set(changes) - set(asdict(self)))
-        if unknown:
-            raise SettingError(f"no detection setting {unknown[0]!r}; there are {', '.join(asdict(self))}")
-        return replace(self, **dict[str, Any](changes))
 
 
 def db_boxes(

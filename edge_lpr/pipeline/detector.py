@@ -11,11 +11,9 @@ import numpy as np
 from edge_lpr.backends.base import Backend
 from edge_lpr.bundle.manifest import DetSpec
 from edge_lpr.errors import BackendError
-from edge_lpr.pipeline.db_postprocess import DetectorSettings, db_boxes
+from edge_lpr.pipeline.db_postprocess import db_boxes
+from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.types import FloatMap, Image, Quad, Size
-
-# Images per run on a GPU, where the backend sets no limit of its own.
-MAX_BATCH = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +70,7 @@ class Detector:
             groups.setdefault(frame, []).append(i)
         boxes: list[list[Box]] = [[] for _ in images]
         for frame, members in groups.items():
-            # One image fills a CPU's cores by itself; a batch would only take memory.
-            step = self.backend.max_batch or (1 if self.backend.device == "cpu" else MAX_BATCH)
+            step = self.backend.max_batch or self.backend.preferred_batch
             for start in range(0, len(members), step):
                 part = members[start : start + step]
                 maps = self._maps([images[i] for i in part], [contents[i] for i in part], frame)

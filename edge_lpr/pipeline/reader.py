@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_lpr.backends import open_models
-from edge_lpr.bundle.manifest import PRECISIONS, Bundle, load_bundle
+from edge_lpr.backends import AUTO, Models, open_models
+from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.errors import SettingError
 from edge_lpr.geometry import crop_quad, whole
 from edge_lpr.pipeline.ctc import PlateDecoder, Reading
-from edge_lpr.pipeline.db_postprocess import DetectorSettings
 from edge_lpr.pipeline.detector import Box, Detector
 from edge_lpr.pipeline.ordered_pool import in_order
 from edge_lpr.pipeline.recognizer import Recognizer
+from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings, split_settings
 from edge_lpr.plates.formats import TEXT, PlateRead
 from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
+from edge_lpr.precisions import PRECISIONS
+from edge_lpr.types import Image, Quad
 
 if TYPE_CHECKING:
     from edge_lpr.pipeline.tracker import PlateEvent
-
-Image = NDArray[np.uint8]
-
-# A box whose width is outside this many heights cannot be a plate, however it is tilted: GA 36 plates are
-# 3.1 and 3.4 heights wide, a detector's box takes in a frame or loses a character.
-PLATE_ASPECT = (1.3, 8.0)
-# An upright reading whose lowest character score reaches this needs no second look turned round.
-SURE = 0.5
-# Batches at work at once on a GPU: one there, the others' images resized, cropped and decoded on the host.
-GPU_WORKERS = 4
 
 
 class PlateReader:
@@ -42,21 +32,23 @@ class PlateReader:
 
     Args:
         bundle: The folder of a model bundle; None takes the one that the package carries.
-        backend: "auto", "onnxruntime" or "tensorrt".
-        precision: "fp32", "fp16", "int8", or "auto": FP32 in ONNX Runtime, in TensorRT what has engines.
-        engines: The folder of TensorRT engines, as `edge-lpr build --out` made it; None is that of
-            $EDGE_LPR_ENGINES, or in the user's cache.
-        tensorrt: How TensorRT runs, where it does: `slots`, `graphs` and `mapped` of
-            `edge_lpr.backends.tensorrt.backend.TensorRTBackend` that differ from their defaults.
-        settings: PP-OCR's detection parameters that differ from the bundle's, by name.
+        backend: "auto" or the name of a backend; see `edge_lpr.backends.BACKENDS`.
+        precision: A precision that the bundle has, or "auto": FP32 in ONNX Runtime, in TensorRT what has engines.
+        models: Opened models of one's own, in place of those that backend and precision name; the reader closes them.
+            The bundle still says what they take.
         threads: Threads of a backend that runs on the CPU; None is one per core.
+        options: More settings of backends by name: `engines` (the folder of TensorRT engines, as `edge-lpr build --out`
+            made it), `slots`, `graphs`, `mapped`; see `edge_lpr.backends`.
         any_text: Whether what reads better as no plate is reported too, as kind "text".
-        min_score: A plate is reported when its lowest character score reaches this, 0 to 1; the default
-            asks of every character that it is more likely right than wrong.
+        min_score: A plate is reported when its lowest character score reaches this, 0 to 1.
         format_prior: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
+        settings: Further thresholds that differ from the bundle's and the defaults, by the names of the fields in
+            `edge_lpr.pipeline.settings`.
 
     Attributes:
         bundle: The bundle.
+        settings: What counts as a plate.
+        tracking: How the reads of one vehicle are joined.
         workers: Batches that `read_batches` works on at once: 1 on a CPU, whose cores one keeps busy.
 
     Raises:
@@ -68,47 +60,40 @@ class PlateReader:
     def __init__(
         self,
         bundle: str | Path | None = None,
-        backend: str = "auto",
-        precision: str = "auto",
+        backend: str = AUTO,
+        precision: str = AUTO,
         *,
-        engines: str | Path | None = None,
-        tensorrt: Mapping[str, Any] | None = None,
-        settings: Mapping[str, object] | None = None,
+        models: Models | None = None,
         threads: int | None = None,
-        any_text: bool = False,
-        min_score: float = 0.5,
-        format_prior: float = 12.0,
+        options: Mapping[str, Any] | None = None,
+        any_text: bool = ReadSettings.any_text,
+        min_score: float = ReadSettings.min_score,
+        format_prior: float = ReadSettings.format_prior,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
-        if precision not in ("auto", *PRECISIONS):
-            raise SettingError(f"precision {precision!r}: expected auto, {', '.join(PRECISIONS)}")
-        if not 0 <= min_score <= 1:
-            raise SettingError(f"min_score is {min_score!r}, expected a number from 0 to 1")
-        if threads is not None and threads < 1:
-            raise SettingError(f"threads is {threads!r}, expected 1 or more")
-        if not format_prior >= 0:
-            raise SettingError(f"format_prior is {format_prior!r}, expected 0 or more nats")
+        if precision != AUTO and precision not in PRECISIONS:
+            raise SettingError(f"precision {precision!r}: expected auto, {', '.join(PRECISIONS.names())}")
+        det, read, track = split_settings(settings or {})
+        self.settings = ReadSettings(any_text, min_score, format_prior).changed(read)
+        self.tracking = TrackSettings().changed(track)
         self.bundle: Bundle = load_bundle(bundle)
-        self.any_text = any_text
-        self.min_score = min_score
-        detector = DetectorSettings.for_model(self.bundle.det).changed(settings or {})
-        models = open_models(
-            self.bundle,
-            backend=backend,
-            precision=precision,
-            threads=threads,
-            engines=engines,
-            tensorrt=tensorrt,
-        )
-        self._why = models.why
-        self.workers = 1 if models.det.device == "cpu" else min(GPU_WORKERS, os.cpu_count() or 1)
-        self.detector = Detector(models.det, self.bundle.det, detector)
+        spec = self.bundle.det
+        detection = DetectorSettings.for_model(spec).changed(det)
+        if models is None:
+            given = {**(options or {}), **({} if threads is None else {"threads": threads})}
+            models = open_models(self.bundle, backend=backend, precision=precision, options=given)
+        self._models = models
+        self.workers = models.det.concurrency
+        self.detector = Detector(models.det, spec, detection)
         self.recognizer = Recognizer(models.rec, self.bundle.rec)
-        self.decoder = PlateDecoder(self.bundle.rec.charset, self.bundle.rec.unknown_class, format_prior)
+        self.decoder = PlateDecoder(
+            self.bundle.rec.charset, self.bundle.rec.unknown_class, self.settings.format_prior
+        )
 
     @property
     def description(self) -> str:
         """One line: the bundle, what runs it on which device and in which precision, and why."""
-        return f"{self.bundle.name}: {self._why}"
+        return f"{self.bundle.name}: {self._models.why}"
 
     def __enter__(self) -> PlateReader:
         return self
@@ -120,8 +105,7 @@ class PlateReader:
 
     def close(self) -> None:
         """Frees both models; may be called twice."""
-        self.detector.backend.close()
-        self.recognizer.backend.close()
+        self._models.close()
 
     def read(self, image: Image) -> list[PlateRead]:
         """Reads the plates of one image.
@@ -155,7 +139,7 @@ class PlateReader:
         for i, found in enumerate(self.detector.detect_batch(images)):
             for box in found:
                 crop = crop_quad(images[i], box.corners)
-                if self.any_text or PLATE_ASPECT[0] <= crop.shape[1] / crop.shape[0] <= PLATE_ASPECT[1]:
+                if self.settings.any_text or self.settings.has_plate_shape(crop):
                     owners.append(i)
                     boxes.append(box)
                     crops.append(crop)
@@ -209,16 +193,16 @@ class PlateReader:
     def _recognize(self, crops: Sequence[Image], boxes: Sequence[Box]) -> list[PlateRead | None]:
         readings = [self.decoder.decode(p) for p in self.recognizer.probabilities(crops)]
         corners = [box.corners for box in boxes]
-        # A doubtful reading gets a second look, all in one batch: turned round, since in CCPD the order of a
-        # box's corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
-        looks: list[tuple[int, Image, bool]] = []
+        # A doubtful reading is tried again, all in one batch: turned round, since in CCPD the order of a box's
+        # corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
+        retries: list[tuple[int, Image, bool]] = []
         for i, (reading, crop) in enumerate(zip(readings, crops, strict=True)):
-            if reading.format is None or reading.min_score < SURE:
-                looks.append((i, np.ascontiguousarray(crop[::-1, ::-1]), True))
+            if reading.format is None or reading.min_score < self.settings.retry_below:
+                retries.append((i, np.ascontiguousarray(crop[::-1, ::-1]), True))
                 if crop.shape[1] < TWO_ROW_ASPECT * crop.shape[0]:
-                    looks.append((i, unfold_rows(crop), False))
-        second = self.recognizer.probabilities([look for _, look, _ in looks])
-        for (i, _, turned), probs in zip(looks, second, strict=True):
+                    retries.append((i, unfold_rows(crop), False))
+        found = self.recognizer.probabilities([retry for _, retry, _ in retries])
+        for (i, _, turned), probs in zip(retries, found, strict=True):
             reading = self.decoder.decode(probs)
             if self._rank(reading) > self._rank(readings[i]):
                 readings[i] = reading
@@ -227,17 +211,15 @@ class PlateReader:
 
     def _rank(self, reading: Reading) -> tuple[bool, float]:
         """What is better: a plate that can be reported, and then the surer reading."""
-        return reading.format is not None and reading.min_score >= self.min_score, reading.score
+        return reading.format is not None and reading.min_score >= self.settings.min_score, reading.score
 
-    def _judge(
-        self, reading: Reading, crop: Image, box: Box, corners: NDArray[np.float32]
-    ) -> PlateRead | None:
+    def _judge(self, reading: Reading, crop: Image, box: Box, corners: Quad) -> PlateRead | None:
         if reading.format is None:
-            if not (self.any_text and reading.text):
+            if not (self.settings.any_text and reading.text):
                 return None
             kind = TEXT
         else:
-            if reading.min_score < self.min_score:
+            if reading.min_score < self.settings.min_score:
                 return None
             kind = reading.format.kind(crop)
         return PlateRead(

@@ -20,9 +20,6 @@ from edge_lpr.plates.formats import PlateRead
 if TYPE_CHECKING:
     from edge_lpr.pipeline.reader import PlateReader
 
-# Images or frames of a file that a GPU reads as one batch. On a CPU a batch is no faster, and takes memory
-# for each image.
-GPU_BATCH = 8
 # Once a batch has so many pixels it is full: 8 frames of 1920×1080, 50 MB, and that for each batch at work.
 MAX_BATCH_PIXELS = 16_000_000
 
@@ -58,7 +55,7 @@ class Stream:
         self.source = source
         tracked = track and not source.is_image
         model = reader.bundle.rec
-        self.tracker = PlateTracker(model.charset, model.unknown_class) if tracked else None
+        self.tracker = PlateTracker(model.charset, model.unknown_class, reader.tracking) if tracked else None
 
     def __iter__(self) -> Iterator[FrameResult]:
         """Gives a step for each frame; `flush` afterwards gives the rest, after an interruption too.
@@ -70,7 +67,7 @@ class Stream:
         if self.source.live:  # a frame that waits for the next one is no longer the newest
             size, workers = 1, 1
         else:
-            size, workers = _batch_size(self.reader), self.reader.workers
+            size, workers = self.reader.detector.backend.preferred_batch, self.reader.workers
         for frames, found in in_order(self._read, self._batches(size), workers):
             for frame, reads in zip(frames, found, strict=True):
                 yield self.step(frame, reads)
@@ -192,7 +189,3 @@ def event_of(read: PlateRead, frame: Frame) -> PlateEvent:
         corners=read.corners,
         crop=crop_quad(frame.image, read.corners),
     )
-
-
-def _batch_size(reader: PlateReader) -> int:
-    return 1 if reader.detector.backend.device == "cpu" else GPU_BATCH

@@ -10,9 +10,9 @@ from difflib import SequenceMatcher
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.errors import SettingError
 from edge_lpr.geometry import bounding_box_iou, crop_quad, side_lengths
 from edge_lpr.pipeline.ctc import OTHER, class_labels
+from edge_lpr.pipeline.settings import TrackSettings
 from edge_lpr.plates.formats import TEXT, PlateFormat, PlateRead, homoglyphs, plate_formats
 
 LogProbs = NDArray[np.float32]
@@ -24,37 +24,6 @@ _LOG_PROB_FLOOR = math.log(1e-3)
 _INDEPENDENT_LOOKS = 3.0
 # A plate this high, in pixels, holds all the detail that the recognizer sees (its input is 48 high).
 _FULL_DETAIL = 32.0
-
-
-@dataclass(frozen=True)
-class TrackSettings:
-    """How reads are joined.
-
-    Attributes:
-        min_iou: Two boxes that overlap this much are one plate, 0 to 1.
-        min_similarity: Two texts this alike are one plate where their boxes are near, 0 to 1.
-        max_gap: A track ends when its plate was not read for this long, in seconds.
-        min_reads: A track with fewer reads is not reported, unless `min_confidence` holds.
-        min_confidence: One read alone is reported when its lowest character score reaches this, 0 to 1.
-
-    Raises:
-        SettingError: A value is out of its range.
-    """
-
-    min_iou: float = 0.15
-    min_similarity: float = 0.6
-    max_gap: float = 1.5
-    min_reads: int = 2
-    min_confidence: float = 0.8
-
-    def __post_init__(self) -> None:
-        for name in ("min_iou", "min_similarity", "min_confidence"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingError(f"{name} is {getattr(self, name)!r}, expected a number from 0 to 1")
-        if not (0 < self.max_gap < math.inf):
-            raise SettingError(f"max_gap is {self.max_gap!r}, expected seconds above 0")
-        if self.min_reads < 1:
-            raise SettingError(f"min_reads is {self.min_reads!r}, expected 1 or more")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_lpr.backends.tensorrt.engine_manifest import FOLDER_VARIABLE, EngineManifest, engines_folder
-from edge_lpr.bundle.manifest import PRECISIONS, load_bundle
+from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.progress import Progress, duration, paint
 from edge_lpr.errors import EdgeLprError
+from edge_lpr.precisions import PRECISIONS
 
 if TYPE_CHECKING:
     from edge_lpr.backends.tensorrt.api import TensorRT
@@ -43,7 +44,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     add = parser.add_argument
     add("bundle", nargs="?", metavar="BUNDLE", help="a bundle's folder (default: the one of the package)")
-    add("--precision", nargs="+", choices=PRECISIONS, default=(), help="(default: all that the bundle has)")
+    add(
+        "--precision",
+        nargs="+",
+        choices=PRECISIONS.names(),
+        default=(),
+        help="(default: all that the bundle has)",
+    )
     add("--out", metavar="DIR", help="where the engines go")
     shapes = parser.add_argument_group("shapes")
     shapes.add_argument(

@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.errors import MissingExtraError, ModelError, SourceError
+from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
+from edge_lpr.errors import BackendError, ModelError, SourceError
 from edge_lpr.io.drawing import text_mask
 from edge_lpr.pipeline.ctc import greedy
-from edge_lpr.pipeline.db_postprocess import DetectorSettings, db_boxes
+from edge_lpr.pipeline.db_postprocess import db_boxes
+from edge_lpr.pipeline.settings import DetectorSettings
 
 __all__ = [
     "BOUND",
@@ -106,22 +108,14 @@ class Runner:
     """
 
     def __init__(self, model: bytes) -> None:
-        try:
-            import onnxruntime
-        except ImportError as e:
-            raise MissingExtraError("onnxruntime", "cpu", "`edge-lpr export`") from e
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self._input = self._session.get_inputs()[0].name
+        self._backend = OnnxRuntimeBackend(model, device="cpu")
 
     def __call__(self, value: NDArray[Any]) -> Floats:
         """Runs the model on one input and returns its one output."""
         try:
-            result: Floats = self._session.run(None, {self._input: value})[0]
-        except Exception as e:  # ONNX Runtime's errors have no common class that is documented
-            reason = " ".join(str(e).split())[:160]
-            raise ModelError(f"the converted model does not run on shape {value.shape}: {reason}") from e
+            (result,) = self._backend.run({self._backend.input_name: value}).values()
+        except BackendError as e:
+            raise ModelError(f"the converted model does not run on shape {value.shape}: {e}") from e
         return result
 
 

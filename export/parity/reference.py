@@ -26,7 +26,7 @@ from edge_lpr.export.parity.comparison import (
     compare_texts,
     probe_images,
 )
-from edge_lpr.pipeline.db_postprocess import DetectorSettings
+from edge_lpr.pipeline.settings import DetectorSettings
 
 __all__ = ["FILE", "check_reference", "pack_reference", "reference_crops", "reference_images"]
 

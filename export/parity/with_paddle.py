@@ -25,9 +25,9 @@ from edge_lpr.export.parity.comparison import (
 )
 from edge_lpr.export.parity.reference import reference_crops, reference_images
 from edge_lpr.geometry import crop_quad
-from edge_lpr.pipeline.db_postprocess import DetectorSettings
 from edge_lpr.pipeline.detector import input_size
 from edge_lpr.pipeline.recognizer import PADDING
+from edge_lpr.pipeline.settings import DetectorSettings
 
 __all__ = ["DetGraphs", "RecGraphs", "compare_det", "compare_rec", "fixed_sides"]
 

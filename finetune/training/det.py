@@ -18,7 +18,8 @@ from edge_lpr.evaluation.metrics import DetScore
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.losses import db_loss
 from edge_lpr.finetune.training.targets import det_targets
-from edge_lpr.pipeline.db_postprocess import DetectorSettings, db_boxes
+from edge_lpr.pipeline.db_postprocess import db_boxes
+from edge_lpr.pipeline.settings import DetectorSettings
 
 __all__ = ["DetBatch", "DetTraining"]
 

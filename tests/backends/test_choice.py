@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_lpr import backends
-from edge_lpr.backends import open_backend, open_models
+from edge_lpr.backends import BACKENDS, BackendKind, BackendOption, Models, open_models, tensorrt
 from edge_lpr.bundle.manifest import Bundle, ModelFile, bundled, load_bundle
 from edge_lpr.errors import BackendError, BundleError, SettingError
 
@@ -26,6 +25,7 @@ class Fake:
     """A TensorRT backend as far as the choice sees it."""
 
     name, device, max_batch, sizes, version = "tensorrt", "Orin", 8, None, "10.3.0"
+    preferred_batch, concurrency = 8, 4
 
     def __init__(self, model: ModelFile) -> None:
         self.precision = model.precision
@@ -48,8 +48,8 @@ def engines(monkeypatch: pytest.MonkeyPatch, *there: str) -> list[Fake]:
         opened.append(Fake(model))
         return opened[-1]
 
-    monkeypatch.setattr(backends, "_tensorrt", opener)
-    monkeypatch.setattr(backends, "has_driver", lambda: True)
+    monkeypatch.setattr(tensorrt, "_open_engine", opener)
+    monkeypatch.setattr(tensorrt, "has_driver", lambda: True)
     return opened
 
 
@@ -65,7 +65,7 @@ def test_without_engines_onnx_runtime_says_why(bundle: Bundle, monkeypatch: pyte
 def test_without_a_driver_nobody_is_told_to_install_pycuda(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends, "has_driver", lambda: False)
+    monkeypatch.setattr(tensorrt, "has_driver", lambda: False)
     assert open_models(bundle).why == "ONNX Runtime on cpu, fp32 (no NVIDIA driver here)"
 
 
@@ -86,15 +86,13 @@ def test_asked_for_and_not_there_is_an_error(bundle: Bundle, monkeypatch: pytest
     engines(monkeypatch)
     with pytest.raises(BackendError, match="no engine of det"):
         open_models(bundle, backend="tensorrt")
-    with pytest.raises(BackendError, match="no engine of det"):
-        open_backend(bundle.model("det", "fp32"), backend="tensorrt")
 
 
 def test_onnx_runtime_asked_for_never_looks_at_tensorrt(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engines(monkeypatch, "det.", "rec.")
-    models = open_models(bundle, backend="onnxruntime", threads=1)
+    models = open_models(bundle, backend="onnxruntime", options={"threads": 1})
     assert models.det.name == "onnxruntime" and "(" not in models.why
 
 
@@ -120,11 +118,14 @@ def test_a_fallback_of_onnx_runtime_is_said(bundle: Bundle, monkeypatch: pytest.
 
 
 def test_a_folder_of_engines_that_is_asked_for(bundle: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"none: no such folder; make it with edge-lpr build --out .*none"):
-        open_models(bundle, engines=tmp_path / "none")
-    for refused in (open_models, lambda b, **k: open_backend(b.model("det", "fp32"), **k)):
-        with pytest.raises(SettingError, match="they are TensorRT's, and the backend is onnxruntime"):
-            refused(bundle, backend="onnxruntime", engines=tmp_path)
+    with pytest.raises(
+        SettingError, match=r"none: no such folder; create it with edge-lpr build --out .*none"
+    ):
+        open_models(bundle, options={"engines": tmp_path / "none"})
+    with pytest.raises(
+        SettingError, match="a setting of tensorrt, and the backend is onnxruntime; leave one out"
+    ):
+        open_models(bundle, backend="onnxruntime", options={"engines": tmp_path})
 
 
 def test_engines_are_looked_for_where_they_are_said_to_be(
@@ -137,8 +138,8 @@ def test_engines_are_looked_for_where_they_are_said_to_be(
         asked.append(folder)
         return Fake(model)
 
-    monkeypatch.setattr(backends, "_tensorrt", opener)
-    assert open_models(bundle, engines=tmp_path).det.name == "tensorrt"
+    monkeypatch.setattr(tensorrt, "_open_engine", opener)
+    assert open_models(bundle, options={"engines": tmp_path}).det.name == "tensorrt"
     assert asked == [tmp_path, tmp_path]
 
 
@@ -150,15 +151,17 @@ def test_how_tensorrt_runs_is_passed_on_by_name(bundle: Bundle, monkeypatch: pyt
         given.append(settings)
         return Fake(model)
 
-    monkeypatch.setattr(backends, "_tensorrt", opener)
-    open_models(bundle, tensorrt={"graphs": False, "mapped": True})
+    monkeypatch.setattr(tensorrt, "_open_engine", opener)
+    open_models(bundle, options={"graphs": False, "mapped": True})
     assert given == [{"graphs": False, "mapped": True}] * 2
-    with pytest.raises(SettingError, match="no TensorRT setting 'graph'; there are slots, graphs, mapped"):
-        open_models(bundle, tensorrt={"graph": False})
+    with pytest.raises(
+        SettingError, match="no backend setting 'graph'; there are engines, graphs, mapped, slots, threads"
+    ):
+        open_models(bundle, options={"graph": False})
 
 
 def test_settings_out_of_range(bundle: Bundle) -> None:
-    with pytest.raises(SettingError, match="backend 'cuda': expected one of auto, onnxruntime, tensorrt"):
+    with pytest.raises(SettingError, match="backend 'cuda': expected one of auto, tensorrt, onnxruntime"):
         open_models(bundle, backend="cuda")
     missing = next((p for p in ("int8", "fp16") if p not in bundle.precisions()), None)
     if missing:
@@ -189,3 +192,22 @@ def test_the_best_precision_of_the_engines_there(
     engines(monkeypatch, "fp32", "int8", "det.fp16")
     assert open_models(full).det.precision == "int8"
     assert np.all([m.precision == "fp32" for m in [open_models(full, precision="fp32").rec]])
+
+
+def test_a_backend_of_ones_own_is_one_registration(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[object] = []
+
+    def opener(bundle: Bundle, precision: str, options: object) -> Models:
+        taken.append((precision, options))
+        fake = Fake(bundle.model("det", "fp32"))
+        return Models(fake, fake, "a backend of one's own")
+
+    monkeypatch.setattr(BACKENDS, "_choices", dict(BACKENDS._choices))
+    BACKENDS.register(BackendKind("own", 5, opener, options=(BackendOption("streams"),)))
+    models = open_models(bundle, backend="own", precision="int8", options={"streams": 3})
+    assert models.why == "a backend of one's own" and taken == [("int8", {"streams": 3})]
+    assert open_models(bundle).why == "a backend of one's own"  # the lowest rank
+    with pytest.raises(SettingError, match="streams 3: a setting of own, and the backend is onnxruntime"):
+        open_models(bundle, backend="onnxruntime", options={"streams": 3})
+    with pytest.raises(SettingError, match="registered twice"):
+        BACKENDS.register(BackendKind("own", 6, opener))

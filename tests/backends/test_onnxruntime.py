@@ -37,15 +37,15 @@ def without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cuda_that_was_asked_for_and_could_not_start(rec: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     without_cuda(monkeypatch)
     with pytest.raises(BackendError, match=r"cannot use CUDA here: pip install 'edge-lpr\[gpu\]'") as e:
-        OnnxRuntimeBackend(rec, device="cuda")
+        OnnxRuntimeBackend.from_file(rec, device="cuda")
     assert "\n" not in str(e.value)
 
 
 def test_a_silent_fall_back_is_known_afterwards(rec: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     without_cuda(monkeypatch)
-    fallen = OnnxRuntimeBackend(rec, threads=1)
+    fallen = OnnxRuntimeBackend.from_file(rec, threads=1)
     assert (fallen.device, fallen.fell_back) == ("cpu", True)
-    chosen = OnnxRuntimeBackend(rec, device="cpu", threads=1)
+    chosen = OnnxRuntimeBackend.from_file(rec, device="cpu", threads=1)
     assert (chosen.device, chosen.fell_back) == ("cpu", False)
 
 
@@ -55,7 +55,7 @@ def test_what_is_no_onnx_model(tmp_path: Path) -> None:
     path.write_bytes(data)
     model = ModelFile(path, hashlib.sha256(data).hexdigest(), len(data), "fp32", {})
     with pytest.raises(BundleError, match=r"det.onnx: ONNX Runtime .* cannot load it") as e:
-        OnnxRuntimeBackend(model)
+        OnnxRuntimeBackend.from_file(model)
     assert "\n" not in str(e.value)
 
 
@@ -63,7 +63,7 @@ def test_it_runs_on_the_cpu_with_the_threads_it_is_given(rec: ModelFile) -> None
     bundle = load_bundle()
     image = np.zeros((1, bundle.rec.height, bundle.rec.widths[0], 3), np.uint8)
     results = [
-        OnnxRuntimeBackend(rec, device="cpu", threads=threads).run({bundle.rec.input_name: image})
+        OnnxRuntimeBackend.from_file(rec, device="cpu", threads=threads).run({bundle.rec.input_name: image})
         for threads in (1, 2, None)
     ]
     for result in results[1:]:

@@ -38,8 +38,8 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     bundle = load_bundle()
     if request.param == "onnxruntime":
         pytest.importorskip("onnxruntime")
-        det: Backend = OnnxRuntimeBackend(bundle.model("det", "fp32"), threads=1)
-        rec: Backend = OnnxRuntimeBackend(bundle.model("rec", "fp32"), threads=1)
+        det: Backend = OnnxRuntimeBackend.from_file(bundle.model("det", "fp32"), threads=1)
+        rec: Backend = OnnxRuntimeBackend.from_file(bundle.model("rec", "fp32"), threads=1)
     else:
         det, rec = _tensorrt(bundle, tmp_path_factory.mktemp("engines"))
     yield Opened(bundle, det, rec)
@@ -178,7 +178,7 @@ def test_more_than_the_largest_batch_is_an_error(opened: Opened) -> None:
 def test_closed_is_closed(opened: Opened) -> None:
     backend: Backend
     if opened.det.name == "onnxruntime":
-        backend = OnnxRuntimeBackend(opened.bundle.model("det", "fp32"), threads=1)
+        backend = OnnxRuntimeBackend.from_file(opened.bundle.model("det", "fp32"), threads=1)
     else:
         from edge_lpr.backends.tensorrt.backend import TensorRTBackend
 

@@ -78,6 +78,7 @@ class Idle:
     """A backend that does nothing."""
 
     name, precision, device, max_batch, sizes = "idle", "fp32", "cpu", None, None
+    preferred_batch, concurrency = 1, 1
     closed = False
 
     def run(self, inputs: Any) -> dict[str, Any]:
@@ -102,6 +103,7 @@ class Doubling:
     """A backend that counts its runs."""
 
     name, precision, device, max_batch, sizes, runs = "doubling", "fp32", "cpu", None, None, 0
+    preferred_batch, concurrency = 1, 1
 
     def run(self, inputs: Any) -> dict[str, Any]:
         self.runs += 1

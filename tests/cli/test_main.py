@@ -56,9 +56,9 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
     [
         ([], "edge-lpr: the following arguments are required: SOURCE; see: edge-lpr --help"),
         (["a.mp4", "--nope"], "edge-lpr: unrecognized arguments: --nope; see: edge-lpr --help"),
-        (["a.mp4", "--stride", "0"], "edge-lpr: argument --stride: '0' is no whole number from 1"),
-        (["a.mp4", "--min-score", "2"], "edge-lpr: argument --min-score: '2' is no number from 0 to 1"),
-        (["a.mp4", "--timeout", "x"], "edge-lpr: argument --timeout: 'x' is no number from 0.1"),
+        (["a.mp4", "--stride", "0"], "edge-lpr: argument --stride: '0', must be an integer ≥ 1"),
+        (["a.mp4", "--min-score", "2"], "edge-lpr: argument --min-score: '2', expected a number from 0 to 1"),
+        (["a.mp4", "--timeout", "x"], "edge-lpr: argument --timeout: 'x', expected a number from 0.1"),
         (["a.mp4", "--backend", "x"], "edge-lpr: argument --backend: invalid choice: 'x'"),
         (
             ["doctor", "--nope"],

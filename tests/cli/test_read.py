@@ -285,8 +285,8 @@ def test_on_a_terminal_there_are_states_and_colour(scenes: Path) -> None:
         (["--jsonl", "-", "--csv", "-"], 2, "--jsonl and --csv are the same"),
         (["--save", "1.png"], 2, "--save 1.png: would overwrite 1.png"),
         (["--bundle", "none"], 2, "none: no such folder; a bundle is a folder with a bundle.json"),
-        (["--box-thresh", "3"], 2, "box_thresh is 3.0, expected a number from 0 to 1"),
-        (["--score-mode", "medium"], 2, "score_mode is 'medium', expected fast or slow"),
+        (["--box-thresh", "3"], 2, "argument --box-thresh: '3', expected a number from 0 to 1"),
+        (["--score-mode", "medium"], 2, "argument --score-mode: 'medium', expected fast or slow"),
         (["--backend", "tensorrt"], None, ""),
     ],
 )

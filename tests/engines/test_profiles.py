@@ -7,8 +7,8 @@ import pytest
 from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
 from edge_lpr.engines.profiles import MAX_PROFILES, det_sizes, profiles
 from edge_lpr.errors import SettingError
-from edge_lpr.pipeline.db_postprocess import DetectorSettings
 from edge_lpr.pipeline.detector import input_size
+from edge_lpr.pipeline.settings import DetectorSettings
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_lpr.bundle.manifest import Part, bundled, load_bundle
+from edge_lpr.bundle.manifest import bundled, load_bundle
 from edge_lpr.engines.qdq_trt8 import for_older
 from edge_lpr.io.image_io import read_image
+from edge_lpr.types import Part
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from edge_lpr.bundle.manifest import DetSpec
 from edge_lpr.errors import BackendError, SettingError
 from edge_lpr.pipeline.ctc import greedy
-from edge_lpr.pipeline.db_postprocess import DetectorSettings, db_boxes, unclip
+from edge_lpr.pipeline.db_postprocess import db_boxes, unclip
 from edge_lpr.pipeline.detector import Detector, fit_frame
+from edge_lpr.pipeline.settings import DetectorSettings
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "paddleocr.npz"
 
@@ -96,6 +97,7 @@ class Echo:
     """A network of one line: the map is the first channel of the image over 255."""
 
     name, precision, device = "echo", "fp32", "none"
+    preferred_batch, concurrency = 8, 1
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ class Columns:
     """A network of one line: each step's one class is what the middle row shows there."""
 
     name, precision, device, sizes = "columns", "fp32", "cpu", None
+    preferred_batch, concurrency = 1, 1
 
     def __init__(self, classes: int = 4, max_batch: int | None = None) -> None:
         self.classes = classes

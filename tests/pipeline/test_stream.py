@@ -92,7 +92,7 @@ def test_images_are_read_in_batches_and_in_order(
     (tmp_path / "1b.png").write_bytes(b"no image")
     batches: list[int] = []
     whole = reader.read_batch
-    monkeypatch.setattr(reader.detector.backend, "device", "cuda")
+    monkeypatch.setattr(reader.detector.backend, "preferred_batch", 8)
     monkeypatch.setattr(reader, "read_batch", lambda images: [batches.append(len(images)), whole(images)][1])
     with open_source(tmp_path, on_warning=lambda line: None) as source:
         steps = list(Stream(reader, source))
@@ -111,18 +111,18 @@ def test_files_are_read_the_same_with_several_batches_at_work(
 
     one_by_one = read()
     assert len(one_by_one) == 36 and one_by_one[0] == (0, [TEXT])
-    monkeypatch.setattr(reader.detector.backend, "device", "cuda")
+    monkeypatch.setattr(reader.detector.backend, "preferred_batch", 8)
     monkeypatch.setattr(reader, "workers", 3)
     assert read() == one_by_one
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("batch", [1, 8])
 def test_what_was_read_before_a_source_fails_is_not_lost(
     reader: PlateReader,
     monkeypatch: pytest.MonkeyPatch,
     a_source: Callable[..., Source],
     plate_scene: Scene,
-    device: str,
+    batch: int,
 ) -> None:
     def frames() -> Iterator[Frame]:
         for i in range(3):
@@ -131,7 +131,7 @@ def test_what_was_read_before_a_source_fails_is_not_lost(
 
     source = a_source()
     monkeypatch.setattr(type(source), "__iter__", lambda self: frames())
-    monkeypatch.setattr(reader.detector.backend, "device", device)
+    monkeypatch.setattr(reader.detector.backend, "preferred_batch", batch)
     seen: list[int] = []
     with pytest.raises(SourceError, match="gone"):
         seen.extend(step.frame.index for step in Stream(reader, source) if step.frame)

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from edge_lpr.errors import SettingError
 from edge_lpr.pipeline.ctc import class_labels
+from edge_lpr.pipeline.settings import TrackSettings
 from edge_lpr.pipeline.tracker import (
     PlateEvent,
     PlateTracker,
-    TrackSettings,
     align,
     read_weight,
     text_similarity,

@@ -1,4 +1,4 @@
-"""Run by `check.py` beside the real bindings of one version: does `trt_api` find in them what it looks for?
+"""Run by `check.py` beside the real bindings of one version: does `api` find in them what it looks for?
 
     python probe.py EXPECTED        EXPECTED: `Features` as JSON
 
@@ -22,13 +22,12 @@ def main(expected: dict[str, Any]) -> None:
         expected: The features that this version has.
     """
     trt = sys.modules["tensorrt"] = importlib.import_module("tensorrt_bindings")
-    from edge_lpr.backends.tensorrt.backend import api as trt_api
-    from edge_lpr.backends.tensorrt.backend import execution_slot as trt_slot
+    from edge_lpr.backends.tensorrt import api, execution_slot
 
-    found = json.loads(json.dumps(asdict(trt_api.features(trt))))
+    found = json.loads(json.dumps(asdict(api.features(trt))))
     assert found == expected, f"features are {found}, expected {expected}"
 
-    # Everything that trt_api asks for by name, and mypy therefore cannot see.
+    # Everything that `api` asks for by name, and mypy therefore cannot see.
     engine, context = trt.ICudaEngine, trt.IExecutionContext
     assert hasattr(engine, "device_memory_size_v2") or hasattr(engine, "device_memory_size")
     if found["user_managed"]:
@@ -49,18 +48,18 @@ def main(expected: dict[str, Any]) -> None:
     if found["share_profiles"]:
         assert "PROFILE_SHARING_0806" in trt.PreviewFeature.__members__
     assert "AMPERE_PLUS" in trt.HardwareCompatibilityLevel.__members__
-    unknown = set(trt_slot.DTYPES) - set(trt.DataType.__members__) - {"INT64"}
+    unknown = set(execution_slot.DTYPES) - set(trt.DataType.__members__) - {"INT64"}
     assert not unknown, f"no such types: {unknown}"
 
     # Python classes below TensorRT's, as TensorRT would call them.
-    log, logger = trt_api._logger()
+    log, logger = api._logger()
     mark = log.mark()
     logger.log(trt.ILogger.ERROR, "first\n line")
     logger.log(trt.ILogger.INFO, "unimportant")
     assert log.since(mark) == "first line", log.since(mark)
     if found["progress"]:
         phases: list[str] = []
-        monitor: Any = trt_api.make_monitor(phases.append, lambda: False)
+        monitor: Any = api.make_monitor(phases.append, lambda: False)
         assert isinstance(monitor, trt.IProgressMonitor)
         monitor.phase_start("Timing", "Building", 3)
         assert phases == ["Timing"]

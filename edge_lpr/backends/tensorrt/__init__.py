@@ -1,1 +1,89 @@
-"""TensorRT through pycuda."""
+"""TensorRT through pycuda.
+
+Only this module is imported where no engine is used: the Jetson's half of the kit is no part of what a CPU machine has
+to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_lpr.backends.base import BACKENDS, BackendKind, BackendOption, Models, open_both
+from edge_lpr.backends.tensorrt.cuda import has_driver
+from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.errors import BackendError, EdgeLprError, SettingError
+from edge_lpr.precisions import PRECISIONS
+
+if TYPE_CHECKING:
+    from edge_lpr.backends.tensorrt.backend import TensorRTBackend
+
+_OPTIONS = (
+    BackendOption(
+        "engines",
+        "--engines",
+        {"metavar": "DIR", "help": "TensorRT engines (default: where edge-lpr build puts them)"},
+    ),
+    BackendOption(
+        "graphs",
+        "--no-cuda-graphs",
+        {
+            "action": "store_const",
+            "const": False,
+            "help": "TensorRT: launch each kernel by itself",
+        },
+    ),
+    BackendOption(
+        "mapped",
+        "--gpu-memory",
+        {
+            "choices": ("mapped", "copied"),
+            "help": "TensorRT: work on the host's memory, or on copies (default: mapped on a Jetson, else copied)",
+        },
+    ),
+    BackendOption("slots"),
+)
+
+
+def _absence() -> str:
+    return "" if has_driver() else "no NVIDIA driver here"
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    engines = options.get("engines")
+    if engines is not None and not Path(engines).is_dir():
+        raise SettingError(
+            f"engines {engines}: no such folder; create it with edge-lpr build --out {engines}"
+        )
+
+
+def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
+    """Opens the engines of a precision; for "auto", of the best one that has engines of both models."""
+    settings = {name: value for name, value in options.items() if name != "engines"}
+    if settings.get("mapped") in ("mapped", "copied"):  # as the command says it
+        settings["mapped"] = settings["mapped"] == "mapped"
+    held = [p for p in sorted(PRECISIONS, key=lambda p: p.engine_rank) if p.name in bundle.precisions()]
+    first: EdgeLprError | None = None
+    for candidate in [p.name for p in held] if precision == "auto" else [precision]:
+        try:
+            det, rec = open_both(
+                bundle, candidate, lambda model: _open_engine(model, options.get("engines"), **settings)
+            )
+        except EdgeLprError as e:
+            first = first or e
+        else:
+            version = getattr(det, "version", "")
+            return Models(det, rec, f"TensorRT {version} on {det.device}, {candidate}")
+    raise first or BackendError(f"{bundle.path}: its models share no precision; export the bundle again")
+
+
+def _open_engine(model: ModelFile, folder: str | Path | None, **settings: Any) -> TensorRTBackend:  # noqa: ANN401
+    from edge_lpr.backends.tensorrt.backend import TensorRTBackend
+
+    return TensorRTBackend(model, folder=folder, **settings)
+
+
+BACKENDS.register(
+    BackendKind(name="tensorrt", rank=10, open=_open, absence=_absence, options=_OPTIONS, check=_check)
+)

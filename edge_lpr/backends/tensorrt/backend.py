@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Mapping
@@ -16,11 +17,15 @@ from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, 
 from edge_lpr.backends.tensorrt.execution_slot import ExecutionSlot, Tensors
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError, SettingError
+from edge_lpr.types import Size
 
 if TYPE_CHECKING:
     import tensorrt as trt
 
 MAX_SLOTS = 16
+# Images that fill a GPU, and batches at work at once: one there, the others' images resized, cropped and decoded on the
+# host.
+BATCH, CONCURRENCY = 8, 4
 
 
 def this_machine(trt: TensorRT) -> Machine:
@@ -105,6 +110,8 @@ class TensorRTBackend:
         self.max_batch: int | None = max(profile.max[0] for profile in tensors.profiles)
         self.sizes = _sizes(tensors)
         self.slots = slots
+        self.preferred_batch = BATCH
+        self.concurrency = min(CONCURRENCY, os.cpu_count() or 1)
         self._tensors = tensors
         self._pool = _Pool(
             api, engine, tensors, slots, graphs, api.gpu.integrated if mapped is None else mapped
@@ -257,7 +264,7 @@ class _Pool:
                 self._engine = None
 
 
-def _sizes(tensors: Tensors) -> tuple[tuple[int, int], ...] | None:
+def _sizes(tensors: Tensors) -> tuple[Size, ...] | None:
     sizes = set()
     for profile in tensors.profiles:
         if profile.min[1:3] != profile.max[1:3]:

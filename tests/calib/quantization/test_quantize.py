@@ -9,7 +9,7 @@ from helpers import networks
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from edge_lpr.backends.in_memory import MemoryBackend
+from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.calib.quantization.bias_correction import correct_biases
 from edge_lpr.calib.quantization.fp16 import find_overflows, to_fp16
 from edge_lpr.calib.quantization.layers import QuantLayer, find_layers, multiply_adds, observe_shapes, watch
@@ -21,7 +21,7 @@ from edge_lpr.onnx_graph.graph import OnnxGraph
 
 
 def outputs(model: onnx.ModelProto) -> NDArray[np.float32]:
-    backend = MemoryBackend(model)
+    backend = OnnxRuntimeBackend(model.SerializeToString())
     return np.concatenate([backend.run({"image": b})["out"] for b in networks.batches(2, seed=9)])
 
 
@@ -154,7 +154,10 @@ def test_corrected_biases_bring_the_mean_back(model: onnx.ModelProto) -> None:
         made = graph.to_model("int8")
         means = [
             np.concatenate(
-                [MemoryBackend(with_output(m, "c0")).run({"image": b})["c0"] for b in networks.batches()]
+                [
+                    OnnxRuntimeBackend(with_output(m, "c0").SerializeToString()).run({"image": b})["c0"]
+                    for b in networks.batches()
+                ]
             )
             for m in (made, model)
         ]

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from helpers import networks
 
-from edge_lpr.backends.in_memory import MemoryBackend
+from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.calib.quantization.layers import find_layers, observe_shapes, watch
 from edge_lpr.calib.quantization.range_estimator import observe
 from edge_lpr.calib.quantization.search import QUANT_CONFIGS, Cache, QuantConfig, Search, cache_key
@@ -26,7 +26,7 @@ class Nearness:
         self.asked = 0
 
     def output(self, model: onnx.ModelProto) -> np.ndarray:
-        return MemoryBackend(model).run({"image": self.batch})["out"]
+        return OnnxRuntimeBackend(model.SerializeToString()).run({"image": self.batch})["out"]
 
     def distance(self, model: onnx.ModelProto) -> float:
         self.asked += 1

@@ -16,7 +16,7 @@ from edge_lpr.export.parity.comparison import (
     probe_images,
     read_images,
 )
-from edge_lpr.pipeline.db_postprocess import DetectorSettings
+from edge_lpr.pipeline.settings import DetectorSettings
 
 
 def test_differences_add_up() -> None:

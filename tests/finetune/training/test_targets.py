@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from edge_lpr.finetune.training.targets import det_targets
-from edge_lpr.pipeline.db_postprocess import DetectorSettings, db_boxes
+from edge_lpr.pipeline.db_postprocess import db_boxes
+from edge_lpr.pipeline.settings import DetectorSettings
 
 QUAD = np.array([[20, 30], [120, 30], [120, 60], [20, 60]], np.float32)
 

@@ -112,7 +112,7 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
 
     for graphs, options in ((2, ()), (0, ("--no-cuda-graphs", "--gpu-memory", "mapped"))):
         settings = {"graphs": False, "mapped": True} if options else {}
-        with PlateReader(precision="fp32", engines=mine, tensorrt=settings) as reader:
+        with PlateReader(precision="fp32", options={"engines": mine, **settings}) as reader:
             image = read_image(IMAGE)
             for _ in range(3):
                 reader.read(image)
@@ -134,7 +134,10 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
     DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
 
     found = []
-    with PlateReader(precision="fp32", engines=mine) as reader, PlateReader(backend="onnxruntime") as other:
+    with (
+        PlateReader(precision="fp32", options={"engines": mine}) as reader,
+        PlateReader(backend="onnxruntime") as other,
+    ):
         assert other.workers == 1
         reader.workers = 3
         other.detector.backend.sizes = reader.detector.backend.sizes

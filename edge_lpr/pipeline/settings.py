@@ -1,0 +1,114 @@
+"""Every threshold of reading, declared once: what it does, its default and its range.
+
+The command's options and the names that `PlateReader(settings=…)` takes are those of the fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edge_lpr.bundle.manifest import DetSpec
+from edge_lpr.errors import SettingError
+from edge_lpr.settings import Settings, setting
+from edge_lpr.types import Image
+
+__all__ = ["DetectorSettings", "ReadSettings", "TrackSettings", "split_settings"]
+
+
+@dataclass(frozen=True)
+class DetectorSettings(Settings):
+    """PP-OCR's detection parameters, by its names; the defaults are PP-OCRv3's."""
+
+    thresh: float = setting(0.3, "a pixel is text above this probability", low=0, high=1, metavar="P")
+    box_thresh: float = setting(0.6, "a box is kept at this mean probability", low=0, high=1, metavar="P")
+    max_candidates: int = setting(1000, "contours looked at, at most", low=1, high=100_000)
+    unclip_ratio: float = setting(
+        1.5, "how far boxes are grown: area × ratio / perimeter", low=0, high=10, metavar="R"
+    )
+    use_dilation: bool = setting(False, "dilate the binary map by 2×2")
+    score_mode: str = setting(
+        "fast", "what a box's score is averaged over: its rectangle, or the contour", choices=("fast", "slow")
+    )
+    det_limit_side_len: int = setting(
+        736, "the detector's input size; see the next", low=32, high=8192, metavar="PX"
+    )
+    det_limit_type: str = setting(
+        "min",
+        "scale up until the shorter side (min), or down until the longer one (max), has that size",
+        choices=("min", "max"),
+    )
+
+    @classmethod
+    def for_model(cls, spec: DetSpec) -> DetectorSettings:
+        """Returns the settings that a bundle's detector was made for."""
+        values: dict[str, Any] = {k: v for k, v in spec.postprocess.items() if k in cls.names()}
+        return cls(**values, det_limit_side_len=spec.limit_side_len, det_limit_type=spec.limit_type)
+
+
+@dataclass(frozen=True)
+class ReadSettings(Settings):
+    """What counts as a plate."""
+
+    any_text: bool = setting(False, "also text that reads better as no plate (kind text)")
+    # The default asks of every character that it is more likely right than wrong.
+    min_score: float = setting(0.5, "least score of a plate's worst character", low=0, high=1, metavar="P")
+    format_prior: float = setting(
+        12.0, "how strongly plates are preferred over free text, in nats", low=0, metavar="NATS"
+    )
+    retry_below: float = setting(
+        0.5,
+        "a crop is read again, turned and unfolded, where its worst character is below this",
+        low=0,
+        high=1,
+        metavar="P",
+    )
+    # However it is tilted: GA 36 plates are 3.1 and 3.4 heights wide, 2 in two rows; a detector's box takes in a
+    # frame or loses a character.
+    min_aspect: float = setting(1.3, "no plate is narrower than so many heights", low=0.1, high=100)
+    max_aspect: float = setting(8.0, "no plate is wider than so many heights", low=0.1, high=100)
+
+    def has_plate_shape(self, crop: Image) -> bool:
+        """Tells whether a crop, uint8 h×w×3, is as wide for its height as a plate may be."""
+        return self.min_aspect <= crop.shape[1] / crop.shape[0] <= self.max_aspect
+
+
+@dataclass(frozen=True)
+class TrackSettings(Settings):
+    """How the reads of one vehicle are joined."""
+
+    min_iou: float = setting(
+        0.15, "two boxes that overlap this much are one plate", low=0, high=1, metavar="IOU"
+    )
+    min_similarity: float = setting(
+        0.6, "two texts this alike are one plate where their boxes are near", low=0, high=1
+    )
+    max_gap: float = setting(
+        1.5, "a track ends when its plate was not read for this long", low=1e-3, high=1e9, metavar="S"
+    )
+    min_reads: int = setting(2, "a track of fewer reads is not reported, unless one is sure enough", low=1)
+    min_confidence: float = setting(
+        0.8,
+        "one read alone is reported where its worst character reaches this",
+        low=0,
+        high=1,
+        metavar="P",
+    )
+
+
+def split_settings(
+    changes: Mapping[str, object],
+) -> tuple[dict[str, object], dict[str, object], dict[str, object]]:
+    """Divides settings by name into those of `DetectorSettings`, `ReadSettings` and `TrackSettings`.
+
+    Raises:
+        SettingError: A name is none of theirs.
+    """
+    kinds = DetectorSettings, ReadSettings, TrackSettings
+    known = [name for kind in kinds for name in kind.names()]
+    unknown = sorted(set(changes) - set(known))
+    if unknown:
+        raise SettingError(f"no setting {unknown[0]!r}; there are {', '.join(known)}")
+    det, read, track = ({n: v for n, v in changes.items() if n in kind.names()} for kind in kinds)
+    return det, read, track

@@ -1,0 +1,97 @@
+"""What can be chosen by name, each choice a file that registers itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Generic, Protocol, TypeVar
+
+from edge_lpr.errors import SettingError
+
+__all__ = ["Choice", "Registry"]
+
+
+class Choice(Protocol):
+    """What a registry holds.
+
+    Attributes:
+        name: What it is chosen by.
+        rank: Its place among the others, the lowest first.
+    """
+
+    @property
+    def name(self) -> str:
+        """See the class."""
+        ...
+
+    @property
+    def rank(self) -> int:
+        """See the class."""
+        ...
+
+
+T = TypeVar("T", bound=Choice)
+
+
+class Registry(Generic[T]):
+    """The choices of one kind.
+
+    Those that the kit brings lie in one package, a module each, and register as they are imported: that happens the
+    first time that somebody asks. One from elsewhere registers by the same call, and is in then.
+
+    Args:
+        what: What a choice is called in messages, "backend".
+        package: The package whose modules register themselves; "" where nothing has to be imported.
+    """
+
+    def __init__(self, what: str, package: str = "") -> None:
+        self._what = what
+        self._package = package
+        self._choices: dict[str, T] = {}
+        self._loaded = not package
+
+    def register(self, choice: T) -> T:
+        """Adds a choice, and returns it.
+
+        Raises:
+            SettingError: Another one has its name.
+        """
+        known = self._choices.setdefault(choice.name, choice)
+        if known is not choice and known != choice:
+            raise SettingError(
+                f"{self._what} {choice.name!r}: registered twice; give one of them another name"
+            )
+        return choice
+
+    def names(self) -> tuple[str, ...]:
+        """Returns the names, by rank."""
+        return tuple(choice.name for choice in self)
+
+    def __iter__(self) -> Iterator[T]:
+        self._load()
+        return iter(sorted(self._choices.values(), key=lambda choice: choice.rank))
+
+    def __getitem__(self, name: str) -> T:
+        """Returns a choice.
+
+        Raises:
+            SettingError: There is none of that name.
+        """
+        self._load()
+        if name not in self._choices:
+            raise SettingError(f"{self._what} {name!r}: expected one of {', '.join(self.names())}")
+        return self._choices[name]
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._choices
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        package = import_module(self._package)
+        for module in iter_modules(package.__path__):
+            if not module.name.startswith("_"):
+                import_module(f"{self._package}.{module.name}")
