@@ -19,7 +19,7 @@ Quad = NDArray[np.float32]
 Probs = NDArray[np.float32]
 """float32 T×C, at each of T CTC steps the probability of each class, 0 to 1; class 0 is the blank."""
 LogProbs = NDArray[np.float32]
-"""float32 L×C, natural logarithms of probabilities."""
+"""float32 T×C or L×C, natural logarithms of the probability of each class, at a step or of a character."""
 Arrays = dict[str, NDArray[Any]]
 """Arrays by parameter name."""
 Rng = np.random.Generator

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Posterior = NDArray[np.float32]
+from edge_lpr.types import LogProbs
 
 BLANK = 0
 # A step in a run of such sure blanks adds nothing: half of a padded crop is of this kind.
@@ -37,7 +37,7 @@ class PositionAutomaton:
                 self._cost[f, position, allowed] = 0.0
         self._beyond = np.arange(self._cost.shape[1]) >= self._lengths[:, None]
 
-    def search(self, logs: Posterior, best: int = 3) -> list[tuple[int, list[int], list[int]]]:
+    def search(self, logs: LogProbs, best: int = 3) -> list[tuple[int, list[int], list[int]]]:
         """Finds the best strings, one a format.
 
         Args:
@@ -74,7 +74,7 @@ class _Trellis:
         lengths: int F lengths of the formats.
     """
 
-    def __init__(self, logs: Posterior, cost: NDArray[np.float32], lengths: NDArray[np.int64]) -> None:
+    def __init__(self, logs: LogProbs, cost: NDArray[np.float32], lengths: NDArray[np.int64]) -> None:
         steps = len(logs)
         formats, longest, classes = cost.shape
         shape = formats, longest, classes
@@ -133,7 +133,7 @@ class _Trellis:
 
 
 def _best_steps(
-    path: list[tuple[int, int]], steps: NDArray[np.int64], logs: Posterior
+    path: list[tuple[int, int]], steps: NDArray[np.int64], logs: LogProbs
 ) -> tuple[list[int], list[int]]:
     """Returns the classes of an alignment and, for each, the step where it is most probable."""
     classes: list[int] = []

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_lpr.pipeline.constrained_ctc import BLANK, PositionAutomaton, Posterior
+from edge_lpr.pipeline.constrained_ctc import BLANK, PositionAutomaton
 from edge_lpr.plates.formats import PlateFormat, homoglyphs, plate_formats
+from edge_lpr.types import LogProbs, Probs
 
 # What stands for a character that the head was cut of.
-OTHER = "□"
+UNKNOWN = "□"
 # The dot between a plate's second and third character says nothing: it is read as a blank.
 DOT = "·"
 _FLOOR = 1e-10
@@ -34,15 +34,12 @@ class Reading:
         char_scores: Probability of each character at its best step, 0 to 1.
         log_probs: float32 L×C natural log-probabilities at each character's best step, the blank left out
             (its column is the floor) and the rest normalised to one.
-        margin: How much more likely it is as its best plate than as its best free text, in nats; -inf where
-            no plate was looked for.
     """
 
     text: str
     format: PlateFormat | None
     char_scores: tuple[float, ...]
-    log_probs: NDArray[np.float32]
-    margin: float
+    log_probs: LogProbs
 
     @property
     def score(self) -> float:
@@ -56,11 +53,11 @@ class Reading:
 
 
 def class_labels(charset: Sequence[str], unknown_class: bool) -> tuple[str, ...]:
-    """Returns the text of each class: "" for the blank, then the charset, then `OTHER` where there is one."""
-    return ("", *charset, *([OTHER] if unknown_class else []))
+    """Returns the text of each class: "" for the blank, then the charset, then `UNKNOWN` where there is one."""
+    return ("", *charset, *([UNKNOWN] if unknown_class else []))
 
 
-def greedy_path(probs: Posterior) -> tuple[list[int], list[int]]:
+def greedy_path(probs: Probs) -> tuple[list[int], list[int]]:
     """Decodes greedily: the best class of each step, repeats merged, blanks dropped.
 
     Args:
@@ -76,7 +73,7 @@ def greedy_path(probs: Posterior) -> tuple[list[int], list[int]]:
     return best[steps].tolist(), steps.tolist()
 
 
-def greedy(probs: Posterior, charset: Sequence[str], unknown_class: bool = False) -> tuple[str, float]:
+def greedy(probs: Probs, charset: Sequence[str], unknown_class: bool = False) -> tuple[str, float]:
     """Decodes greedily, as PaddleOCR's `CTCLabelDecode` does.
 
     Args:
@@ -93,7 +90,7 @@ def greedy(probs: Posterior, charset: Sequence[str], unknown_class: bool = False
     return "".join(labels[c] for c in classes), score
 
 
-def log_likelihood(log_probs: NDArray[np.float32], classes: Sequence[int]) -> float:
+def log_likelihood(log_probs: LogProbs, classes: Sequence[int]) -> float:
     """Returns the natural logarithm of the probability that CTC gives to a text, over all its alignments.
 
     The forward recursion of Graves et al., section 4.1.
@@ -152,7 +149,7 @@ class PlateDecoder:
         self.formats = [plate for plate, _ in usable]
         self._automaton = PositionAutomaton([sets for _, sets in usable], len(self.labels))
 
-    def decode(self, probs: Posterior) -> Reading:
+    def decode(self, probs: Probs) -> Reading:
         """Reads one posterior.
 
         Args:
@@ -165,10 +162,9 @@ class PlateDecoder:
         logs = np.log(np.maximum(probs, _FLOOR))
         free, steps = greedy_path(probs)
         # No string of a format can be near where so little was read: the search would be in vain.
-        known = sum(1 for c in free if self.labels[c] != OTHER)
+        known = sum(1 for c in free if self.labels[c] != UNKNOWN)
         if known < 3 or not self.formats:
-            return self._free(probs, logs, free, steps, -np.inf)
-        free_likelihood = log_likelihood(logs, free)
+            return self._reading(probs, logs, free, steps)
         # Characters of one glyph share their probability: the position decides which of them stands there.
         shared = probs.copy()
         for pair in self._homoglyphs:
@@ -179,26 +175,18 @@ class PlateDecoder:
             likelihood = log_likelihood(shared_logs, classes)
             if best is None or likelihood > best[0]:
                 best = likelihood, f, classes, at
-        if best is None or best[0] + self.format_prior < free_likelihood:
-            return self._free(
-                probs, logs, free, steps, -np.inf if best is None else best[0] - free_likelihood
-            )
-        likelihood, f, classes, at = best
-        return self._reading(shared, logs, classes, at, self.formats[f], likelihood - free_likelihood)
-
-    def _free(
-        self, probs: Posterior, logs: Posterior, classes: list[int], steps: list[int], margin: float
-    ) -> Reading:
-        return self._reading(probs, logs, classes, steps, None, margin)
+        if best is None or best[0] + self.format_prior < log_likelihood(logs, free):
+            return self._reading(probs, logs, free, steps)
+        _, f, classes, at = best
+        return self._reading(shared, logs, classes, at, self.formats[f])
 
     def _reading(
         self,
-        probs: Posterior,
-        logs: Posterior,
+        probs: Probs,
+        logs: LogProbs,
         classes: list[int],
         steps: list[int],
-        plate: PlateFormat | None,
-        margin: float,
+        plate: PlateFormat | None = None,
     ) -> Reading:
         log_probs = logs[steps].copy()
         log_probs[:, BLANK] = np.log(_FLOOR)
@@ -208,5 +196,4 @@ class PlateDecoder:
             format=plate,
             char_scores=tuple(float(p) for p in probs[steps, classes]),
             log_probs=log_probs,
-            margin=margin,
         )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.geometry import bounding_box_iou, crop_quad, side_lengths
-from edge_lpr.pipeline.ctc import OTHER, class_labels
+from edge_lpr.pipeline.ctc import UNKNOWN, class_labels
 from edge_lpr.pipeline.settings import TrackSettings
 from edge_lpr.plates.formats import TEXT, PlateFormat, PlateRead, homoglyphs, plate_formats
 
@@ -171,7 +171,7 @@ class Fusion:
         self._labels = labels
         index = {label: i for i, label in enumerate(labels)}
         self._homoglyphs = [(index[a], index[b]) for a, b in homoglyphs() if a in index and b in index]
-        self._plain = [i for i, label in enumerate(labels) if label and label != OTHER]
+        self._plain = [i for i, label in enumerate(labels) if label and label != UNKNOWN]
 
     def fuse(self, track: _Track) -> tuple[str, tuple[float, ...], str]:
         """Fuses a track's reads.

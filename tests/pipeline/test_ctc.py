@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 
 from edge_lpr.pipeline.ctc import (
-    OTHER,
+    UNKNOWN,
     PlateDecoder,
-    Posterior,
     class_labels,
     greedy,
     greedy_path,
     log_likelihood,
 )
 from edge_lpr.plates.formats import PlateFormat, plate_charset
+from edge_lpr.types import Probs
 
 CHARSET = (*plate_charset(), "I")  # as a recognizer that may read what no plate has
 LABELS = class_labels(CHARSET, unknown_class=True)
 INDEX = {c: i for i, c in enumerate(LABELS)}
 
 
-def posterior(steps: list[dict[str, float]]) -> Posterior:
+def posterior(steps: list[dict[str, float]]) -> Probs:
     """One row per step, the rest of its probability on the blank ("" names the blank)."""
     probs = np.full((len(steps), len(LABELS)), 1e-7, np.float32)
     for row, chars in zip(probs, steps, strict=True):
@@ -33,7 +33,7 @@ def posterior(steps: list[dict[str, float]]) -> Posterior:
     return probs
 
 
-def spelled(text: str, p: float = 0.97) -> Posterior:
+def spelled(text: str, p: float = 0.97) -> Probs:
     return posterior([step for c in text for step in ({c: p}, {})])
 
 
@@ -50,7 +50,7 @@ class TestGreedy:
         assert score == pytest.approx(0.6)
 
     def test_other_class_has_its_own_sign(self) -> None:
-        assert greedy(posterior([{OTHER: 0.9}]), CHARSET, unknown_class=True)[0] == OTHER
+        assert greedy(posterior([{UNKNOWN: 0.9}]), CHARSET, unknown_class=True)[0] == UNKNOWN
 
 
 class TestLikelihood:
@@ -92,7 +92,9 @@ class TestPlateDecoder:
         assert reading.format is not None
         assert (reading.text, reading.format.name) == (text, name)
         assert reading.min_score == pytest.approx(0.97)
-        assert reading.margin == pytest.approx(0.0, abs=1e-3)
+        # As likely as the free text: it is a plate without being preferred.
+        neutral = PlateDecoder(CHARSET, unknown_class=True, format_prior=1e-3).decode(spelled(text))
+        assert neutral.format is not None and neutral.text == text
 
     def test_takes_the_best_character_that_the_position_allows(self) -> None:
         # An O that is not in second place is a zero, an I is a one, and the province is never a letter.
@@ -124,7 +126,7 @@ class TestPlateDecoder:
         assert PlateDecoder(CHARSET, unknown_class=True, format_prior=1.0).decode(doubtful).text == "皖A12340"
 
     def test_mass_on_the_other_class_is_no_plate(self) -> None:
-        steps = [{OTHER: 0.98, c: 0.015} for c in "皖A12345"]
+        steps = [{UNKNOWN: 0.98, c: 0.015} for c in "皖A12345"]
         assert PlateDecoder(CHARSET, unknown_class=True).decode(posterior(steps)).format is None
 
     def test_repeated_characters_need_a_blank_between(self) -> None:

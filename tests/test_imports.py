@@ -1,0 +1,99 @@
+"""Imports run one way: edge_lpr ← export, engines, calib, finetune ← benchmarks; and never in a circle."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = ("export", "engines", "calib", "finetune")
+# What the runtime must not bring along, however it is started.
+HEAVY = ("onnx", "torch", "paddle", "shapely", "matplotlib", "jinja2", "PIL", "yaml", "pycuda", "tensorrt")
+
+
+def modules() -> dict[str, Path]:
+    """All modules of the package by name."""
+    found = {}
+    for top in ("edge_lpr", *STAGES, "benchmarks"):
+        for path in (ROOT / top).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts if top == "edge_lpr" else ("edge_lpr", *parts)).removesuffix(".__init__")
+            found[name] = path
+    return found
+
+
+def imported(name: str, path: Path, known: dict[str, Path], *, anywhere: bool) -> set[str]:
+    """The modules of the package that a module imports: at its top, or anywhere in it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = ast.walk(tree) if anywhere else iter(_top(tree))
+    targets = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            targets |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: a relative import"
+            base = node.module or ""
+            targets |= {f"{base}.{a.name}" if f"{base}.{a.name}" in known else base for a in node.names}
+    return {target for target in targets if target in known and target != name}
+
+
+def _top(tree: ast.Module) -> list[ast.stmt]:
+    """What runs when the module is imported, but for what only the type checker sees."""
+    found: list[ast.stmt] = []
+    for node in tree.body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        found.extend(n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom))
+    return found
+
+
+def room(name: str) -> str:
+    """The folder of the house that a module lies in."""
+    second = name.split(".")[1] if "." in name else ""
+    return second if second in (*STAGES, "benchmarks") else "edge_lpr"
+
+
+def test_imports_run_one_way() -> None:
+    known = modules()
+    assert len(known) > 100
+    wrong = []
+    for name, path in known.items():
+        for target in imported(name, path, known, anywhere=True):
+            here, there = room(name), room(target)
+            if here != there and there != "edge_lpr" and here != "benchmarks":
+                wrong.append(f"{name} imports {target}")
+    assert wrong == []
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    known = modules()
+    # A package's own __init__ runs before its modules: what it imports must not come back to it.
+    graph = {name: imported(name, path, known, anywhere=False) for name, path in known.items()}
+    done: set[str] = set()
+    circles: list[str] = []
+
+    def walk(name: str, trail: tuple[str, ...]) -> None:
+        if name in trail:
+            circles.append(" -> ".join((*trail[trail.index(name) :], name)))
+            return
+        if name not in done:
+            for target in sorted(graph[name]):
+                walk(target, (*trail, name))
+            done.add(name)
+
+    for name in sorted(graph):
+        walk(name, ())
+    assert circles == []
+
+
+@pytest.mark.parametrize(
+    "start", ["edge_lpr", "edge_lpr.cli", "edge_lpr.cli.read", "edge_lpr.backends.tensorrt.backend"]
+)
+def test_the_runtime_is_light(start: str) -> None:
+    program = f"import sys, {start}; print(*sorted(m for m in {HEAVY!r} if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
