@@ -190,7 +190,9 @@ def add_options(
             continue
         metavar = rule.metavar or ("|".join(rule.choices) if rule.choices else "N" if rule.whole else "X")
         known = show_default and one.default is not MISSING and one.default is not None
-        default = "forever" if one.default == math.inf else f"{one.default:g}" if not rule.choices else one.default
+        default = (
+            "forever" if one.default == math.inf else f"{one.default:g}" if not rule.choices else one.default
+        )
         ending = f" (default {default})" if known else ""
         add(option, type=rule.parse, default=None, metavar=metavar, help=rule.help + ending)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import resource
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,19 +14,25 @@ import onnx
 
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.writer import DET_POSTPROCESS, DET_SIZE, BundleParts, create_bundle
+from edge_lpr.environment import peak_memory, versions
 from edge_lpr.errors import ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, det_model, head_classes, rec_model, simplified
 from edge_lpr.export.charset import charset_for_head, check_charset, keep_classes
 from edge_lpr.export.paddle_model import PaddleModel, open_model
-from edge_lpr.export.parity.comparison import BOUND, Comparison, Image, probe_images
+from edge_lpr.export.parity.comparison import BOUND, Comparison
+from edge_lpr.export.parity.images import probe_images
 from edge_lpr.export.parity.reference import FILE as REFERENCE
 from edge_lpr.export.parity.reference import pack_reference
 from edge_lpr.export.parity.with_paddle import DetGraphs, RecGraphs, compare_det, compare_rec
 from edge_lpr.onnx_graph.graph import load_onnx
+from edge_lpr.types import Image
 
 __all__ = ["Export", "ExportSettings", "export_bundle"]
 
 Notify = Callable[[str], None]
+
+_CONVERTER = ("paddlepaddle", "paddle2onnx", "onnx", "onnxruntime", "numpy")
+"""Distributions that decide what an export comes to."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def export_bundle(
             classes = head_classes(simplified(raw_rec, (None, None)))
         charset = _full_charset(settings, rec, classes)
         if settings.keep is None and "" in charset:
-            # An empty line is a class to PaddleOCR; no text has it, so its probability goes to "other".
+            # An empty line is a class to PaddleOCR; no text has it, so its probability goes to the unknown class.
             settings = replace(settings, keep=tuple(c for c in charset if c))
         notify("converting detection")
         raw_det = det.convert()
@@ -185,7 +189,7 @@ class _Exporter:
         return BundleParts(
             name=self.settings.name,
             licence=self.settings.licence,
-            origin={"det": _origin(self.det), "rec": _origin(self.rec), "converter": _versions()},
+            origin={"det": _origin(self.det), "rec": _origin(self.rec), "converter": versions(*_CONVERTER)},
             det=det,
             rec=rec,
             charset=self.charset if kept is None else kept,
@@ -260,8 +264,9 @@ class _Exporter:
             },
             "ignored_parameters": {"det": self.det.ignored, "rec": self.rec.ignored},
             "seconds": round(seconds, 1),
-            "peak_memory_mb": _peak_memory_mb(),
-            "versions": _versions(),
+            # Paddle runs in a child.
+            "peak_memory_mb": (peak_memory(children=True) or 0) >> 20,
+            "versions": versions(*_CONVERTER),
         }
         return Export(self.parts, self.comparisons, report, self.reference)
 
@@ -282,18 +287,13 @@ def _full_charset(settings: ExportSettings, rec: PaddleModel, classes: int) -> t
     return full
 
 
-class _naming:  # noqa: N801
+@contextmanager
+def _naming(model: PaddleModel) -> Iterator[None]:
     """Puts the model's name in front of what is wrong with its graph."""
-
-    def __init__(self, model: PaddleModel) -> None:
-        self.source = model.source
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ModelError):
-            raise ModelError(f"{self.source}: {error}") from error
+    try:
+        yield
+    except ModelError as e:
+        raise ModelError(f"{model.source}: {e}") from e
 
 
 def _rec_size(
@@ -319,20 +319,3 @@ def _origin(model: PaddleModel) -> dict[str, Any]:
         origin["branch"] = model.branch
     origin["sha256"] = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in model.files()}
     return origin
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in ("paddlepaddle", "paddle2onnx", "onnx", "onnxruntime", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _peak_memory_mb() -> int:
-    # Linux counts in KiB, macOS in bytes. Paddle runs in a child.
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return max(peaks) // unit

@@ -25,11 +25,11 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_lpr.datasets.ccpd import is_ccpd_name, parse_ccpd_name
 from edge_lpr.errors import CcpdNameError, InputError
 from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
+from edge_lpr.types import Image, Quad
 
 LABEL_FILES = ("plates.csv", "det.txt", "rec.txt")
 # The folders of a converted data set.
@@ -49,7 +49,7 @@ class LabelledPlate(NamedTuple):
     """
 
     text: str
-    corners: NDArray[np.float32] | None
+    corners: Quad | None
 
     @property
     def ignored(self) -> bool:
@@ -73,7 +73,12 @@ class Sample:
     subset: str
     crop: bool = False
 
-    def read(self) -> NDArray[np.uint8]:
+    @property
+    def located(self) -> bool:
+        """Whether it is a scene of which all plates are known with their corners."""
+        return not self.crop and self.plates is not None and all(p.corners is not None for p in self.plates)
+
+    def read(self) -> Image:
         """Decodes the image, uint8 H×W×3 BGR.
 
         Raises:
@@ -280,7 +285,7 @@ def _ppocr_scene(name: str, rest: str) -> Row | _RejectError:
     return name, plates, False
 
 
-def _quad(points: object) -> NDArray[np.float32]:
+def _quad(points: object) -> Quad:
     try:
         # Strings of numbers come from the CSV, numbers from JSON.
         quad = [[float(x), float(y)] for x, y in points]  # type: ignore[attr-defined]

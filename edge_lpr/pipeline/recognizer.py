@@ -28,7 +28,7 @@ class Recognizer:
 
     Args:
         backend: The loaded network.
-        model: What it eats.
+        model: Its input specification.
     """
 
     def __init__(self, backend: Backend, model: RecSpec) -> None:
@@ -59,20 +59,12 @@ class Recognizer:
         return [found[i] for i in range(len(crops))]
 
     def _width(self, crop: Image) -> int:
-        natural = self._natural(crop)
+        natural = _natural_width(crop, self.model.height)
         return next((w for w in self.model.widths if w >= natural), self.model.widths[-1])
 
-    def _natural(self, crop: Image) -> int:
-        """Width of a crop at the network's height, as PP-OCR rounds it."""
-        width: int = math.ceil(crop.shape[1] * self.model.height / crop.shape[0])
-        return width
-
     def _run(self, crops: Sequence[Image], width: int) -> Probs:
-        batch = np.empty((len(crops), self.model.height, width, 3), np.uint8)
-        for slot, crop in zip(batch, crops, strict=True):
-            used = width if self.model.resize_mode == "stretch" else min(width, self._natural(crop))
-            slot[:, :used] = cv2.resize(crop, (used, self.model.height), interpolation=cv2.INTER_LINEAR)
-            slot[:, used:] = PADDING
+        height, mode = self.model.height, self.model.resize_mode
+        batch = np.stack([fit_crop(crop, height, width, mode) for crop in crops])
         probs: Probs = self.backend.run({self.model.input_name: batch})[self.model.output_name]
         if probs.ndim != 3 or len(probs) != len(crops) or probs.shape[2] != self.model.classes:
             raise BackendError(
@@ -80,3 +72,30 @@ class Recognizer:
                 "bundle.json and the model do not fit each other; export the bundle again"
             )
         return probs
+
+
+def fit_crop(crop: Image, height: int, width: int, mode: str = "pad") -> Image:
+    """Brings a crop to the size of a recognizer's input.
+
+    Args:
+        crop: uint8 h×w×3 BGR.
+        height: Height of the input, in pixels.
+        width: Width of the input, in pixels.
+        mode: "pad" keeps the crop's proportions as far as it fits and fills up with grey, as PaddleOCR does;
+            "stretch" fills the input.
+
+    Returns:
+        uint8 height×width×3 BGR.
+    """
+    used = width if mode == "stretch" else min(width, _natural_width(crop, height))
+    resized = cv2.resize(crop, (used, height), interpolation=cv2.INTER_LINEAR)
+    if used == width:
+        return np.asarray(resized, np.uint8)
+    fitted = np.full((height, width, 3), PADDING, np.uint8)
+    fitted[:, :used] = resized
+    return fitted
+
+
+def _natural_width(crop: Image, height: int) -> int:
+    """Width of a crop at the network's height, as PP-OCR rounds it."""
+    return math.ceil(crop.shape[1] * height / crop.shape[0])

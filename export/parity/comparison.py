@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
-from edge_lpr.errors import BackendError, ModelError, SourceError
-from edge_lpr.io.drawing import text_mask
+from edge_lpr.errors import BackendError, ModelError
 from edge_lpr.pipeline.ctc import greedy
 from edge_lpr.pipeline.db_postprocess import db_boxes
 from edge_lpr.pipeline.settings import DetectorSettings
+from edge_lpr.types import FloatMap, Image, Probs
 
 __all__ = [
     "BOUND",
     "Comparison",
-    "Image",
     "Runner",
     "compare_boxes",
     "compare_texts",
     "cut_reference",
     "normalised",
-    "probe_images",
-    "read_images",
 ]
 
-Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+"""A batch that PaddleOCR's networks take, or what a network returns."""
 
 BOUND = 1e-4
 """Largest difference of a probability that export accepts."""
@@ -40,9 +35,6 @@ BOUND = 1e-4
 _SAME_CORNER = 2.0
 """Pixels of the map. A pixel whose probability is 1e-5 from the threshold may fall on either side of it, and
 moves a box's edge by one; rounding to whole pixels adds one more."""
-
-_MAX_SIDE = 1600
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 
 @dataclass
@@ -137,7 +129,7 @@ def normalised(batch: Image, mean: Sequence[float], std: Sequence[float]) -> Flo
 
 
 def compare_boxes(
-    comparison: Comparison, found: Floats, wanted: Floats, settings: DetectorSettings, name: str
+    comparison: Comparison, found: FloatMap, wanted: FloatMap, settings: DetectorSettings, name: str
 ) -> list[NDArray[np.int32]]:
     """Compares the boxes that two probability maps give.
 
@@ -168,8 +160,8 @@ def compare_boxes(
 
 def compare_texts(
     comparison: Comparison,
-    found: Floats,
-    wanted: Floats,
+    found: Probs,
+    wanted: Probs,
     charset: Sequence[str],
     unknown_class: bool,
     name: str,
@@ -205,82 +197,3 @@ def cut_reference(probs: Floats, keep: Sequence[int]) -> Floats:
     dropped[list(keep)] = False
     rest = probs[..., dropped].sum(axis=-1, keepdims=True, dtype=np.float64)
     return np.concatenate([probs[..., list(keep)], rest.astype(np.float32)], axis=-1)
-
-
-def read_images(folder: Path, limit: int) -> dict[str, Image]:
-    """Reads images for a comparison.
-
-    Args:
-        folder: Its images are taken in the order of their names; folders inside are not looked into.
-        limit: At most so many, spread evenly over the folder.
-
-    Returns:
-        uint8 H×W×3 BGR by file name; no side is longer than 1600 pixels.
-
-    Raises:
-        SourceError: No such folder, or no image in it that can be read.
-    """
-    try:
-        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
-    except OSError as e:
-        raise SourceError(f"{folder}: cannot be read ({e.strerror or e}); expected a folder of images") from e
-    chosen = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, min(limit, len(files))).astype(int))]
-    images: dict[str, Image] = {}
-    for file in chosen:
-        image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR) if file.stat().st_size else None
-        if image is None:
-            continue
-        scale = _MAX_SIDE / max(image.shape[:2])
-        if scale < 1:
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        images[file.name] = image.astype(np.uint8)
-    if not images:
-        raise SourceError(f"{folder}: no image in it that can be read")
-    return images
-
-
-def probe_images(count: int, seed: int = 7) -> dict[str, Image]:
-    """Draws images with text and a plate for a comparison, where the user gives none.
-
-    A detector that was fine-tuned on plates finds only those, one that was not finds text.
-
-    Args:
-        count: How many.
-        seed: The same seed draws the same images.
-
-    Returns:
-        uint8 H×W×3 BGR by name, between 480×640 and 720×1280 pixels.
-    """
-    return dict(_probes(count, np.random.default_rng(seed)))
-
-
-def _probes(count: int, random: np.random.Generator) -> Iterator[tuple[str, Image]]:
-    letters = np.array(list("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"))
-    for i in range(count):
-        height, width = ((480, 640), (720, 1280), (720, 960))[i % 3]
-        coarse = random.integers(0, 256, (height // 80, width // 80, 3), np.uint8)
-        image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-        for _ in range(4):
-            text = "".join(random.choice(letters, 7))
-            scale = float(random.uniform(1.0, 2.5))
-            (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 3)
-            x, y = int(random.integers(5, width - w - 5)), int(random.integers(h + 15, height - 15))
-            dark = tuple(int(v) for v in random.integers(0, 120, 3))
-            cv2.rectangle(image, (x - 8, y - h - 8), (x + w + 8, y + 8), dark, -1)
-            cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (250, 250, 250), 3, cv2.LINE_AA)
-        plate = _plate("".join(random.choice(letters, 5)))
-        x, y = int(random.integers(5, width - 325)), int(random.integers(5, height - 107))
-        image[y : y + 102, x : x + 320] = plate
-        noise = random.normal(0, 6, image.shape)
-        yield f"drawn {i + 1}", np.clip(image + noise, 0, 255).astype(np.uint8)
-
-
-def _plate(serial: str) -> Image:
-    """Draws a flat blue plate, 102×320 pixels."""
-    plate = np.full((102, 320, 3), (170, 75, 15), np.uint8)
-    cv2.rectangle(plate, (5, 5), (314, 96), (245, 245, 245), 2, cv2.LINE_AA)
-    letters = cv2.resize(text_mask(f"京A·{serial}", 72), (284, 66), interpolation=cv2.INTER_AREA)
-    share = letters[..., None] / np.float32(255)
-    field = plate[18:84, 18:302]
-    field[:] = (field * (1 - share) + 245 * share).astype(np.uint8)
-    return plate

@@ -13,20 +13,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.errors import BundleError
 from edge_lpr.export.parity.comparison import (
     Comparison,
     Floats,
-    Image,
     Runner,
     compare_boxes,
     compare_texts,
-    probe_images,
 )
+from edge_lpr.export.parity.images import probe_images
 from edge_lpr.pipeline.settings import DetectorSettings
+from edge_lpr.types import Image
 
 __all__ = ["FILE", "check_reference", "pack_reference", "reference_crops", "reference_images"]
 
@@ -59,7 +58,7 @@ def pack_reference(det: Sequence[tuple[Image, Floats]], rec: Sequence[tuple[Imag
     Returns:
         The bytes of `reference.npz`.
     """
-    arrays: dict[str, NDArray[np.uint8] | Floats] = {}
+    arrays: dict[str, Image | Floats] = {}
     for part, pairs in (("det", det), ("rec", rec)):
         for i, (given, taken) in enumerate(pairs):
             arrays[f"{part}_in_{i}"] = given

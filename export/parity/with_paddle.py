@@ -16,7 +16,6 @@ from edge_lpr.export.paddle_model import PaddleModel
 from edge_lpr.export.parity.comparison import (
     Comparison,
     Floats,
-    Image,
     Runner,
     compare_boxes,
     compare_texts,
@@ -26,8 +25,9 @@ from edge_lpr.export.parity.comparison import (
 from edge_lpr.export.parity.reference import reference_crops, reference_images
 from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.detector import input_size
-from edge_lpr.pipeline.recognizer import PADDING
+from edge_lpr.pipeline.recognizer import fit_crop
 from edge_lpr.pipeline.settings import DetectorSettings
+from edge_lpr.types import Image, Size
 
 __all__ = ["DetGraphs", "RecGraphs", "compare_det", "compare_rec", "fixed_sides"]
 
@@ -151,7 +151,7 @@ def compare_rec(
     step = 1 if graphs.raw.graph.input[0].type.tensor_type.shape.dim[0].dim_value > 0 else _BATCH
     names = list(crops)
     parts = {
-        (width, i): np.stack([_fitted(c, graphs.height, width) for c in list(crops.values())[i : i + step]])
+        (width, i): np.stack([fit_crop(c, graphs.height, width) for c in list(crops.values())[i : i + step]])
         for width in graphs.widths
         for i in range(0, len(crops), step)
     }
@@ -181,7 +181,7 @@ def compare_rec(
     return [c for c, _ in stages], [(c, f[0]) for c, f in zip(references, final, strict=True)]
 
 
-def fixed_sides(model: onnx.ModelProto) -> tuple[int, int] | None:
+def fixed_sides(model: onnx.ModelProto) -> Size | None:
     """Returns height and width of a converted model's input, in pixels, where they are not free."""
     dims = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
     return (dims[2], dims[3]) if len(dims) == 4 and dims[2] > 0 and dims[3] > 0 else None
@@ -189,13 +189,6 @@ def fixed_sides(model: onnx.ModelProto) -> tuple[int, int] | None:
 
 def _sized(image: Image, size: tuple[int, ...]) -> Image:
     return cv2.resize(image, (size[1], size[0])).astype(np.uint8)
-
-
-def _fitted(crop: Image, height: int, width: int) -> Image:
-    used = min(width, max(1, -(-crop.shape[1] * height // crop.shape[0])))
-    result = np.full((height, width, 3), PADDING, np.uint8)
-    result[:, :used] = cv2.resize(crop, (used, height))
-    return result
 
 
 def _middle(image: Image) -> Image:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_lpr.bundle.manifest import RecSpec
 from edge_lpr.errors import BackendError
 from edge_lpr.geometry import crop_quad
-from edge_lpr.pipeline.recognizer import CROPS_PER_RUN, PADDING, Recognizer
+from edge_lpr.pipeline.recognizer import CROPS_PER_RUN, PADDING, Recognizer, fit_crop
 
 
 class Columns:
@@ -116,3 +116,14 @@ def test_nothing_in_nothing_out() -> None:
 def test_other_classes_than_the_bundle_names_are_an_error() -> None:
     with pytest.raises(BackendError, match=r"shape \(1, 20, 7\), expected 1×T×4"):
         recognizer(classes=7)[0].probabilities([np.zeros((48, 100, 3), np.uint8)])
+
+
+@pytest.mark.parametrize(
+    ("shape", "mode", "used"),
+    [((10, 30), "pad", 144), ((10, 31), "pad", 149), ((10, 100), "pad", 320), ((10, 30), "stretch", 320)],
+)
+def test_fit_crop_keeps_proportions_or_stretches(shape: tuple[int, int], mode: str, used: int) -> None:
+    fitted = fit_crop(np.zeros((*shape, 3), np.uint8), 48, 320, mode)
+    assert fitted.shape == (48, 320, 3)
+    assert (fitted[:, :used] == 0).all()
+    assert (fitted[:, used:] == PADDING).all()

@@ -1,20 +1,15 @@
 """Comparisons notice what they are there to notice."""
 
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
 
-from edge_lpr.errors import ModelError, SourceError
+from edge_lpr.errors import ModelError
 from edge_lpr.export.parity.comparison import (
     Comparison,
     compare_boxes,
     compare_texts,
     cut_reference,
     normalised,
-    probe_images,
-    read_images,
 )
 from edge_lpr.pipeline.settings import DetectorSettings
 
@@ -82,28 +77,3 @@ def test_normalised_is_paddleocrs_arithmetic() -> None:
     wanted = (np.array([0, 128, 255]) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     np.testing.assert_allclose(found.reshape(3), wanted, rtol=1e-6)
     assert found.shape == (1, 3, 1, 1)
-
-
-def test_drawn_images_are_the_same_each_time() -> None:
-    first, second = probe_images(3), probe_images(3)
-    assert [p.shape for p in first.values()] == [(480, 640, 3), (720, 1280, 3), (720, 960, 3)]
-    for name, image in first.items():
-        np.testing.assert_array_equal(image, second[name])
-    assert not np.array_equal(first["drawn 1"], probe_images(1, seed=8)["drawn 1"])
-
-
-def test_images_of_a_folder(tmp_path: Path) -> None:
-    for i in range(5):
-        cv2.imencode(".png", np.full((20, 2000, 3), i, np.uint8))[1].tofile(tmp_path / f"图 {i}.PNG")
-    (tmp_path / "broken.jpg").write_bytes(b"x")
-    (tmp_path / "empty.jpg").touch()
-    (tmp_path / "notes.txt").write_text("x")
-    found = read_images(tmp_path, 50)
-    assert list(found) == [f"图 {i}.PNG" for i in range(5)]
-    assert {p.shape for p in found.values()} == {(16, 1600, 3)}
-    assert len(read_images(tmp_path, 4)) <= 4
-    with pytest.raises(SourceError, match="cannot be read"):
-        read_images(tmp_path / "none", 5)
-    (tmp_path / "nothing").mkdir()
-    with pytest.raises(SourceError, match="no image"):
-        read_images(tmp_path / "nothing", 5)

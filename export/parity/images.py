@@ -1,0 +1,99 @@
+"""Images that a bundle and Paddle are compared on: a user's own, or drawn ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge_lpr.errors import SourceError
+from edge_lpr.io.drawing import text_mask
+from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
+from edge_lpr.types import Image, Rng
+
+__all__ = ["probe_images", "read_images"]
+
+_MAX_SIDE = 1600
+
+
+def read_images(folder: Path, limit: int) -> dict[str, Image]:
+    """Reads images for a comparison.
+
+    Args:
+        folder: Its images are taken in the order of their names, folders inside are left out; what cannot be
+            decoded is passed over.
+        limit: At most so many, spread evenly over the folder.
+
+    Returns:
+        uint8 H×W×3 BGR by file name; no side is longer than 1600 pixels.
+
+    Raises:
+        SourceError: No such folder, or no image in it that can be read.
+    """
+    try:
+        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    except OSError as e:
+        raise SourceError(f"{folder}: cannot be read ({e.strerror or e}); expected a folder of images") from e
+    chosen = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, min(limit, len(files))).astype(int))]
+    images: dict[str, Image] = {}
+    for file in chosen:
+        try:
+            image = read_image(file)
+        except SourceError:
+            continue
+        scale = _MAX_SIDE / max(image.shape[:2])
+        if scale < 1:
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        images[file.name] = image.astype(np.uint8)
+    if not images:
+        raise SourceError(f"{folder}: no image in it that can be read")
+    return images
+
+
+def probe_images(count: int, seed: int = 7) -> dict[str, Image]:
+    """Draws images with text and a plate for a comparison, where the user gives none.
+
+    A detector that was fine-tuned on plates finds only those, one that was not finds text.
+
+    Args:
+        count: How many.
+        seed: The same seed draws the same images.
+
+    Returns:
+        uint8 H×W×3 BGR by name, between 480×640 and 720×1280 pixels.
+    """
+    return dict(_probes(count, np.random.default_rng(seed)))
+
+
+def _probes(count: int, random: Rng) -> Iterator[tuple[str, Image]]:
+    letters = np.array(list("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"))
+    for i in range(count):
+        height, width = ((480, 640), (720, 1280), (720, 960))[i % 3]
+        coarse = random.integers(0, 256, (height // 80, width // 80, 3), np.uint8)
+        image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+        for _ in range(4):
+            text = "".join(random.choice(letters, 7))
+            scale = float(random.uniform(1.0, 2.5))
+            (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 3)
+            x, y = int(random.integers(5, width - w - 5)), int(random.integers(h + 15, height - 15))
+            dark = tuple(int(v) for v in random.integers(0, 120, 3))
+            cv2.rectangle(image, (x - 8, y - h - 8), (x + w + 8, y + 8), dark, -1)
+            cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (250, 250, 250), 3, cv2.LINE_AA)
+        plate = _plate("".join(random.choice(letters, 5)))
+        x, y = int(random.integers(5, width - 325)), int(random.integers(5, height - 107))
+        image[y : y + 102, x : x + 320] = plate
+        noise = random.normal(0, 6, image.shape)
+        yield f"drawn {i + 1}", np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def _plate(serial: str) -> Image:
+    """Draws a flat blue plate, 102×320 pixels."""
+    plate = np.full((102, 320, 3), (170, 75, 15), np.uint8)
+    cv2.rectangle(plate, (5, 5), (314, 96), (245, 245, 245), 2, cv2.LINE_AA)
+    letters = cv2.resize(text_mask(f"京A·{serial}", 72), (284, 66), interpolation=cv2.INTER_AREA)
+    share = letters[..., None] / np.float32(255)
+    field = plate[18:84, 18:302]
+    field[:] = (field * (1 - share) + 245 * share).astype(np.uint8)
+    return plate
