@@ -39,4 +39,5 @@ def find_stages() -> None:
     """Makes the stages importable where `edge_lpr` is imported out of a checkout; else does nothing."""
     inside = Path(__file__).with_name("export").is_dir()
     if not inside and (ROOT / "export" / "__init__.py").is_file():
-        sys.meta_path.append(_StageFinder())
+        # Before an installed copy of the stages, which may be of another checkout.
+        sys.meta_path.insert(0, _StageFinder())

@@ -6,16 +6,20 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.progress import Progress
-from edge_lpr.errors import EdgeLprError, MissingExtraError, OutputError, SettingError
+from edge_lpr.errors import EdgeLprError, MissingExtraError, SettingError
+from edge_lpr.export.settings import BOUND, ExportSettings
+from edge_lpr.io.atomic_io import create_folder, write_bytes
+from edge_lpr.settings import Rule, add_options, given
 
 if TYPE_CHECKING:
-    from edge_lpr.export.exporter import Export, ExportSettings
+    from edge_lpr.export.exporter import Export
     from edge_lpr.export.parity.comparison import Comparison
 
 DESCRIPTION = """\
@@ -43,8 +47,9 @@ examples:
   edge-lpr export --pretrained weights/      PP-OCRv3's general weights as .pdparams, to start from
 """
 
-_MAX_IMAGES = 1000
 _STEPS = 5  # two conversions, folding, two comparisons
+_OF_BUNDLE = ("rec_resize_mode", "det_limit", "det_max", "det_box_thresh")
+_OF_COMPARISON = ("limit", "bound")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,12 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     models = parser.add_argument_group("models")
     models.add_argument("--det", type=Path, metavar="PATH", help="detection model")
     models.add_argument("--rec", type=Path, metavar="PATH", help="recognition model")
-    models.add_argument(
-        "--branch",
-        default="Student",
-        choices=("Student", "Student2", "Teacher"),
-        help="network of a distillation checkpoint (default: Student)",
-    )
+    add_options(models.add_argument, ExportSettings, ["branch"])
     models.add_argument(
         "--dict", type=Path, metavar="FILE", help="the dictionary that the recognition was trained with"
     )
@@ -79,49 +79,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     made.add_argument(
         "--rec-width",
-        type=int,
+        type=Rule("", 16, 4096, whole=True).parse,
         action="append",
         metavar="W",
         help="width of the recognition's input in pixels, once for each (default: the model's own, or 320)",
     )
-    made.add_argument(
-        "--rec-resize-mode",
-        choices=("pad", "stretch"),
-        default="pad",
-        help="how a crop comes to that width: PaddleOCR pads (default), `edge-lpr finetune` stretches",
-    )
-    made.add_argument(
-        "--det-limit",
-        type=int,
-        metavar="PX",
-        help="det_limit_side_len: a shorter side is enlarged to it (default: the model's own, or 736)",
-    )
-    made.add_argument(
-        "--det-max",
-        type=int,
-        metavar="PX",
-        help="no side of the detector's input is longer (default: 1600)",
-    )
-    made.add_argument(
-        "--det-box-thresh",
-        type=float,
-        metavar="P",
-        help="box_thresh: boxes of a lower mean probability are dropped (default: the model's own, or 0.6)",
-    )
+    add_options(made.add_argument, ExportSettings, _OF_BUNDLE)
     made.add_argument("--name", default="", help="the bundle's name (default: its folder's)")
     made.add_argument("--licence", default="unknown", help="SPDX identifier of the weights' licence")
     check = parser.add_argument_group("comparison with Paddle")
     check.add_argument(
         "--images", type=Path, metavar="DIR", help="images to compare on (default: drawn ones)"
     )
-    check.add_argument("--limit", type=int, default=20, metavar="N", help="how many images (default: 20)")
-    check.add_argument(
-        "--bound",
-        type=float,
-        default=1e-4,
-        metavar="P",
-        help="largest difference of a probability that is accepted (default: 1e-4)",
-    )
+    add_options(check.add_argument, ExportSettings, _OF_COMPARISON)
     check.add_argument(
         "--report", type=Path, metavar="FILE", help="also write the comparison here; it is kept when it fails"
     )
@@ -166,7 +136,6 @@ def _pretrained(args: argparse.Namespace) -> int:
 
 def _settings(args: argparse.Namespace) -> ExportSettings:
     from edge_lpr.export.charset import PLATE_CHARSET, check_charset, load_charset_file
-    from edge_lpr.export.exporter import ExportSettings
     from edge_lpr.export.parity.images import read_images
 
     for option in ("det", "rec"):
@@ -174,41 +143,25 @@ def _settings(args: argparse.Namespace) -> ExportSettings:
             raise SettingError(
                 f"--{option} is missing: the {option} model, a .pdparams or an inference model"
             )
-    if not 1 <= args.limit <= _MAX_IMAGES:
-        raise SettingError(f"--limit is {args.limit}, expected 1 to {_MAX_IMAGES} images")
-    if not 0 < args.bound < 1:
-        raise SettingError(f"--bound is {args.bound}, expected a difference of probabilities, 0 to 1")
-    for width in args.rec_width or ():
-        if not 16 <= width <= 4096:
-            raise SettingError(f"--rec-width is {width}, expected 16 to 4096 pixels")
-    for option, value in (("--det-limit", args.det_limit), ("--det-max", args.det_max)):
-        if value is not None and not 32 <= value <= 4096:
-            raise SettingError(f"{option} is {value}, expected 32 to 4096 pixels")
-    if args.det_box_thresh is not None and not 0 <= args.det_box_thresh <= 1:
-        raise SettingError(f"--det-box-thresh is {args.det_box_thresh}, expected a probability, 0 to 1")
     keep: tuple[str, ...] | None = None
     if args.charset is not None:
         keep = PLATE_CHARSET if args.charset == "plate" else load_charset_file(args.charset)
         check_charset(keep, args.charset)
-    return ExportSettings(
+    settings = ExportSettings(
         det=args.det,
         rec=args.rec,
         charset=None if args.dict is None else load_charset_file(args.dict),
         charset_label=str(args.dict),
         use_space_char=args.use_space_char,
         keep=keep,
-        branch=args.branch,
         rec_widths=tuple(sorted(set(args.rec_width))) if args.rec_width else None,
-        rec_resize_mode=args.rec_resize_mode,
-        det_limit=args.det_limit,
-        det_max=args.det_max,
-        det_box_thresh=args.det_box_thresh,
         name=args.name or (args.out or args.verify).resolve().name,
         licence=args.licence,
-        images=None if args.images is None else read_images(args.images, args.limit),
-        drawn=args.limit,
-        bound=args.bound,
+        **given(args, ExportSettings, ("branch", *_OF_BUNDLE, *_OF_COMPARISON)),
     )
+    if args.images is None:
+        return settings
+    return replace(settings, images=read_images(args.images, settings.limit))
 
 
 def _run_export(args: argparse.Namespace, bundle: Path | None) -> Export:
@@ -230,10 +183,10 @@ def _export(args: argparse.Namespace) -> int:
     exported = _run_export(args, None)
     report = _report_text(exported.report)
     if args.report is not None:
-        _write(args.report, report)
+        _save(args.report, report)
     if not exported.passed:
         kept = args.report or args.out.with_name(f"{args.out.name}.parity.json")
-        _write(kept, report)
+        _save(kept, report)
         _print(args, exported.report, exported.comparisons, args.out)
         raise EdgeLprError(f"the ONNX models do not give what Paddle gives; no bundle is written, see {kept}")
     bundle = exported.write(args.out, report)
@@ -250,14 +203,15 @@ def _verify(args: argparse.Namespace) -> int:
 
         det, rec = check_reference(load_bundle(args.verify))
         comparisons = {"det": [det], "rec": [rec]}
+        bound = BOUND if args.bound is None else args.bound
         report = {
-            "passed": det.passed(args.bound) and rec.passed(args.bound),
-            "bound": args.bound,
+            "passed": det.passed(bound) and rec.passed(bound),
+            "bound": bound,
             "compared_with": "Paddle's output recorded when the bundle was made",
             **{part: {c.stage: c.as_json() for c in found} for part, found in comparisons.items()},
         }
     if args.report is not None:
-        _write(args.report, _report_text(report))
+        _save(args.report, _report_text(report))
     _print(args, report, comparisons, args.verify)
     if not report["passed"]:
         raise EdgeLprError(f"{args.verify}: does not give what Paddle gives; export the bundle again")
@@ -268,15 +222,9 @@ def _report_text(report: dict[str, Any]) -> str:
     return json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    except OSError as e:
-        aside.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({e.strerror or e})") from e
+def _save(path: Path, report: str) -> None:
+    create_folder(path.parent)
+    write_bytes(path, report.encode())
 
 
 def _print(

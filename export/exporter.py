@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import onnx
 
@@ -19,63 +19,20 @@ from edge_lpr.errors import ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, det_model, head_classes, rec_model, simplified
 from edge_lpr.export.charset import charset_for_head, check_charset, keep_classes
 from edge_lpr.export.paddle_model import PaddleModel, open_model
-from edge_lpr.export.parity.comparison import BOUND, Comparison
+from edge_lpr.export.parity.comparison import Comparison
 from edge_lpr.export.parity.images import probe_images
 from edge_lpr.export.parity.reference import FILE as REFERENCE
 from edge_lpr.export.parity.reference import pack_reference
 from edge_lpr.export.parity.with_paddle import DetGraphs, RecGraphs, compare_det, compare_rec
+from edge_lpr.export.settings import ExportSettings
 from edge_lpr.onnx_graph.graph import load_onnx
-from edge_lpr.types import Image
 
-__all__ = ["Export", "ExportSettings", "export_bundle"]
+__all__ = ["Export", "export_bundle"]
 
 Notify = Callable[[str], None]
 
 _CONVERTER = ("paddlepaddle", "paddle2onnx", "onnx", "onnxruntime", "numpy")
 """Distributions that decide what an export comes to."""
-
-
-@dataclass(frozen=True)
-class ExportSettings:
-    """What an export is asked to do.
-
-    Attributes:
-        det: The detection model: a `.pdparams` checkpoint or an inference model.
-        rec: The recognition model, likewise.
-        charset: The recognition's dictionary; None takes that of its `inference.yml`.
-        charset_label: What error messages call the dictionary.
-        use_space_char: PaddleOCR's setting of that name; None lets the head's size decide.
-        keep: Characters that the head is cut to; None keeps the whole head.
-        branch: Which network of a distillation checkpoint.
-        rec_widths: Widths of the recognition's input, in pixels; None takes the model's own, or 320.
-        rec_resize_mode: How the runtime brings a crop to such a width, "pad" or "stretch": as the model was trained.
-        det_limit: `det_limit_side_len` of the bundle, in pixels; None takes the model's own, or 736.
-        det_max: `max_side_len` of the bundle, in pixels; None takes 1600.
-        det_box_thresh: `box_thresh` of the bundle, 0 to 1; None takes the model's own, or 0.6.
-        name: The bundle's name.
-        licence: SPDX identifier of the weights' licence.
-        images: uint8 H×W×3 BGR by name, to compare on; None draws some.
-        drawn: How many are drawn.
-        bound: Largest difference of a probability that is accepted.
-    """
-
-    det: Path
-    rec: Path
-    charset: tuple[str, ...] | None = None
-    charset_label: str = "the dictionary"
-    use_space_char: bool | None = None
-    keep: tuple[str, ...] | None = None
-    branch: str = "Student"
-    rec_widths: tuple[int, ...] | None = None
-    rec_resize_mode: Literal["pad", "stretch"] = "pad"
-    det_limit: int | None = None
-    det_max: int | None = None
-    det_box_thresh: float | None = None
-    name: str = "exported"
-    licence: str = "unknown"
-    images: Mapping[str, Image] | None = None
-    drawn: int = 20
-    bound: float = BOUND
 
 
 @dataclass
@@ -134,7 +91,7 @@ def export_bundle(
             classes = head_classes(simplified(raw_rec, (None, None)))
         charset = _full_charset(settings, rec, classes)
         if settings.keep is None and "" in charset:
-            # An empty line is a class to PaddleOCR; no text has it, so its probability goes to the unknown class.
+            # An empty line is a class to PaddleOCR; no text has it: it becomes part of the unknown class.
             settings = replace(settings, keep=tuple(c for c in charset if c))
         notify("converting detection")
         raw_det = det.convert()
@@ -239,7 +196,7 @@ class _Exporter:
         """Runs Paddle and the graphs on the same images."""
         images = self.settings.images
         if images is None:
-            images = probe_images(self.settings.drawn)
+            images = probe_images(self.settings.limit)
         self.images = len(images)
         notify(f"comparing detection on {len(images)} images")
         found, crops, det_reference = compare_det(self.det, self.det_graphs, images)

@@ -17,7 +17,6 @@ from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.types import FloatMap, Image, Probs
 
 __all__ = [
-    "BOUND",
     "Comparison",
     "Runner",
     "compare_boxes",
@@ -28,9 +27,6 @@ __all__ = [
 
 Floats = NDArray[np.float32]
 """A batch that PaddleOCR's networks take, or what a network returns."""
-
-BOUND = 1e-4
-"""Largest difference of a probability that export accepts."""
 
 _SAME_CORNER = 2.0
 """Pixels of the map. A pixel whose probability is 1e-5 from the threshold may fall on either side of it, and

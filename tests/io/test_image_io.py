@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_lpr.errors import SourceError
-from edge_lpr.io.image_io import decode_image, image_size, read_image
+from edge_lpr.errors import OutputError, SourceError
+from edge_lpr.io.image_io import decode_image, image_size, read_image, write_image
 
 Image = NDArray[np.uint8]
 
@@ -177,3 +177,15 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
         read_image(tmp_path / "none.jpg")
     with pytest.raises(SourceError, match="cannot be read"):
         read_image(tmp_path)
+
+
+def test_images_by_suffix_in_any_path(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    path = tmp_path / "中文 车.png"
+    write_image(path, image)
+    assert np.array_equal(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), image)
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(OutputError, match=r"20000×1 pixels cannot be encoded as \.webp"):
+        write_image(tmp_path / "a.webp", np.zeros((1, 20_000, 3), np.uint8))
+    with pytest.raises(OutputError, match="there is no folder"):
+        write_image(tmp_path / "none" / "a.png", image)

@@ -1,9 +1,8 @@
-"""DB post-processing against PaddleOCR's own, and the detector's sizes."""
+"""The sizes and batches of the detector."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,86 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_lpr.bundle.manifest import DetSpec
-from edge_lpr.errors import BackendError, SettingError
-from edge_lpr.pipeline.ctc import greedy
-from edge_lpr.pipeline.db_postprocess import db_boxes, unclip
+from edge_lpr.errors import BackendError
 from edge_lpr.pipeline.detector import Detector, fit_frame
 from edge_lpr.pipeline.settings import DetectorSettings
-
-GOLDEN = Path(__file__).parents[1] / "golden" / "paddleocr.npz"
-
-
-@pytest.fixture(scope="module")
-def golden() -> dict[str, NDArray[Any]]:
-    with np.load(GOLDEN) as data:
-        return dict(data)
-
-
-@pytest.mark.parametrize("dilation", [False, True])
-@pytest.mark.parametrize("mode", ["fast", "slow"])
-def test_boxes_are_paddleocrs(golden: dict[str, NDArray[Any]], dilation: bool, mode: str) -> None:
-    settings = DetectorSettings(use_dilation=dilation, score_mode=mode)
-    count = 0
-    for n in range(16):
-        prob = golden[f"map{n}"].astype(np.float32) / 255
-        boxes, scores = db_boxes(prob, settings, tuple(golden[f"size{n}"]))
-        expected = golden[f"boxes{n}_{int(dilation)}_{mode}"]
-        assert boxes.shape == expected.shape
-        assert np.abs(boxes - expected).max(initial=0) <= 1
-        assert all(score >= settings.box_thresh for score in scores)
-        count += len(boxes)
-    assert count > 10
-
-
-def test_texts_and_scores_are_paddleocrs(golden: dict[str, NDArray[Any]]) -> None:
-    for probs, text, score in zip(golden["probs"], golden["texts"], golden["scores"], strict=True):
-        found, found_score = greedy(probs, list(golden["charset"]))
-        assert found == text
-        assert found_score == pytest.approx(score, abs=1e-6)
-
-
-def test_unclip_grows_a_rectangle_by_area_over_perimeter() -> None:
-    quad = np.array([[100, 100], [200, 100], [200, 140], [100, 140]], np.float32)
-    grown = unclip(quad, 1.5)
-    assert grown is not None
-    offset = 100 * 40 * 1.5 / 280
-    low, high = grown.min(axis=(0, 1)), grown.max(axis=(0, 1))
-    assert np.abs(low - (100 - offset)).max() <= 1
-    assert np.abs(high - (np.array([200, 140]) + offset)).max() <= 1
-
-
-def test_unclip_of_a_point_is_nothing() -> None:
-    assert unclip(np.zeros((4, 2), np.float32), 1.5) is None
-
-
-def test_max_candidates_bounds_the_boxes() -> None:
-    prob = np.zeros((256, 256), np.float32)
-    for y in range(0, 256, 32):
-        prob[y + 8 : y + 24, 16:240] = 0.9
-    assert len(db_boxes(prob, DetectorSettings(), (256, 256))[0]) == 8
-    assert len(db_boxes(prob, DetectorSettings(max_candidates=3), (256, 256))[0]) == 3
-
-
-def test_an_empty_map_has_no_boxes() -> None:
-    boxes, scores = db_boxes(np.zeros((64, 96), np.float32), DetectorSettings(), (64, 96))
-    assert boxes.shape == (0, 4, 2)
-    assert scores == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"thresh": 2.0}, "thresh"),
-        ({"box_thresh": float("nan")}, "box_thresh"),
-        ({"score_mode": "medium"}, "score_mode"),
-        ({"det_limit_type": "resize_long"}, "det_limit_type"),
-        ({"det_limit_side_len": 0}, "det_limit_side_len"),
-        ({"tresh": 0.3}, "tresh"),
-    ],
-)
-def test_a_wrong_setting_is_named(changes: dict[str, object], named: str) -> None:
-    with pytest.raises(SettingError, match=named):
-        DetectorSettings().changed(changes)
 
 
 class Echo:

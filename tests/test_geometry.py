@@ -1,0 +1,71 @@
+"""Quadrilaterals: sides, overlap, and the image inside of one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge_lpr.geometry import (
+    area_and_perimeter,
+    bounding_box_iou,
+    crop_quad,
+    is_clockwise_convex,
+    side_lengths,
+    whole,
+)
+from edge_lpr.types import Quad
+
+RECTANGLE = np.array([[10, 20], [50, 20], [50, 40], [10, 40]], np.float32)
+
+
+def test_sides_area_and_perimeter_of_a_rectangle() -> None:
+    assert side_lengths(RECTANGLE).tolist() == [40, 20, 40, 20]
+    assert area_and_perimeter(RECTANGLE) == (800, 120)
+    assert area_and_perimeter(np.zeros((4, 2))) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("quad", "held"),
+    [
+        (RECTANGLE, True),
+        (np.roll(RECTANGLE, 1, axis=0), True),
+        (RECTANGLE[::-1], False),
+        (RECTANGLE[[0, 2, 1, 3]], False),
+        (np.full((4, 2), np.nan, np.float32), False),
+        (np.zeros((4, 2), np.float32), False),
+    ],
+)
+def test_only_a_convex_quad_that_runs_clockwise_shows_its_plate_unmirrored(quad: Quad, held: bool) -> None:
+    assert is_clockwise_convex(quad) == held
+
+
+def test_iou_of_upright_boxes() -> None:
+    moved = RECTANGLE + np.array([20, 0], np.float32)
+    assert bounding_box_iou(RECTANGLE, RECTANGLE) == 1
+    assert bounding_box_iou(RECTANGLE, moved) == pytest.approx(1 / 3)
+    assert bounding_box_iou(RECTANGLE, RECTANGLE + 100) == 0
+
+
+def test_a_crop_holds_what_lies_inside() -> None:
+    image = np.zeros((60, 80, 3), np.uint8)
+    image[20:40, 10:50] = (1, 2, 3)
+    crop = crop_quad(image, RECTANGLE)
+    assert crop.shape == (20, 40, 3)
+    assert (crop[1:-1, 1:-1] == (1, 2, 3)).all()
+    np.testing.assert_array_equal(crop_quad(image, whole(image))[1:-1, 1:-1], image[1:-1, 1:-1])
+
+
+def test_a_tall_crop_is_turned_anticlockwise_as_paddleocr_does() -> None:
+    image = np.zeros((80, 60, 3), np.uint8)
+    image[:10] = 255
+    crop = crop_quad(image, np.array([[10, 0], [30, 0], [30, 80], [10, 80]], np.float32))
+    assert crop.shape == (20, 80, 3)
+    assert crop[:, :8].mean() > 200
+    assert crop[:, 12:].mean() < 20
+
+
+def test_no_side_of_a_crop_is_endless() -> None:
+    crop = crop_quad(
+        np.zeros((8, 8, 3), np.uint8), np.array([[0, 0], [1e5, 0], [1e5, 9], [0, 9]], np.float32)
+    )
+    assert crop.shape == (9, 2048, 3)
