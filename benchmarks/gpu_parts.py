@@ -40,7 +40,7 @@ from edge_lpr.errors import EdgeLprError
 from edge_lpr.evaluation.evaluate import evaluate_reader
 from edge_lpr.pipeline.detector import fit_frame
 from edge_lpr.pipeline.reader import PlateReader
-from edge_lpr.plates.formats import PlateRead
+from edge_lpr.plates import PlateRead
 
 # To reach, in points of accuracy below FP32: issue 5's budgets.
 BUDGETS = {"fp32": 0.0, "fp16": 0.1, "int8": 0.2}

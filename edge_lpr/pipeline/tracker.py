@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from edge_lpr.errors import SettingError
 from edge_lpr.pipeline.ctc import OTHER, class_labels
 from edge_lpr.pipeline.recognizer import crop_plate
-from edge_lpr.plates.formats import TEXT, PlateFormat, PlateRead, homoglyphs, plate_formats
+from edge_lpr.plates import PlateFormat, PlateRead, plate_formats
+from edge_lpr.plates.characters import HOMOGLYPHS
+from edge_lpr.plates.read import TEXT
 
 LogProbs = NDArray[np.float32]
 
@@ -201,7 +203,7 @@ class Fusion:
     def __init__(self, labels: tuple[str, ...]) -> None:
         self._labels = labels
         index = {label: i for i, label in enumerate(labels)}
-        self._homoglyphs = [(index[a], index[b]) for a, b in homoglyphs() if a in index and b in index]
+        self._homoglyphs = [(index[a], index[b]) for a, b in HOMOGLYPHS if a in index and b in index]
         self._plain = [i for i, label in enumerate(labels) if label and label != OTHER]
 
     def fuse(self, track: _Track) -> tuple[str, tuple[float, ...], str]:

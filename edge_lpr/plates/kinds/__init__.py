@@ -1,0 +1,1 @@
+"""One module per kind of plate; `edge_lpr.plates.registry` finds them all."""
