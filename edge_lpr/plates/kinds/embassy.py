@@ -1,4 +1,4 @@
-"""Embassies' vehicles: white on black, six digits and 使, often red (GA 36-2018); older ones begin with it."""
+"""Embassies' vehicles: white on black, six digits and 使, often red (GA 36-2018); first on older plates."""
 
 from __future__ import annotations
 

@@ -229,8 +229,15 @@ def still_truth(seen: list[dict[int, NDArray[np.float64]]], index: int) -> dict[
 
 
 def write(folder: Path) -> None:
-    """Writes the video, the still and their truth into a folder, which is made if missing."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes the video, the still and their truth into a folder, which is made if missing.
+
+    Raises:
+        OutputError: The folder cannot be made, or OpenCV cannot encode one of them.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise OutputError(f"{folder}: cannot be made ({e.strerror or e}); give another --out") from e
     images, seen = frames()
     writer = cv2.VideoWriter(
         str(folder / "street.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (WIDTH, HEIGHT)
