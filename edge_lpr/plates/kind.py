@@ -107,6 +107,10 @@ class PlateKind:
         """Whether some of its plates are in two rows."""
         return any(layout.rows == 2 for layout in self.layouts)
 
+    def rows(self, text: str) -> tuple[int, ...]:
+        """Returns in how many rows a text may stand, the usual first: 1, 2 or both."""
+        return tuple(layout.rows for layout in self.layouts if len(layout.cells) == len(text))
+
     def layout(self, text: str, rows: int = 1) -> Layout:
         """Returns how a text is arranged in 1 or 2 rows.
 

@@ -42,6 +42,8 @@ def test_the_layout_has_the_rows_and_the_number_of_characters() -> None:
     both = kind(layouts=(ONE_ROW, SHORT, TWO_ROWS))
     assert both.layout("A12") is SHORT
     assert both.layout("A123456", 2) is TWO_ROWS
+    assert both.rows("A123456") == (1, 2)
+    assert both.rows("A12") == (1,)
     with pytest.raises(SettingError, match=r"3 characters in 2 rows.* 7 in 1, 3 in 1, 7 in 2"):
         both.layout("A12", 2)
 

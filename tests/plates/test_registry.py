@@ -20,16 +20,18 @@ from edge_lpr.plates import registry as module
 NAVY = """
 from edge_lpr.plates.characters import DIGITS, LETTERS
 from edge_lpr.plates.kind import BLACK, Ground, PlateKind
-from edge_lpr.plates.layout import ONE_ROW, TWO_ROWS
+from edge_lpr.plates.layout import ONE_ROW, TWO_ROWS, Layout, row
 from edge_lpr.plates.registry import register
+
+SHORT = Layout(size=(400, 140), cells=row((15.0 + 62.0 * i for i in range(6)), 25.0, 45.0, 90.0))
 
 register(
     PlateKind(
         name="toy navy",
         rank=35,
         colour="white",
-        formats={"toy navy": ("HN", LETTERS, *[DIGITS] * 5), "toy navy old": ("海", *[DIGITS] * 6)},
-        layouts=(ONE_ROW, TWO_ROWS),
+        formats={"toy navy": ("HN", LETTERS, *[DIGITS] * 5), "toy navy old": ("海", *[DIGITS] * 5)},
+        layouts=(ONE_ROW, TWO_ROWS, SHORT),
         ground=Ground((238.0, 240.0, 240.0)),
         ink=BLACK,
         accent="^[A-Z]{2}",
@@ -73,7 +75,7 @@ def test_one_file_adds_a_kind_to_reading_and_rendering() -> None:
     assert kind_shares()["toy navy"] == 0.25
     rng = np.random.default_rng(1)
     drawn = [sample_plate(rng, PlateMix(kinds={"toy navy": 1.0}, two_rows=0.5)) for _ in range(40)]
-    assert {plate.rows for plate in drawn} == {1, 2}
+    assert {(len(plate.text), plate.rows) for plate in drawn} == {(7, 1), (7, 2), (6, 1)}
     assert all(any(form.accepts(plate.text) for form in plate_formats()) for plate in drawn)
     assert any("toy navy" in sample_plate(rng).kind for _ in range(100))
 

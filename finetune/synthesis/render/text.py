@@ -150,4 +150,6 @@ def sample_plate(rng: Rng, mix: PlateMix | None = None) -> SyntheticPlate:
     kind = plate_kind(names[int(rng.choice(len(names), p=weights / weights.sum()))])
     draw = _Draw(rng, mix)
     rows = 2 if kind.has_two_rows and draw.chance(mix.two_rows) else 1
-    return SyntheticPlate(kind.sample(draw) if kind.sample else draw.text(kind), kind.name, rows)
+    text = kind.sample(draw) if kind.sample else draw.text(kind)
+    possible = kind.rows(text)
+    return SyntheticPlate(text, kind.name, rows if rows in possible else possible[0])
