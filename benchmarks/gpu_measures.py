@@ -19,7 +19,7 @@ from edge_lpr.backends.tensorrt.backend import TensorRTBackend
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError
-from edge_lpr.plates.formats import PlateRead
+from edge_lpr.plates import PlateRead
 
 Image = NDArray[np.uint8]
 

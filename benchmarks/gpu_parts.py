@@ -41,7 +41,7 @@ from edge_lpr.errors import EdgeLprError
 from edge_lpr.evaluation.evaluate import evaluate_reader
 from edge_lpr.pipeline.detector import fit_frame
 from edge_lpr.pipeline.reader import PlateReader
-from edge_lpr.plates.formats import PlateRead
+from edge_lpr.plates import PlateRead
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.types import Part
 

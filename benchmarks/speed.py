@@ -37,7 +37,7 @@ from edge_lpr.datasets.labels import Sample, load_labels
 from edge_lpr.environment import machine
 from edge_lpr.evaluation.metrics import EndToEndScore
 from edge_lpr.pipeline.reader import PlateReader
-from edge_lpr.plates.formats import plate_formats
+from edge_lpr.plates import plate_formats
 
 # ONNX Runtime's threads spin on for a while after a run: without a pause, a contender's would take a core of
 # the next. In seconds.

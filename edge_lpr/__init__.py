@@ -17,7 +17,7 @@ from edge_lpr._checkout import find_stages
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.tracker import PlateEvent
-from edge_lpr.plates.formats import PlateRead, plate_kinds
+from edge_lpr.plates import PlateRead, plate_kinds
 
 __all__ = ["EdgeLprError", "PlateEvent", "PlateRead", "PlateReader", "__version__", "plate_kinds"]
 

@@ -135,8 +135,9 @@ def _pretrained(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace) -> ExportSettings:
-    from edge_lpr.export.charset import PLATE_CHARSET, check_charset, load_charset_file
+    from edge_lpr.datasets.dictionary import check_charset, load_charset_file
     from edge_lpr.export.parity.images import read_images
+    from edge_lpr.plates import PLATE_CHARSET
 
     for option in ("det", "rec"):
         if getattr(args, option) is None:

@@ -14,10 +14,10 @@ import onnx
 
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.writer import DET_POSTPROCESS, DET_SIZE, BundleParts, create_bundle
+from edge_lpr.datasets.dictionary import charset_for_head, check_charset, keep_classes
 from edge_lpr.environment import peak_memory, versions
 from edge_lpr.errors import ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, det_model, head_classes, rec_model, simplified
-from edge_lpr.export.charset import charset_for_head, check_charset, keep_classes
 from edge_lpr.export.paddle_model import PaddleModel, open_model
 from edge_lpr.export.parity.comparison import Comparison
 from edge_lpr.export.parity.images import probe_images

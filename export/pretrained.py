@@ -21,13 +21,14 @@ import onnx
 
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.writer import DET_SIZE, BundleParts, create_bundle
+from edge_lpr.datasets.dictionary import charset_for_head, check_charset, keep_classes
 from edge_lpr.errors import EdgeLprError, ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
-from edge_lpr.export.charset import PLATE_CHARSET, charset_for_head, check_charset, keep_classes
 from edge_lpr.export.parity.comparison import Runner, cut_reference, normalised
 from edge_lpr.export.parity.reference import FILE as REFERENCE
 from edge_lpr.export.parity.reference import pack_reference, reference_crops, reference_images
 from edge_lpr.onnx_graph.graph import load_onnx
+from edge_lpr.plates import PLATE_CHARSET
 
 __all__ = ["WHEEL", "WHEEL_SHA256", "Pretrained", "load_pretrained", "make_bundle"]
 

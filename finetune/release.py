@@ -119,8 +119,8 @@ def train_rec(data: Sequence[Path], runs: Path, font: Path | None) -> None:
         EdgeLprError: See `run.finetune`.
     """
     from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
+    from edge_lpr.datasets.dictionary import load_charset_file
     from edge_lpr.datasets.labels import load_labels
-    from edge_lpr.export.charset import load_charset_file
     from edge_lpr.finetune.training.rec import cut_head_weights
     from edge_lpr.finetune.training.run import KEYS, RunFiles
     from edge_lpr.finetune.training.state import make_folder, write_aside

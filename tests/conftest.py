@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.pipeline.tracker import PlateEvent
-from edge_lpr.plates.formats import PlateRead
+from edge_lpr.plates import PlateRead
 
 CORNERS = np.array([[10, 20], [110.04, 20], [110, 50], [10, 50]], np.float32)
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -33,8 +33,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def plate_scene() -> Callable[..., NDArray[np.uint8]]:
     """Makes a 320×240 image with a rendered plate that the default bundle reads: `plate_scene(text, x)`."""
-    from edge_lpr.finetune.synthesis.render_plate import render_plate
-    from edge_lpr.finetune.synthesis.render_text import SyntheticPlate
+    from edge_lpr.finetune.synthesis.render.plate import render_plate
+    from edge_lpr.finetune.synthesis.render.text import SyntheticPlate
 
     def scene(text: str = "皖A13H25", x: int = 80, y: int = 90, kind: str = "blue") -> NDArray[np.uint8]:
         plate = render_plate(SyntheticPlate(text, kind), np.random.default_rng(7), 140)

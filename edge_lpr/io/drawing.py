@@ -1,7 +1,7 @@
 """Annotated images: quadrilaterals and labels in readable Chinese, with OpenCV alone.
 
 OpenCV's own text drawing knows no Chinese characters. The glyphs come from an atlas in `assets/`, rasterised
-beforehand from a subset of Noto Sans CJK (`finetune/glyphs.py` makes it), so that no font library is needed.
+beforehand from a subset of Noto Sans CJK (`finetune/synthesis/glyphs.py` makes it), so that no font library is needed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.plates.formats import PlateRead
+from edge_lpr.plates import PlateRead
 
 Color = tuple[int, int, int]
 """Blue, green, red; 0 to 255."""

@@ -13,7 +13,7 @@ import numpy as np
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.pipeline.stream import FrameResult
 from edge_lpr.pipeline.tracker import PlateEvent
-from edge_lpr.plates.formats import PlateRead
+from edge_lpr.plates import PlateRead
 
 VERSION = 1
 FIELDS: tuple[tuple[str, str, str], ...] = (

@@ -18,7 +18,7 @@ from edge_lpr.outputs.records import Result, results, to_record
 from edge_lpr.outputs.sinks import CropSink, CsvSink, JsonlSink, RecordSink, SaveSink
 from edge_lpr.pipeline.stream import FrameResult
 from edge_lpr.pipeline.tracker import PlateEvent
-from edge_lpr.plates.formats import PlateRead
+from edge_lpr.plates import PlateRead
 
 _LABEL_COLUMNS = 40
 _PLATE_COLUMNS = 9  # seven or eight characters, one of them Chinese

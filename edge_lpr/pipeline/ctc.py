@@ -14,13 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_lpr.pipeline.constrained_ctc import BLANK, PositionAutomaton
-from edge_lpr.plates.formats import PlateFormat, homoglyphs, plate_formats
+from edge_lpr.plates import PlateFormat, plate_formats
+from edge_lpr.plates.characters import DOT, HOMOGLYPHS
 from edge_lpr.types import LogProbs, Probs
 
 # What stands for a character that the head was cut of.
 UNKNOWN = "□"
-# The dot between a plate's second and third character says nothing: it is read as a blank.
-DOT = "·"
 _FLOOR = 1e-10
 
 
@@ -140,7 +139,7 @@ class PlateDecoder:
         self.format_prior = format_prior
         self._dot = self.labels.index(DOT) if DOT in self.labels else None
         index = {c: i for i, c in enumerate(self.labels)}
-        self._homoglyphs = [[index[a], index[b]] for a, b in homoglyphs() if a in index and b in index]
+        self._homoglyphs = [[index[a], index[b]] for a, b in HOMOGLYPHS if a in index and b in index]
         usable = [
             (plate, [[index[c] for c in allowed if c in index] for allowed in plate.positions])
             for plate in (plate_formats() if formats is None else formats)
@@ -156,6 +155,7 @@ class PlateDecoder:
             probs: float32 T×C, C as many as the labels.
         """
         if self._dot is not None:
+            # The dot says nothing: it is read as a blank.
             probs = probs.copy()
             probs[:, BLANK] += probs[:, self._dot]
             probs[:, self._dot] = 0.0

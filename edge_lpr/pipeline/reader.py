@@ -18,7 +18,8 @@ from edge_lpr.pipeline.detector import Box, Detector
 from edge_lpr.pipeline.ordered_pool import in_order
 from edge_lpr.pipeline.recognizer import Recognizer
 from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings, split_settings
-from edge_lpr.plates.formats import TEXT, PlateRead
+from edge_lpr.plates import PlateRead
+from edge_lpr.plates.read import TEXT
 from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.types import Image, Quad

@@ -15,7 +15,7 @@ from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.sources import find_targets, open_source
 from edge_lpr.pipeline.ordered_pool import in_order
 from edge_lpr.pipeline.tracker import PlateEvent, PlateTracker
-from edge_lpr.plates.formats import PlateRead
+from edge_lpr.plates import PlateRead
 
 if TYPE_CHECKING:
     from edge_lpr.pipeline.reader import PlateReader

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from edge_lpr.geometry import bounding_box_iou, crop_quad, side_lengths
 from edge_lpr.pipeline.ctc import UNKNOWN, class_labels
 from edge_lpr.pipeline.settings import TrackSettings
-from edge_lpr.plates.formats import TEXT, PlateFormat, PlateRead, homoglyphs, plate_formats
+from edge_lpr.plates import PlateFormat, PlateRead, plate_formats
+from edge_lpr.plates.characters import HOMOGLYPHS
+from edge_lpr.plates.read import TEXT
 
 LogProbs = NDArray[np.float32]
 
@@ -170,7 +172,7 @@ class Fusion:
     def __init__(self, labels: tuple[str, ...]) -> None:
         self._labels = labels
         index = {label: i for i, label in enumerate(labels)}
-        self._homoglyphs = [(index[a], index[b]) for a, b in homoglyphs() if a in index and b in index]
+        self._homoglyphs = [(index[a], index[b]) for a, b in HOMOGLYPHS if a in index and b in index]
         self._plain = [i for i, label in enumerate(labels) if label and label != UNKNOWN]
 
     def fuse(self, track: _Track) -> tuple[str, tuple[float, ...], str]:

@@ -14,18 +14,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_lpr.datasets.labels import Sample, load_labels
 from edge_lpr.errors import EdgeLprError, InputError
-from edge_lpr.finetune.synthesis.augment_crop import RecAug, bring_to_height
-from edge_lpr.finetune.synthesis.augment_scene import augment_scene
 from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file, write_sheet
+from edge_lpr.finetune.synthesis.det_augment import augment_scene
+from edge_lpr.finetune.synthesis.rec_augment import RecAug, bring_to_height
 from edge_lpr.finetune.synthesis.training_images import Photos
 from edge_lpr.geometry import crop_quad
+from edge_lpr.types import Image, Rng
 
-Image = NDArray[np.uint8]
-Rng = np.random.Generator
 SCENE = (416, 416)
 CELL = (188, 48)
 

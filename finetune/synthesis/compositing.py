@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.finetune.synthesis import corruptions
-from edge_lpr.finetune.synthesis.render_plate import render_plate
-from edge_lpr.finetune.synthesis.render_text import PlateMix, SyntheticPlate, sample_plate
-from edge_lpr.finetune.synthesis.render_view import Image, Quad, Rng, loosen, paste
+from edge_lpr.finetune.synthesis.render.plate import render_plate
+from edge_lpr.finetune.synthesis.render.text import PlateMix, SyntheticPlate, sample_plate
+from edge_lpr.finetune.synthesis.render.view import loosen, paste
 from edge_lpr.geometry import crop_quad
+from edge_lpr.plates.registry import registered_kinds
 from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
+from edge_lpr.types import FloatColor, Image, Quad, Rng
 
-_NOMINAL: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
+_NOMINAL: dict[str, tuple[FloatColor, FloatColor]] = {
     "blue": ((185.0, 85.0, 20.0), (240.0, 240.0, 238.0)),
     "green": ((160.0, 218.0, 155.0), (25.0, 22.0, 22.0)),
     "yellow": ((35.0, 180.0, 240.0), (25.0, 22.0, 22.0)),
@@ -37,14 +39,14 @@ class Look:
     Attributes:
         ground: Mean colour of the plate's ground, BGR float32 3.
         ink: Mean colour of its characters, BGR float32 3.
-        kind: Which of blue, green, yellow and white the plate seems to be.
+        colour: Which of blue, green, yellow and white the plate seems to be.
         sharpness: Mean gradient at edges as a share of the contrast, per pixel.
         field: Light across the plate, float32 H×W around 1.
     """
 
     ground: NDArray[np.float32]
     ink: NDArray[np.float32]
-    kind: str
+    colour: str
     sharpness: float
     field: NDArray[np.float32]
 
@@ -78,18 +80,18 @@ def measure(photo: Image, quad: Quad) -> Look:
     ground, ink = (low, high) if pale else (high, low)
     b, g, r = (float(v) + 1 for v in ground)
     if pale:
-        kind = "blue"
+        colour = "blue"
     elif g > 1.08 * r and g > 1.04 * b:
-        kind = "green"
+        colour = "green"
     elif b < 0.72 * r:
-        kind = "yellow"
+        colour = "yellow"
     else:
-        kind = "white"
+        colour = "white"
     light = cv2.GaussianBlur(crop.max(axis=2).astype(np.float32), (0, 0), max(1.0, h / 2))
     return Look(
         ground=ground.astype(np.float32),
         ink=ink.astype(np.float32),
-        kind=kind,
+        colour=colour,
         sharpness=_sharpness(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY).astype(np.float32)),
         field=np.clip(light / max(1.0, float(light.mean())), 0.5, 1.6),
     )
@@ -97,10 +99,10 @@ def measure(photo: Image, quad: Quad) -> Look:
 
 def _relight(flat: Image, look: Look, rng: Rng) -> Image:
     """Maps the renderer's colours to the photo's: a common lift, a gain per channel."""
-    ground, ink = (np.asarray(c, np.float32) for c in _NOMINAL[look.kind])
-    bright, dark = (look.ink, look.ground) if look.kind == "blue" else (look.ground, look.ink)
-    nominal_dark = ground if look.kind == "blue" else ink
-    nominal_bright = ink if look.kind == "blue" else ground
+    ground, ink = (np.asarray(c, np.float32) for c in _NOMINAL[look.colour])
+    bright, dark = (look.ink, look.ground) if look.colour == "blue" else (look.ground, look.ink)
+    nominal_dark = ground if look.colour == "blue" else ink
+    nominal_bright = ink if look.colour == "blue" else ground
     # The darkest channel of the dark colour is where stray light shows.
     lift = float(np.clip(dark.min() - 0.06 * bright.max(), 0, 90)) * 0.8
     wanted = np.stack([bright, dark]) - lift
@@ -193,7 +195,8 @@ def _is_high(quad: Quad) -> bool:
 
 
 def _two_rows(mix: PlateMix | None) -> PlateMix:
-    return replace(mix or PlateMix(), kinds={"yellow": 0.8, "trailer": 0.2}, two_rows=1.0)
+    kinds = {kind.name: kind.share for kind in registered_kinds() if kind.has_two_rows}
+    return replace(mix or PlateMix(), kinds=kinds, two_rows=1.0)
 
 
 def swap_crop(

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
+
+from edge_lpr.types import Image
 
 __all__ = ["rates", "sheet_file", "write_sheet"]
 
@@ -46,7 +46,7 @@ def sheet_file(text: str) -> Path:
     return path
 
 
-def write_sheet(path: Path, image: NDArray[np.uint8]) -> None:
+def write_sheet(path: Path, image: Image) -> None:
     """Writes a contact sheet, uint8 H×W×3 BGR."""
     _, data = cv2.imencode(path.suffix, image)
     path.write_bytes(data.tobytes())

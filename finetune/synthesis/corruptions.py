@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-Rng = np.random.Generator
+from edge_lpr.types import Image, Rng
 
 _BANK = 1024
 

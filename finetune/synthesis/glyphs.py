@@ -1,11 +1,11 @@
 """The glyphs that ship: small font subsets cut from free fonts, and atlases rasterised from the subsets.
 
-Two atlases are made. `edge_lpr/assets/` holds the one that `edge_lpr.io.drawing` writes labels with, so that the
-runtime shows Chinese characters with OpenCV alone. `finetune/assets/` holds thin glyphs, close to a
+Two atlases are made. `edge_lpr/assets/` holds the one that `edge_lpr.io.drawing` writes labels with, so that
+the runtime shows Chinese characters with OpenCV alone. `finetune/assets/` holds thin glyphs, close to a
 skeleton: the plate renderer stretches them to the plate's character cell and thickens them there, which
 keeps the stroke constant as on a stamped plate; a bold font squeezed to the cell would get thin uprights.
 
-    python -m edge_lpr.finetune.synthesis.glyphs subset --noto-thin … --noto-medium … --latin barlow-condensed=….woff2
+    python -m edge_lpr.finetune.synthesis.glyphs subset --noto-thin … --noto-medium … --latin NAME=….woff2
     python -m edge_lpr.finetune.synthesis.glyphs atlas
 
 `subset` needs the original fonts and is run once; `atlas` needs only what is committed. Subsets bear names of
@@ -23,16 +23,17 @@ import cv2
 import numpy as np
 from fontTools import subset as ft_subset
 from fontTools.ttLib import TTFont
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from edge_lpr.errors import OutputError
 from edge_lpr.io import drawing
+from edge_lpr.plates.characters import DOT, PROVINCES
+from edge_lpr.plates.charset import SUFFIXES
+from edge_lpr.types import Mask
 
-PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
-SUFFIXES = "警学挂港澳领使"
 HANZI = PROVINCES + SUFFIXES
 ALNUM = string.ascii_uppercase + string.digits
-LABEL_TEXT = "".join(chr(c) for c in range(32, 127)) + "·：，" + HANZI
+LABEL_TEXT = "".join(chr(c) for c in range(32, 127)) + DOT + "：，" + HANZI
 BOX = "□"
 """Stands for every character that an atlas does not hold."""
 
@@ -83,7 +84,7 @@ def _open_face(source: Path, face: str | None) -> TTFont:
         number += 1
 
 
-def rasterise(font: Path, char: str, size: int) -> NDArray[np.uint8]:
+def rasterise(font: Path, char: str, size: int) -> Mask:
     """Draws one character and crops it to its ink: uint8 H×W coverage."""
     face = ImageFont.truetype(str(font), size)
     image = Image.new("L", (2 * size, 2 * size))
@@ -92,7 +93,7 @@ def rasterise(font: Path, char: str, size: int) -> NDArray[np.uint8]:
     return np.asarray(image, np.uint8)[y : y + height, x : x + width]
 
 
-def label_atlas(font: Path, size: int = 40) -> tuple[NDArray[np.uint8], dict[str, object]]:
+def label_atlas(font: Path, size: int = 40) -> tuple[Mask, dict[str, object]]:
     """The atlas that `edge_lpr.io.drawing` reads: line-height cells, each as wide as the character's advance.
 
     Returns:
@@ -102,7 +103,7 @@ def label_atlas(font: Path, size: int = 40) -> tuple[NDArray[np.uint8], dict[str
     face = ImageFont.truetype(str(font), size)
     # Line box of the ideographs, not of the font: Noto's own line is half again as high as its glyphs.
     ascent, height = round(size * 0.92), round(size * 1.2)
-    cells: dict[str, NDArray[np.uint8]] = {}
+    cells: dict[str, Mask] = {}
     for char in LABEL_TEXT:
         image = Image.new("L", (max(1, round(face.getlength(char))), height))
         ImageDraw.Draw(image).text((0, ascent), char, font=face, fill=255, anchor="ls")
@@ -114,7 +115,7 @@ def label_atlas(font: Path, size: int = 40) -> tuple[NDArray[np.uint8], dict[str
     return sheet, {"height": height, "glyphs": places}
 
 
-def pack(cells: dict[str, NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], dict[str, list[int]]]:
+def pack(cells: dict[str, Mask]) -> tuple[Mask, dict[str, list[int]]]:
     """Lays cells in rows of a sheet.
 
     Returns:
@@ -134,7 +135,7 @@ def pack(cells: dict[str, NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], dict[s
     return sheet, places
 
 
-def plate_atlas(fonts: dict[str, Path], size: int = 96) -> tuple[NDArray[np.uint8], dict[str, object]]:
+def plate_atlas(fonts: dict[str, Path], size: int = 96) -> tuple[Mask, dict[str, object]]:
     """The atlas that the plate renderer reads: thin glyphs, cropped to their ink, per font.
 
     Args:
@@ -144,7 +145,7 @@ def plate_atlas(fonts: dict[str, Path], size: int = 96) -> tuple[NDArray[np.uint
     Returns:
         uint8 H×W greyscale sheet, and the metrics: per font its characters with x, y, width and height.
     """
-    cells: dict[str, NDArray[np.uint8]] = {}
+    cells: dict[str, Mask] = {}
     for name, path in fonts.items():
         known = TTFont(str(path)).getBestCmap()
         for char in ALNUM + HANZI:
@@ -158,11 +159,11 @@ def plate_atlas(fonts: dict[str, Path], size: int = 96) -> tuple[NDArray[np.uint
     return sheet, {"size": size, "fonts": table}
 
 
-def write_atlas(folder: Path, sheet: NDArray[np.uint8], metrics: dict[str, object]) -> None:
+def write_atlas(folder: Path, sheet: Mask, metrics: dict[str, object]) -> None:
     """Writes `glyphs.png` and `glyphs.json` into a folder."""
     ok, data = cv2.imencode(".png", sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     if not ok:
-        raise OSError(f"cannot encode {folder / 'glyphs.png'}")
+        raise OutputError(f"cannot encode {folder / 'glyphs.png'}")
     (folder / "glyphs.png").write_bytes(data.tobytes())
     text = json.dumps(metrics, ensure_ascii=False, separators=(",", ":"))
     (folder / "glyphs.json").write_text(text + "\n", encoding="utf-8")

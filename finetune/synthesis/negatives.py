@@ -12,17 +12,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
 from edge_lpr.errors import InputError
 from edge_lpr.finetune.synthesis import corruptions
+from edge_lpr.types import Image, Rng
 
 __all__ = ["TextRenderer"]
-
-Image = NDArray[np.uint8]
-Rng = np.random.Generator
 
 
 @lru_cache(maxsize=64)

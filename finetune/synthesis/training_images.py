@@ -6,22 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_lpr.datasets.labels import IGNORED, Sample
 from edge_lpr.errors import EdgeLprError, InputError
 from edge_lpr.finetune.synthesis import compositing
-from edge_lpr.finetune.synthesis.augment_scene import augment_scene
-from edge_lpr.finetune.synthesis.render_crop import CropSettings, render_crop
-from edge_lpr.finetune.synthesis.render_scene import SceneSettings, render_scene
-from edge_lpr.finetune.synthesis.render_text import PlateMix, sample_plate
+from edge_lpr.finetune.synthesis.det_augment import augment_scene
+from edge_lpr.finetune.synthesis.render.crop import CropSettings, render_crop
+from edge_lpr.finetune.synthesis.render.scene import SceneSettings, render_scene
+from edge_lpr.finetune.synthesis.render.text import PlateMix, sample_plate
+from edge_lpr.types import Image, Quad, Rng
 
 __all__ = ["Photo", "Photos", "RenderedCrops", "Scenes"]
 
-Image = NDArray[np.uint8]
-Quad = NDArray[np.float32]
-Rng = np.random.Generator
 MAX_KEPT_BYTES = 1 << 30
 MAX_UNREADABLE = 20
 

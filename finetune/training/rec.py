@@ -15,14 +15,15 @@ from torch import Tensor, nn
 from edge_lpr.architectures.torch_networks import RecNetwork, load_weights
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import EdgeLprError, InputError, ModelError
-from edge_lpr.export.charset import DOT, PLATE_CHARSET
 from edge_lpr.finetune.synthesis import corruptions
-from edge_lpr.finetune.synthesis.augment_crop import RecAug, bring_to_height, rec_con_aug
 from edge_lpr.finetune.synthesis.negatives import TextRenderer
+from edge_lpr.finetune.synthesis.rec_augment import RecAug, bring_to_height, rec_con_aug
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.losses import ctc_loss
 from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.ctc import PlateDecoder
+from edge_lpr.plates import PLATE_CHARSET
+from edge_lpr.plates.characters import DOT
 
 __all__ = [
     "HEAD_CHARSET",

@@ -11,11 +11,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
+from edge_lpr.datasets.dictionary import load_charset_file
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import SettingError
-from edge_lpr.export.charset import load_charset_file
 from edge_lpr.finetune.synthesis.negatives import TextRenderer
-from edge_lpr.finetune.synthesis.render_crop import CropSettings
+from edge_lpr.finetune.synthesis.render.crop import CropSettings
 from edge_lpr.finetune.synthesis.training_images import Photos, RenderedCrops, Scenes
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.det import DetTraining

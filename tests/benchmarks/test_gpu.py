@@ -22,7 +22,7 @@ from edge_lpr.benchmarks.gpu_measures import (
 )
 from edge_lpr.bundle.manifest import bundled
 from edge_lpr.errors import BackendError
-from edge_lpr.plates.formats import PlateRead
+from edge_lpr.plates import PlateRead
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_lpr.io import drawing
-from edge_lpr.plates.formats import PlateRead
+from edge_lpr.plates import PlateRead
 
 
 def make_read(text: str, corners: list[list[float]], kind: str = "blue", score: float = 0.97) -> PlateRead:

@@ -15,10 +15,10 @@ from edge_lpr.pipeline.ctc import (
     greedy_path,
     log_likelihood,
 )
-from edge_lpr.plates.formats import PlateFormat, plate_charset
+from edge_lpr.plates import PLATE_CHARSET, PlateFormat
 from edge_lpr.types import Probs
 
-CHARSET = (*plate_charset(), "I")  # as a recognizer that may read what no plate has
+CHARSET = tuple(c for c in PLATE_CHARSET if c != "·")  # with I: a recognizer may read what no plate has
 LABELS = class_labels(CHARSET, unknown_class=True)
 INDEX = {c: i for i, c in enumerate(LABELS)}
 

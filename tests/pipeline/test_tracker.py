@@ -16,9 +16,9 @@ from edge_lpr.pipeline.tracker import (
     read_weight,
     text_similarity,
 )
-from edge_lpr.plates.formats import PlateRead, plate_charset
+from edge_lpr.plates import PLATE_CHARSET, PlateRead
 
-CHARSET = plate_charset()
+CHARSET = PLATE_CHARSET
 LABELS = class_labels(CHARSET, unknown_class=True)
 INDEX = {c: i for i, c in enumerate(LABELS)}
 

@@ -1,28 +1,21 @@
-"""Plate formats, which are data."""
+"""Plate formats, as the kinds have them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from edge_lpr.plates.formats import plate_charset, plate_formats, plate_kinds
+from edge_lpr.plates import plate_formats
 
 FORMATS = {plate.name: plate for plate in plate_formats()}
 
 
-def test_kinds_begin_with_blue_and_are_distinct() -> None:
-    kinds = plate_kinds()
-    assert kinds[0] == "blue"
-    assert len(set(kinds)) == len(kinds)
-    assert {"yellow", "green", "police", "learner", "trailer", "hongkong", "macau"} < set(kinds)
-
-
-def test_charset_has_31_provinces_the_letters_but_i_and_the_digits() -> None:
-    charset = plate_charset()
-    assert len(set(charset)) == len(charset)
-    assert sum(not c.isascii() for c in charset[:31]) == 31
-    assert set("ABCDEFGHJKLMNOPQRSTUVWXYZ0123456789") == {c for c in charset if c.isascii()}
-    assert set(charset[-7:]) == set("警学挂港澳领使")
+def test_the_order_is_that_of_the_kinds() -> None:
+    assert list(FORMATS) == [
+        *("standard", "green small", "green large", "police", "learner", "trailer"),
+        *("hong kong", "macau", "consulate", "embassy", "embassy old"),
+    ]
+    assert FORMATS["standard"].kinds == {"blue": "blue", "yellow": "yellow"}
 
 
 @pytest.mark.parametrize(

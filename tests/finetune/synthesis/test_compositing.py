@@ -4,13 +4,14 @@ import cv2
 import numpy as np
 
 from edge_lpr.finetune.synthesis import compositing
-from edge_lpr.finetune.synthesis.render_plate import render_plate
-from edge_lpr.finetune.synthesis.render_text import SyntheticPlate
-from edge_lpr.finetune.synthesis.render_view import paste
+from edge_lpr.finetune.synthesis.render.plate import render_plate
+from edge_lpr.finetune.synthesis.render.text import SyntheticPlate
+from edge_lpr.finetune.synthesis.render.view import paste
 from edge_lpr.geometry import crop_quad
+from edge_lpr.types import Image, Quad
 
 
-def _photo() -> tuple[compositing.Image, compositing.Quad]:
+def _photo() -> tuple[Image, Quad]:
     """A grey wall with a blue plate, a little turned."""
     photo = np.full((300, 500, 3), 128, np.uint8)
     quad = np.array([[150, 120], [330, 132], [328, 190], [148, 178]], np.float32)
@@ -38,7 +39,7 @@ def test_a_swapped_plate_takes_over_the_old_ones_light() -> None:
     dark = (photo * 0.4).astype(np.uint8)
     means = []
     for image in (photo, dark):
-        assert compositing.measure(image, quad).kind == "blue"
+        assert compositing.measure(image, quad).colour == "blue"
         out = compositing.swap_plate(
             image, quad, SyntheticPlate("川Z8Q8Q8", "blue"), np.random.default_rng(1)
         )

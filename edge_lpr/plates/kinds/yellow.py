@@ -1,0 +1,21 @@
+"""Large vehicles: black on yellow, at the back in two rows (GA 36-2018)."""
+
+from __future__ import annotations
+
+from edge_lpr.plates.characters import OFFICES, PROVINCES, SERIAL
+from edge_lpr.plates.kind import BLACK, Ground, PlateKind
+from edge_lpr.plates.layout import ONE_ROW, TWO_ROWS
+from edge_lpr.plates.registry import register
+
+register(
+    PlateKind(
+        name="yellow",
+        rank=20,
+        colour="yellow",
+        formats={"standard": (PROVINCES, OFFICES, *[SERIAL] * 5)},
+        layouts=(ONE_ROW, TWO_ROWS),
+        ground=Ground((35.0, 180.0, 240.0)),
+        ink=BLACK,
+        share=0.12,
+    )
+)

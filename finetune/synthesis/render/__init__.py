@@ -1,0 +1,1 @@
+"""Rendered plates, crops and street scenes, for training without photos."""

@@ -1,0 +1,67 @@
+"""Dictionaries: PaddleOCR's files, and how they fit a head."""
+
+from pathlib import Path
+
+import pytest
+
+from edge_lpr.datasets.dictionary import (
+    charset_for_head,
+    check_charset,
+    keep_classes,
+    load_charset_file,
+)
+from edge_lpr.errors import ModelError
+
+
+@pytest.mark.parametrize("text", ["京\n津\n \n", "京\r\n津\r\n \r\n", "\ufeff京\n津\n "])
+def test_files_as_paddleocr_reads_them(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "keys 键.txt"
+    file.write_bytes(text.encode())
+    assert load_charset_file(file) == ("京", "津", " ")
+
+
+def test_separators_that_are_characters_themselves(tmp_path: Path) -> None:
+    file = tmp_path / "keys.txt"
+    file.write_bytes("a\n\u2028\n\x0b\nb\n".encode())
+    assert load_charset_file(file) == ("a", "\u2028", "\x0b", "b")
+
+
+@pytest.mark.parametrize(("data", "told"), [(b"", "no characters"), (b"\xff\xfe\x00", "not UTF-8")])
+def test_bad_files(tmp_path: Path, data: bytes, told: str) -> None:
+    file = tmp_path / "keys.txt"
+    file.write_bytes(data)
+    with pytest.raises(ModelError, match=told):
+        load_charset_file(file)
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_charset_file(tmp_path / "none.txt")
+
+
+def test_empty_and_repeated_lines_are_named() -> None:
+    with pytest.raises(ModelError, match="line 2 is empty"):
+        check_charset(["a", "", "b"], "keys")
+    with pytest.raises(ModelError, match="'a' stands in line 1 and again in line 3"):
+        check_charset(["a", "b", "a"], "keys")
+
+
+@pytest.mark.parametrize("use_space_char", [None, True, False])
+def test_a_dictionary_of_70_lines(use_space_char: bool | None) -> None:
+    keys = [chr(0x4E00 + i) for i in range(70)]
+    if use_space_char is not True:
+        assert charset_for_head(keys, 71, "keys", use_space_char) == tuple(keys)
+    if use_space_char is not False:
+        assert charset_for_head(keys, 72, "keys", use_space_char) == (*keys, " ")
+    for classes in {70, 71, 72, 73} - {None: {71, 72}, True: {72}, False: {71}}[use_space_char]:
+        with pytest.raises(ModelError, match=rf"70 characters .* {classes} classes"):
+            charset_for_head(keys, classes, "keys", use_space_char)
+
+
+def test_a_dictionary_that_has_the_space_itself() -> None:
+    assert charset_for_head(["a", " "], 3, "keys", True) == ("a", " ")
+    with pytest.raises(ModelError, match="has the space itself"):
+        charset_for_head(["a", " "], 4, "keys")
+
+
+def test_classes_to_keep() -> None:
+    assert keep_classes(["a", "b", "c"], ["c", "a"], "keys") == [0, 3, 1]
+    with pytest.raises(ModelError, match=r"lacks 1 of the characters to keep .京"):
+        keep_classes(["a"], ["京", "a"], "keys")

@@ -1,0 +1,65 @@
+"""The kinds that ship: their order, and that what each declares fits together."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_lpr.plates import PlateKind, plate_kind, plate_kinds
+from edge_lpr.plates.registry import registered_kinds
+
+
+def test_the_order_of_the_kinds() -> None:
+    assert plate_kinds() == (
+        *("blue", "yellow", "green", "police", "learner", "trailer"),
+        *("hongkong", "macau", "consulate", "embassy"),
+    )
+    ranks = [kind.rank for kind in registered_kinds()]
+    assert len(set(ranks)) == len(ranks)
+
+
+@pytest.mark.parametrize("kind", registered_kinds(), ids=lambda kind: kind.name)
+def test_characters_lie_apart_on_the_plate(kind: PlateKind) -> None:
+    for layout in kind.layouts:
+        width, height = layout.size
+        for i, (x, y, w, h) in enumerate(layout.cells):
+            assert x >= 0
+            assert y >= 0
+            assert x + w <= width
+            assert y + h <= height
+            for x2, y2, w2, h2 in layout.cells[i + 1 :]:
+                assert x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y
+        if layout.dot is not None:
+            x, y = layout.dot.centre
+            assert not any(left < x < left + w and top < y < top + h for left, top, w, h in layout.cells)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "rows", "size"),
+    [
+        ("blue", "皖A12345", 1, (440, 140)),
+        ("green", "皖AD12345", 1, (480, 140)),
+        ("yellow", "皖A12345", 2, (440, 220)),
+        ("trailer", "皖A1234挂", 2, (440, 220)),
+        ("embassy", "使123456", 1, (440, 140)),
+    ],
+)
+def test_sizes_are_those_of_ga_36(name: str, text: str, rows: int, size: tuple[int, int]) -> None:
+    assert plate_kind(name).layout(text, rows).size == size
+
+
+def test_two_rows_are_for_large_vehicles() -> None:
+    assert [kind.name for kind in registered_kinds() if kind.has_two_rows] == ["yellow", "trailer"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "places"),
+    [
+        ("police", "皖A1234警", {6}),
+        ("consulate", "沪A1234领", {6}),
+        ("embassy", "使123456", {0}),
+        ("embassy", "123456使", {6}),
+        ("learner", "皖A1234学", set()),
+    ],
+)
+def test_some_endings_are_in_red(name: str, text: str, places: set[int]) -> None:
+    assert plate_kind(name).accents(text) == places
