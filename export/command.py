@@ -294,11 +294,11 @@ def _print(
     for part, c in stages:
         what = f"{c.compared} {'boxes' if part == 'det' else 'texts'}"
         rows.append([f"{part} {c.stage}", f"{c.maximum:.1e}", f"{c.mean:.1e}", what, str(len(c.differing))])
-    head, *lines = table(rows).splitlines()
-    print(head)
-    for line, (_, c) in zip(lines, stages, strict=True):
-        print(line)
-        _print_some(c.differing)
+    print(table(rows))
+    for part, c in stages:
+        if c.differing:
+            print(f"{part} {c.stage} differs:")
+            _print_some(c.differing)
     ignored = [name for names in report.get("ignored_parameters", {}).values() for name in names]
     if ignored:
         heads = sorted({".".join(name.split(".")[:2]) for name in ignored})

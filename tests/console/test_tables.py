@@ -43,12 +43,27 @@ def test_colours_on_a_terminal_unless_not_wanted(monkeypatch: pytest.MonkeyPatch
     assert table(rows, left=(0, 1), stream=Terminal()) == "n  state\n1  ok"
 
 
-def test_a_terminal_wraps_the_last_column_alone_and_only_if_asked() -> None:
+def test_a_terminal_wraps_the_last_column_where_asked() -> None:
     rows = [["ok", LONG]]
-    assert table(rows, head=False, stream=Terminal()) == f"ok  {LONG}"
     lines = table(rows, left=(0, 1), head=False, wrap=True, stream=Terminal()).splitlines()
     assert [line[:4] for line in lines] == ["ok  ", *["    "] * (len(lines) - 1)]
     assert max(map(len, lines)) <= 40 and " ".join(line[4:] for line in lines) == LONG
+    # With too little room for a word, the terminal's own wrapping is better.
+    rows = [["x" * 30, LONG]]
+    assert table(rows, left=(0, 1), head=False, wrap=True, stream=Terminal()) == f"{rows[0][0]}  {LONG}"
+
+
+def test_columns_that_a_terminal_has_no_room_for_come_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    rows = [["subset", "recall", "precision", "character_acc", "hits"], ["皖", "1", "2", "3", "4"]]
+    shown = table(rows, stream=Terminal())
+    assert shown == (
+        "subset  recall  precision  character_acc\n皖           1          2              3\n\n"
+        "subset  hits\n皖         4"
+    )
+    assert len(table(rows).splitlines()) == 2
+    monkeypatch.setenv("COLUMNS", "5")
+    assert table(rows, stream=Terminal()).count("subset") == 4
 
 
 def test_cells_are_text_and_nothing_else() -> None:
