@@ -11,6 +11,7 @@ import numpy as np
 from rapidfuzz.distance import Editops, Hamming, Levenshtein
 
 RESAMPLES = 2000
+QUANTILES = ("p50", "p90", "p99")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     if not seconds:
         return {}
     values = np.percentile(np.asarray(seconds) * 1000, [50, 90, 99])
-    return {name: round(float(value), 3) for name, value in zip(("p50", "p90", "p99"), values, strict=True)}
+    return {name: round(float(value), 3) for name, value in zip(QUANTILES, values, strict=True)}
 
 
 def confusions(pairs: Iterable[tuple[str, str]]) -> Counter[tuple[str, str]]:
