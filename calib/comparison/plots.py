@@ -78,8 +78,9 @@ def _bars(panels: Sequence[_Panel], names: Sequence[str]) -> bytes:
             axes.bar_label(bars, fmt=panel.digits, fontsize=7, padding=1)
         axes.set_xticks(np.arange(len(panel.groups)), panel.groups)
         axes.set_title(panel.title, fontsize=10)
-        axes.set_ylim(bottom=panel.low)
-        axes.margins(y=0.12)
+        # A tenth is left above the highest bar, for its figure.
+        height = max(map(max, panel.values)) - panel.low or 1.0
+        axes.set_ylim(panel.low, panel.low + 1.1 * height)
         if panel.low > 0:
             axes.set_yticks([tick for tick in axes.get_yticks() if tick <= 1])  # shares end at 1
         axes.spines[["top", "right"]].set_visible(False)

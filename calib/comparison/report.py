@@ -37,13 +37,14 @@ TITLES: dict[EvaluationTask, str] = {"det": "Detection", "rec": "Recognition", "
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a head."""
+    """Rows of cells under a head; the first columns hold texts, the others figures."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    texts: int = 1
 
     def __str__(self) -> str:
-        return table([self.head, *self.rows])
+        return table([self.head, *self.rows], left=range(self.texts))
 
 
 def summary(measured: Sequence[Measured]) -> Table:
@@ -142,7 +143,7 @@ def _subsets(measured: Sequence[Measured], task: EvaluationTask) -> Table:
             if score is not None:
                 cells = (f"{getattr(score, name):.4f}" for name in metrics)
                 rows.append([subset, str(m.variant), *cells])
-    return Table(["subset", "variant", *metrics], rows)
+    return Table(["subset", "variant", *metrics], rows, texts=2)
 
 
 def _latencies(measured: Sequence[Measured], task: EvaluationTask) -> Table:
@@ -161,7 +162,7 @@ def _confused(measured: Sequence[Measured]) -> Iterator[tuple[str, Table]]:
         counts = confusions((miss.expected[0], miss.found[0]) for miss in misses)
         rows = [[a or "(none)", b or "(none)", str(n)] for (a, b), n in counts.most_common(15)]
         if rows:
-            yield str(m.variant), Table(["true", "read as", "times"], rows)
+            yield str(m.variant), Table(["true", "read as", "times"], rows, texts=2)
 
 
 def _changed(measured: Sequence[Measured]) -> Iterator[dict[str, Any]]:
