@@ -56,13 +56,13 @@ def clip(text: str, width: int, tail: bool = False) -> str:
     """Cuts a text to so many columns, with "…" at the cut; keeps its head, or its tail."""
     if columns(text) <= width:
         return text
-    from rich.cells import chop_cells
+    from rich.cells import set_cell_size
 
-    if width < 2:
-        return "…"[:width]
+    # rich fills up with a blank where a character of two columns does not fit.
+    room = max(0, width - 1)
     if tail:
-        return "…" + chop_cells(text[::-1], width - 1)[0][::-1]
-    return chop_cells(text, width - 1)[0] + "…"
+        return "…" + set_cell_size(text[::-1], room).rstrip()[::-1]
+    return set_cell_size(text, room).rstrip() + "…"
 
 
 def pad(text: str, width: int) -> str:

@@ -160,6 +160,6 @@ with progress.Progress("a", stream=Terminal()) as p:
 print("rich.progress" in sys.modules)
 """
     shown = subprocess.run(
-        [sys.executable, "-P", "-c", code, str(draws)], check=True, capture_output=True, text=True
+        [sys.executable, "-c", code, str(draws)], check=True, capture_output=True, text=True
     )
     assert shown.stdout == f"{draws}\n"
