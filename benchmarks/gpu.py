@@ -37,6 +37,7 @@ from edge_lpr.backends.tensorrt.cuda import open_gpu
 from edge_lpr.benchmarks import gpu_parts as parts
 from edge_lpr.benchmarks.gpu_measures import Image
 from edge_lpr.bundle.manifest import Bundle, load_bundle
+from edge_lpr.console import tables
 from edge_lpr.datasets.labels import Sample, load_labels
 from edge_lpr.engines.build import build_jobs
 from edge_lpr.engines.build_settings import BuildSettings
@@ -193,12 +194,14 @@ def table(machine: Mapping[str, Any], done: Mapping[str, Any]) -> list[str]:
     lines = [", ".join(f"{key} {value}" for key, value in machine.items() if value)]
     for name, part in done.items():
         lines.append(f"{name}: {part['state']}{', ' + part['reason'] if 'reason' in part else ''}")
+        rows = []
         for key, value in part.get("result", {}).items():
             if isinstance(value, dict):
                 shown = "  ".join(f"{k} {_short(v)}" for k, v in value.items() if v not in ("", None, [], {}))
-                lines.append(f"  {key:<44} {shown}")
+                rows.append([f"  {key}", shown])
             else:
-                lines.append(f"  {key:<44} {_short(value)}")
+                rows.append([f"  {key}", _short(value)])
+        lines += tables.table(rows, left=(0, 1), head=False).splitlines()
     return lines
 
 

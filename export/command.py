@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.progress import Progress
+from edge_lpr.console.tables import table
 from edge_lpr.errors import EdgeLprError, MissingExtraError, SettingError
 from edge_lpr.export.settings import BOUND, ExportSettings
 from edge_lpr.io.atomic_io import create_folder, write_bytes
@@ -237,13 +238,15 @@ def _print(
     if args.json:
         print(_report_text(report), end="")
         return
-    print(f"{'':12}{'largest difference':>20}{'mean':>12}{'compared':>14}{'differing':>11}")
-    for part, found in comparisons.items():
-        for c in found:
-            what = f"{c.compared} {'boxes' if part == 'det' else 'texts'}"
-            print(
-                f"{part} {c.stage:8}{c.maximum:20.1e}{c.mean:12.1e}{what:>14}{len(c.differing):>11}".rstrip()
-            )
+    stages = [(part, c) for part, found in comparisons.items() for c in found]
+    rows = [["", "largest difference", "mean", "compared", "differing"]]
+    for part, c in stages:
+        what = f"{c.compared} {'boxes' if part == 'det' else 'texts'}"
+        rows.append([f"{part} {c.stage}", f"{c.maximum:.1e}", f"{c.mean:.1e}", what, str(len(c.differing))])
+    print(table(rows))
+    for part, c in stages:
+        if c.differing:
+            print(f"{part} {c.stage} differs:")
             _print_some(c.differing)
     ignored = [name for names in report.get("ignored_parameters", {}).values() for name in names]
     if ignored:

@@ -7,7 +7,6 @@ the others with it.
 from __future__ import annotations
 
 import multiprocessing
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,16 +17,16 @@ from typing import Any
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.console.progress import Progress
 from edge_lpr.datasets.labels import load_labels
-from edge_lpr.environment import machine
+from edge_lpr.environment import machine, peak_memory
 from edge_lpr.errors import BackendError, BundleError, EdgeLprError, InputError, SettingError
-from edge_lpr.evaluation.evaluate import Evaluation, evaluate_reader, score_json
+from edge_lpr.evaluation.evaluate import Evaluation, EvaluationTask, evaluate_reader, score_json
 from edge_lpr.evaluation.significance import Paired, compare_pairs, confusions, percentiles
 from edge_lpr.pipeline.reader import PlateReader
 
-TASKS = ("det", "rec", "e2e")
+TASKS: tuple[EvaluationTask, ...] = ("det", "rec", "e2e")
 REFERENCE = "fp32"
 # The figure of each task that a gate looks at.
-GATED = {"det": "hmean", "rec": "acc", "e2e": "recall"}
+GATED: dict[EvaluationTask, str] = {"det": "hmean", "rec": "acc", "e2e": "recall"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Measured:
 
     variant: Variant
     description: str
-    results: dict[str, Evaluation[Any]]
+    results: dict[EvaluationTask, Evaluation[Any]]
     bytes: int
     peak_bytes: int | None
     threads: int | None
@@ -78,7 +77,11 @@ def variants(bundle: Bundle, backends: Sequence[str]) -> list[Variant]:
 
 
 def measure(
-    bundle: str, sources: Sequence[str], variant: Variant, threads: int | None, tasks: Sequence[str] = TASKS
+    bundle: str,
+    sources: Sequence[str],
+    variant: Variant,
+    threads: int | None,
+    tasks: Sequence[EvaluationTask] = TASKS,
 ) -> Measured:
     """Evaluates one variant in this process, with a progress line for each task.
 
@@ -86,12 +89,12 @@ def measure(
         BackendError: The backend cannot run here.
     """
     samples = load_labels(sources).samples
-    results: dict[str, Evaluation[Any]] = {}
+    results: dict[EvaluationTask, Evaluation[Any]] = {}
     with PlateReader(bundle, variant.backend, variant.precision, threads=threads) as reader:
         for task in tasks:
             with Progress(f"{variant} {task}", len(samples), "images") as progress:
                 try:
-                    results[task] = evaluate_reader(task, reader, samples, tick=progress.update)  # type: ignore[arg-type]
+                    results[task] = evaluate_reader(task, reader, samples, tick=progress.update)
                 except InputError:
                     continue  # no sample has the labels that this task needs
         description = reader.description
@@ -106,16 +109,6 @@ def measure(
         peak_bytes=peak_memory(),
         threads=threads,
     )
-
-
-def peak_memory() -> int | None:
-    """Returns this process's peak resident memory in bytes; None on Windows, which has no `resource`."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # KiB on Linux
 
 
 def compare_precisions(
@@ -185,7 +178,12 @@ def gates(texts: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def losses(measured: Sequence[Measured]) -> dict[Variant, dict[str, float]]:
+def measured_tasks(measured: Sequence[Measured]) -> list[EvaluationTask]:
+    """Lists the tasks that any variant has results of."""
+    return [task for task in TASKS if any(task in m.results for m in measured)]
+
+
+def losses(measured: Sequence[Measured]) -> dict[Variant, dict[EvaluationTask, float]]:
     """Returns the points that each variant loses against FP32, by task (negative where it wins)."""
     first = measured[0].results
     return {
@@ -215,7 +213,7 @@ def check_gates(measured: Sequence[Measured], limits: dict[str, float]) -> list[
     ]
 
 
-def pairs(measured: Sequence[Measured]) -> dict[tuple[Variant, str], Paired]:
+def pairs(measured: Sequence[Measured]) -> dict[tuple[Variant, EvaluationTask], Paired]:
     """Compares each variant's tasks with FP32's, item by item."""
     first = measured[0].results
     return {
@@ -250,7 +248,9 @@ def to_json(measured: Sequence[Measured], sources: Sequence[str | Path], bundle:
     }
 
 
-def _task_json(m: Measured, task: str, compared: dict[tuple[Variant, str], Paired]) -> dict[str, Any]:
+def _task_json(
+    m: Measured, task: EvaluationTask, compared: dict[tuple[Variant, EvaluationTask], Paired]
+) -> dict[str, Any]:
     result = m.results[task]
     data: dict[str, Any] = {
         "subsets": {name: score_json(score) for name, score in result.scores.items()},

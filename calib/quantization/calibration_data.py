@@ -20,13 +20,12 @@ from edge_lpr.calib.quantization.calibration_set import digest, relative_name, s
 from edge_lpr.calib.quantization.search import cache_key
 from edge_lpr.datasets.labels import LabelledPlate, Labels, Sample
 from edge_lpr.errors import InputError
-from edge_lpr.evaluation.evaluate import Image
 from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.ctc import PlateDecoder
 from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.recognizer import Recognizer
 from edge_lpr.pipeline.settings import ReadSettings
-from edge_lpr.types import Part
+from edge_lpr.types import Image, Part
 
 # Below these calibration is done all the same, and said to be thin.
 FEW_SCENES, FEW_CROPS = 32, 64

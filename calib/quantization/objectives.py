@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.bundle.manifest import DetSpec, RecSpec
 from edge_lpr.datasets.labels import Sample
-from edge_lpr.evaluation.evaluate import Image, evaluate_det
+from edge_lpr.evaluation.evaluate import evaluate_det
 from edge_lpr.evaluation.metrics import RecScore
 from edge_lpr.pipeline.ctc import PlateDecoder
 from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.recognizer import Recognizer
+from edge_lpr.types import Image
 
 Tick = Callable[[int], None]
 # Side in pixels of the part of a scene that a distance is measured on: a multiple of any DB network's stride.

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from edge_lpr.console.interrupts import Terminated
-from edge_lpr.console.progress import printable
+from edge_lpr.console.text import printable
 from edge_lpr.environment import tool
 from edge_lpr.errors import EdgeLprError, MissingExtraError
 

@@ -6,16 +6,17 @@ import argparse
 import contextlib
 import importlib
 import json
-import os
 import platform
 import sys
 import time
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
 from pathlib import Path
 
 from edge_lpr.console.interrupts import silent_libraries
-from edge_lpr.console.progress import paint, printable
+from edge_lpr.console.tables import Cell, table
+from edge_lpr.console.text import Style, pad, paint
+from edge_lpr.environment import cores, versions
 from edge_lpr.errors import BackendError, EdgeLprError
 
 DESCRIPTION = """\
@@ -30,7 +31,11 @@ examples:
   edge-lpr doctor --json | jq '.checks[] | select(.state != "ok")'
 """
 
-_MARKS = {"ok": ("ok", "32"), "missing": ("--", "33"), "broken": ("!!", "31")}
+_MARKS: dict[str, tuple[str, Style]] = {
+    "ok": ("ok", "green"),
+    "missing": ("--", "yellow"),
+    "broken": ("!!", "red"),
+}
 _MODEL_FILE = Path("/proc/device-tree/model")  # names a Jetson
 
 
@@ -74,12 +79,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _system() -> list[Check]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    machine = f"{platform.system()} {platform.release()}, {platform.machine()}, {cores} CPU cores"
+    machine = f"{platform.system()} {platform.release()}, {platform.machine()}, {cores()} CPU cores"
     with contextlib.suppress(OSError):
         machine = f"{_MODEL_FILE.read_text(encoding='utf-8', errors='replace').strip(chr(0))}, {machine}"
     return [
-        Check("system", "edge-lpr", "ok", _version("edge-lpr") or "from source, not installed"),
+        Check("system", "edge-lpr", "ok", versions("edge-lpr").get("edge-lpr", "from source, not installed")),
         Check("system", "Python", "ok", f"{platform.python_version()} ({sys.executable})"),
         Check("system", "machine", "ok", machine),
     ]
@@ -147,7 +151,7 @@ def _gpu() -> list[Check]:
             return [
                 Check("gpu", "CUDA", "missing", f"{name}; {e}", "pip install 'edge-lpr[tensorrt]' (pycuda)")
             ]
-        found = _version("tensorrt")
+        found = versions("tensorrt").get("tensorrt")
         idle = [Check("gpu", "TensorRT", "missing", f"{found} installed, no GPU for it")] if found else []
         return [Check("gpu", "CUDA", "missing", f"{name}: plates are read on the CPU"), *idle]
     memory = f"{gpu.memory / 2**30:.0f} GiB{', shared with the CPU' if gpu.integrated else ''}"
@@ -221,28 +225,22 @@ def _try(path: str | None) -> Check:
 
 
 def _print(checks: list[Check], able: bool) -> None:
-    group = ""
-    for check in checks:
-        if check.group != group:
-            group = check.group
-            print(paint(group, "1", sys.stdout))
-        mark, color = _MARKS[check.state]
-        print(f"  {paint(mark, color, sys.stdout)}  {check.name:<12} {printable(check.found)}")
-        if check.advice:
-            print(f"      {'':<12} {paint('→ ' + check.advice, '33', sys.stdout)}")
+    width = max(len(check.name) for check in checks)
+    for group, members in groupby(checks, lambda check: check.group):
+        print(paint(group, "bold", sys.stdout))
+        rows: list[list[Cell]] = []
+        for check in members:
+            # All groups have their columns in the same places.
+            rows.append(["", _MARKS[check.state], pad(check.name, width), check.found])
+            if check.advice:
+                rows.append(["", "", "", (f"→ {check.advice}", "yellow")])
+        print(table(rows, left=range(4), head=False, wrap=True))
     end = (
         "plates can be read on this machine"
         if able
         else "plates cannot be read on this machine: see !! above"
     )
-    print(paint(end, "32" if able else "31", sys.stdout))
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+    print(paint(end, "green" if able else "red", sys.stdout))
 
 
 def _short(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from edge_lpr.cli._options import add_model_options, model_arguments
 from edge_lpr.console.progress import Progress
+from edge_lpr.console.tables import table
 from edge_lpr.errors import MissingExtraError, SettingError
 from edge_lpr.pipeline.reader import PlateReader
 
@@ -62,8 +63,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         from edge_lpr.datasets.labels import load_labels
         from edge_lpr.environment import machine
-        from edge_lpr.evaluation.evaluate import evaluate_reader
-        from edge_lpr.evaluation.tables import table
+        from edge_lpr.evaluation.evaluate import evaluate_reader, score_rows
         from edge_lpr.io.atomic_io import write_json
     except ImportError as e:
         raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr evaluate`") from e
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         write_json(args.json, data | {"machine": machine()} | result.to_json() | {"problems": problems})
     if args.json != "-":
         print(f"{args.task} with {description}" + (", greedy decoding" if args.decoder == "greedy" else ""))
-        print(table(result.scores))
+        print(table(score_rows(result.scores)))
         print(f"{result.fps:.1f} {'plates' if args.task == 'rec' else 'images'}/s over {result.items}")
         if args.list_errors:
             for miss in result.misses:

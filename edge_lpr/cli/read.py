@@ -12,7 +12,8 @@ from difflib import get_close_matches
 from edge_lpr.cli import COMMANDS
 from edge_lpr.cli._options import add_model_options, model_arguments
 from edge_lpr.console.interrupts import Interrupts, silent_libraries
-from edge_lpr.console.progress import Progress, is_terminal
+from edge_lpr.console.progress import Progress
+from edge_lpr.console.text import is_terminal
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions, stop_captures
 from edge_lpr.io.frames import Source

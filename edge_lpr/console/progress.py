@@ -1,21 +1,23 @@
-"""A progress line on the terminal: what, how far, how fast, how long still, and how it ended."""
+"""A progress line on the terminal: what, how far, how fast, how long still, and how it ended.
+
+rich draws it (`progress_line`). What is decided here: nothing is drawn in the first seconds nor into a pipe,
+and notes and the end stay on the screen.
+"""
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 import sys
 import time
-import unicodedata
-from collections import deque
 from types import TracebackType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from edge_lpr.console.text import counted, duration, is_terminal, number, paint, printable
+
+if TYPE_CHECKING:
+    from edge_lpr.console.progress_line import ProgressLine
 
 QUIET_SECONDS = 2.0  # what is over sooner needs no progress
 REDRAW_SECONDS = 0.1
-_RATE_SECONDS = 5.0  # the rate shown is that of about the last seconds
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Progress:
@@ -49,8 +51,7 @@ class Progress:
         self._draws = not quiet and is_terminal(self._stream)
         self._fields: dict[str, object] = {}
         self._began = self._drawn_at = time.monotonic()
-        self._marks = deque([(self._began, 0)])
-        self._visible = False
+        self._line: ProgressLine | None = None
         self._state = ""
 
     def __enter__(self) -> Progress:
@@ -67,10 +68,19 @@ class Progress:
         """Counts n units; `fields` are shown behind, the name as written: `plates=3` gives "3 plates"."""
         self.count += n
         self._fields.update(fields)
+        if self._line is not None:
+            self._line.advance(n)
         now = time.monotonic()
         if not self._draws or now - self._began < QUIET_SECONDS or now - self._drawn_at < REDRAW_SECONDS:
             return
-        self._draw(now)
+        if self._line is None:
+            from edge_lpr.console.progress_line import ProgressLine
+
+            self._line = ProgressLine(
+                self.label, self.total, self.unit, self.count, self._began, self._stream
+            )
+        self._line.draw(self._fields)
+        self._drawn_at = now
 
     def note(self, text: str) -> None:
         """Prints a line of its own on stderr, on a terminal or not."""
@@ -79,10 +89,8 @@ class Progress:
 
     def clear(self) -> None:
         """Takes the line away, so that something else can be printed; the next update draws it again."""
-        if self._visible:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-            self._visible = False
+        if self._line is not None:
+            self._line.clear()
 
     def end(self, state: str) -> None:
         """Prints the end state ("done", "interrupted", "source lost") with totals, once."""
@@ -94,92 +102,10 @@ class Progress:
             return
         seconds = time.monotonic() - self._began
         of = f" of {self.total}" if self.total and self.count < self.total else ""
-        rate = (
-            f" ({_number(self.count / seconds)} {self.unit}/s)" if self.count > 1 and seconds > 0.05 else ""
+        unit = self.unit[:-1] if self.count == 1 and self.unit.endswith("s") else self.unit
+        rate = f" ({number(self.count / seconds)} {self.unit}/s)" if self.count > 1 and seconds > 0.05 else ""
+        parts = [f"{state}, {self.count}{of} {unit} in {duration(seconds)}{rate}", *counted(self._fields)]
+        line = paint(
+            f"{self.label}: {', '.join(parts)}", "green" if state == "done" else "yellow", self._stream
         )
-        parts = [f"{state}, {self.count}{of} {self._unit()} in {duration(seconds)}{rate}", *self._shown()]
-        color = "32" if state == "done" else "33"
-        line = f"{self.label}: {', '.join(parts)}"
-        print(paint(line, color, self._stream), file=self._stream, flush=True)
-
-    def _draw(self, now: float) -> None:
-        while len(self._marks) > 1 and now - self._marks[0][0] > _RATE_SECONDS:
-            self._marks.popleft()
-        rate = (self.count - self._marks[0][1]) / max(now - self._marks[0][0], 1e-6)
-        self._marks.append((now, self.count))
-        of = f"/{self.total}" if self.total else ""
-        parts = [f"{self.count}{of} {self.unit}", f"{_number(rate)}/s"]
-        if self.total and rate > 0:
-            share = min(1.0, self.count / self.total)
-            parts.insert(0, f"{share:.0%}")
-            parts.append(f"{duration(max(0, self.total - self.count) / rate)} left")
-        else:
-            parts.append(duration(now - self._began))
-        line = f"{self.label}  " + "  ".join([*parts, *self._shown()])
-        width = shutil.get_terminal_size().columns - 1
-        self._stream.write("\r" + paint(clip(line, width), "2", self._stream) + "\x1b[K")
-        self._stream.flush()
-        self._visible, self._drawn_at = True, now
-
-    def _shown(self) -> list[str]:
-        return [
-            f"{value} {name[:-1] if value == 1 and name.endswith('s') else name}".strip()
-            for name, value in self._fields.items()
-        ]
-
-    def _unit(self) -> str:
-        return self.unit[:-1] if self.count == 1 and self.unit.endswith("s") else self.unit
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Tells whether a stream is a terminal that can redraw a line."""
-    try:
-        return stream.isatty() and os.environ.get("TERM") != "dumb"
-    except ValueError:  # closed
-        return False
-
-
-def paint(text: str, code: str, stream: TextIO) -> str:
-    """Colours a text by an ANSI SGR number, where the stream is a terminal and NO_COLOR is not set."""
-    return f"\x1b[{code}m{text}\x1b[0m" if is_terminal(stream) and not os.environ.get("NO_COLOR") else text
-
-
-def printable(text: str) -> str:
-    """Replaces what would drive the terminal: names of files come from others."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def columns(text: str) -> int:
-    """Counts the terminal columns of a text; Chinese characters take two."""
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
-
-
-def clip(text: str, width: int, tail: bool = False) -> str:
-    """Cuts a text to so many columns, with "…" at the cut; keeps its head, or its tail."""
-    if columns(text) <= width:
-        return text
-    kept, used = "", 1
-    for c in reversed(text) if tail else text:
-        used += columns(c)
-        if used > width:
-            break
-        kept += c
-    return "…" + kept[::-1] if tail else kept + "…"
-
-
-def pad(text: str, width: int) -> str:
-    """Fills a text with blanks to so many columns."""
-    return text + " " * max(0, width - columns(text))
-
-
-def duration(seconds: float) -> str:
-    """Writes a duration: "8.5 s", "03:20", "2:03:20"."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+        print(line, file=self._stream, flush=True)

@@ -7,27 +7,22 @@ search for a precision and any other reader.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_lpr.datasets.labels import LabelledPlate, Sample, clean_text
 from edge_lpr.errors import InputError
-from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, Quad, RecScore
+from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, RecScore
 from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.ctc import greedy
 from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.types import Image, Quad, Tick
 
-Image = NDArray[np.uint8]
 Score = TypeVar("Score", DetScore, RecScore, EndToEndScore)
-Task = Literal["det", "rec", "e2e"]
+EvaluationTask = Literal["det", "rec", "e2e"]
 Decoder = Literal["plate", "greedy"]
-# Called after each image with how many plates or images are done.
-Tick = Callable[[int], None]
 ALL = "all"
 BATCH = 32
 
@@ -36,6 +31,8 @@ METRICS: dict[type, tuple[str, ...]] = {
     RecScore: ("acc", "norm_edit_dis"),
     EndToEndScore: ("recall", "precision", "f", "character_acc", "text_recall"),
 }
+# Counts that are only there to compute a metric from.
+_HIDDEN = ("distance", "edits", "characters", "script_hits", "script_labelled", "script_reported")
 
 
 @dataclass(frozen=True)
@@ -109,6 +106,22 @@ def score_json(score: DetScore | RecScore | EndToEndScore) -> dict[str, float]:
     """Returns a score's counts and metrics by name."""
     metrics = {name: round(getattr(score, name), 6) for name in METRICS[type(score)]}
     return {**asdict(score), **metrics}
+
+
+def score_rows(scores: Mapping[str, DetScore | RecScore | EndToEndScore]) -> list[list[str]]:
+    """Returns scores by subset as rows of a table, the names of the columns first.
+
+    Metrics have four places ("-" where nothing is labelled), counts follow.
+    """
+    kind = type(next(iter(scores.values())))
+    counts = [f.name for f in fields(kind) if f.name not in _HIDDEN]
+    rows = [["subset", *METRICS[kind], *counts]]
+    for subset, score in scores.items():
+        # The metrics' definitions give 0 to images without plates, which would read as a failure.
+        none = getattr(score, "labelled", 1) == 0
+        metrics = ["-" if none else f"{getattr(score, name):.4f}" for name in METRICS[kind]]
+        rows.append([subset, *metrics, *(str(getattr(score, name)) for name in counts)])
+    return rows
 
 
 def evaluate_det(
@@ -210,7 +223,7 @@ def evaluate_e2e(
 
 
 def evaluate_reader(
-    task: Task,
+    task: EvaluationTask,
     reader: PlateReader,
     samples: Sequence[Sample],
     decoder: Decoder = "plate",

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
 from shapely.geometry import Polygon
 
 from edge_lpr.datasets.labels import LabelledPlate
+from edge_lpr.types import Quad
 
 IOU = 0.5
-Quad = NDArray[np.float32]
 
 
 def polygon(quad: Quad) -> Polygon:
@@ -42,16 +43,6 @@ def iou_matrix(labelled: Sequence[Quad], found: Sequence[Quad]) -> NDArray[np.fl
                 union = a.area + b.area - inter
                 matrix[i, j] = inter / union if union > 0 else 0.0
     return matrix
-
-
-def edit_distance(a: str, b: str) -> int:
-    """Levenshtein distance: insertions, deletions and substitutions that turn one text into the other."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        previous, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (x != y))
-    return row[-1]
 
 
 def _ratio(part: float, whole: float) -> float:
@@ -125,7 +116,7 @@ class RecScore:
         """Counts one plate; `text` is empty where nothing was read. Returns whether it was read exactly."""
         self.plates += 1
         self.exact += truth == text
-        self.distance += edit_distance(truth, text) / max(len(truth), len(text), 1)
+        self.distance += Levenshtein.distance(truth, text) / max(len(truth), len(text), 1)
         return truth == text
 
     @property
@@ -204,7 +195,7 @@ class EndToEndScore:
                 reported -= i in pairs
                 continue
             hits += i in pairs and text == plate.text
-            self.edits += edit_distance(plate.text, text)
+            self.edits += Levenshtein.distance(plate.text, text)
             self.characters += len(plate.text)
             self.script_labelled += 1
         self.edits += sum(len(text) for j, (text, _) in enumerate(reads) if j not in pairs.values())

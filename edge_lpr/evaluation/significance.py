@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from rapidfuzz.distance import Editops, Hamming, Levenshtein
 
 RESAMPLES = 2000
+QUANTILES = ("p50", "p90", "p99")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     if not seconds:
         return {}
     values = np.percentile(np.asarray(seconds) * 1000, [50, 90, 99])
-    return {name: round(float(value), 3) for name, value in zip(("p50", "p90", "p99"), values, strict=True)}
+    return {name: round(float(value), 3) for name, value in zip(QUANTILES, values, strict=True)}
 
 
 def confusions(pairs: Iterable[tuple[str, str]]) -> Counter[tuple[str, str]]:
@@ -85,26 +87,18 @@ def confusions(pairs: Iterable[tuple[str, str]]) -> Counter[tuple[str, str]]:
     """
     counts: Counter[tuple[str, str]] = Counter()
     for truth, text in pairs:
-        counts.update((a, b) for a, b in _aligned(truth, text) if a != b)
+        counts.update(
+            (
+                "" if edit.tag == "insert" else truth[edit.src_pos],
+                "" if edit.tag == "delete" else text[edit.dest_pos],
+            )
+            for edit in _edits(truth, text)
+        )
     return counts
 
 
-def _aligned(a: str, b: str) -> list[tuple[str, str]]:
-    cost = np.zeros((len(a) + 1, len(b) + 1), int)
-    cost[:, 0], cost[0] = range(len(a) + 1), range(len(b) + 1)
-    for i, x in enumerate(a, 1):
-        for j, y in enumerate(b, 1):
-            cost[i, j] = min(cost[i - 1, j] + 1, cost[i, j - 1] + 1, cost[i - 1, j - 1] + (x != y))
-    pairs = []
-    i, j = len(a), len(b)
-    while i or j:
-        if i and j and cost[i, j] == cost[i - 1, j - 1] + (a[i - 1] != b[j - 1]):
-            i, j = i - 1, j - 1
-            pairs.append((a[i], b[j]))
-        elif i and cost[i, j] == cost[i - 1, j] + 1:
-            i -= 1
-            pairs.append((a[i], ""))
-        else:
-            j -= 1
-            pairs.append(("", b[j]))
-    return pairs[::-1]
+def _edits(truth: str, text: str) -> Editops:
+    """The shortest edit; of several, one of replacements alone: a misread character keeps its place."""
+    if len(truth) == len(text) and Hamming.distance(truth, text) == Levenshtein.distance(truth, text):
+        return Hamming.editops(truth, text)
+    return Levenshtein.editops(truth, text)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from edge_lpr.console.progress import clip, columns, is_terminal, pad, paint, printable
+from edge_lpr.console.text import clip, columns, is_terminal, pad, paint, printable
 from edge_lpr.errors import OutputError, SettingError
 from edge_lpr.io.atomic_io import TextFile, output_error
 from edge_lpr.io.sources import Target
@@ -201,10 +201,10 @@ def line_of(result: Result, width: int, stream: TextIO) -> str:
         parts.append(_clock(result.frame.time, started))
     doubtful = item.min_score < _DOUBTFUL
     parts += [
-        paint(pad(printable(item.text), _PLATE_COLUMNS), "1", stream),
+        paint(pad(printable(item.text), _PLATE_COLUMNS), "bold", stream),
         pad(item.kind, _KIND_COLUMNS),
         f"{item.score:.2f}",
-        paint(f"min {item.min_score:.2f}", "33", stream) if doubtful else f"min {item.min_score:.2f}",
+        paint(f"min {item.min_score:.2f}", "yellow", stream) if doubtful else f"min {item.min_score:.2f}",
     ]
     if not isinstance(item, PlateRead):
         parts.append(f"{item.reads} read" + "s" * (item.reads != 1))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lpr.backends.tensorrt.engine_manifest import FOLDER_VARIABLE, EngineManifest, engines_folder
 from edge_lpr.bundle.manifest import load_bundle
-from edge_lpr.console.progress import Progress, duration, paint
+from edge_lpr.console.progress import Progress
+from edge_lpr.console.text import duration, pad, paint
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.precisions import PRECISIONS
 
@@ -190,12 +191,13 @@ def _build(api: TensorRT, job: BuildJob, folder: Path, label: str) -> EngineMani
 
 
 def _say(job: BuildJob, state: str, manifest: EngineManifest | None) -> None:
-    color = {"built": "32", "there": "32"}.get(state, "33")
     detail = ""
     if manifest is not None:
         size = f"{manifest.engine_bytes / 1e6:6.1f} MB"
         detail = f"  {size}  {duration(manifest.seconds):>7}  {manifest.engine_path}"
-    print(f"{paint(f'{state:<8}', color, sys.stdout)}{job.label:<9}{detail}", flush=True)
+    # One by one as they are done, minutes apart: no table.
+    shown = paint(pad(state, 8), "green" if manifest else "yellow", sys.stdout)
+    print(f"{shown}{pad(job.label, 9)}{detail}", flush=True)
 
 
 def _show(jobs: list[BuildJob], folder: Path, settings: BuildSettings, as_json: bool) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, engines_folder, read_manifest
 from edge_lpr.bundle.manifest import load_bundle
-from edge_lpr.console.progress import paint
+from edge_lpr.console.tables import Cell, table
+from edge_lpr.console.text import Style
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
 
 if TYPE_CHECKING:
@@ -29,7 +29,13 @@ examples:
   edge-lpr engines inspect det.int8              by a part of its name
   edge-lpr engines prune --dry-run
   edge-lpr engines prune --foreign               also those for other GPUs and TensorRT versions"""
-COLORS = {"valid": "32", "damaged": "31", "stale": "33", "foreign": "33", "superseded": "33"}
+COLORS: dict[str, Style] = {
+    "valid": "green",
+    "damaged": "red",
+    "stale": "yellow",
+    "foreign": "yellow",
+    "superseded": "yellow",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,8 +72,7 @@ def _list(folder: Path, args: argparse.Namespace) -> int:
         return 0
     print(f"{folder}: {len(found)} engines" if found else f"{folder}: no engines; make some: edge-lpr build")
     print(f"this machine: {machine or refusal}")
-    for entry in found:
-        print(_line(entry))
+    _print_table(found)
     return 0
 
 
@@ -88,8 +93,7 @@ def _prune(folder: Path, args: argparse.Namespace) -> int:
     if args.json:
         _print({"folder": str(folder), "dry_run": args.dry_run, "removed": [_record(e) for e in chosen]})
         return 0
-    for entry in chosen:
-        print(_line(entry))
+    _print_table(chosen)
     what = "would be removed" if args.dry_run else "removed"
     print(f"{folder}: {len(chosen)} of {len(found)} {what}")
     return 0
@@ -133,9 +137,16 @@ def _inspect(folder: Path, args: argparse.Namespace) -> int:
 def _show(manifest: EngineManifest, profile: int, report: EngineReport) -> None:
     print(f"{manifest.engine_path}\n{manifest.part} {manifest.precision}, built for {manifest.machine}")
     print(f"profile {profile}: {manifest.profiles[profile]}")
-    for layer in report.layers:
-        macs = "" if layer.macs is None else f"{layer.macs / 1e6:.1f} M"
-        print(f"{layer.input:>5} → {layer.output:<5} {macs:>9}  {layer.kind:<22} {layer.name}")
+    rows = [
+        [
+            f"{layer.input} → {layer.output}",
+            "" if layer.macs is None else f"{layer.macs / 1e6:.1f} M",
+            layer.kind,
+            layer.name,
+        ]
+        for layer in report.layers
+    ]
+    print(table(rows, left=(0, 2, 3), head=False))
     counts = ", ".join(f"{n} in {kind}" for kind, n in sorted(report.counts.items()))
     print(f"computing layers by the type of their input: {counts or 'none'}")
     for kind in sorted(report.macs):
@@ -170,17 +181,19 @@ def _entries(folder: Path, args: argparse.Namespace) -> tuple[Sequence[Entry], M
     return entries(folder, machine, bundle), machine, refusal
 
 
-def _line(entry: Entry) -> str:
-    state = paint(f"{entry.state:<10}", COLORS.get(entry.state, "0"), sys.stdout)
+def _print_table(entries: Sequence[Entry]) -> None:
+    if entries:
+        print(table([_row(entry) for entry in entries], left=(0, 1, 3, 4), head=False, wrap=True))
+
+
+def _row(entry: Entry) -> list[Cell]:
+    state: Cell = (entry.state, COLORS[entry.state]) if entry.state in COLORS else entry.state
     if entry.manifest is None:
-        return f"{state} {entry.path.name}  {entry.reason}"
+        return [state, entry.path.name, "", "", entry.reason]
     m = entry.manifest
-    shapes = ", ".join(map(str, m.profiles))
     reason = f"  ({entry.reason})" if entry.reason else ""
-    return (
-        f"{state} {m.engine_path.name}  {m.engine_bytes / 1e6:.1f} MB, {m.created[:10]}, "
-        f"{m.machine}, {shapes}{reason}"
-    )
+    about = f"{m.machine}, {', '.join(map(str, m.profiles))}{reason}"
+    return [state, m.engine_path.name, f"{m.engine_bytes / 1e6:.1f} MB", m.created[:10], about]
 
 
 def _record(entry: Entry) -> dict[str, Any]:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
+import time
 
 import pytest
+from helpers.terminal import Terminal
 
-from edge_lpr.console import progress as module
-from edge_lpr.console.progress import Progress, clip, columns, duration, pad, printable
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+from edge_lpr.console.progress import Progress
+from edge_lpr.console.text import columns
 
 
 class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
 
 @pytest.fixture
@@ -30,10 +29,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def lines(out: io.StringIO) -> list[str]:
-    return [part.replace("\x1b[K", "").strip() for part in out.getvalue().replace("\n", "\r").split("\r")]
-
-
 def test_rate_and_time_left_after_two_seconds(clock: Clock) -> None:
     out = Terminal()
     with Progress("street.mp4", 100, stream=out) as progress:
@@ -42,9 +37,9 @@ def test_rate_and_time_left_after_two_seconds(clock: Clock) -> None:
             progress.update(plates=1)
             if clock.now <= 101.9:
                 assert out.getvalue() == ""
-    drawn = [line for line in lines(out) if line]
+    drawn = [line for line in out.shown if line]
     assert re.fullmatch(r"street\.mp4  2[01]%  2[01]/100 frames  10\.0/s  [78]\.\d s left  1 plate", drawn[0])
-    assert drawn[-1] == "street.mp4: done, 50 of 100 frames in 5.0 s (10.0 frames/s), 1 plate"
+    assert out.screen == "street.mp4: done, 50 of 100 frames in 5.0 s (10.0 frames/s), 1 plate\n"
 
 
 def test_no_end_no_time_left(clock: Clock) -> None:
@@ -54,7 +49,7 @@ def test_no_end_no_time_left(clock: Clock) -> None:
         clock.now += 0.2
         progress.update(plates=2, dropped=5)
     assert "left" not in out.getvalue()
-    assert lines(out)[-1] == "camera 0  30 frames  5.0/s  6.0 s  2 plates  5 dropped"
+    assert out.screen == "camera 0  30 frames  5.0/s  6.0 s  2 plates  5 dropped"
 
 
 @pytest.mark.parametrize(
@@ -94,10 +89,14 @@ def test_a_note_takes_the_line_away_first(clock: Clock) -> None:
     progress = Progress("a", stream=out)
     clock.now += 5
     progress.update()
+    assert out.screen == "a  1 frames  0.2/s  5.0 s"
     progress.note("note")
-    assert out.getvalue().endswith("\r\x1b[Knote\n")
+    assert out.screen == "note\n"
     progress.clear()
-    assert out.getvalue().endswith("note\n")
+    assert out.screen == "note\n"
+    clock.now += 5
+    progress.update()
+    assert out.screen == "note\na  2 frames  0.2/s  10.0 s"
 
 
 def test_a_long_line_fits_the_terminal(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,27 +105,61 @@ def test_a_long_line_fits_the_terminal(clock: Clock, monkeypatch: pytest.MonkeyP
     progress = Progress("中文中文中文中文中文中文", stream=out)
     clock.now += 5
     progress.update()
-    assert columns(lines(out)[-1]) <= 19
+    assert columns(out.screen) <= 19
 
 
-def test_colour_only_where_it_is_wanted(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert module.paint("x", "1", Terminal()) == "x"
-    monkeypatch.delenv("NO_COLOR")
-    assert module.paint("x", "1", Terminal()) == "\x1b[1mx\x1b[0m"
-    assert module.paint("x", "1", io.StringIO()) == "x"
-    monkeypatch.setenv("TERM", "dumb")
-    assert module.paint("x", "1", Terminal()) == "x"
+def test_a_long_name_leaves_room_for_the_figures(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    out = Terminal()
+    progress = Progress("/a/very/long/path/to/some/folder/of/videos/street.mp4", 100, stream=out)
+    clock.now += 5
+    progress.update(50)
+    assert out.screen == "…/videos/street.mp4  50%  50/100 frames  10.0/s  5.0 s left"
 
 
-def test_columns_clipping_and_padding() -> None:
-    assert columns("皖A1") == 4 and pad("皖", 4) == "皖  " and pad("abc", 2) == "abc"
-    assert clip("abcdef", 6) == "abcdef" and clip("abcdef", 4) == "abc…"
-    assert clip("abcdef", 4, tail=True) == "…def" and clip("皖皖皖", 4) == "皖…"
+def test_the_rate_is_that_of_the_last_seconds(clock: Clock) -> None:
+    out = Terminal()
+    progress = Progress("a", 1000, stream=out)
+    for _ in range(40):
+        clock.now += 0.5
+        progress.update()
+    for _ in range(60):
+        clock.now += 0.1
+        progress.update()
+    assert out.screen == "a  10%  100/1000 frames  10.0/s  01:30 left"
 
 
-def test_durations() -> None:
-    assert [duration(s) for s in (0.04, 8.5, 61, 3723)] == ["0.0 s", "8.5 s", "01:01", "1:02:03"]
+def test_seldom_updates_have_the_rate_of_the_whole_time(clock: Clock) -> None:
+    out = Terminal()
+    progress = Progress("a", 4, "steps", stream=out)
+    for _ in range(2):
+        clock.now += 10
+        progress.update(step="fuse")
+    assert out.screen == "a  50%  2/4 steps  0.1/s  20.0 s left  fuse step"
 
 
-def test_names_cannot_drive_the_terminal() -> None:
-    assert printable("a\x1b]0;x\x07\nb\u202e") == "a\ufffd]0;x\ufffd\ufffdb\ufffd"
+def test_the_cursor_is_never_left_hidden(clock: Clock) -> None:
+    out = Terminal()
+    progress = Progress("a", stream=out)
+    for _ in range(3):
+        clock.now += 5
+        progress.update()
+        assert out.getvalue().rfind("\x1b[?25h") > out.getvalue().rfind("\x1b[?25l")
+
+
+@pytest.mark.parametrize("draws", [False, True])
+def test_rich_is_imported_for_a_line_alone(draws: bool) -> None:
+    code = """
+import io, sys
+from edge_lpr.console import progress
+progress.QUIET_SECONDS = progress.REDRAW_SECONDS = 0
+class Terminal(io.StringIO):
+    def isatty(self): return sys.argv[1] == "True"
+with progress.Progress("a", stream=Terminal()) as p:
+    p.update()
+print("rich.progress" in sys.modules)
+"""
+    shown = subprocess.run(
+        [sys.executable, "-c", code, str(draws)], check=True, capture_output=True, text=True
+    )
+    assert shown.stdout == f"{draws}\n"

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_lpr.datasets.labels import LabelledPlate
-from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, RecScore, edit_distance, iou_matrix
+from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, RecScore, iou_matrix
 
 
 def box(x: float, y: float, w: float = 10, h: float = 4) -> NDArray[np.float32]:
@@ -24,7 +24,10 @@ def test_iou_of_quadrilaterals() -> None:
     [("", "", 0), ("abc", "", 3), ("皖A1", "皖A1", 0), ("皖A1", "A12", 2), ("kitten", "sitting", 3)],
 )
 def test_edit_distance(a: str, b: str, d: int) -> None:
-    assert edit_distance(a, b) == edit_distance(b, a) == d
+    for truth, text in ((a, b), (b, a)):
+        score = RecScore()
+        score.add(truth, text)
+        assert score.distance * max(len(a), len(b), 1) == d
 
 
 def test_detection_counts() -> None:

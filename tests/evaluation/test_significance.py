@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import random
+
 import pytest
+from rapidfuzz.distance import Levenshtein
 
 from edge_lpr.evaluation.significance import compare_pairs, confusions, mcnemar, percentiles
 
@@ -35,3 +38,23 @@ def test_percentiles_are_milliseconds() -> None:
 def test_confusions_follow_the_shortest_edit() -> None:
     counts = confusions([("皖A0D123", "皖AOD123"), ("皖A12345", "A12345"), ("皖A1", "皖A11"), ("x", "x")])
     assert counts == {("0", "O"): 1, ("皖", ""): 1, ("", "1"): 1}
+
+
+def test_a_misread_character_keeps_its_place() -> None:
+    # Putting a 1 in and leaving a 1 out would be as short.
+    assert confusions([("皖A01", "皖A10")]) == {("0", "1"): 1, ("1", "0"): 1}
+    # Three replacements would be longer than leaving the first character out and putting one in.
+    assert confusions([("皖A12", "A123")]) == {("皖", ""): 1, ("", "3"): 1}
+
+
+def test_confusions_are_as_many_as_edits_and_turn_the_truth_into_the_text() -> None:
+    rng = random.Random(1)
+    for _ in range(2000):
+        truth, text = ("".join(rng.choices("皖A01B8", k=rng.randrange(9))) for _ in range(2))
+        counts = confusions([(truth, text)])
+        assert counts.total() == Levenshtein.distance(truth, text)
+        letters = dict.fromkeys(truth + text, 0)
+        for (a, b), n in counts.items():
+            letters.update({c: letters[c] + sign * n for c, sign in ((a, -1), (b, 1)) if c})
+        assert letters == {c: text.count(c) - truth.count(c) for c in letters}
+        assert confusions([(truth, text)]) == counts
