@@ -116,26 +116,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"internal error, {type(e).__name__}: {found}; --debug shows where", 1, debug)
 
 
+def command_parser(name: str) -> Parser:
+    """Returns the parser of a command; "read" is the one without a name.
+
+    Raises:
+        ModuleNotFoundError: The command needs a package that is not installed.
+    """
+    command = COMMANDS.get(name, READ)
+    parser = Parser(
+        prog=_prog(name), allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    import_module(command.module).configure(parser)
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and libraries' logs")
+    if name == "read":
+        parser.epilog = f"{parser.epilog}\n{_commands()}\n\n{EXIT_CODES}"
+        parser.add_argument("--version", action="version", version=tool())
+    return parser
+
+
 def _run(name: str, arguments: list[str]) -> int:
     command = COMMANDS.get(name, READ)
-    prog = "edge-lpr" if name == "read" else f"edge-lpr {name}"
-    parser = Parser(prog=prog, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
     try:
-        module = import_module(command.module)
-        module.configure(parser)
-        parser.add_argument("--debug", action="store_true", help="show tracebacks and libraries' logs")
-        if name == "read":
-            parser.epilog = f"{parser.epilog}\n{_commands()}\n\n{EXIT_CODES}"
-            parser.add_argument("--version", action="version", version=tool())
-        code: int = module.run(parser.parse_args(arguments))
+        args = command_parser(name).parse_args(arguments)
+        code: int = import_module(command.module).run(args)
         return code
     except ModuleNotFoundError as e:
         package = (e.name or "").partition(".")[0]
         if not package or package == "edge_lpr":
             raise
-        raise MissingExtraError(package, command.extra, f"`{prog}`") from e
+        raise MissingExtraError(package, command.extra, f"`{_prog(name)}`") from e
     except SystemExit as e:  # argparse: --help, --version, an error
         return e.code if isinstance(e.code, int) else 1
+
+
+def _prog(name: str) -> str:
+    return "edge-lpr" if name == "read" else f"edge-lpr {name}"
 
 
 def _commands() -> str:

@@ -1,0 +1,177 @@
+"""Every command that README and docs show is one that exists; those marked so are run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from edge_lpr.cli import COMMANDS, command_parser
+from edge_lpr.outputs.records import FIELDS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+RUN = "<!-- run -->"
+README_BYTES = 9 * 1024
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One command of a page.
+
+    Attributes:
+        page: The page's name.
+        words: The command, as the shell splits it.
+        run: Whether the page says that it works on any machine, in a fresh clone.
+    """
+
+    page: str
+    words: tuple[str, ...]
+    run: bool
+
+    def __str__(self) -> str:
+        return f"{self.page}: {shlex.join(self.words)}"
+
+
+def shown() -> Iterator[Shown]:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for block in re.finditer(rf"(?P<mark>{re.escape(RUN)}\n)?```sh\n(?P<code>.*?)```", text, re.DOTALL):
+            for line in block["code"].replace("\\\n", " ").splitlines():
+                for command in re.split(r" && | \| ", line):
+                    words = tuple(shlex.split(command, comments=True))
+                    if words:
+                        yield Shown(page.name, words, block["mark"] is not None)
+
+
+COMMANDS_SHOWN = list(shown())
+
+
+@cache
+def options(module: str) -> frozenset[str]:
+    """The options that a module's own --help names."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=False
+    )
+    skip_for_an_extra(done.stderr)
+    assert done.returncode == 0, done.stderr
+    return frozenset(re.findall(r"(?<![\w-])--[a-z-]+", done.stdout))
+
+
+def skip_for_an_extra(told: str) -> None:
+    if found := re.search(r"pip install 'edge-lpr\[(\w+)\]'", told):
+        pytest.skip(f"needs what the extra {found[1]!r} installs")
+
+
+def extras() -> frozenset[str]:
+    section = (
+        (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[project.optional-dependencies]")[1]
+    )
+    return frozenset(re.findall(r"^([a-z]+) = \[", section.split("\n[")[0], re.MULTILINE))
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(COMMANDS_SHOWN) > 30
+    assert {name for s in COMMANDS_SHOWN if s.words[0] == "edge-lpr" for name in s.words[1:2]} >= set(
+        COMMANDS
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS_SHOWN, ids=str)
+def test_the_command_exists_and_takes_its_options(command: Shown) -> None:
+    program, *words = command.words
+    if program == "edge-lpr":
+        name = words.pop(0) if words[0] in COMMANDS else "read"
+        module = COMMANDS[name].module if name != "read" else ""
+        stage = module.split(".")[1] if module else ""
+        try:
+            parser = command_parser(name)
+        except ModuleNotFoundError as e:
+            pytest.skip(f"needs {e.name}, which the extra {COMMANDS[name].extra!r} installs ({stage})")
+        parser.parse_args(words)
+    elif program == "python" and words[:3] == ["-m", "pip", "install"]:
+        for word in words[3:]:
+            if named := re.fullmatch(r"\.\[(.+)\]", word):
+                assert set(named[1].split(",")) <= extras()
+            elif word.endswith(".txt"):
+                assert (ROOT / word).is_file()
+    elif program == "python" and words[0] == "-m":
+        module = words[1]
+        assert find_spec(module) is not None, f"{command}: no such module"
+        used = {w.partition("=")[0] for w in words[2:] if w.startswith("--")}
+        if module.startswith("edge_lpr."):
+            assert used <= options(module), f"{command}: --help does not name {used - options(module)}"
+    else:
+        assert program in ("pre-commit", "trtexec"), f"{command}: not known to this test"
+
+
+@pytest.mark.parametrize("command", [s for s in COMMANDS_SHOWN if s.run], ids=str)
+def test_commands_that_need_nothing_are_run(command: Shown, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    words = [str(ROOT / w) if "/" in w and (ROOT / w).exists() else w for w in command.words]
+    assert words[0] == "edge-lpr"
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_lpr", *words[1:]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    skip_for_an_extra(done.stderr)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    for option, value in pairwise(words):
+        if option in ("--save", "--crops"):
+            assert (tmp_path / value).exists()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)\)", text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    for path in re.findall(
+        r"`((?:edge_lpr|export|calib|engines|finetune|benchmarks|samples)/[\w./-]*\w)`", text
+    ):
+        assert "NAME" in path or (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_modules_that_are_named_exist(page: Path) -> None:
+    for name in re.findall(r"`(edge_lpr(?:\.[\w.]+)?)`", page.read_text(encoding="utf-8")):
+        module, _, attribute = name.rpartition(".")
+        if module and attribute[:1].isupper():
+            assert find_spec(module) is not None, f"{page.name}: {name}"
+        else:
+            assert find_spec(name) is not None, f"{page.name}: {name}"
+
+
+def test_every_python_example_compiles_and_imports_what_exists() -> None:
+    for page in PAGES:
+        for code in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            compile(code, page.name, "exec")
+            for line in code.splitlines():
+                if line.startswith(("from edge_lpr", "import edge_lpr")):
+                    exec(line, {})
+
+
+def test_the_table_of_fields_is_the_outputs() -> None:
+    text = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ", text, re.MULTILINE)
+    assert rows == [name for name, _, _ in FIELDS]
+    for name, kind, meaning in FIELDS:
+        assert f"| `{name}` | {kind} | {meaning} |" in text
+
+
+def test_readme_is_one_page() -> None:
+    assert len((ROOT / "README.md").read_bytes()) <= README_BYTES
