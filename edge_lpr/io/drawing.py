@@ -1,7 +1,7 @@
 """Annotated images: quadrilaterals and labels in readable Chinese, with OpenCV alone.
 
-OpenCV's own text drawing knows no Chinese characters. The glyphs come from an atlas in `assets/`, rasterised
-beforehand from a subset of Noto Sans CJK (`finetune/glyphs.py` makes it), so that no font library is needed.
+OpenCV's own text drawing knows no Chinese characters. The glyphs come from an atlas in `assets/`, which
+`finetune/synthesis/glyphs.py` rasterises from a subset of Noto Sans CJK, so that no font library is needed.
 """
 
 from __future__ import annotations

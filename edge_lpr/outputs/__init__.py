@@ -10,7 +10,7 @@ Each can be used by itself::
         for frame_result in read_stream(reader, "street.mp4"):
             out.write(frame_result, results(frame_result))
 
-A further output is one module of this package: a class that follows `Output`, and a call of
+A further output is one module of this package: a class based on `Output`, and a call of
 `OUTPUTS.register` with its name, its rank and its option. The command then has that option, and nothing else
 has to know of it.
 """

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from edge_lpr.io.frames import Source
 from edge_lpr.io.sources import Target
@@ -22,10 +22,10 @@ STDOUT = "-"
 T = TypeVar("T", bound="Output")
 
 
-class Output(Protocol):
+class Output(ABC):
     """Takes results; a context manager that completes what it wrote.
 
-    A class that has it as its base needs to define `write` alone.
+    One of one's own needs to define `write` alone.
     """
 
     @abstractmethod
@@ -41,16 +41,15 @@ class Output(Protocol):
             OutputError: It cannot be written; the output is closed then, and the others go on.
             BrokenPipeError: Who reads standard output has gone.
         """
-        ...
 
-    def finish(self, source: Source) -> None:
+    def finish(self, source: Source) -> None:  # noqa: B027 - most have nothing of one source alone
         """Completes what belongs to one source, which gives no more.
 
         Raises:
             OutputError: It cannot be completed.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - nor anything to complete
         """Completes the output; may be called twice.
 
         Raises:
