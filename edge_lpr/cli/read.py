@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
@@ -18,10 +18,10 @@ from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions, stop_captures
 from edge_lpr.io.frames import Source
 from edge_lpr.io.sources import Target, find_targets, open_source
-from edge_lpr.outputs.run_outputs import Outputs
+from edge_lpr.outputs import OUTPUTS, STDOUT, RunInfo, RunOutputs
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings
-from edge_lpr.pipeline.stream import Stream, read_live
+from edge_lpr.pipeline.stream import FrameResult, Stream, read_live
 from edge_lpr.settings import add_options, given
 
 DESCRIPTION = """\
@@ -56,16 +56,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(add, ReadSettings, ("any_text", "min_score", "format_prior", "retry_below"))
     add_options(add, CaptureOptions, ("stride",))
     add = parser.add_argument_group("outputs").add_argument
-    add(
-        "--jsonl",
-        metavar="FILE",
-        help="a JSON object per line; '-' is standard output, in place of the lines",
-    )
-    add(
-        "--csv", metavar="FILE", help="a table; '-' as above. Cameras append to either file, files replace it"
-    )
-    add("--save", metavar="PATH", help="annotated image or video; a folder where there are several sources")
-    add("--crops", metavar="DIR", help="an image of each plate")
+    for kind in OUTPUTS:
+        if kind.flag:
+            add(kind.flag, dest=kind.name, metavar=kind.metavar, help=kind.help)
     add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
     add = parser.add_argument_group("cameras and streams").add_argument
     add_options(add, CaptureOptions, ("timeout", "reconnect"))
@@ -98,7 +91,8 @@ class _Run:
         targets = self.find(self.args.sources)
         if not targets:
             return 2
-        with Outputs(self.args, targets, self.say, self.clear) as outputs, self.open_reader() as reader:
+        run = RunInfo(targets, any(target.live for target in targets), self.clear)
+        with RunOutputs(_requested(self.args), run, self.say) as outputs, self.open_reader() as reader:
             self.outputs, self.reader = outputs, reader
             if is_terminal(sys.stderr) and not self.args.quiet:
                 self.say(reader.description)
@@ -140,19 +134,8 @@ class _Run:
     def read_file(self, source: Source) -> None:
         stream = Stream(self.reader, source, track=not self.args.every_frame)
         unit = "images" if source.is_image else "frames"
-        before = self.outputs.count
         with Progress(source.label, source.total, unit, quiet=self.args.quiet) as self.progress:
-            try:
-                for step in stream:
-                    with self.interrupts.held():
-                        self.outputs.write(step, stream.tracker is not None)
-                    self.progress.update(plates=self.outputs.count - before)
-                    if not self.outputs.any_left:
-                        break
-            finally:
-                with self.interrupts.held():
-                    self.outputs.write(stream.flush(), stream.tracker is not None)
-                    self.progress.update(0, plates=self.outputs.count - before)
+            self.write_all(stream, [stream], self.progress)
             self.progress.end(source.state if self.outputs.any_left else "stopped")
         self.bad_source |= source.state == "ends early" or (source.is_image and source.skipped > 0)
 
@@ -185,28 +168,34 @@ class _Run:
     def read_streams(self, sources: Sequence[Source]) -> None:
         if not sources or not self.outputs.any_left:
             return
-        streams = {source: Stream(self.reader, source, track=not self.args.every_frame) for source in sources}
+        streams = [Stream(self.reader, source, track=not self.args.every_frame) for source in sources]
         label = sources[0].label if len(sources) == 1 else f"{len(sources)} sources"
-        before = self.outputs.count
         with Progress(label, quiet=self.args.quiet) as self.progress:
-            try:
-                for step in read_live(list(streams.values())):
-                    with self.interrupts.held():
-                        self.outputs.write(step, not self.args.every_frame)
-                    dropped = sum(source.dropped for source in sources)
-                    self.progress.update(
-                        int(step.frame is not None), plates=self.outputs.count - before, dropped=dropped
-                    )
-                    if not self.outputs.any_left:
-                        break
-            finally:
-                with self.interrupts.held():
-                    for stream in streams.values():
-                        self.outputs.write(stream.flush(), not self.args.every_frame)
-                    self.progress.update(0, plates=self.outputs.count - before)
+            self.write_all(read_live(streams), streams, self.progress)
             lost = any(source.state == "source lost" for source in sources)
             self.progress.end("source lost" if lost else "done")
         self.progress = None
+
+    def write_all(
+        self, frame_results: Iterable[FrameResult], streams: Sequence[Stream], progress: Progress
+    ) -> None:
+        """Writes what streams give, and however that ends, the vehicles that are still in view then."""
+        before = self.outputs.count
+        live = [stream.source for stream in streams if stream.source.live]
+        try:
+            for frame_result in frame_results:
+                with self.interrupts.held():
+                    self.outputs.write(frame_result)
+                shown = {"dropped": sum(source.dropped for source in live)} if live else {}
+                n = int(frame_result.frame is not None)
+                progress.update(n, plates=self.outputs.count - before, **shown)
+                if not self.outputs.any_left:
+                    break
+        finally:
+            with self.interrupts.held():
+                for stream in streams:
+                    self.outputs.write(stream.flush())
+                progress.update(0, plates=self.outputs.count - before)
 
     def fail(self, line: str) -> None:
         self.bad_source = True
@@ -221,6 +210,14 @@ class _Run:
     def clear(self) -> None:
         if self.progress is not None:
             self.progress.clear()
+
+
+def _requested(args: argparse.Namespace) -> dict[str, str]:
+    """Returns the outputs asked for by option; and lines, where nothing else goes to standard output."""
+    found: dict[str, str] = {
+        kind.name: value for kind in OUTPUTS if kind.flag and (value := getattr(args, kind.name))
+    }
+    return found if args.quiet or STDOUT in found.values() else {**found, "lines": STDOUT}
 
 
 def _joined(targets: list[Target], target: Target) -> list[Target]:

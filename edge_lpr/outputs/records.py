@@ -1,9 +1,8 @@
-"""The lines of output: what they are made of, and the fields that they have."""
+"""Results: what a line, a row or a message stands for, and the fields that it has."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -15,7 +14,10 @@ from edge_lpr.pipeline.stream import FrameResult
 from edge_lpr.pipeline.tracker import PlateEvent
 from edge_lpr.plates import PlateRead
 
+__all__ = ["FIELDS", "VERSION", "Result", "results", "to_record", "utc_stamp"]
+
 VERSION = 1
+"""Version of the format of records; see `FIELDS`."""
 FIELDS: tuple[tuple[str, str, str], ...] = (
     ("version", "integer", "version of this format; grows when the meaning of a field changes"),
     ("type", "text", '"event": one vehicle\'s track; "read": one plate in one image or frame'),
@@ -39,33 +41,37 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
 """Name, type and meaning of each field of a JSON line, in order; CSV has the same columns."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Result:
-    """One line of output: a track, or one read where nothing is tracked.
+    """A track, or one read where nothing is tracked.
 
     Attributes:
         source: Where it was seen.
         frame: The frame of a read; None for a track.
         item: The read or event.
         name: What to call the source: the image's path, or the source's label.
+        crop: The name of the plate's image in the folder of crops; None until `CropOutput` wrote it.
     """
 
     source: Source
     frame: Frame | None
     item: PlateRead | PlateEvent
     name: str
+    crop: str | None = None
 
 
-def results(step: FrameResult, tracked: bool) -> Iterator[Result]:
-    """Gives the lines of one step: events of what is tracked, reads of what is not."""
-    if tracked:
-        yield from (Result(step.source, None, event, step.source.label) for event in step.events)
-    elif step.frame is not None:
-        yield from (Result(step.source, step.frame, read, step.frame.name) for read in step.reads)
+def results(frame_result: FrameResult) -> list[Result]:
+    """Returns the results of one frame: the events of what is tracked, the reads of what is not."""
+    source, frame = frame_result.source, frame_result.frame
+    if frame_result.tracked:
+        return [Result(source, None, event, source.label) for event in frame_result.events]
+    if frame is None:
+        return []
+    return [Result(source, frame, read, frame.name) for read in frame_result.reads]
 
 
-def to_record(result: Result, crop: str | None = None) -> dict[str, Any]:
-    """Makes the JSON object of one line: the keys of `FIELDS` in their order, no NaN, no numpy types."""
+def to_record(result: Result) -> dict[str, Any]:
+    """Makes the JSON object of one result: the keys of `FIELDS` in their order, no NaN, no numpy types."""
     item, frame = result.item, result.frame
     if isinstance(item, PlateEvent):
         reads, track = item.reads, item.track
@@ -93,8 +99,13 @@ def to_record(result: Result, crop: str | None = None) -> dict[str, Any]:
         "first_utc": _utc(result.source.started, seen[0]),
         "last_utc": _utc(result.source.started, seen[1]),
         "corners": [[_finite(v, 1) for v in point] for point in np.asarray(item.corners, float).tolist()],
-        "crop": crop,
+        "crop": result.crop,
     }
+
+
+def utc_stamp(started: float) -> str:
+    """Writes a moment, in seconds since the epoch, for the name of a file: "20261122T181502Z"."""
+    return datetime.fromtimestamp(started, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _finite(value: float | None, digits: int) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,14 +18,13 @@ from edge_lpr.pipeline.detector import Box, Detector
 from edge_lpr.pipeline.ordered_pool import in_order
 from edge_lpr.pipeline.recognizer import Recognizer
 from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings, split_settings
+from edge_lpr.pipeline.stream import read_stream
+from edge_lpr.pipeline.tracker import PlateEvent
 from edge_lpr.plates import PlateRead
 from edge_lpr.plates.read import TEXT
 from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.types import Image, Quad
-
-if TYPE_CHECKING:
-    from edge_lpr.pipeline.tracker import PlateEvent
 
 
 class PlateReader:
@@ -186,8 +185,6 @@ class PlateReader:
         Raises:
             SourceError: The source cannot be opened.
         """
-        from edge_lpr.pipeline.stream import read_stream
-
         for result in read_stream(self, source):
             yield from result.events
 

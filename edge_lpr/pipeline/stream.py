@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.errors import SourceError
 from edge_lpr.geometry import crop_quad
 from edge_lpr.io.capture import CaptureOptions, CaptureSource
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.sources import find_targets, open_source
+from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.ordered_pool import in_order
+from edge_lpr.pipeline.settings import TrackSettings
 from edge_lpr.pipeline.tracker import PlateEvent, PlateTracker
 from edge_lpr.plates import PlateRead
+from edge_lpr.types import Image
 
-if TYPE_CHECKING:
-    from edge_lpr.pipeline.reader import PlateReader
+__all__ = ["BatchReader", "FrameResult", "Stream", "read_live", "read_stream"]
 
 # Once a batch has so many pixels it is full: 8 frames of 1920×1080, 50 MB, and that for each batch at work.
 MAX_BATCH_PIXELS = 16_000_000
+
+
+class BatchReader(Protocol):
+    """What is needed of a reader here; `PlateReader` is one.
+
+    Attributes:
+        bundle: Says what the columns of `PlateRead.log_probs` are.
+        detector: Its backend says how many frames are best read at once.
+        tracking: How the reads of one vehicle are joined.
+        workers: How many batches are best at work at once.
+    """
+
+    bundle: Bundle
+    detector: Detector
+    tracking: TrackSettings
+    workers: int
+
+    def read_batch(self, images: Sequence[Image]) -> list[list[PlateRead]]:
+        """Reads the plates of each image; see `PlateReader.read_batch`."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +55,15 @@ class FrameResult:
         source: Where the frame came from.
         frame: The frame; None in the last step of a source, which gives the vehicles that were still in view.
         reads: What the frame shows.
-        events: The tracks that ended with this frame; empty for images, and where nothing is tracked.
+        events: The tracks that ended with this frame; of an image none, from `read_stream` one for each read.
+        tracked: Whether the source's reads are joined to tracks.
     """
 
     source: Source
     frame: Frame | None
     reads: Sequence[PlateRead]
     events: Sequence[PlateEvent]
+    tracked: bool
 
 
 class Stream:
@@ -50,7 +75,7 @@ class Stream:
         track: Whether the reads of a video are joined to tracks; images never are.
     """
 
-    def __init__(self, reader: PlateReader, source: Source, track: bool = True) -> None:
+    def __init__(self, reader: BatchReader, source: Source, track: bool = True) -> None:
         self.reader = reader
         self.source = source
         tracked = track and not source.is_image
@@ -77,11 +102,12 @@ class Stream:
         events: Sequence[PlateEvent] = ()
         if self.tracker is not None:
             events = self.tracker.update(list(reads), frame.index, frame.time or 0.0, frame.image)
-        return FrameResult(self.source, frame, reads, events)
+        return FrameResult(self.source, frame, reads, events, self.tracker is not None)
 
     def flush(self) -> FrameResult:
         """Ends the tracks of the vehicles still in view."""
-        return FrameResult(self.source, None, (), self.tracker.flush() if self.tracker is not None else ())
+        events = self.tracker.flush() if self.tracker is not None else ()
+        return FrameResult(self.source, None, (), events, self.tracker is not None)
 
     def _batches(self, size: int) -> Iterator[list[Frame]]:
         batch: list[Frame] = []
@@ -144,7 +170,7 @@ def read_live(streams: Sequence[Stream]) -> Iterator[FrameResult]:
 
 
 def read_stream(
-    reader: PlateReader, source: str | int | Path, options: CaptureOptions | None = None
+    reader: BatchReader, source: str | int | Path, options: CaptureOptions | None = None
 ) -> Iterator[FrameResult]:
     """Reads everything that a source names; the generator behind `PlateReader.events`.
 
@@ -164,14 +190,13 @@ def read_stream(
             stream = Stream(reader, opened)
             for step in stream:
                 if opened.is_image and step.frame is not None:
-                    events = [event_of(read, step.frame) for read in step.reads]
-                    yield FrameResult(opened, step.frame, step.reads, events)
+                    yield replace(step, events=[_event_of(read, step.frame) for read in step.reads])
                 else:
                     yield step
             yield stream.flush()
 
 
-def event_of(read: PlateRead, frame: Frame) -> PlateEvent:
+def _event_of(read: PlateRead, frame: Frame) -> PlateEvent:
     """Makes the event of a plate that was seen in one frame alone."""
     seconds = frame.time or 0.0
     return PlateEvent(

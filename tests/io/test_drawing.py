@@ -1,3 +1,5 @@
+"""Annotated images."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -28,14 +30,14 @@ def blank(height: int = 240, width: int = 480) -> NDArray[np.uint8]:
 def test_every_plate_character_has_its_own_glyph() -> None:
     chars = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼警学挂港澳领使"
     chars += "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789O"
-    box = drawing.text_mask(drawing.BOX, 48).tobytes()
+    box = drawing.text_mask(drawing.MISSING_GLYPH, 48).tobytes()
     masks = {drawing.text_mask(char, 48).tobytes() for char in chars}
     assert len(masks) == len(chars)
     assert box not in masks
 
 
 def test_unknown_characters_become_a_box() -> None:
-    assert np.array_equal(drawing.text_mask("鵰", 32), drawing.text_mask(drawing.BOX, 32))
+    assert np.array_equal(drawing.text_mask("鵰", 32), drawing.text_mask(drawing.MISSING_GLYPH, 32))
     assert drawing.text_mask("皖\n", 32).shape[1] > drawing.text_mask("皖", 32).shape[1]
 
 
@@ -65,7 +67,7 @@ def test_other_text_is_grey() -> None:
     drawing.draw_reads(
         image, [make_read("EXIT", [[100, 100], [220, 100], [220, 140], [100, 140]], kind="text")]
     )
-    assert np.abs(image[100, 160].astype(int) - drawing.OTHER_COLOR).max() < 20
+    assert np.abs(image[100, 160].astype(int) - drawing.FREE_TEXT_COLOR).max() < 20
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 500), (500, 3), (40, 40)])

@@ -1,11 +1,11 @@
-"""What a line of output holds."""
+"""What a record holds, and what is a result."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from edge_lpr.outputs.records import FIELDS, Result, results, to_record
+from edge_lpr.outputs.records import FIELDS, Result, results, to_record, utc_stamp
 from edge_lpr.pipeline.stream import FrameResult
 
 Make = Callable[..., Any]
@@ -20,7 +20,7 @@ def test_a_record_has_the_documented_fields_in_order(
 
 
 def test_an_event_s_record(an_event: Make, a_source: Make) -> None:
-    record = to_record(Result(a_source(), None, an_event(), "street.mp4"), "x.png")
+    record = to_record(Result(a_source(), None, an_event(), "street.mp4", crop="x.png"))
     assert record == {
         "version": 1, "type": "event", "source": "street.mp4", "text": "皖A13H25", "kind": "blue",
         "score": 0.9, "min_score": 0.8, "char_scores": [0.8, 1.0], "reads": 9, "track": 3,
@@ -44,11 +44,17 @@ def test_an_image_has_no_time(a_read: Make, a_source: Make, a_frame: Make) -> No
     assert record["type"] == "read" and record["reads"] == 1 and record["track"] is None
 
 
-def test_lines_of_a_step(a_read: Make, an_event: Make, a_source: Make, a_frame: Make) -> None:
+def test_the_results_of_a_frame(a_read: Make, an_event: Make, a_source: Make, a_frame: Make) -> None:
     source = a_source()
-    step = FrameResult(source, a_frame(), [a_read()], [an_event(), an_event()])
-    assert [type(r.item).__name__ for r in results(step, tracked=True)] == ["PlateEvent"] * 2
-    assert [(type(r.item).__name__, r.name) for r in results(step, tracked=False)] == [
-        ("PlateRead", "street.mp4")
-    ]
-    assert list(results(FrameResult(source, None, [], []), tracked=False)) == []
+
+    def found(tracked: bool) -> list[tuple[str, str]]:
+        frame_result = FrameResult(source, a_frame(), [a_read()], [an_event(), an_event()], tracked)
+        return [(type(r.item).__name__, r.name) for r in results(frame_result)]
+
+    assert [kind for kind, _ in found(tracked=True)] == ["PlateEvent"] * 2
+    assert found(tracked=False) == [("PlateRead", "street.mp4")]
+    assert results(FrameResult(source, None, [], [], False)) == []
+
+
+def test_a_moment_in_the_name_of_a_file() -> None:
+    assert utc_stamp(1_700_000_000.0) == "20231114T221320Z"

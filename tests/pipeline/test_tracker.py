@@ -4,45 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.reads import CHARSET, LABELS, read
 from numpy.typing import NDArray
 
 from edge_lpr.errors import SettingError
-from edge_lpr.pipeline.ctc import class_labels
 from edge_lpr.pipeline.settings import TrackSettings
-from edge_lpr.pipeline.tracker import (
-    PlateEvent,
-    PlateTracker,
-    align,
-    read_weight,
-    text_similarity,
-)
-from edge_lpr.plates import PLATE_CHARSET, PlateRead
-
-CHARSET = PLATE_CHARSET
-LABELS = class_labels(CHARSET, unknown_class=True)
-INDEX = {c: i for i, c in enumerate(LABELS)}
-
-
-def read(
-    text: str,
-    x: float = 100,
-    y: float = 100,
-    doubts: dict[int, tuple[str, float]] | None = None,
-    score: float = 0.95,
-    height: float = 32,
-    kind: str = "blue",
-) -> PlateRead:
-    """A read whose position p says `doubts[p]`: that this other character has that probability."""
-    log_probs = np.full((len(text), len(LABELS)), np.log(1e-4), np.float32)
-    scores = []
-    for p, c in enumerate(text):
-        other, share = (doubts or {}).get(p, (c, 0.0))
-        if other != c:
-            log_probs[p, INDEX[other]] = np.log(share)
-        log_probs[p, INDEX[c]] = np.log(score - share)
-        scores.append(score - share)
-    corners = np.array([[0, 0], [120, 0], [120, height], [0, height]], np.float32) + np.float32([x, y])
-    return PlateRead(text, kind, float(np.mean(scores)), min(scores), tuple(scores), corners, 0.9, log_probs)
+from edge_lpr.pipeline.tracker import PlateEvent, PlateTracker
+from edge_lpr.plates import PlateRead
 
 
 def run(frames: list[list[PlateRead]], fps: float = 10, **settings: float) -> list[PlateEvent]:
@@ -136,7 +104,7 @@ def test_memory_does_not_grow_with_a_parked_car() -> None:
     for n in range(2000):
         tracker.update([read("皖A12345")], n, n / 10)
     (track,) = tracker._open
-    assert sum(s.log_probs.size for s in track.sums.values()) == 7 * len(LABELS)
+    assert sum(s.log_probs.size for s in track.sums.by_length.values()) == 7 * len(LABELS)
     (event,) = tracker.flush()
     assert (event.reads, event.text) == (2000, "皖A12345")
     assert np.isfinite(event.char_scores).all()
@@ -154,21 +122,6 @@ def test_the_crop_is_the_best_reads() -> None:
     assert event.crop is not None
     assert event.crop.shape == (32, 120, 3)
     assert event.crop.min() == 200
-
-
-def test_align_finds_the_lost_character() -> None:
-    full, short = read("皖A12345").log_probs, read("皖A1245").log_probs
-    assert align(full, short) == [(0, 0), (1, 1), (2, 2), (3, 3), (5, 4), (6, 5)]
-
-
-def test_weight_grows_with_score_and_detail() -> None:
-    assert read_weight(read("皖A12345", score=0.9)) > read_weight(read("皖A12345", score=0.6)) > 0
-    assert read_weight(read("皖A12345", height=32)) > read_weight(read("皖A12345", height=12))
-
-
-def test_similarity() -> None:
-    assert text_similarity("皖A12345", "皖A12345") == 1
-    assert text_similarity("皖A12345", "苏B98761") < 0.5
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,51 @@
+"""One JSON object per line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from edge_lpr.outputs._text import TextOut
+from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
+from edge_lpr.outputs.records import Result, to_record
+from edge_lpr.pipeline.stream import FrameResult
+
+__all__ = ["JsonlOutput"]
+
+
+class JsonlOutput(Output):
+    """One JSON object per line with the keys of `FIELDS`, UTF-8, written through at once.
+
+    Args:
+        file: The file, "-" for standard output, or an open text stream.
+        run: The run; a live one is appended.
+
+    Raises:
+        OutputError: It cannot be written to.
+    """
+
+    def __init__(self, file: str | Path | TextIO, run: RunInfo = ALONE) -> None:
+        self._out = TextOut(file, run)
+
+    def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
+        """Writes a line for each result; see `Output.write`."""
+        for result in results:
+            self._out.write(json.dumps(to_record(result), ensure_ascii=False, allow_nan=False) + "\n")
+
+    def close(self) -> None:
+        """Completes the file; may be called twice."""
+        self._out.close()
+
+
+OUTPUTS.register(
+    OutputKind(
+        name="jsonl",
+        rank=20,
+        open=JsonlOutput,
+        flag="--jsonl",
+        help="a JSON object per line; '-' is standard output, in place of the lines",
+        stdout=True,
+    )
+)
