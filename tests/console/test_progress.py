@@ -165,9 +165,7 @@ print("rich.progress" in sys.modules)
     assert shown.stdout == f"{draws}\n"
 
 
-def test_colours_of_the_line_only_where_they_are_wanted(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_line_is_coloured_where_that_is_wanted(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     for no_color, colored in (("1", False), ("", True)):
         monkeypatch.setenv("NO_COLOR", no_color)
         out = Terminal()
