@@ -183,17 +183,18 @@ def _entries(folder: Path, args: argparse.Namespace) -> tuple[Sequence[Entry], M
 
 def _print_table(entries: Sequence[Entry]) -> None:
     if entries:
-        print(table([_row(entry) for entry in entries], left=(0, 1, 3, 4), head=False, wrap=True))
+        print(table([_row(entry) for entry in entries], left=(0, 1), head=False, wrap=True))
 
 
 def _row(entry: Entry) -> list[Cell]:
     state: Cell = (entry.state, COLORS[entry.state]) if entry.state in COLORS else entry.state
     if entry.manifest is None:
-        return [state, entry.path.name, "", "", entry.reason]
+        return [state, f"{entry.path.name}  {entry.reason}"]
     m = entry.manifest
+    shapes = ", ".join(map(str, m.profiles))
     reason = f"  ({entry.reason})" if entry.reason else ""
-    about = f"{m.machine}, {', '.join(map(str, m.profiles))}{reason}"
-    return [state, m.engine_path.name, f"{m.engine_bytes / 1e6:.1f} MB", m.created[:10], about]
+    about = f"{m.engine_bytes / 1e6:.1f} MB, {m.created[:10]}, {m.machine}, {shapes}{reason}"
+    return [state, f"{m.engine_path.name}  {about}"]
 
 
 def _record(entry: Entry) -> dict[str, Any]:

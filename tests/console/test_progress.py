@@ -163,3 +163,15 @@ print("rich.progress" in sys.modules)
         [sys.executable, "-c", code, str(draws)], check=True, capture_output=True, text=True
     )
     assert shown.stdout == f"{draws}\n"
+
+
+def test_the_line_is_coloured_where_that_is_wanted(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    for no_color, colored in (("1", False), ("", True)):
+        monkeypatch.setenv("NO_COLOR", no_color)
+        out = Terminal()
+        with Progress("a", stream=out) as progress:
+            clock.now += 5
+            progress.update()
+        assert ("\x1b[2ma  1 frames" in out.getvalue()) == colored
+        assert ("\x1b[32ma: done" in out.getvalue()) == colored
+        assert (re.search(r"\x1b\[[0-9;]*m", out.getvalue()) is not None) == colored
