@@ -1,4 +1,4 @@
-"""Settings that are declared once: default, range and help stand at the field, and checks and options go by them.
+"""Settings that are declared once: default, range and help stand at the field; checks and options follow.
 
 A class of settings is a frozen dataclass whose fields are made by `setting`::
 
@@ -6,8 +6,8 @@ A class of settings is a frozen dataclass whose fields are made by `setting`::
     class TrackSettings(Settings):
         min_iou: float = setting(0.15, "boxes that overlap this much are one plate", low=0, high=1)
 
-Making one with a value out of its range is a `SettingError`; `add_options` gives the command an option for each field, and
-`given` takes those back that were used.
+Making one with a value out of its range is a `SettingError`; `add_options` gives the command an option for
+each field, and `given` takes those back that were used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from edge_lpr.errors import SettingError
@@ -189,9 +189,7 @@ def add_options(
             add(option, action="store_true", default=None, help=rule.help)
             continue
         metavar = rule.metavar or ("|".join(rule.choices) if rule.choices else "N" if rule.whole else "X")
-        known = show_default and one.default is not MISSING and one.default is not None
-        default = "forever" if one.default == math.inf else f"{one.default:g}" if not rule.choices else one.default
-        ending = f" (default {default})" if known else ""
+        ending = f" (default {_shown(one.default)})" if show_default and one.default is not None else ""
         add(option, type=rule.parse, default=None, metavar=metavar, help=rule.help + ending)
 
 
@@ -206,3 +204,9 @@ def given(
 def _rule(one: Field[Any]) -> Rule | None:
     rule: Rule | None = one.metadata.get("rule")
     return rule
+
+
+def _shown(value: object) -> object:
+    if value == math.inf:
+        return "forever"
+    return f"{value:g}" if isinstance(value, float) else value

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.onnx_graph.graph import OnnxGraph
 
 SIDE = 16
@@ -80,3 +82,9 @@ def spread_network(seed: int = 0, spread: float = 100.0) -> onnx.ModelProto:
 def batches(count: int = 4, seed: int = 1) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     return [rng.integers(0, 256, (2, SIDE, SIDE, 3), np.uint8) for _ in range(count)]
+
+
+def outputs(model: onnx.ModelProto) -> NDArray[np.float32]:
+    """What a network with the output "out" makes of a few images, float32."""
+    backend = OnnxRuntimeBackend(model.SerializeToString())
+    return np.concatenate([backend.run({"image": b})["out"] for b in batches(2, seed=9)])
