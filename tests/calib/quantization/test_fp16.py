@@ -8,7 +8,11 @@ import pytest
 from helpers import networks
 from onnx import TensorProto, numpy_helper
 
-from edge_lpr.calib.quantization.fp16 import find_overflows, to_fp16
+from edge_lpr.calib.quantization.cache import Cache
+from edge_lpr.calib.quantization.calibration_data import CalibrationData
+from edge_lpr.calib.quantization.fp16 import find_overflows, make, to_fp16
+from edge_lpr.calib.quantization.job import Job
+from edge_lpr.calib.quantization.options import CalibrationOptions
 from edge_lpr.errors import ModelError
 from edge_lpr.onnx_graph.graph import OnnxGraph
 
@@ -55,3 +59,34 @@ def test_a_weight_beyond_fp16_is_said(model: onnx.ModelProto) -> None:
     graph.constants["b0"] = graph.constants["b0"] * np.float32(1e6)
     with pytest.raises(ModelError, match="beyond FP16"):
         to_fp16(graph, [])
+
+
+def job(objective: networks.Nearness, model: onnx.ModelProto, lines: list[str]) -> Job:
+    data = CalibrationData([], [], [], [], [], "", [], [], "", labelled=True)
+    return Job(
+        "rec", model, networks.batches(), objective, Cache(None), CalibrationOptions(), lines.append, data
+    )
+
+
+def test_what_stays_in_fp32_is_said_with_its_reason() -> None:
+    model = networks.spread_network(spread=50_000.0)
+    lines: list[str] = []
+    batches: list[int] = []
+    made, facts = make(job(networks.Nearness(model), model, lines), batches.append)
+    assert {TensorProto.FLOAT, TensorProto.FLOAT16} <= {t.data_type for t in made.graph.initializer}
+    assert len(batches) == len(networks.batches())
+    kept = {entry["layer"]: entry["why"] for entry in facts["float_layers"]}
+    assert lines == [f"rec fp16: {name} stays in FP32: {why}" for name, why in kept.items()]
+    assert facts["accuracy"]["metric"] == "nearness"
+    assert facts["accuracy"]["fp32"] == 1
+    assert 0.99 < facts["accuracy"]["fp16"] < 1
+
+
+def test_fp16_that_loses_more_than_its_budget_is_a_warning(model: onnx.ModelProto) -> None:
+    lines: list[str] = []
+    strict = job(networks.Nearness(model, strictness=1000.0), model, lines)
+    make(strict, lambda n: None)
+    (warning,) = strict.data.warnings
+    assert "rec fp16 loses" in warning
+    assert warning.endswith("points, more than 0.1")
+    assert lines[-1] == f"warning: {warning}"

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from helpers import networks
 
-from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.calib.quantization.cache import Cache
 from edge_lpr.calib.quantization.layers import find_layers, observe_shapes, watch
 from edge_lpr.calib.quantization.range_estimator import observe
@@ -19,36 +17,12 @@ from edge_lpr.calib.quantization.sensitivity import Sensitivity
 from edge_lpr.onnx_graph.graph import OnnxGraph
 
 
-class Nearness:
-    """An objective whose accuracy falls as the output moves; counts how often it is asked."""
-
-    metric = "nearness"
-    items = 10**9
-    tick = None
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self.batch = networks.batches(1, seed=5)[0]
-        self.reference = self.output(model)
-        self.asked = 0
-
-    def output(self, model: onnx.ModelProto) -> np.ndarray:
-        return OnnxRuntimeBackend(model.SerializeToString()).run({"image": self.batch})["out"]
-
-    def distance(self, model: onnx.ModelProto) -> float:
-        self.asked += 1
-        return float(np.abs(self.output(model) - self.reference).mean())
-
-    def accuracy(self, model: onnx.ModelProto) -> float:
-        self.asked += 1
-        return 1 - float(np.abs(self.output(model) - self.reference).mean())
-
-
-def search(cache: Cache, lines: list[str]) -> tuple[Search, Nearness]:
+def search(cache: Cache, lines: list[str]) -> tuple[Search, networks.Nearness]:
     model = networks.spread_network()
     graph = OnnxGraph(model)
     shapes = observe_shapes(graph, networks.batches(1)[0])
     stats = observe(model, watch(find_layers(graph)), networks.batches())
-    objective = Nearness(model)
+    objective = networks.Nearness(model)
     return Search(model, stats, shapes, objective, cache, lines.append), objective
 
 
