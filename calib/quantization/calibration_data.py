@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.backends.recording import RecordingBackend
 from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.calib.quantization.cache import cache_key
 from edge_lpr.calib.quantization.calibration_set import digest, relative_name, select
-from edge_lpr.calib.quantization.search import cache_key
+from edge_lpr.calib.quantization.options import CalibrationOptions
 from edge_lpr.datasets.labels import LabelledPlate, Labels, Sample
 from edge_lpr.errors import InputError
 from edge_lpr.geometry import crop_quad
@@ -27,8 +28,12 @@ from edge_lpr.pipeline.recognizer import Recognizer
 from edge_lpr.pipeline.settings import ReadSettings
 from edge_lpr.types import Image, Part
 
+__all__ = ["CalibrationData", "Meter", "Stage", "collect"]
+
 # Below these calibration is done all the same, and said to be thin.
 FEW_SCENES, FEW_CROPS = 32, 64
+# Crops that go through the recognizer at once: what a range is seen on.
+REC_BATCH = 16
 
 
 class Meter(Protocol):
@@ -43,38 +48,16 @@ class Meter(Protocol):
 Stage = Callable[[str, int | None], AbstractContextManager[Meter]]
 
 
-@dataclass(frozen=True)
-class CalibrationOptions:
-    """How to calibrate.
-
-    Attributes:
-        precisions: "fp16", "int8".
-        images: Scenes to calibrate the detector on, and four times as many crops for the recognizer.
-        validation: At most so many scenes, and four times as many plates, measure the accuracy.
-        budget: Accuracy that INT8 may lose, 0 to 1.
-        spare: Share of the multiply-adds that INT8 may leave in float for less noise, 0 to 1; None is what
-            suits each part.
-        seed: Of the choice of images.
-        cache: Folder that remembers what was measured; None remembers nothing.
-    """
-
-    precisions: tuple[str, ...] = ("fp16", "int8")
-    images: int = 96
-    validation: int = 200
-    budget: float = 0.002
-    spare: float | None = None
-    seed: int = 0
-    cache: Path | None = None
-
-
 @dataclass
 class CalibrationData:
     """The images of a calibration.
 
     Attributes:
-        det_inputs: What the detector eats of the scenes that its ranges come from, uint8 1×H×W×3 each.
+        det_inputs: The detector's inputs that its ranges come from, one of each scene, uint8 1×H×W×3 BGR
+            each.
         det_outputs: What FP32 makes of them, float32 1×H×W each.
-        crops: Crops that they come from: what detection cut out of the scenes, and labelled ones.
+        rec_inputs: The recognizer's inputs that its ranges come from, uint8 N×height×W×3 BGR each.
+        crops: The crops in them: what detection cut out of the scenes, and labelled ones.
         names: Names of all of these images, for the bundle.
         sha256: Digest over their contents.
         validation: Labelled scenes that the accuracy is measured on.
@@ -86,6 +69,7 @@ class CalibrationData:
 
     det_inputs: list[NDArray[np.uint8]]
     det_outputs: list[NDArray[np.float32]]
+    rec_inputs: list[NDArray[np.uint8]]
     crops: list[Image]
     names: list[str]
     sha256: str
@@ -96,7 +80,7 @@ class CalibrationData:
     warnings: list[str] = field(default_factory=list)
 
 
-def gather(
+def collect(
     bundle: Bundle,
     models: Mapping[Part, onnx.ModelProto],
     labels: Labels,
@@ -104,7 +88,19 @@ def gather(
     options: CalibrationOptions,
     stage: Stage,
 ) -> CalibrationData:
-    """Chooses and cuts the images; see `CalibrationData`."""
+    """Chooses the images, cuts plates out of them, and runs FP32 on them.
+
+    Args:
+        bundle: The bundle that is calibrated.
+        models: Its FP32 models.
+        labels: The images and what is known of them.
+        sources: Where they came from, for names and messages.
+        options: How many, and the seed.
+        stage: Opens the progress of a step.
+
+    Raises:
+        InputError: No scene can be read, or none shows a plate.
+    """
     scenes, crops = labels.scenes, labels.crops
     warnings = []
     if labels.problems:
@@ -145,6 +141,7 @@ def gather(
     return CalibrationData(
         det_inputs=[inputs[bundle.det.input_name] for inputs in teacher.backend.inputs],
         det_outputs=[outputs[bundle.det.output_name] for outputs in teacher.backend.outputs],
+        rec_inputs=_rec_inputs(bundle, models["rec"], cut, stage),
         crops=cut,
         names=[relative_name(sample, sources) for sample in files],
         sha256=digest(files),
@@ -154,6 +151,20 @@ def gather(
         labelled=labelled,
         warnings=warnings,
     )
+
+
+def _rec_inputs(
+    bundle: Bundle, model: onnx.ModelProto, crops: Sequence[Image], stage: Stage
+) -> list[NDArray[np.uint8]]:
+    """Records what crops become on their way into the recognizer."""
+    backend = RecordingBackend(OnnxRuntimeBackend(model.SerializeToString(), device="cpu"))
+    recognizer = Recognizer(backend, bundle.rec)
+    with stage("rec: network inputs", len(crops)) as meter:
+        for start in range(0, len(crops), REC_BATCH):
+            batch = crops[start : start + REC_BATCH]
+            recognizer.probabilities(batch)
+            meter.update(len(batch))
+    return [inputs[bundle.rec.input_name] for inputs in backend.inputs]
 
 
 def _found_plates(teacher: _Teacher, sample: Sample, meter: Meter) -> list[tuple[Image, bool]]:
@@ -174,11 +185,7 @@ def _validation(
     stage: Stage,
 ) -> tuple[list[Sample], list[tuple[Image, str]], bool]:
     shuffled = random.Random(options.seed).sample(list(samples), len(samples))
-    located = [
-        s
-        for s in shuffled
-        if not s.crop and s.plates is not None and all(p.corners is not None for p in s.plates)
-    ]
+    located = [s for s in shuffled if s.located]
     labelled = any(s.plates for s in located)
     candidates = located if labelled else [s for s in shuffled if not s.crop]
     scenes: list[Sample] = []

@@ -1,11 +1,11 @@
-"""Which images a bundle is calibrated on: a seeded choice that is spread over what plates differ in."""
+"""Which images a bundle is calibrated on: a seeded selection, stratified by what plates differ in."""
 
 from __future__ import annotations
 
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +14,19 @@ import numpy as np
 
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import InputError
+from edge_lpr.types import Tick
+
+__all__ = ["Strata", "digest", "relative_name", "select", "strata"]
 
 # Candidates looked at for each image that is chosen: CCPD is too large to look at all of it.
 CANDIDATES = 8
-GROUPS = 4
+# Strata of each measure: quarters of the candidates.
+QUANTILES = 4
 
 
 @dataclass(frozen=True)
 class Strata:
-    """What an image is balanced by: the province, and brightness, sharpness, tilt and size of its plate.
+    """What an image is stratified by: the province, and brightness, sharpness, tilt and size of its plate.
 
     Attributes:
         province: First character of the plate, "" where unknown.
@@ -59,11 +63,11 @@ def strata(sample: Sample) -> Strata:
 
 
 def select(
-    samples: Sequence[Sample], count: int, seed: int, tick: Callable[[int], None] | None = None
+    samples: Sequence[Sample], count: int, seed: int, tick: Tick | None = None
 ) -> tuple[list[Sample], list[str]]:
-    """Chooses images so that no province, brightness, sharpness, tilt or size prevails.
+    """Selects images so that no province, brightness, sharpness, tilt or size prevails.
 
-    Each trait is cut into quarters by its own quantiles; then the candidate whose strata have been taken
+    Each measure is cut into strata by its own quantiles; then the candidate whose strata have been taken
     least is taken, again and again.
 
     Args:
@@ -73,7 +77,7 @@ def select(
         tick: Called with 1 after each candidate.
 
     Returns:
-        The chosen samples, in the order of `samples`, and a line for each that could not be read.
+        The selected samples, in the order of `samples`, and a line for each that could not be read.
     """
     order = random.Random(seed).sample(range(len(samples)), min(len(samples), count * CANDIDATES))
     problems = []
@@ -88,11 +92,11 @@ def select(
     if not measured:
         return [], problems
     values = np.array([t.values for _, t in measured])
-    cuts = np.quantile(values, np.linspace(0, 1, GROUPS + 1)[1:-1], axis=0)
-    groups = (values[None] > cuts[:, None]).sum(axis=0)
+    cuts = np.quantile(values, np.linspace(0, 1, QUANTILES + 1)[1:-1], axis=0)
+    indices = (values[None] > cuts[:, None]).sum(axis=0)
     keys: list[list[tuple[str, str | int]]] = [
         [("province", t.province), *((str(k), int(g)) for k, g in enumerate(row))]
-        for (_, t), row in zip(measured, groups, strict=True)
+        for (_, t), row in zip(measured, indices, strict=True)
     ]
     taken: Counter[tuple[str, str | int]] = Counter()
     free = list(range(len(measured)))

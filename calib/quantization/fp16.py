@@ -1,4 +1,4 @@
-"""Writes a graph as typed FP16: FP16 tensors and weights in the file itself, with FP32 where FP16 overflows.
+"""FP16: a typed graph, FP16 tensors and weights in the file itself, with FP32 where FP16 overflows.
 
 Which nodes those are is found by running the network: a node stays in FP32 when a calibration image takes
 one of its tensors, or a sum that it adds up inside (the squares of a layer norm, the terms of a mean or a
@@ -7,7 +7,7 @@ softmax), beyond a quarter of FP16's largest number. The input stays uint8 and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,22 +15,48 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, shape_inference
 
-from edge_lpr.backends.onnxruntime import open_session
+from edge_lpr.calib.quantization.job import Job
+from edge_lpr.calib.quantization.taps import TappedModel
 from edge_lpr.errors import ModelError
 from edge_lpr.onnx_graph.fold import attribute
 from edge_lpr.onnx_graph.graph import OnnxGraph
+from edge_lpr.precisions import PRECISIONS
+from edge_lpr.types import Tick
+
+__all__ = ["find_overflows", "make", "to_fp16"]
 
 FP16_MAX = 65504.0
 # A calibration set does not hold the brightest image there is.
 HEADROOM = 4.0
 LIMIT = FP16_MAX / HEADROOM
+# Overflows are looked for on so many batches at most: every activation of the network is held and looked at.
+OVERFLOW_BATCHES = 24
 # Inputs that the operator's definition fixes to float32, by position.
 _FIXED_INPUTS: Mapping[str, frozenset[int]] = {"Resize": frozenset({1, 2}), "QuantizeLinear": frozenset({1})}
 _SUMS = ("LayerNormalization", "GlobalAveragePool", "AveragePool", "ReduceMean", "ReduceSum", "Softmax")
 
 
+def make(job: Job, tick: Tick) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """Makes the FP16 model of one part; see `edge_lpr.calib.quantization.job`."""
+    reasons = find_overflows(job.model, job.inputs[:OVERFLOW_BATCHES], tick)
+    graph = OnnxGraph(job.model)
+    to_fp16(graph, reasons)
+    made = graph.to_model(f"{job.part}_fp16")
+    for name, why in reasons.items():
+        job.report(f"{job.part} fp16: {name} stays in FP32: {why}")
+    accuracy = job.accuracy("fp16", made)
+    reference, budget = job.reference(), PRECISIONS["fp16"].budget
+    if accuracy < reference - budget / 100:
+        lost = 100 * (reference - accuracy)
+        job.warn(f"{job.part} fp16 loses {lost:.2f} points, more than {budget:g}")
+    return made, {
+        "float_layers": [{"layer": name, "why": why} for name, why in reasons.items()],
+        "accuracy": job.measured("fp16", accuracy),
+    }
+
+
 def find_overflows(
-    model: onnx.ModelProto, inputs: Iterable[NDArray[np.uint8]], tick: Callable[[int], None] | None = None
+    model: onnx.ModelProto, inputs: Iterable[NDArray[np.uint8]], tick: Tick | None = None
 ) -> dict[str, str]:
     """Runs a model and lists the nodes that cannot be trusted to FP16.
 
@@ -42,19 +68,13 @@ def find_overflows(
     Returns:
         The reason by node name.
     """
-    watched = onnx.ModelProto.FromString(shape_inference.infer_shapes(model).SerializeToString())
-    floats = _float_tensors(watched)
-    present = {o.name for o in watched.graph.output}
-    names = [name for name in floats if name not in {i.name for i in watched.graph.input}]
-    watched.graph.output.extend(
-        onnx.helper.make_empty_tensor_value_info(name) for name in names if name not in present
-    )
-    runner = open_session(watched.SerializeToString())
-    own_input = watched.graph.input[0].name
+    inferred = shape_inference.infer_shapes(model)
+    own_inputs = {i.name for i in inferred.graph.input}
+    tapped = TappedModel(inferred, (name for name in _float_tensors(inferred) if name not in own_inputs))
     peak: dict[str, float] = {}
     sums: dict[str, float] = {}
     for batch in inputs:
-        values = dict(zip(names, runner.run(names, {own_input: batch}), strict=True))
+        values = tapped.run(batch)
         for name, value in values.items():
             peak[name] = max(peak.get(name, 0.0), float(np.abs(value).max()))
         for node in model.graph.node:
@@ -92,17 +112,17 @@ def _float_tensors(model: onnx.ModelProto) -> list[str]:
     return [i.name for i in infos if i.type.tensor_type.elem_type == TensorProto.FLOAT]
 
 
-def to_fp16(graph: OnnxGraph, kept: Iterable[str]) -> None:
+def to_fp16(graph: OnnxGraph, float_layers: Iterable[str]) -> None:
     """Turns a graph into typed FP16, in place.
 
     Args:
         graph: An FP32 graph that takes uint8, nodes named.
-        kept: Names of the nodes that stay in FP32.
+        float_layers: Names of the nodes that stay in FP32.
 
     Raises:
-        ModelError: A weight of a node that is not kept is beyond FP16.
+        ModelError: A weight of another node is beyond FP16.
     """
-    stays = set(kept)
+    stays = set(float_layers)
     model = shape_inference.infer_shapes(graph.to_model("fp16"), data_prop=True)
     floats = set(_float_tensors(model))
     full = {i.name for i in graph.inputs} | {o for n in graph.nodes if n.name in stays for o in n.output}

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
-from edge_lpr.backends.onnxruntime import open_session
+from edge_lpr.calib.quantization.taps import TappedModel
 from edge_lpr.onnx_graph.fold import attribute
 from edge_lpr.onnx_graph.graph import OnnxGraph
 
@@ -119,15 +118,12 @@ def multiply_adds(graph: OnnxGraph, shapes: Mapping[str, tuple[int, ...]]) -> di
 def observe_shapes(graph: OnnxGraph, batch: NDArray[np.uint8]) -> dict[str, tuple[int, ...]]:
     """Runs a graph on one batch and returns the shape of what each convolution and matrix product meets."""
     model = graph.to_model("shapes")
-    own_input = model.graph.input[0].name
     heavy = [node for node in graph.nodes if node.op_type in HEAVY_TYPES]
-    shapes = {name: value.shape for name, value in graph.constants.items()} | {own_input: batch.shape}
+    shapes = {name: value.shape for name, value in graph.constants.items()}
+    shapes[model.graph.input[0].name] = batch.shape
     names = {name for node in heavy for name in (*node.input, *node.output) if name and name not in shapes}
-    present = {output.name for output in model.graph.output}
-    model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(n) for n in sorted(names - present))
-    wanted = sorted(names)
-    values = open_session(model.SerializeToString()).run(wanted, {own_input: batch})
-    return shapes | {name: value.shape for name, value in zip(wanted, values, strict=True)}
+    values = TappedModel(model, sorted(names)).run(batch)
+    return shapes | {name: value.shape for name, value in values.items()}
 
 
 def watch(layers: Sequence[QuantLayer]) -> dict[str, int | None]:

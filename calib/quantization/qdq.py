@@ -2,7 +2,7 @@
 
 The rules are TensorRT's for explicit quantization: symmetric INT8 with zero point 0, one scale per
 activation, one scale per output channel of a weight, biases in float. Q/DQ stands on what a convolution or
-matrix product takes *in*: what it puts out runs on in float through bias, activation and residual sum,
+matrix product takes *in*: what it returns runs on in float through bias, activation and residual sum,
 which TensorRT fuses into the same kernel, up to the next Q. Weights are stored as INT8 constants before a
 DequantizeLinear, so the file shrinks with them.
 """
@@ -46,16 +46,13 @@ def insert_qdq(
     graph: OnnxGraph,
     layers: Sequence[QuantLayer],
     ranges: Mapping[str, float],
-    rounded: Mapping[str, tuple[NDArray[np.int8], NDArray[np.float32]]] | None = None,
 ) -> None:
-    """Quantizes layers in place.
+    """Quantizes layers in place: a Q/DQ pair on what each takes in, its weight rounded to INT8.
 
     Args:
         graph: The graph.
         layers: The layers to run in INT8.
         ranges: Largest magnitude told apart, for each activation that these layers take in.
-        rounded: INT8 values and scales of weights that were rounded with more care, by weight; the others are
-            rounded to the nearest.
     """
     zero = graph.constant("zero_point", np.array(0, np.int8))
     quantized: dict[str, str] = {}
@@ -70,25 +67,19 @@ def insert_qdq(
             node.input[i] = quantized[name]
         if layer.weight is not None:
             position = next(i for i, n in enumerate(graph.nodes) if n is node)
-            values, scales = (rounded or {}).get(layer.weight) or _nearest(graph, layer)
+            weight = graph.constants[layer.weight]
+            scales = weight_scales(weight, layer.output_axis)
             node.input[1] = graph.insert(
                 position,
                 "DequantizeLinear",
                 [
-                    graph.constant(f"{layer.weight}_int8", values),
+                    graph.constant(f"{layer.weight}_int8", round_weight(weight, scales, layer.output_axis)),
                     graph.constant(f"{layer.weight}_scale", scales),
                     graph.constant(f"{layer.weight}_zero_point", np.zeros(len(scales), np.int8)),
                 ],
                 f"{layer.weight}_dequantized",
                 axis=layer.output_axis,
             )
-
-
-def _nearest(graph: OnnxGraph, layer: QuantLayer) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    assert layer.weight is not None
-    weight = graph.constants[layer.weight]
-    scales = weight_scales(weight, layer.output_axis)
-    return round_weight(weight, scales, layer.output_axis), scales
 
 
 def _pair(graph: OnnxGraph, name: str, amax: float, zero: str) -> str:

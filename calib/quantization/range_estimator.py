@@ -1,12 +1,12 @@
-"""What values flow through a network: ranges of activations over calibration images.
+"""Range estimators: what values flow through a network, and which of them INT8 tells apart.
 
 A range is symmetric, as TensorRT's INT8 is: the largest magnitude that is still told apart, beyond which
-values saturate. `fit_range` offers the three usual choices.
+values saturate. `estimate_range` offers the three usual estimators.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,16 +14,18 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge_lpr.backends.onnxruntime import open_session
+from edge_lpr.calib.quantization.taps import TappedModel
 from edge_lpr.errors import ModelError
+from edge_lpr.types import Tick
 
-Method = Literal["max", "percentile", "mse"]
-METHODS: tuple[Method, ...] = ("max", "percentile", "mse")
+__all__ = ["LEVELS", "RangeEstimator", "TensorStats", "estimate_range", "mse_range", "observe"]
+
+RangeEstimator = Literal["max", "percentile", "mse"]
 LEVELS = 127
-# Values kept of one tensor and image for fitting: taken at even distances, the largest exact beside them.
+# Values kept of one tensor and image: taken at even distances, the largest exact beside them.
 SAMPLE = 8192
 PERCENTILE = 99.99
-# Candidate ranges of the MSE fit, as shares of the largest magnitude.
+# Candidate ranges of the MSE estimator, as shares of the largest magnitude.
 SHARES = np.geomspace(0.05, 1.0, 40)
 
 
@@ -55,7 +57,7 @@ def observe(
     model: onnx.ModelProto,
     channel_axis: Mapping[str, int | None],
     inputs: Iterable[NDArray[np.uint8]],
-    tick: Callable[[int], None] | None = None,
+    tick: Tick | None = None,
 ) -> dict[str, TensorStats]:
     """Runs a model over images and looks at some of its activations.
 
@@ -72,19 +74,12 @@ def observe(
     Raises:
         ModelError: There were no inputs, or an activation is not finite.
     """
-    watched = onnx.ModelProto.FromString(model.SerializeToString())
-    present = {o.name for o in watched.graph.output}
-    names = list(channel_axis)
-    watched.graph.output.extend(
-        onnx.helper.make_empty_tensor_value_info(name) for name in names if name not in present
-    )
-    runner = open_session(watched.SerializeToString())
-    own_input = watched.graph.input[0].name
+    tapped = TappedModel(model, channel_axis)
     shapes: dict[str, tuple[int, ...]] = {}
     peaks: dict[str, NDArray[np.float32]] = {}
-    samples: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+    samples: dict[str, list[NDArray[np.float32]]] = {name: [] for name in channel_axis}
     for batch in inputs:
-        for name, value in zip(names, runner.run(names, {own_input: batch}), strict=True):
+        for name, value in tapped.run(batch).items():
             channels = _by_channel(value, channel_axis[name])
             peak = np.maximum(channels.max(axis=1), -channels.min(axis=1))
             if not np.isfinite(peak).all():
@@ -101,7 +96,8 @@ def observe(
     if not shapes:
         raise ModelError("no calibration image: nothing was seen of the network's activations")
     return {
-        name: TensorStats(shapes[name], peaks[name], np.concatenate(samples[name], axis=1)) for name in names
+        name: TensorStats(shapes[name], peaks[name], np.concatenate(samples[name], axis=1))
+        for name in channel_axis
     }
 
 
@@ -111,13 +107,13 @@ def _by_channel(value: NDArray[np.float32], axis: int | None) -> NDArray[np.floa
     return np.moveaxis(value, axis, 0).reshape(value.shape[axis], -1)
 
 
-def fit_range(stats: TensorStats, method: Method) -> float:
-    """Chooses the range of an activation.
+def estimate_range(stats: TensorStats, estimator: RangeEstimator) -> float:
+    """Estimates the range of an activation.
 
     Args:
         stats: What was seen of it.
-        method: "max" keeps every value, "percentile" lets 0.01 % of them saturate, "mse" takes the range with
-            the least squared error of rounding and saturation together.
+        estimator: "max" keeps every value, "percentile" lets 0.01 % of them saturate, "mse" takes the range
+            with the least squared error of rounding and saturation together.
 
     Returns:
         The largest magnitude that is told apart, above 0.
@@ -126,9 +122,9 @@ def fit_range(stats: TensorStats, method: Method) -> float:
     if amax == 0:
         return 1.0
     magnitude = np.abs(stats.sample)
-    if method == "percentile":
+    if estimator == "percentile":
         return float(np.percentile(magnitude, PERCENTILE)) or amax
-    if method == "mse":
+    if estimator == "mse":
         return mse_range(magnitude, amax)
     return amax
 

@@ -1,4 +1,4 @@
-"""Moves per-channel scales from activations into weights, so that one INT8 scale fits all channels.
+"""SmoothQuant: moves per-channel scales from activations into weights, so that one INT8 scale fits all.
 
 After hard-swish and batch norm single channels can be 10 to 100 times larger than the median; one scale for
 the whole activation then leaves the others a handful of levels. For an activation a that layers multiply
@@ -7,8 +7,8 @@ nothing in float. With
 
     s_c = max|a_c|^alpha / max|w_c|^(1 − alpha)      (G. Xiao et al., "SmoothQuant", ICML 2023, equation 4)
 
-the spread is shared between the two. A depthwise weight has a scale per channel of its own in INT8, so
-there all of it moves: s_c = max|a_c|.
+the spread is shared between the two; alpha is the migration strength. A depthwise weight has a scale per
+channel of its own in INT8, so there all of it moves: s_c = max|a_c|.
 
 The division is first written as a product with a constant on the layers' own input, which holds for any
 graph: residual sums and squeeze-excitation branches go on reading the unscaled activation. `push_up` then
@@ -31,6 +31,8 @@ from edge_lpr.calib.quantization.layers import CONV, QuantLayer
 from edge_lpr.calib.quantization.range_estimator import TensorStats
 from edge_lpr.onnx_graph.graph import OnnxGraph
 
+__all__ = ["SmoothedActivation", "push_up", "smooth_activations", "smoothing_factors"]
+
 Scales = NDArray[np.float32]
 # f(s·x) = s·f(x) for positive s: a per-channel factor passes through.
 _HOMOGENEOUS = ("Relu", "LeakyRelu", "GlobalAveragePool", "AveragePool", "MaxPool", "Resize")
@@ -41,7 +43,7 @@ FLOOR = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Migration:
+class SmoothedActivation:
     """One activation whose channels were scaled.
 
     Attributes:
@@ -59,7 +61,7 @@ class Migration:
     folded: bool
 
 
-def migration_scales(
+def smoothing_factors(
     channel_max: Scales, weights: Sequence[tuple[QuantLayer, NDArray[np.float32]]], alpha: float
 ) -> Scales:
     """Returns the factor s of each channel, normalised to a geometric mean of 1.
@@ -67,7 +69,7 @@ def migration_scales(
     Args:
         channel_max: float32 C, largest magnitude of each channel.
         weights: The layers that read the activation, and their weights.
-        alpha: Share of the spread that moves into the weights, 0 to 1.
+        alpha: Migration strength: share of the spread that moves into the weights, 0 to 1.
     """
     activation = np.maximum(channel_max, channel_max.max() * FLOOR or 1.0).astype(np.float64)
     if all(_depthwise(layer, weight) for layer, weight in weights):
@@ -84,19 +86,19 @@ def _depthwise(layer: QuantLayer, weight: NDArray[np.float32]) -> bool:
     return layer.op_type == CONV and 1 < layer.groups == weight.shape[0]
 
 
-def equalize(
+def smooth_activations(
     graph: OnnxGraph, layers: Sequence[QuantLayer], stats: Mapping[str, TensorStats], alpha: float
-) -> list[Migration]:
+) -> list[SmoothedActivation]:
     """Scales the channels of the activations that layers with constant weights take in, in place.
 
     Args:
         graph: The graph.
         layers: Its layers.
         stats: What was seen of their inputs.
-        alpha: See `migration_scales`.
+        alpha: Migration strength; see `smoothing_factors`.
 
     Returns:
-        What was moved. The layers' inputs have new names; find them again with `find_layers`.
+        What was smoothed. The layers' inputs have new names; find them again with `find_layers`.
     """
     readers: dict[str, list[QuantLayer]] = {}
     for layer in layers:
@@ -104,14 +106,14 @@ def equalize(
             readers.setdefault(layer.inputs[0], []).append(layer)
     nodes = {node.name: node for node in graph.nodes}
     gates = {name for name, shape in graph.shapes().items() if len(shape) == 4 and shape[2:] == (1, 1)}
-    moved = []
+    smoothed = []
     for name, group in readers.items():
         if len({layer.channel_axis for layer in group}) != 1:
             continue
         channel_max = stats[name].channel_max
         spread = float(channel_max.max() / max(np.median(channel_max), 1e-12))
         weights = [(layer, graph.constants[nodes[layer.name].input[1]]) for layer in group]
-        scale = migration_scales(channel_max, weights, alpha)
+        scale = smoothing_factors(channel_max, weights, alpha)
         if scale.max() / scale.min() < MIN_SPREAD:
             continue
         rank = len(stats[name].shape)
@@ -128,8 +130,8 @@ def equalize(
             node.input[0] = scaled
             node.input[1] = graph.constant(f"{layer.weight}_scaled", layer.scale_inputs(weight, scale))
         folded = push_up(graph, product, gates)
-        moved.append(Migration(name, scaled, spread, scale, folded))
-    return moved
+        smoothed.append(SmoothedActivation(name, scaled, spread, scale, folded))
+    return smoothed
 
 
 def _index(graph: OnnxGraph, node: onnx.NodeProto) -> int:

@@ -1,1 +1,5 @@
-"""The model bundle: read, checked, written."""
+"""The model bundle: a folder with ONNX files and a `bundle.json` that says what they take."""
+
+from edge_lpr.bundle.manifest import Bundle, DetSpec, ModelFile, RecSpec, load_bundle
+
+__all__ = ["Bundle", "DetSpec", "ModelFile", "RecSpec", "load_bundle"]

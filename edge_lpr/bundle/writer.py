@@ -1,7 +1,12 @@
-"""Writes a model bundle: the ONNX files and the `bundle.json` that says what they are."""
+"""Writes a model bundle: the ONNX files and the `bundle.json` that says what they are.
+
+`create_bundle` writes one of FP32 models, `add_precisions` adds others to it. Both come as the bytes of their
+ONNX files, so that writing a bundle needs no onnx.
+"""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import shutil
@@ -12,13 +17,22 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import onnx
-
 from edge_lpr.bundle.manifest import FORMAT, VERSION, Bundle, load_bundle
 from edge_lpr.environment import tool
 from edge_lpr.errors import OutputError
+from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.precisions import REFERENCE
+from edge_lpr.types import Part
 
-__all__ = ["DET_POSTPROCESS", "DET_SIZE", "BundleParts", "check_replaceable", "create_bundle"]
+__all__ = [
+    "DET_POSTPROCESS",
+    "DET_SIZE",
+    "BundleParts",
+    "NewModel",
+    "add_precisions",
+    "check_replaceable",
+    "create_bundle",
+]
 
 DET_SIZE: Mapping[str, Any] = {"stride": 32, "limit_side_len": 736, "limit_type": "min", "max_side_len": 1600}
 """Size rules of detection: PP-OCR's defaults for inference, and a bound on memory and time."""
@@ -44,10 +58,11 @@ class BundleParts:
         name: The bundle's own name.
         licence: SPDX identifier of the weights' licence.
         origin: Where the weights came from, free form.
-        det: Detection graph, uint8 N×H×W×3 BGR to float32 N×H×W.
-        rec: Recognition graph, uint8 N×height×W×3 BGR to float32 N×T×C.
+        det: The detector's FP32 ONNX file, uint8 N×H×W×3 BGR to float32 N×H×W.
+        rec: The recognizer's FP32 ONNX file, uint8 N×height×W×3 BGR to float32 N×T×C.
         charset: Class i of `rec` is `charset[i - 1]`.
-        unknown_class: Whether the last class of `rec` holds the probability of all characters that were cut off.
+        unknown_class: Whether the last class of `rec` holds the probability of all characters that were cut
+            off.
         det_arch: What the detection network is called.
         rec_arch: What the recognition network is called.
         det_size: Size rules of detection, as in `DET_SIZE`.
@@ -55,14 +70,13 @@ class BundleParts:
         rec_height: Height of the recognition input, in pixels.
         rec_widths: Widths that the recognition input may have, ascending, in pixels.
         rec_resize_mode: "pad" or "stretch": how a crop comes to one of the widths.
-        measured: More to say of the fp32 files, by part: accuracy, parity.
     """
 
     name: str
     licence: str
     origin: Mapping[str, Any]
-    det: onnx.ModelProto
-    rec: onnx.ModelProto
+    det: bytes
+    rec: bytes
     charset: Sequence[str]
     unknown_class: bool
     det_arch: str = "PP-OCRv3 det"
@@ -72,7 +86,19 @@ class BundleParts:
     rec_height: int = 48
     rec_widths: Sequence[int] = (320,)
     rec_resize_mode: str = "pad"
-    measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NewModel:
+    """A model in another precision.
+
+    Attributes:
+        data: Its ONNX file.
+        facts: What else `bundle.json` is to say of it: accuracy, layers left in float.
+    """
+
+    data: bytes
+    facts: Mapping[str, Any]
 
 
 def create_bundle(
@@ -100,11 +126,9 @@ def create_bundle(
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         aside.chmod(0o755)
-        manifest = _manifest(parts, aside)
-        (aside / "bundle.json").write_text(
-            json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        )
-        for name, data in (extra_files or {}).items():
+        files = {_file_name("det", REFERENCE): parts.det, _file_name("rec", REFERENCE): parts.rec}
+        files["bundle.json"] = _json(_manifest(parts))
+        for name, data in (files | dict(extra_files or {})).items():
             (aside / name).write_bytes(data)
         written = load_bundle(aside)
         for part in (written.det, written.rec):
@@ -117,6 +141,44 @@ def create_bundle(
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
     return load_bundle(folder)
+
+
+def add_precisions(
+    bundle: Bundle, models: Mapping[tuple[Part, str], NewModel], calibration: Mapping[str, Any]
+) -> None:
+    """Adds models of other precisions to a bundle, or replaces those that it has.
+
+    New files get names that the bundle does not use yet; then bundle.json is replaced in one step; then the
+    files that it no longer names are deleted. So at any moment the folder is a whole bundle, old or new.
+
+    Args:
+        bundle: The bundle, as it was loaded.
+        models: The new models, by part and precision.
+        calibration: What `bundle.json` is to say of how they were made.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
+    raw = copy.deepcopy(dict(bundle.raw))
+    used = {m.path for models_of in (bundle.det, bundle.rec) for m in models_of.precisions.values()}
+    replaced: set[Path] = set()
+    for (part, precision), model in models.items():
+        sha256 = hashlib.sha256(model.data).hexdigest()
+        name = _file_name(part, precision)
+        if bundle.path / name in used:
+            name = _file_name(part, f"{precision}.{sha256[:12]}")
+        previous = (bundle.det if part == "det" else bundle.rec).precisions.get(precision)
+        if previous is not None and previous.sha256 == sha256:
+            name = previous.path.name
+        else:
+            write_bytes(bundle.path / name, model.data)
+            if previous is not None:
+                replaced.add(previous.path)
+        raw[part]["precisions"][precision] = _entry(name, model.data) | dict(model.facts)
+    raw["calibration"] = dict(calibration)
+    write_bytes(bundle.path / "bundle.json", _json(raw))
+    for path in replaced:
+        path.unlink(missing_ok=True)
 
 
 def check_replaceable(folder: Path) -> None:
@@ -153,7 +215,7 @@ def _swap(aside: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _manifest(parts: BundleParts, folder: Path) -> dict[str, Any]:
+def _manifest(parts: BundleParts) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -168,7 +230,7 @@ def _manifest(parts: BundleParts, folder: Path) -> dict[str, Any]:
             "output": {"name": "prob", "layout": "NHW", "dtype": "float32"},
             "size": dict(parts.det_size),
             "postprocess": dict(parts.postprocess),
-            "precisions": {"fp32": _save(parts.det, folder, "det", parts.measured)},
+            "precisions": {REFERENCE: _entry(_file_name("det", REFERENCE), parts.det)},
         },
         "rec": {
             "arch": parts.rec_arch,
@@ -181,16 +243,18 @@ def _manifest(parts: BundleParts, folder: Path) -> dict[str, Any]:
             },
             "charset": list(parts.charset),
             "unknown_class": parts.unknown_class,
-            "precisions": {"fp32": _save(parts.rec, folder, "rec", parts.measured)},
+            "precisions": {REFERENCE: _entry(_file_name("rec", REFERENCE), parts.rec)},
         },
     }
 
 
-def _save(
-    model: onnx.ModelProto, folder: Path, part: str, measured: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
-    data = model.SerializeToString(deterministic=True)
-    name = f"{part}.fp32.onnx"
-    (folder / name).write_bytes(data)
-    entry = {"file": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    return entry | dict(measured.get(part, {}))
+def _entry(name: str, data: bytes) -> dict[str, Any]:
+    return {"file": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
+def _file_name(part: Part, precision: str) -> str:
+    return f"{part}.{precision}.onnx"
+
+
+def _json(manifest: Mapping[str, Any]) -> bytes:
+    return (json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()

@@ -135,11 +135,7 @@ def evaluate_det(
         tick: Called with 1 after each image.
     """
     result: Evaluation[DetScore] = Evaluation()
-    located = [
-        s
-        for s in samples
-        if not s.crop and s.plates is not None and all(p.corners is not None for p in s.plates)
-    ]
+    located = [s for s in samples if s.located]
     whole = DetScore()
     for sample, image in _images(located, result, tick):
         boxes = _timed(result, 1, partial(find, image))

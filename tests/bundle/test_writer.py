@@ -1,5 +1,8 @@
 """Bundles are written whole or not at all."""
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import pytest
 from helpers import onnx_models as models
 
 from edge_lpr.bundle.manifest import load_bundle
-from edge_lpr.bundle.writer import BundleParts, create_bundle
+from edge_lpr.bundle.writer import BundleParts, NewModel, add_precisions, create_bundle
 from edge_lpr.errors import BundleError, OutputError
 from edge_lpr.export.bundle_graph import det_model, rec_model
 
@@ -18,12 +21,11 @@ def parts() -> BundleParts:
         name="tiny",
         licence="MIT",
         origin={"made": "for a test"},
-        det=det_model(models.small_det()),
-        rec=rec_model(models.small_rec(5)),
+        det=det_model(models.small_det()).SerializeToString(),
+        rec=rec_model(models.small_rec(5)).SerializeToString(),
         charset="京AB1",
         unknown_class=False,
         rec_widths=(320, 160),
-        measured={"rec": {"accuracy": 0.5}},
     )
 
 
@@ -33,8 +35,9 @@ def test_what_is_written_is_what_the_runtime_reads(tmp_path: Path, parts: Bundle
     assert (bundle.name, bundle.licence) == ("tiny", "MIT")
     assert bundle.rec.charset == ("京", "A", "B", "1")
     assert bundle.rec.widths == (160, 320)
-    assert bundle.model("rec", "fp32").extra == {"accuracy": 0.5}
-    assert bundle.model("det", "fp32").read()
+    assert bundle.model("rec", "fp32").extra == {}
+    assert bundle.model("det", "fp32").read() == parts.det
+    assert bundle.model("rec", "fp32").read() == parts.rec
     assert sorted(p.name for p in bundle.path.iterdir()) == [
         "bundle.json", "det.fp32.onnx", "note.txt", "rec.fp32.onnx",
     ]  # fmt: skip
@@ -68,3 +71,41 @@ def test_folders_and_files_of_others_are_left_alone(tmp_path: Path, parts: Bundl
         create_bundle(parts, tmp_path / "photos" / "a.jpg" / "b")
     (tmp_path / "empty").mkdir()
     assert create_bundle(parts, tmp_path / "empty").name == "tiny"
+
+
+def test_a_precision_is_added_and_replaced(tmp_path: Path, parts: BundleParts) -> None:
+    bundle = create_bundle(parts, tmp_path / "b")
+    add_precisions(bundle, {("det", "int8"): NewModel(b"first", {"accuracy": 0.5})}, {"seed": 1})
+    added = load_bundle(bundle.path)
+    assert added.model("det", "int8").read() == b"first"
+    assert added.model("det", "int8").extra == {"accuracy": 0.5}
+    assert added.raw["calibration"] == {"seed": 1}
+    assert added.model("det", "fp32").read() == parts.det
+
+    add_precisions(added, {("det", "int8"): NewModel(b"second", {}), ("rec", "int8"): NewModel(b"x", {})}, {})
+    replaced = load_bundle(bundle.path)
+    assert replaced.model("det", "int8").read() == b"second"
+    assert replaced.model("det", "int8").extra == {}
+    assert replaced.precisions() == ("fp32", "int8")
+    assert len(list(bundle.path.glob("*.onnx"))) == 4  # the replaced file is gone
+
+    # What a bundle has already is not written again.
+    before = {path: path.stat().st_mtime_ns for path in bundle.path.glob("*.onnx")}
+    add_precisions(replaced, {("det", "int8"): NewModel(b"second", {"layers": 3})}, {})
+    assert {path: path.stat().st_mtime_ns for path in bundle.path.glob("*.onnx")} == before
+    assert load_bundle(bundle.path).model("det", "int8").extra == {"layers": 3}
+
+
+def test_a_bundle_is_one_json_text_however_it_was_written(tmp_path: Path, parts: BundleParts) -> None:
+    bundle = create_bundle(parts, tmp_path / "b")
+    before = (bundle.path / "bundle.json").read_text(encoding="utf-8")
+    add_precisions(bundle, {}, {})
+    after = (bundle.path / "bundle.json").read_text(encoding="utf-8")
+    assert "京" in before
+    assert after == json.dumps({**bundle.raw, "calibration": {}}, ensure_ascii=False, indent=1) + "\n"
+    assert after.startswith(before.rstrip("\n} "))
+
+
+def test_writing_needs_no_onnx() -> None:
+    code = "import sys, edge_lpr.bundle.writer; sys.exit('onnx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.onnx_graph.graph import OnnxGraph
+from edge_lpr.types import Tick
 
 SIDE = 16
 
@@ -80,3 +83,39 @@ def spread_network(seed: int = 0, spread: float = 100.0) -> onnx.ModelProto:
 def batches(count: int = 4, seed: int = 1) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     return [rng.integers(0, 256, (2, SIDE, SIDE, 3), np.uint8) for _ in range(count)]
+
+
+def outputs(model: onnx.ModelProto) -> NDArray[np.float32]:
+    """What a network with the output "out" makes of a few images, float32."""
+    backend = OnnxRuntimeBackend(model.SerializeToString())
+    return np.concatenate([backend.run({"image": b})["out"] for b in batches(2, seed=9)])
+
+
+class Nearness:
+    """An objective of a network with the output "out": its accuracy falls as the output moves.
+
+    Attributes:
+        strictness: Accuracy lost by an output that moved by 1 on average.
+        asked: How often it was asked.
+    """
+
+    metric = "nearness"
+    items = 10**9
+
+    def __init__(self, model: onnx.ModelProto, strictness: float = 1.0) -> None:
+        self.tick: Tick | None = None
+        self.strictness = strictness
+        self.batch = batches(1, seed=5)[0]
+        self.reference = self.output(model)
+        self.asked = 0
+
+    def output(self, model: onnx.ModelProto) -> NDArray[np.float32]:
+        return OnnxRuntimeBackend(model.SerializeToString()).run({"image": self.batch})["out"]
+
+    def distance(self, model: onnx.ModelProto) -> float:
+        self.asked += 1
+        return float(np.abs(self.output(model) - self.reference).mean())
+
+    def accuracy(self, model: onnx.ModelProto) -> float:
+        self.asked += 1
+        return 1 - self.strictness * float(np.abs(self.output(model) - self.reference).mean())

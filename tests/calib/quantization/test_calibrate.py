@@ -13,10 +13,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edge_lpr.bundle import writer
 from edge_lpr.bundle.manifest import load_bundle
-from edge_lpr.calib.quantization import calibrate
-from edge_lpr.calib.quantization.objectives import window
 from edge_lpr.cli import main
+from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.precisions import PRECISIONS, Precision
 
 CHARSET = "皖AB01"
 SIDE = 64
@@ -167,6 +168,9 @@ def test_calibrate_then_compare(
     assert int8.read()
     assert 0.9 <= int8.extra["int8_multiply_adds"] <= 1
     assert int8.extra["float_type"] == "float32"
+    assert int8.extra["range_estimator"] in ("mse", "percentile")
+    assert set(int8.extra) > {"smooth_quant_alpha", "float_layers"}
+    assert opened.det.precisions["fp16"].extra["float_layers"] == []
     assert int8.extra["accuracy"]["metric"] == "hmean"
     assert int8.extra["accuracy"]["fp32"] > 0.9
     assert int8.extra["accuracy"]["int8"] > 0.9
@@ -217,24 +221,11 @@ def test_calibrate_then_compare(
         assert cv2.imdecode(np.fromfile(out / name, np.uint8), cv2.IMREAD_COLOR) is not None
 
 
-def test_windows_hold_the_text_and_lie_on_the_stride() -> None:
-    batch = np.zeros((1, 1024, 1376, 3), np.uint8)
-    batch[0, 900:930, 1200:1300] = 255
-    prob = batch[..., 0] / np.float32(255)
-    cut = window(batch, prob)
-    assert cut.shape == (1, 640, 640, 3)
-    assert (cut > 0).sum() == (batch > 0).sum()
-    # The stride decides where: a network sees the window on the grid that it sees the image on.
-    assert np.argwhere(cut[0, ..., 0])[0].tolist() == [900 - 384, 1200 - 736]
-    small = batch[:, :96, :320]
-    assert window(small, prob[:, :96, :320]).shape == small.shape  # nothing found, nothing cut
-
-
 def test_interruption_leaves_the_bundle_as_it_was(
     bundle: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(bundle)
-    write = calibrate.write_bytes
+    write = writer.write_bytes
     written: list[str] = []
 
     def stop(path: Path, content: bytes) -> None:
@@ -243,7 +234,7 @@ def test_interruption_leaves_the_bundle_as_it_was(
             raise KeyboardInterrupt
         write(path, content)
 
-    monkeypatch.setattr(calibrate, "write_bytes", stop)
+    monkeypatch.setattr(writer, "write_bytes", stop)
     arguments = ["calibrate", str(bundle), "--data", str(data), "--cache", "", "--precision", "int8"]
     assert main(arguments) == 130
     assert written == ["det.int8.onnx", "rec.int8.onnx", "bundle.json"]
@@ -262,6 +253,28 @@ def test_replacing_a_precision_leaves_no_file_behind(bundle: Path, data: Path, t
     named = {opened.model(part, p).path.name for part in ("det", "rec") for p in opened.precisions()}  # type: ignore[arg-type]
     assert {p.name for p in bundle.glob("*.onnx")} == named
     assert all(opened.model(part, "int8").read() for part in ("det", "rec"))  # type: ignore[arg-type]
+
+
+def test_a_precision_is_one_new_file(
+    bundle: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Registered with its maker's module, it can be chosen, is made, measured, written, and reads plates."""
+    monkeypatch.setattr(PRECISIONS, "_choices", dict(PRECISIONS._choices))
+    PRECISIONS.register(Precision("w16", 3, 3, "helpers.half_weights", 0.1, ()))
+    assert main(["calibrate", "--help"]) == 0
+    assert "what to make (default: fp16 int8 w16)" in capsys.readouterr().out
+    arguments = ["calibrate", str(bundle), "--data", str(data), "--cache", "", "--precision", "w16"]
+    assert main(arguments) == 0
+    assert "end to end w16: " in capsys.readouterr().err
+    opened = load_bundle(bundle)
+    assert opened.precisions() == ("fp32", "w16")
+    for part in ("det", "rec"):
+        made = opened.model(part, "w16")  # type: ignore[arg-type]
+        assert made.read() != opened.model(part, "fp32").read()  # type: ignore[arg-type]
+        assert made.extra["accuracy"]["w16"] > 0.9
+    scene = cv2.imdecode(np.fromfile(data / "scenes" / "0.png", np.uint8), cv2.IMREAD_COLOR)
+    with PlateReader(bundle, "onnxruntime", "w16", any_text=True) as reader:
+        assert len(reader.read(np.asarray(scene, np.uint8))) == 1
 
 
 def test_images_without_labels_are_measured_against_fp32(
@@ -290,9 +303,18 @@ def test_bad_input_is_one_line_and_changes_nothing(
         ([str(bundle), "--data", str(tmp_path / "nowhere")], "no such file or folder"),
         ([str(bundle), "--data", str(dark)], "detection found no plate in 1 images"),
         ([str(tmp_path), "--data", str(data)], "no bundle.json"),
-        ([str(bundle), "--data", str(data), "--budget", "-1"], "--budget is -1.0"),
-        ([str(bundle), "--data", str(data), "--images", "0"], "--images is 0"),
-        ([str(bundle), "--data", str(data), "--spare", "101"], "--spare is 101"),
+        (
+            [str(bundle), "--data", str(data), "--budget", "-1"],
+            "--budget: '-1', expected a number from 0 to 100",
+        ),
+        (
+            [str(bundle), "--data", str(data), "--images", "0"],
+            "--images: '0', must be an integer from 1 to 1000",
+        ),
+        (
+            [str(bundle), "--data", str(data), "--float-budget", "101"],
+            "--float-budget: '101', expected a number from 0 to 100",
+        ),
     ]
     for arguments, message in cases:
         assert main(["calibrate", *arguments, "--cache", ""]) == 2

@@ -1,0 +1,64 @@
+"""How to calibrate: what the command's options and the Python call share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge_lpr.errors import SettingError
+from edge_lpr.precisions import PRECISIONS
+from edge_lpr.settings import Settings, setting
+
+__all__ = ["CalibrationOptions", "makeable"]
+
+
+def makeable() -> tuple[str, ...]:
+    """Returns the names of the precisions that calibration makes."""
+    return tuple(precision.name for precision in PRECISIONS if precision.maker)
+
+
+@dataclass(frozen=True)
+class CalibrationOptions(Settings):
+    """How to calibrate.
+
+    Attributes:
+        precisions: What to make, by name (`edge_lpr.precisions`).
+        budget: Accuracy that INT8 may lose, in percentage points, 0 to 100.
+        float_budget: Share of the multiply-adds that INT8 may leave in float though accuracy does not need
+            it, in per cent, 0 to 100; None is what suits each part.
+        images: Scenes to calibrate the detector on; the recognizer takes what is cut out of them, and up to
+            twice as many labelled crops.
+        validation: At most so many scenes, and four times as many plates, measure the accuracy.
+        seed: Of the choice of images.
+        cache: Folder that remembers what was measured; None remembers nothing.
+
+    Raises:
+        SettingError: A value is out of its range, or calibration makes no such precision.
+    """
+
+    precisions: tuple[str, ...] = field(default_factory=makeable)
+    budget: float = setting(
+        PRECISIONS["int8"].budget,
+        "accuracy that INT8 may lose, in percentage points",
+        low=0,
+        high=100,
+        metavar="POINTS",
+    )
+    float_budget: float | None = setting(
+        None,
+        "share of the multiply-adds that INT8 may leave in float, the most sensitive layers first, to come "
+        "closer to FP32 than --budget asks for (default: 9 for the detector, 4.5 for the recognizer)",
+        low=0,
+        high=100,
+        metavar="PERCENT",
+    )
+    images: int = setting(96, "scenes to calibrate on, at most", low=1, high=1000)
+    validation: int = setting(200, "scenes to measure the accuracy on, at most", low=1, high=100_000)
+    seed: int = setting(0, "seed of the choice of images")
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.precisions:
+            if name not in makeable():
+                raise SettingError(f"precision {name!r}: calibration makes {', '.join(makeable())}")
