@@ -190,8 +190,7 @@ def add_options(
             continue
         metavar = rule.metavar or ("|".join(rule.choices) if rule.choices else "N" if rule.whole else "X")
         known = show_default and one.default is not MISSING and one.default is not None
-        default = "forever" if one.default == math.inf else f"{one.default:g}" if not rule.choices else one.default
-        ending = f" (default {default})" if known else ""
+        ending = f" (default {_shown(one.default)})" if known else ""
         add(option, type=rule.parse, default=None, metavar=metavar, help=rule.help + ending)
 
 
@@ -201,6 +200,12 @@ def given(
     """Returns the settings that options were given for, by name."""
     wanted = kind.names() if names is None else names
     return {name: value for name in wanted if (value := getattr(args, name, None)) is not None}
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, str):
+        return default
+    return "forever" if default == math.inf else f"{default:g}"
 
 
 def _rule(one: Field[Any]) -> Rule | None:

@@ -6,13 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_lpr.backends.tensorrt.engine_manifest import (
-    ENGINE,
-    MANIFEST,
-    EngineManifest,
-    Machine,
-    read_manifests,
-)
+from edge_lpr.backends.tensorrt.engine_folder import read_manifests
+from edge_lpr.backends.tensorrt.engine_manifest import ENGINE, MANIFEST, EngineManifest, Machine
 from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.errors import OutputError
 

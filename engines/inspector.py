@@ -13,7 +13,7 @@ from typing import Any
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.backend import load_engine
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
-from edge_lpr.backends.tensorrt.execution_slot import Tensors
+from edge_lpr.backends.tensorrt.tensors import Tensors
 from edge_lpr.errors import BackendError
 
 UNKNOWN = "?"
@@ -90,7 +90,7 @@ def inspect_engine(api: TensorRT, manifest: EngineManifest, profile: int = 0) ->
     from pycuda import driver
 
     engine = load_engine(api, manifest)
-    tensors = Tensors.of(engine)
+    tensors = Tensors.from_engine(engine)
     with api.gpu.active():
         stream = driver.Stream()
         context = engine.create_execution_context()

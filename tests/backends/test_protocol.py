@@ -19,7 +19,7 @@ from edge_lpr.pipeline.ordered_pool import in_order
 
 # Heights and widths of the detector's input that the engines of this test are built for, in pixels.
 SIZES = ((64, 96), (64, 160))
-MAX_BATCH = 4
+LARGEST_BATCH = 4
 
 
 @dataclass
@@ -50,21 +50,20 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def _tensorrt(bundle: Bundle, folder: Path) -> tuple[Backend, Backend]:
     from edge_lpr.backends.tensorrt.api import TensorRT
     from edge_lpr.backends.tensorrt.backend import TensorRTBackend
-    from edge_lpr.backends.tensorrt.cuda import open_gpu
     from edge_lpr.engines.build import build_engine, build_jobs
     from edge_lpr.engines.build_settings import BuildSettings
 
     try:
-        api = TensorRT(open_gpu())
+        api = TensorRT.open()
     except EdgeLprError as e:
         pytest.skip(f"needs a GPU with TensorRT: {e}")
     sizes = tuple(f"{width}x{height}" for height, width in SIZES)
     sources = tuple(os.environ.get("EDGE_LPR_TACTIC_SOURCES", "").upper().split())
     settings = BuildSettings(
-        batches=(1, MAX_BATCH), det_sizes=sizes, optimization_level=0, tactic_sources=sources
+        batches=(1, LARGEST_BATCH), det_sizes=sizes, optimization_level=0, tactic_sources=sources
     )
-    for plan in build_jobs(bundle, ["fp32"], settings):
-        build_engine(api, plan, folder)
+    for job in build_jobs(bundle, ["fp32"], settings):
+        build_engine(api, job, folder)
     det = TensorRTBackend(bundle.model("det", "fp32"), folder=folder)
     return det, TensorRTBackend(bundle.model("rec", "fp32"), folder=folder)
 

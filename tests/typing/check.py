@@ -28,6 +28,7 @@ PACKAGES = ("edge_lpr.backends", "edge_lpr.engines")
 MODULES = (
     "edge_lpr.benchmarks.gpu",
     "edge_lpr.benchmarks.gpu_parts",
+    "edge_lpr.benchmarks.gpu_report",
     "edge_lpr.benchmarks.gpu_measures",
 )
 BESIDE = ("benchmarks", "calib", "engines", "export", "finetune")
