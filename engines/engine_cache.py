@@ -78,7 +78,7 @@ def prune(found: Iterable[Entry], states: Sequence[str]) -> list[Entry]:
     """Removes engines.
 
     Args:
-        found: What `entries` gave.
+        found: What `entries` returned.
         states: Which states go.
 
     Returns:

@@ -122,10 +122,10 @@ def parse_report(text: str) -> EngineReport:
     try:
         raw = json.loads(text)
     except ValueError as e:
-        raise BackendError(f"TensorRT's engine inspector gave no JSON ({e})") from e
+        raise BackendError(f"TensorRT's engine inspector returned no JSON ({e})") from e
     described = raw.get("Layers") if isinstance(raw, dict) else None
     if not isinstance(described, list):
-        raise BackendError("TensorRT's engine inspector gave no layers")
+        raise BackendError("TensorRT's engine inspector returned no layers")
     layers = tuple(_layer(item) for item in described if isinstance(item, dict))
     if described and not layers:
         raise BackendError("the engine holds its layers' names alone; build it again with this edge-lpr")

@@ -16,6 +16,7 @@ from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
 from edge_lpr.errors import BackendError, EdgeLprError
 from edge_lpr.pipeline.ordered_pool import in_order
+from edge_lpr.types import Size
 
 # Heights and widths of the detector's input that the engines of this test are built for, in pixels.
 SIZES = ((64, 96), (64, 160))
@@ -91,7 +92,7 @@ def test_it_says_what_it_is(opened: Opened) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("count", [1, 3])
-def test_the_detector_gives_a_map_for_each_image(opened: Opened, size: tuple[int, int], count: int) -> None:
+def test_the_detector_gives_a_map_for_each_image(opened: Opened, size: Size, count: int) -> None:
     prob = maps(opened, make_image(count, *size))
     assert prob.shape == (count, *size) and prob.dtype == np.float32
     assert prob.min() >= 0 and prob.max() <= 1

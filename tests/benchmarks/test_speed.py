@@ -6,17 +6,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from edge_lpr.benchmarks import speed
 from edge_lpr.io.image_io import write_image
+from edge_lpr.types import Image
 
 
 def test_each_way_reads_each_image(
     tmp_path: Path,
-    plate_scene: Callable[..., NDArray[np.uint8]],
+    plate_scene: Callable[..., Image],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

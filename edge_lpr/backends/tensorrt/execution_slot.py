@@ -73,7 +73,7 @@ class ExecutionSlot:
     """Runs one batch at a time; use it from one thread at a time, with the GPU's context current.
 
     Args:
-        trt: TensorRT on this machine.
+        api: TensorRT on this machine.
         engine: The engine.
         tensors: Its inputs and outputs.
         graphs: Whether a shape that comes back is captured as a CUDA graph.
@@ -85,12 +85,12 @@ class ExecutionSlot:
     """
 
     def __init__(
-        self, trt: TensorRT, engine: trt.ICudaEngine, tensors: Tensors, *, graphs: bool, mapped: bool
+        self, api: TensorRT, engine: trt.ICudaEngine, tensors: Tensors, *, graphs: bool, mapped: bool
     ) -> None:
         from pycuda import driver
 
         self._driver = driver
-        self._trt = trt
+        self._api = api
         self._engine = engine
         self._tensors = tensors
         self._graphs = graphs
@@ -102,7 +102,7 @@ class ExecutionSlot:
         self._activations: Any = None
         self.graph_refusal = ""
         self._stream: Any = None
-        self._activation_bytes = size = trt.activation_bytes(engine)
+        self._activation_bytes = size = api.activation_bytes(engine)
         try:
             self._stream = driver.Stream(NON_BLOCKING)
             self._activations = driver.mem_alloc(max(size, 256))
@@ -115,7 +115,7 @@ class ExecutionSlot:
                 free, total = (n >> 20 for n in driver.mem_get_info())
                 there = f", {free} of {total} MiB are free"
             raise BackendError(
-                f"{trt.gpu.name}: {e}; a run needs {size >> 20} MiB and buffers{there}: "
+                f"{api.gpu.name}: {e}; a run needs {size >> 20} MiB and buffers{there}: "
                 "end other programs, or build with a smaller --batch or fewer --det-size"
             ) from e
         except BackendError:
@@ -131,7 +131,7 @@ class ExecutionSlot:
         Raises:
             BackendError: The device or TensorRT refused.
         """
-        mark = self._trt.log.mark()
+        mark = self._api.log.mark()
         try:
             # A run that failed half-way, or whose result nobody took: no context is closed or captured
             # under it.
@@ -147,9 +147,9 @@ class ExecutionSlot:
             if context.graph is not None:
                 context.graph.launch(self._stream.handle)
             elif not self._enqueue(context):
-                raise self._trt.failure(f"TensorRT could not run on {self._trt.gpu.name}", mark)
+                raise self._api.failure(f"TensorRT could not run on {self._api.gpu.name}", mark)
         except self._driver.Error as e:
-            raise self._trt.failure(f"{self._trt.gpu.name} failed ({e})", mark) from e
+            raise self._api.failure(f"{self._api.gpu.name} failed ({e})", mark) from e
         context.runs += 1
         self._running = context
 
@@ -162,11 +162,11 @@ class ExecutionSlot:
         context, self._running = self._running, None
         if context is None:
             raise BackendError("no run was started")
-        mark = self._trt.log.mark()
+        mark = self._api.log.mark()
         try:
             self._stream.synchronize()
         except self._driver.Error as e:
-            raise self._trt.failure(f"{self._trt.gpu.name} failed while running ({e})", mark) from e
+            raise self._api.failure(f"{self._api.gpu.name} failed while running ({e})", mark) from e
         self._busy = False
         return {name: result.copy() for name, result in context.results.items()}
 
@@ -212,12 +212,12 @@ class ExecutionSlot:
         return _Memory(host, int(device), [device, host.base])
 
     def _execution_context(self, profile: int, shape: Shape) -> trt.IExecutionContext:
-        mark = self._trt.log.mark()
-        context = self._trt.context(self._engine, int(self._activations), self._activation_bytes)
+        mark = self._api.log.mark()
+        context = self._api.context(self._engine, int(self._activations), self._activation_bytes)
         chosen = context.set_optimization_profile_async(profile, self._stream.handle)
         self._stream.synchronize()
         if not chosen or not context.set_input_shape(self._tensors.input, shape):
-            raise self._trt.failure(f"TensorRT does not take an input of {'×'.join(map(str, shape))}", mark)
+            raise self._api.failure(f"TensorRT does not take an input of {'×'.join(map(str, shape))}", mark)
         return context
 
     def _open_context(self, shape: Shape) -> _ShapeContext:
@@ -228,13 +228,13 @@ class ExecutionSlot:
         if len(self._contexts) >= MAX_SHAPES:
             _close_context(self._contexts.popitem(last=False)[1])
         execution = self._execution_context(index, shape)
-        mark = self._trt.log.mark()
+        mark = self._api.log.mark()
         results = {}
         for name, dtype in tensors.outputs.items():
             results[name] = self._memory[name].view(_fixed(name, execution.get_tensor_shape(name)), dtype)
         for name, memory in self._memory.items():
             if not execution.set_tensor_address(name, memory.device):
-                raise self._trt.failure(f"TensorRT does not take the buffer of {name!r}", mark)
+                raise self._api.failure(f"TensorRT does not take the buffer of {name!r}", mark)
         context = _ShapeContext(execution, self._memory[tensors.input].view(shape, tensors.dtype), results)
         self._contexts[shape] = context
         return context
