@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.backends.base import Backend
-from edge_lpr.backends.tensorrt.backend import TensorRTBackend
+from edge_lpr.backends.tensorrt.backend import MAX_CONCURRENCY, PREFERRED_BATCH, TensorRTBackend
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
+from edge_lpr.backends.wrapping import WrappedBackend
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError
 from edge_lpr.plates import PlateRead
-
-Image = NDArray[np.uint8]
+from edge_lpr.types import Image
 
 SHARE_TO_REACH = 0.9
 # What a run may grow by and still count as steady: the allocator's own rounding.
@@ -138,39 +138,34 @@ def against_engines(
     }
 
 
-class Counting:
-    """A backend that counts the images that go through another one."""
+class CountingBackend(WrappedBackend):
+    """A backend that counts the images that go through another one.
+
+    Attributes:
+        images: How many there were.
+    """
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self.name, self.precision, self.device = backend.name, backend.precision, backend.device
-        self.max_batch, self.sizes = backend.max_batch, backend.sizes
-        self.preferred_batch, self.concurrency = backend.preferred_batch, backend.concurrency
+        super().__init__(backend)
         self.images = 0
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Runs the other one; see `Backend.run`."""
         self.images += sum(len(array) for array in inputs.values())
-        return self._backend.run(inputs)
-
-    def close(self) -> None:
-        """Closes the other one."""
-        self._backend.close()
+        return super().run(inputs)
 
 
-class Replay:
-    """A backend that gives each image again what another one once gave for it, in no time.
+class ReplayBackend(WrappedBackend):
+    """A backend that returns for each image again what another one once returned for it, in no time.
 
     Images are told apart by some of their pixels. What is left of a pipeline's time around it is the host's.
     """
 
-    name, device = "replay", "replay"
-    max_batch: int | None = None
-    preferred_batch, concurrency = 8, 4
-
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self.precision, self.sizes = backend.precision, backend.sizes
+        super().__init__(backend)
+        self.name = self.device = "replay"
+        self.max_batch = None
+        self.preferred_batch, self.concurrency = PREFERRED_BATCH, MAX_CONCURRENCY
         self._known: dict[bytes, dict[str, NDArray[Any]]] = {}
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -180,14 +175,10 @@ class Replay:
         for image in images:
             key = image[::7, ::13].tobytes()
             if key not in self._known:
-                found = self._backend.run({name: np.ascontiguousarray(image[None])})
+                found = super().run({name: np.ascontiguousarray(image[None])})
                 self._known[key] = {output: value[0] for output, value in found.items()}
             rows.append(self._known[key])
         return {output: np.stack([row[output] for row in rows]) for output in rows[0]}
-
-    def close(self) -> None:
-        """Closes the other one."""
-        self._backend.close()
 
 
 def in_flight(backend: TensorRTBackend, inputs: Mapping[str, Image], seconds: float) -> float:

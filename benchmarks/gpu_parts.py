@@ -15,12 +15,11 @@ import numpy as np
 
 from edge_lpr.backends import Backend, Models, open_models
 from edge_lpr.backends.tensorrt.api import TensorRT
-from edge_lpr.backends.tensorrt.backend import TensorRTBackend, this_machine
-from edge_lpr.backends.tensorrt.engine_manifest import find_engine
+from edge_lpr.backends.tensorrt.backend import TensorRTBackend
+from edge_lpr.backends.tensorrt.engine_folder import find_engine
 from edge_lpr.benchmarks.gpu_measures import (
-    Counting,
-    Image,
-    Replay,
+    CountingBackend,
+    ReplayBackend,
     against_engines,
     compare_reads,
     growth,
@@ -36,14 +35,14 @@ from edge_lpr.datasets.labels import Sample
 from edge_lpr.engines.build import PARTS, BuildJob, build_engine
 from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.engines.inspector import inspect_engine
-from edge_lpr.engines.profiles import Size, det_sizes
+from edge_lpr.engines.profiles import det_sizes
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.evaluation.evaluate import evaluate_reader
 from edge_lpr.pipeline.detector import fit_frame
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.plates import PlateRead
-from edge_lpr.precisions import PRECISIONS
-from edge_lpr.types import Part
+from edge_lpr.precisions import PRECISIONS, REFERENCE
+from edge_lpr.types import Image, Part, Size
 
 MEMORY_FRAMES = 10_000
 MEMORY_STEP = 1_000
@@ -109,7 +108,7 @@ class Bench:
 
 def reference(bench: Bench) -> dict[str, Any]:
     """Reads the images with ONNX Runtime in FP32: what everything else is compared with."""
-    with bench.reader("onnxruntime", "fp32") as reader:
+    with bench.reader("onnxruntime", REFERENCE) as reader:
         began = time.perf_counter()
         bench.reference = [reader.read(image) for image in bench.images]
         seconds = time.perf_counter() - began
@@ -125,7 +124,7 @@ def reference(bench: Bench) -> dict[str, Any]:
 
 def host(bench: Bench, batch: int = 8) -> dict[str, Any]:
     """Reads around networks that take no time: the most that this host lets a pipeline do, on any GPU."""
-    with bench.reader("onnxruntime", "fp32", Replay) as reader:
+    with bench.reader("onnxruntime", REFERENCE, ReplayBackend) as reader:
         for image in bench.images:
             reader.read(image)
         rates = _rates(reader, bench, batch)[0]
@@ -134,7 +133,7 @@ def host(bench: Bench, batch: int = 8) -> dict[str, Any]:
 
 def build(bench: Bench, api: TensorRT, job: BuildJob) -> dict[str, Any]:
     """Builds one engine, unless it is there: time, size, and the share of the work that is in INT8."""
-    manifest = job.existing(bench.folder, this_machine(api))
+    manifest = job.existing(bench.folder, api.machine)
     state = "there" if manifest else "built"
     manifest = manifest or build_engine(api, job, bench.folder)
     report = inspect_engine(api, manifest, len(job.profiles) - 1)
@@ -154,7 +153,7 @@ def agreement(bench: Bench, precision: str) -> dict[str, Any]:
         read = [reader.read(image) for image in bench.images]
         accuracy = _accuracy(bench, reader)
     compared = compare_reads(bench.reference, read)
-    if precision == "fp32":  # where nothing was rounded: the very same boxes and texts
+    if precision == REFERENCE:  # where nothing was rounded: the very same boxes and texts
         equal = compared["same_texts"] == compared["images"]
         compared["reached"] = equal and compared["identical_boxes"] == compared["plates"]
     within = within_budget(bench.accuracy, accuracy, PRECISIONS[precision].budget)
@@ -177,9 +176,9 @@ def throughput(bench: Bench, api: TensorRT, precision: str) -> dict[str, Any]:
 
 def pipeline(bench: Bench, precision: str, batch: int = 8) -> dict[str, Any]:
     """Reads images that lie in memory, and sets the speed against what the engines alone would reach."""
-    with bench.reader("tensorrt", precision, Counting) as reader:
+    with bench.reader("tensorrt", precision, CountingBackend) as reader:
         counter = reader.recognizer.backend
-        assert isinstance(counter, Counting)
+        assert isinstance(counter, CountingBackend)
         rates, frames = _rates(reader, bench, batch)
         sizes = [_frame(reader, image) for image in bench.images]
     model = bench.bundle.rec
@@ -214,7 +213,7 @@ def memory(bench: Bench, api: TensorRT, precision: str, batch: int = 8) -> dict[
 def refusals(bench: Bench, api: TensorRT, precision: str) -> dict[str, Any]:
     """Spoils copies of an engine in every way that has to be noticed before it is loaded."""
     model = bench.bundle.model("det", precision)
-    good = find_engine(bench.folder, model, this_machine(api))
+    good = find_engine(bench.folder, model, api.machine)
     result: dict[str, Any] = {}
     for name, (change, harm) in spoilers().items():
         folder = bench.folder / f"refused-{name.replace(' ', '-')}"

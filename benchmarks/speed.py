@@ -14,37 +14,35 @@ between machines. RapidOCR's texts pass the plate filter of this kit's formats b
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import random
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_lpr.backends import Models, open_models
 from edge_lpr.backends.recording import RecordingBackend
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.progress import Progress
 from edge_lpr.datasets.labels import Sample, load_labels
-from edge_lpr.environment import machine
+from edge_lpr.environment import machine, peak_memory
 from edge_lpr.evaluation.metrics import EndToEndScore
+from edge_lpr.io.atomic_io import write_json
+from edge_lpr.io.image_io import read_image
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.plates import plate_formats
+from edge_lpr.types import Image, Quad
 
 # ONNX Runtime's threads spin on for a while after a run: without a pause, a contender's would take a core of
 # the next. In seconds.
 SETTLE = 0.05
 
-Image = NDArray[np.uint8]
-Read = tuple[str, NDArray[np.float32]]
+Read = tuple[str, Quad]
 
 
 @dataclass
@@ -114,15 +112,14 @@ def compare_readers(samples: Sequence[Sample], threads: int, repeats: int) -> di
     with PlateReader(models=Models(det, rec, opened.why)) as reader:
 
         def read(image: Image) -> list[Read]:
-            for recording in (det, rec):
-                recording.inputs.clear()
-                recording.outputs.clear()
+            det.clear()
+            rec.clear()
             return [(r.text, r.corners) for r in reader.read(image)]
 
         def replay(_: Image) -> list[Read]:
-            for backend, recording in ((opened.det, det), (opened.rec, rec)):
+            for recording in (det, rec):
                 for inputs in recording.inputs:
-                    backend.run(inputs)
+                    recording.backend.run(inputs)
             return []
 
         peer = rapidocr()
@@ -140,7 +137,7 @@ def compare_readers(samples: Sequence[Sample], threads: int, repeats: int) -> di
                     contender.score.add(sample.plates or (), reads)
                 progress.update()
         page = words()
-        rec.inputs.clear()
+        rec.clear()
         start = time.perf_counter()
         reader.read_crops(page)
         page_seconds = time.perf_counter() - start
@@ -166,24 +163,19 @@ def compare_readers(samples: Sequence[Sample], threads: int, repeats: int) -> di
     return result
 
 
-def peak_memory(paths: Sequence[str], threads: int) -> float:
+def peak_memory_mb(paths: Sequence[str], threads: int) -> float | None:
     """Returns the peak resident memory, in MB (10⁶ bytes), of a process that only reads these images."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return float(pool.apply(_read_all, (list(paths), threads)))
+        peak = pool.apply(_read_all, (list(paths), threads))
+    return None if peak is None else peak / 1e6
 
 
-def _read_all(paths: Sequence[str], threads: int) -> float:
+def _read_all(paths: Sequence[str], threads: int) -> int | None:
     with PlateReader(backend="onnxruntime", threads=threads) as reader:
         for path in paths:
-            image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-            if image is not None:
-                reader.read(np.asarray(image, np.uint8))
-    status = Path("/proc/self/status")
-    if status.is_file():  # getrusage would count the parent, whose memory this process had before it started
-        lines = status.read_text(encoding="utf-8").splitlines()
-        return next(float(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+            reader.read(read_image(path))
+    return peak_memory()
 
 
 def _result(contender: Contender, images: int) -> dict[str, float]:
@@ -213,11 +205,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "machine": machine("rapidocr-onnxruntime"),
         **compare_readers(samples, args.threads, args.repeats),
     }
-    found["peak_memory_mb"] = peak_memory([str(s.path) for s in samples], args.threads)
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    found["peak_memory_mb"] = peak_memory_mb([str(s.path) for s in samples], args.threads)
+    write_json("-", found)
     if args.out:
-        Path(args.out).write_text(text + "\n", encoding="utf-8")
-    sys.stdout.write(text + "\n")
+        write_json(args.out, found)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Builds engines: one recipe for all TensorRT versions, with the precision in the ONNX file."""
+"""Builds engines: one way for all TensorRT versions, with the precision in the ONNX file."""
 
 from __future__ import annotations
 
@@ -12,21 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.backends.tensorrt.api import TensorRT
-from edge_lpr.backends.tensorrt.backend import this_machine
-from edge_lpr.backends.tensorrt.engine_manifest import (
-    EngineManifest,
-    Machine,
-    Profile,
-    engine_key,
-    read_manifests,
-)
+from edge_lpr.backends.tensorrt.engine_folder import read_manifests
+from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, Profile, engine_key
 from edge_lpr.bundle.manifest import Bundle, ModelFile
-from edge_lpr.engines.build_settings import BuildSettings, names
+from edge_lpr.engines.build_settings import BuildSettings, known_names
 from edge_lpr.engines.profiles import det_sizes, profiles
-from edge_lpr.engines.qdq_trt8 import for_older
+from edge_lpr.engines.qdq_trt8 import rewrite_for_trt8
 from edge_lpr.engines.timing_cache import TimingCache, slug
 from edge_lpr.environment import tool
 from edge_lpr.errors import BackendError, ModelError, SettingError
+from edge_lpr.precisions import PRECISIONS
 from edge_lpr.types import Part
 
 if TYPE_CHECKING:
@@ -54,6 +49,11 @@ class BuildJob:
     model: ModelFile
     profiles: tuple[Profile, ...]
     settings: BuildSettings
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The reduced types in the model, by the names of TensorRT's builder flags; none in an FP32 model."""
+        return PRECISIONS[self.model.precision].tensorrt_types
 
     @property
     def label(self) -> str:
@@ -89,7 +89,7 @@ def build_jobs(bundle: Bundle, precisions: Sequence[str], settings: BuildSetting
 
     Args:
         bundle: The bundle.
-        precisions: "fp32", "fp16", "int8"; empty takes all that the bundle has.
+        precisions: Names of precisions; empty takes all that the bundle has.
         settings: How they are built.
 
     Raises:
@@ -98,7 +98,7 @@ def build_jobs(bundle: Bundle, precisions: Sequence[str], settings: BuildSetting
     """
     sizes = det_sizes(bundle.det, settings.det_sizes)
     for precision in precisions or bundle.precisions():
-        if settings.dla is not None and precision != "fp16":
+        if settings.dla is not None and PRECISIONS[precision].tensorrt_types != ("FP16",):
             # NVIDIA's TensorRT guide, "Working with DLA": FP16 and INT8 only, and no explicit quantization.
             raise SettingError(f"--dla: a DLA takes no {precision} model of this kind: give --precision fp16")
         for part in PARTS:
@@ -136,14 +136,13 @@ def build_engine(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None
         OutputError: The engine cannot be written.
     """
     data = job.model.read()
-    if job.model.precision == "int8" and not api.features.int8_weights:
-        data = for_older(data)
-    machine = this_machine(api)
-    cache = TimingCache(folder, machine)
+    if "INT8" in job.types and not api.features.int8_weights:
+        data = rewrite_for_trt8(data)
+    timing_cache = TimingCache(folder, api.machine)
     began = time.monotonic()
     with api.gpu.active():
-        serialized = _build(api, job, data, cache, watch)
-    manifest = make_manifest(job, machine, folder, serialized, time.monotonic() - began)
+        serialized = _build(api, job, data, timing_cache, watch)
+    manifest = make_manifest(job, api.machine, folder, serialized, time.monotonic() - began)
     manifest.write(serialized)
     return manifest
 
@@ -187,7 +186,9 @@ def make_manifest(
     )
 
 
-def _build(api: TensorRT, job: BuildJob, data: bytes, cache: TimingCache, watch: Watch | None) -> bytes:
+def _build(
+    api: TensorRT, job: BuildJob, data: bytes, timing_cache: TimingCache, watch: Watch | None
+) -> bytes:
     import tensorrt as trt
 
     what = f"{job.model.path.name}: TensorRT {api.version} cannot build it"
@@ -200,11 +201,11 @@ def _build(api: TensorRT, job: BuildJob, data: bytes, cache: TimingCache, watch:
     _parse(api, job, data, network)
     config = builder.create_builder_config()
     _configure(api, job, builder, network, config)
-    cache.attach(config)
+    timing_cache.attach(config)
     if watch is not None:
         api.watch_progress(config, watch.phase, watch.step)
     serialized = builder.build_serialized_network(network, config)
-    cache.keep(config)
+    timing_cache.keep(config)
     if serialized is None:
         raise api.failure(what, mark)
     return bytes(serialized)
@@ -236,12 +237,12 @@ def _configure(
     settings = job.settings
     # Layers' names and precisions stay in the engine for `edge-lpr engines inspect`; they cost no time.
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    if job.model.precision == "fp32" and not settings.tf32:
+    if not job.types and not settings.tf32:
         config.clear_flag(trt.BuilderFlag.TF32)
     api.allow_types(config, network, job.model.precision, typed=settings.dla is None)
     api.share_profiles(config)
-    if settings.workspace_mib is not None:
-        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
+    if settings.workspace is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace << 20)
     if settings.optimization_level is not None:
         config.builder_optimization_level = settings.optimization_level
     if settings.version_compatible:
@@ -252,7 +253,7 @@ def _configure(
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
     if settings.tactic_sources:
         members = trt.TacticSource.__members__
-        chosen = names(settings.tactic_sources, tuple(members), "--tactic-sources")
+        chosen = known_names(settings.tactic_sources, tuple(members), "--tactic-sources")
         config.set_tactic_sources(sum(1 << int(members[name]) for name in chosen))
     if settings.dla is not None:
         if settings.dla >= builder.num_DLA_cores:

@@ -1,4 +1,4 @@
-"""How an engine is built; all of it is part of the engine's key."""
+"""How an engine is built, declared once; all of it is part of the engine's key."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edge_lpr.errors import SettingError
+from edge_lpr.settings import Settings, setting, whole_setting
 
+# A part of every engine's key. Raise it when the kit makes another plan of the same settings (another builder
+# flag, another rewriting of the graph): engines that an older kit built are then not taken for the new ones.
+FORMAT = 1
 DEFAULT_BATCHES = (1, 8)
-# Raised when this kit builds the same settings in another way, so that older engines count as stale.
-RECIPE = 2
 MAX_OPTIMIZATION_LEVEL = 5
 
 
 @dataclass(frozen=True)
-class BuildSettings:
+class BuildSettings(Settings):
     """How engines are built.
 
     Attributes:
         batches: Batch sizes to be fast at, in images; see `profiles`.
         det_sizes: Input sizes of the detector as "WIDTHxHEIGHT", in pixels; empty takes the default ones.
-        workspace_mib: Most device memory that one layer's kernel may work in, in MiB; None leaves it all.
+        workspace: Most device memory that one layer's kernel may work in, in MiB; None leaves it all.
         tf32: Whether an FP32 model may compute in TF32, which keeps 10 bits of the mantissa. FP16 and INT8
             models always may.
         version_compatible: Whether later TensorRT of the same major version may run the engine.
@@ -37,18 +39,22 @@ class BuildSettings:
 
     batches: tuple[int, ...] = DEFAULT_BATCHES
     det_sizes: tuple[str, ...] = ()
-    workspace_mib: int | None = None
-    tf32: bool = False
-    version_compatible: bool = False
-    hardware_compatible: bool = False
-    dla: int | None = None
-    optimization_level: int | None = None
+    workspace: int | None = whole_setting(
+        None, "most GPU memory that one layer may work in", low=16, high=1 << 20, metavar="MIB"
+    )
+    tf32: bool = setting(False, "let FP32 models compute in TF32")
+    version_compatible: bool = setting(False, "for later TensorRT of this major version too")
+    hardware_compatible: bool = setting(False, "for all desktop GPUs since Ampere; slower")
+    dla: int | None = whole_setting(
+        None, "run on a Jetson's DLA core; fp16, one shape", low=0, high=7, metavar="CORE"
+    )
+    optimization_level: int | None = whole_setting(
+        None, "how long to look for fast kernels", low=0, high=MAX_OPTIMIZATION_LEVEL, metavar="0-5"
+    )
     tactic_sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _within("--workspace", self.workspace_mib, 16, 1 << 20, "MiB")
-        _within("--optimization-level", self.optimization_level, 0, MAX_OPTIMIZATION_LEVEL, "")
-        _within("--dla", self.dla, 0, 7, "")
+        super().__post_init__()
         if self.dla is not None and self.hardware_compatible:
             raise SettingError("--dla and --hardware-compatible: an engine for a DLA runs on its chip alone")
         if self.dla is not None and (len(set(self.batches)) != 1 or len(self.det_sizes) != 1):
@@ -62,12 +68,15 @@ class BuildSettings:
         kept = asdict(self)
         del kept["batches"], kept["det_sizes"]
         kept["tactic_sources"] = sorted(self.tactic_sources)
-        kept["recipe"] = RECIPE
+        kept["format"] = FORMAT
         return kept
 
 
-def names(values: Sequence[str], known: Sequence[str], option: str) -> tuple[str, ...]:
+def known_names(values: Sequence[str], known: Sequence[str], option: str) -> tuple[str, ...]:
     """Checks names against those that there are, whatever their case.
+
+    Returns:
+        The names in upper case, each once.
 
     Raises:
         SettingError: A name is not known.
@@ -77,8 +86,3 @@ def names(values: Sequence[str], known: Sequence[str], option: str) -> tuple[str
         if name not in known:
             raise SettingError(f"{option} {name}: this TensorRT has {', '.join(known)}")
     return found
-
-
-def _within(option: str, value: int | None, low: int, high: int, unit: str) -> None:
-    if value is not None and not low <= value <= high:
-        raise SettingError(f"{option} {value}: expected {low} to {high} {unit}".rstrip())

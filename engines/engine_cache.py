@@ -6,13 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_lpr.backends.tensorrt.engine_manifest import (
-    ENGINE,
-    MANIFEST,
-    EngineManifest,
-    Machine,
-    read_manifests,
-)
+from edge_lpr.backends.tensorrt.engine_folder import read_manifests
+from edge_lpr.backends.tensorrt.engine_manifest import ENGINE, MANIFEST, EngineManifest, Machine
 from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.errors import OutputError
 
@@ -83,7 +78,7 @@ def prune(found: Iterable[Entry], states: Sequence[str]) -> list[Entry]:
     """Removes engines.
 
     Args:
-        found: What `entries` gave.
+        found: What `entries` returned.
         states: Which states go.
 
     Returns:

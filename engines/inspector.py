@@ -13,7 +13,7 @@ from typing import Any
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.backend import load_engine
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
-from edge_lpr.backends.tensorrt.execution_slot import Tensors
+from edge_lpr.backends.tensorrt.tensors import Tensors
 from edge_lpr.errors import BackendError
 
 UNKNOWN = "?"
@@ -90,7 +90,7 @@ def inspect_engine(api: TensorRT, manifest: EngineManifest, profile: int = 0) ->
     from pycuda import driver
 
     engine = load_engine(api, manifest)
-    tensors = Tensors.of(engine)
+    tensors = Tensors.from_engine(engine)
     with api.gpu.active():
         stream = driver.Stream()
         context = engine.create_execution_context()
@@ -122,10 +122,10 @@ def parse_report(text: str) -> EngineReport:
     try:
         raw = json.loads(text)
     except ValueError as e:
-        raise BackendError(f"TensorRT's engine inspector gave no JSON ({e})") from e
+        raise BackendError(f"TensorRT's engine inspector returned no JSON ({e})") from e
     described = raw.get("Layers") if isinstance(raw, dict) else None
     if not isinstance(described, list):
-        raise BackendError("TensorRT's engine inspector gave no layers")
+        raise BackendError("TensorRT's engine inspector returned no layers")
     layers = tuple(_layer(item) for item in described if isinstance(item, dict))
     if described and not layers:
         raise BackendError("the engine holds its layers' names alone; build it again with this edge-lpr")

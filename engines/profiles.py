@@ -14,14 +14,12 @@ from edge_lpr.bundle.manifest import Bundle, DetSpec
 from edge_lpr.errors import SettingError
 from edge_lpr.pipeline.detector import input_size
 from edge_lpr.pipeline.settings import DetectorSettings
-from edge_lpr.types import Part
-
-Size = tuple[int, int]
+from edge_lpr.types import Part, Size
 
 # What most cameras send, width by height in pixels; turned by 90° it is what phones send. An image that fits
 # into neither is made smaller, one that is smaller is padded.
 CAMERA = (1920, 1080)
-MAX_BATCH = 256
+MAX_PROFILE_BATCH = 256
 # TensorRT makes kernels and memory for each profile: more than a few belong into engines of their own.
 MAX_PROFILES = 16
 
@@ -65,8 +63,10 @@ def profiles(
         SettingError: A batch is out of its range, or there would be too many profiles.
     """
     steps = sorted(set(batches))
-    if not steps or not 1 <= steps[0] <= steps[-1] <= MAX_BATCH:
-        raise SettingError(f"--batch {' '.join(map(str, batches))}: expected sizes from 1 to {MAX_BATCH}")
+    if not steps or not 1 <= steps[0] <= steps[-1] <= MAX_PROFILE_BATCH:
+        raise SettingError(
+            f"--batch {' '.join(map(str, batches))}: expected sizes from 1 to {MAX_PROFILE_BATCH}"
+        )
     if part == "rec":
         sizes = [(bundle.rec.height, width) for width in bundle.rec.widths]
     if len(steps) * len(sizes) > MAX_PROFILES:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-def for_older(data: bytes) -> bytes:
+def rewrite_for_trt8(data: bytes) -> bytes:
     """Rewrites an INT8 model as TensorRT 8.6 wants it.
 
     Args:

@@ -8,35 +8,34 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge_lpr.backends.base import Backend
+from edge_lpr.backends.wrapping import WrappedBackend
 
 __all__ = ["RecordingBackend"]
 
 
-class RecordingBackend:
-    """Runs another backend, and keeps what each run took and gave; see `Backend` for the protocol.
+class RecordingBackend(WrappedBackend):
+    """Runs another backend, and keeps what each run took and returned; see `Backend` for the protocol.
 
     Args:
         backend: The backend that does the work.
 
     Attributes:
         inputs: What each run was given, by name.
-        outputs: What each run gave, by name.
+        outputs: What each run returned, by name.
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self.name, self.precision, self.device = backend.name, backend.precision, backend.device
-        self.max_batch, self.sizes = backend.max_batch, backend.sizes
-        self.preferred_batch, self.concurrency = backend.preferred_batch, backend.concurrency
+        super().__init__(backend)
         self.inputs: list[dict[str, NDArray[Any]]] = []
         self.outputs: list[dict[str, NDArray[Any]]] = []
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Runs the other one; see `Backend.run`."""
         self.inputs.append(dict(inputs))
-        self.outputs.append(self._backend.run(inputs))
+        self.outputs.append(super().run(inputs))
         return dict(self.outputs[-1])
 
-    def close(self) -> None:
-        """Closes the other one."""
-        self._backend.close()
+    def clear(self) -> None:
+        """Forgets all runs."""
+        self.inputs.clear()
+        self.outputs.clear()

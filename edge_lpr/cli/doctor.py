@@ -158,7 +158,7 @@ def _gpu() -> list[Check]:
     found = f"{gpu.name}, compute capability {gpu.compute_capability}, {memory}, CUDA {gpu.cuda}, {name}"
     checks = [Check("gpu", "CUDA", "ok", found)]
     try:
-        from edge_lpr.backends.tensorrt.api import import_tensorrt
+        from edge_lpr.backends.tensorrt.bindings import import_tensorrt
 
         checks.append(Check("gpu", "TensorRT", "ok", str(import_tensorrt().__version__)))
     except BackendError as e:
@@ -191,7 +191,7 @@ def _models(path: str | None) -> list[Check]:
 
 
 def _engines(name: str) -> list[Check]:
-    from edge_lpr.backends.tensorrt.engine_manifest import engines_folder, read_manifests
+    from edge_lpr.backends.tensorrt.engine_folder import engines_folder, read_manifests
 
     folder = engines_folder()
     manifests, _ = read_manifests(folder)

@@ -10,10 +10,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_lpr.backends.tensorrt.engine_manifest import FOLDER_VARIABLE, EngineManifest, engines_folder
+from edge_lpr.backends.tensorrt.engine_folder import FOLDER_VARIABLE, engines_folder
+from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.text import duration, pad, paint
+from edge_lpr.engines.commands._options import add_build_options, settings_from
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.precisions import PRECISIONS
 
@@ -53,31 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="(default: all that the bundle has)",
     )
     add("--out", metavar="DIR", help="where the engines go")
-    shapes = parser.add_argument_group("shapes")
-    shapes.add_argument(
-        "--batch",
-        nargs="+",
-        type=int,
-        metavar="N",
-        help="batch sizes to be fast at; the largest is the limit (default: 1 8)",
-    )
-    shapes.add_argument(
-        "--det-size",
-        nargs="+",
-        default=(),
-        metavar="WxH",
-        help="input sizes of the detector in pixels; images are made to fit the best one "
-        "(default: what the bundle makes of 1920x1080, lying and upright)",
-    )
-    options = parser.add_argument_group("TensorRT")
-    add = options.add_argument
-    add("--workspace", type=int, metavar="MIB", help="most GPU memory that one layer may work in")
-    add("--tf32", action="store_true", help="let FP32 models compute in TF32")
-    add("--version-compatible", action="store_true", help="for later TensorRT of this major version too")
-    add("--hardware-compatible", action="store_true", help="for all desktop GPUs since Ampere; slower")
-    add("--dla", type=int, metavar="CORE", help="run on a Jetson's DLA core; fp16, one shape")
-    add("--optimization-level", type=int, metavar="0-5", help="how long to look for fast kernels")
-    add("--tactic-sources", nargs="+", default=(), metavar="NAME", help="kernels' libraries to choose from")
+    add_build_options(parser, "what the bundle makes of 1920x1080, lying and upright")
     parser.add_argument(
         "--rebuild",
         choices=("auto", "always", "never"),
@@ -91,34 +69,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Builds the engines; one that fails does not stop the others."""
     from edge_lpr.engines.build import build_jobs
-    from edge_lpr.engines.build_settings import DEFAULT_BATCHES, BuildSettings
 
     bundle = load_bundle(args.bundle)
-    settings = BuildSettings(
-        batches=tuple(args.batch or DEFAULT_BATCHES),
-        det_sizes=tuple(args.det_size),
-        workspace_mib=args.workspace,
-        tf32=args.tf32,
-        version_compatible=args.version_compatible,
-        hardware_compatible=args.hardware_compatible,
-        dla=args.dla,
-        optimization_level=args.optimization_level,
-        tactic_sources=tuple(name.upper() for name in args.tactic_sources),
-    )
+    settings = settings_from(args)
     jobs = list(build_jobs(bundle, args.precision, settings))
     folder = engines_folder(args.out)
     if args.dry_run:
         return _show(jobs, folder, settings, args.json)
     from edge_lpr.backends.tensorrt.api import TensorRT
-    from edge_lpr.backends.tensorrt.backend import this_machine
-    from edge_lpr.backends.tensorrt.cuda import open_gpu
 
-    api = TensorRT(open_gpu())
-    machine = this_machine(api)
+    api = TensorRT.open()
     code = 0
     report: list[dict[str, Any]] = []
     for number, job in enumerate(jobs, 1):
-        manifest = None if args.rebuild == "always" else job.existing(folder, machine)
+        manifest = None if args.rebuild == "always" else job.existing(folder, api.machine)
         state, error = "there", ""
         if manifest is None and args.rebuild == "never":
             state, code = "missing", 1
@@ -166,7 +130,7 @@ def _build(api: TensorRT, job: BuildJob, folder: Path, label: str) -> EngineMani
         watch = Watch(phase=phases.append, step=step)
         try:
             result.append(build_engine(api, job, folder, watch))
-        except BaseException as e:
+        except BaseException as e:  # raised again in the thread that waits
             errors.append(e)
         finally:
             done.set()

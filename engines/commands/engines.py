@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, engines_folder, read_manifest
+from edge_lpr.backends.tensorrt.engine_folder import engines_folder
+from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, read_manifest
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style
@@ -77,19 +78,19 @@ def _list(folder: Path, args: argparse.Namespace) -> int:
 
 
 def _prune(folder: Path, args: argparse.Namespace) -> int:
-    from edge_lpr.engines import engine_cache as store
+    from edge_lpr.engines import engine_cache
 
-    states = [store.DAMAGED, store.STALE, store.SUPERSEDED]
+    states = [engine_cache.DAMAGED, engine_cache.STALE, engine_cache.SUPERSEDED]
     if args.foreign:
-        states.append(store.FOREIGN)
+        states.append(engine_cache.FOREIGN)
     if args.all:
-        states = [*COLORS, store.UNKNOWN]
+        states = [*COLORS, engine_cache.UNKNOWN]
     found, machine, refusal = _entries(folder, args)
     if args.foreign and machine is None and not args.all:
         raise BackendError(f"--foreign needs this machine's GPU to compare with: {refusal}")
     chosen = [entry for entry in found if entry.state in states]
     if not args.dry_run:
-        chosen = store.prune(chosen, states)
+        chosen = engine_cache.prune(chosen, states)
     if args.json:
         _print({"folder": str(folder), "dry_run": args.dry_run, "removed": [_record(e) for e in chosen]})
         return 0
@@ -106,12 +107,10 @@ def _inspect(folder: Path, args: argparse.Namespace) -> int:
     if not 0 <= args.profile < len(manifest.profiles):
         raise SettingError(f"--profile {args.profile}: the engine has 0 to {len(manifest.profiles) - 1}")
     from edge_lpr.backends.tensorrt.api import TensorRT
-    from edge_lpr.backends.tensorrt.backend import this_machine
-    from edge_lpr.backends.tensorrt.cuda import open_gpu
     from edge_lpr.engines.inspector import inspect_engine
 
-    api = TensorRT(open_gpu())
-    differences = manifest.differences(None, this_machine(api))
+    api = TensorRT.open()
+    differences = manifest.differences(None, api.machine)
     if differences:
         raise BackendError(
             f"{manifest.engine_path}: {'; '.join(differences)}; it can be inspected there alone"
@@ -166,15 +165,12 @@ def _find(folder: Path, name: str) -> EngineManifest:
 
 
 def _entries(folder: Path, args: argparse.Namespace) -> tuple[Sequence[Entry], Machine | None, str]:
+    from edge_lpr.backends.tensorrt.api import TensorRT
     from edge_lpr.engines.engine_cache import entries
 
     machine, refusal = None, ""
     try:
-        from edge_lpr.backends.tensorrt.api import TensorRT
-        from edge_lpr.backends.tensorrt.backend import this_machine
-        from edge_lpr.backends.tensorrt.cuda import open_gpu
-
-        machine = this_machine(TensorRT(open_gpu()))
+        machine = TensorRT.open().machine
     except EdgeLprError as e:
         refusal = str(e)
     bundle = None if args.bundle is None else load_bundle(args.bundle)

@@ -16,10 +16,11 @@ from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
 from edge_lpr.errors import BackendError, EdgeLprError
 from edge_lpr.pipeline.ordered_pool import in_order
+from edge_lpr.types import Size
 
 # Heights and widths of the detector's input that the engines of this test are built for, in pixels.
 SIZES = ((64, 96), (64, 160))
-MAX_BATCH = 4
+LARGEST_BATCH = 4
 
 
 @dataclass
@@ -50,21 +51,20 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def _tensorrt(bundle: Bundle, folder: Path) -> tuple[Backend, Backend]:
     from edge_lpr.backends.tensorrt.api import TensorRT
     from edge_lpr.backends.tensorrt.backend import TensorRTBackend
-    from edge_lpr.backends.tensorrt.cuda import open_gpu
     from edge_lpr.engines.build import build_engine, build_jobs
     from edge_lpr.engines.build_settings import BuildSettings
 
     try:
-        api = TensorRT(open_gpu())
+        api = TensorRT.open()
     except EdgeLprError as e:
         pytest.skip(f"needs a GPU with TensorRT: {e}")
     sizes = tuple(f"{width}x{height}" for height, width in SIZES)
     sources = tuple(os.environ.get("EDGE_LPR_TACTIC_SOURCES", "").upper().split())
     settings = BuildSettings(
-        batches=(1, MAX_BATCH), det_sizes=sizes, optimization_level=0, tactic_sources=sources
+        batches=(1, LARGEST_BATCH), det_sizes=sizes, optimization_level=0, tactic_sources=sources
     )
-    for plan in build_jobs(bundle, ["fp32"], settings):
-        build_engine(api, plan, folder)
+    for job in build_jobs(bundle, ["fp32"], settings):
+        build_engine(api, job, folder)
     det = TensorRTBackend(bundle.model("det", "fp32"), folder=folder)
     return det, TensorRTBackend(bundle.model("rec", "fp32"), folder=folder)
 
@@ -92,7 +92,7 @@ def test_it_says_what_it_is(opened: Opened) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("count", [1, 3])
-def test_the_detector_gives_a_map_for_each_image(opened: Opened, size: tuple[int, int], count: int) -> None:
+def test_the_detector_gives_a_map_for_each_image(opened: Opened, size: Size, count: int) -> None:
     prob = maps(opened, make_image(count, *size))
     assert prob.shape == (count, *size) and prob.dtype == np.float32
     assert prob.min() >= 0 and prob.max() <= 1

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_lpr.backends.tensorrt.engine_manifest import Machine, find_engine, read_manifest
+from edge_lpr.backends.tensorrt.engine_folder import find_engine
+from edge_lpr.backends.tensorrt.engine_manifest import Machine, read_manifest
 from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
 from edge_lpr.engines.build import build_jobs, make_manifest
 from edge_lpr.engines.build_settings import BuildSettings
@@ -42,7 +43,7 @@ def with_all_precisions(bundle: Bundle) -> Bundle:
 
 def test_both_models_in_every_precision_of_the_bundle(bundle: Bundle) -> None:
     full = with_all_precisions(bundle)
-    assert [p.label for p in build_jobs(full, (), SETTINGS)] == [
+    assert [job.label for job in build_jobs(full, (), SETTINGS)] == [
         "det fp32",
         "rec fp32",
         "det fp16",
@@ -50,7 +51,7 @@ def test_both_models_in_every_precision_of_the_bundle(bundle: Bundle) -> None:
         "det int8",
         "rec int8",
     ]
-    assert [p.label for p in build_jobs(full, ("int8",), SETTINGS)] == ["det int8", "rec int8"]
+    assert [job.label for job in build_jobs(full, ("int8",), SETTINGS)] == ["det int8", "rec int8"]
 
 
 def test_a_precision_that_the_bundle_lacks(bundle: Bundle) -> None:

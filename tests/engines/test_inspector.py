@@ -93,9 +93,9 @@ def test_what_tensorrt_does_not_say_is_not_guessed() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("EngineLayer(Convolution)", "gave no JSON"),
-        ("[]", "gave no layers"),
-        ('{"Layers": 5}', "gave no layers"),
+        ("EngineLayer(Convolution)", "returned no JSON"),
+        ("[]", "returned no layers"),
+        ('{"Layers": 5}', "returned no layers"),
         ('{"Layers": ["Conv_0", "Conv_1"]}', "names alone; build it again"),
     ],
 )

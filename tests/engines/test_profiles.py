@@ -9,6 +9,7 @@ from edge_lpr.engines.profiles import MAX_PROFILES, det_sizes, profiles
 from edge_lpr.errors import SettingError
 from edge_lpr.pipeline.detector import input_size
 from edge_lpr.pipeline.settings import DetectorSettings
+from edge_lpr.types import Size
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +30,7 @@ def test_the_default_sizes_are_those_of_a_camera(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("frame", [(1080, 1920), (720, 1280), (1160, 720), (480, 640)])
-def test_the_size_advised_is_what_the_detector_makes_of_a_frame(
-    bundle: Bundle, frame: tuple[int, int]
-) -> None:
+def test_the_size_advised_is_what_the_detector_makes_of_a_frame(bundle: Bundle, frame: Size) -> None:
     height, width = input_size(bundle.det, DetectorSettings.for_model(bundle.det), *frame)
     assert det_sizes(bundle.det, [f"{width}x{height}"]) == ((height, width),)
 

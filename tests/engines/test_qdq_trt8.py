@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_lpr.bundle.manifest import bundled, load_bundle
-from edge_lpr.engines.qdq_trt8 import for_older
+from edge_lpr.engines.qdq_trt8 import rewrite_for_trt8
 from edge_lpr.io.image_io import read_image
 from edge_lpr.types import Part
 
@@ -49,7 +49,7 @@ def test_the_packages_int8_models_stay_what_they_are(part: Part) -> None:
         pytest.skip("needs a default bundle with INT8")
     bundle = load_bundle()
     data = bundle.model(part, "int8").read()
-    rewritten = for_older(data)
+    rewritten = rewrite_for_trt8(data)
     onnx.checker.check_model(onnx.load_from_string(rewritten), full_check=True)
     before, after = weights(data), weights(rewritten)
     assert {kind for kind, _, _ in before} == {"DequantizeLinear"}
@@ -98,7 +98,7 @@ def network(groups: int, bias: bool) -> tuple[bytes, NDArray[np.int8]]:
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_transposed_convolution_gets_one_scale(groups: int, bias: bool) -> None:
     data, _ = network(groups, bias)
-    rewritten = for_older(data)
+    rewritten = rewrite_for_trt8(data)
     assert weights(rewritten) == [("QuantizeLinear", 1, onnx.TensorProto.FLOAT)]
     for item in onnx.load_from_string(rewritten).graph.initializer:
         if item.name.startswith(("weight_scale", "weight_zero")):
@@ -111,7 +111,7 @@ def test_a_transposed_convolution_gets_one_scale(groups: int, bias: bool) -> Non
 
 def test_every_weight_is_rounded_back_to_the_integer_that_it_was() -> None:
     data, levels = network(1, bias=True)
-    graph = onnx.load_from_string(for_older(data)).graph
+    graph = onnx.load_from_string(rewrite_for_trt8(data)).graph
     stored = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
     (quantize,) = [node for node in graph.node if node.op_type == "QuantizeLinear"]
     weight, scale = stored[quantize.input[0]], stored[quantize.input[1]]
@@ -124,4 +124,4 @@ def test_a_model_without_int8_weights_stays() -> None:
     if not (bundled() / "bundle.json").is_file():
         pytest.skip("needs the default bundle")
     data = load_bundle().model("rec", "fp32").read()
-    assert onnx.load_from_string(for_older(data)) == onnx.load_from_string(data)
+    assert onnx.load_from_string(rewrite_for_trt8(data)) == onnx.load_from_string(data)

@@ -26,10 +26,9 @@ from bindings import Bindings, prepare
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("edge_lpr.backends", "edge_lpr.engines")
 MODULES = (
-    "edge_lpr.engines.commands.build",
-    "edge_lpr.engines.commands.engines",
     "edge_lpr.benchmarks.gpu",
     "edge_lpr.benchmarks.gpu_parts",
+    "edge_lpr.benchmarks.gpu_report",
     "edge_lpr.benchmarks.gpu_measures",
 )
 BESIDE = ("benchmarks", "calib", "engines", "export", "finetune")

@@ -22,7 +22,7 @@ def main(expected: dict[str, Any]) -> None:
         expected: The features that this version has.
     """
     trt = sys.modules["tensorrt"] = importlib.import_module("tensorrt_bindings")
-    from edge_lpr.backends.tensorrt import api, execution_slot
+    from edge_lpr.backends.tensorrt import api, tensors
 
     found = json.loads(json.dumps(asdict(api.features(trt))))
     assert found == expected, f"features are {found}, expected {expected}"
@@ -48,7 +48,7 @@ def main(expected: dict[str, Any]) -> None:
     if found["share_profiles"]:
         assert "PROFILE_SHARING_0806" in trt.PreviewFeature.__members__
     assert "AMPERE_PLUS" in trt.HardwareCompatibilityLevel.__members__
-    unknown = set(execution_slot.DTYPES) - set(trt.DataType.__members__) - {"INT64"}
+    unknown = set(tensors.DTYPES) - set(trt.DataType.__members__) - {"INT64"}
     assert not unknown, f"no such types: {unknown}"
 
     # Python classes below TensorRT's, as TensorRT would call them.

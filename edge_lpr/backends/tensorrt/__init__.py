@@ -1,7 +1,7 @@
 """TensorRT through pycuda.
 
-Only this module is imported where no engine is used: the Jetson's half of the kit is no part of what a CPU machine has
-to import.
+Only this module is imported where no engine is used: the Jetson's half of the kit is no part of what a CPU
+machine has to import.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ _OPTIONS = (
         "--gpu-memory",
         {
             "choices": ("mapped", "copied"),
-            "help": "TensorRT: work on the host's memory, or on copies (default: mapped on a Jetson, else copied)",
+            "help": "TensorRT: work on the host's memory, or on copies (default: mapped on a Jetson, else "
+            "copied)",
         },
     ),
     BackendOption("slots"),

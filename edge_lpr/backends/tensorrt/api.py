@@ -7,31 +7,24 @@ each of them by `tests/typing/check.py`; what they do not share goes through her
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from edge_lpr.backends.tensorrt.cuda import Gpu
+from edge_lpr.backends.tensorrt.bindings import import_tensorrt
+from edge_lpr.backends.tensorrt.cuda import Gpu, open_gpu
+from edge_lpr.backends.tensorrt.engine_manifest import Machine
+from edge_lpr.backends.tensorrt.log import Log
 from edge_lpr.errors import BackendError
+from edge_lpr.precisions import PRECISIONS
 
 if TYPE_CHECKING:
     import tensorrt as trt
 
-OLDEST = (8, 6)
-# Bindings older than this read numpy 2 arrays as zeros, without a word.
-NUMPY_2 = (10, 16)
 CUDA_TOO_OLD = "error: 35"  # cudaErrorInsufficientDriver, as TensorRT logs it
-KEPT_LINES = 200
-
-_log = logging.getLogger("edge_lpr.tensorrt")
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,7 @@ class Features:
             version can: STRONGLY_TYPED on 10, EXPLICIT_BATCH on 8.6, none on 11, which has no other networks.
         weak_flags: The flags for a network whose types `type_flags` decide; None where there is none such.
         strongly_typed: Whether `network_flags` makes the types of the ONNX binding.
-        type_flags: Those of BuilderFlag's FP16 and INT8 that there are.
+        type_flags: Those flags of BuilderFlag that there are of the ones that this kit's precisions need.
         int8_weights: Whether a weight may be an INT8 constant, and that of a transposed convolution have a
             scale per output channel; see `edge_lpr.engines.qdq_trt8`.
         share_profiles: Whether several execution contexts may use one profile only once a preview feature
@@ -71,7 +64,8 @@ def features(module: ModuleType) -> Features:
     creation = module.NetworkDefinitionCreationFlag
     explicit = _bit(creation, "EXPLICIT_BATCH")
     strong = _bit(creation, "STRONGLY_TYPED")
-    type_flags = tuple(name for name in ("FP16", "INT8") if hasattr(module.BuilderFlag, name))
+    wanted = dict.fromkeys(name for precision in PRECISIONS for name in precision.tensorrt_types)
+    type_flags = tuple(name for name in wanted if hasattr(module.BuilderFlag, name))
     return Features(
         # Where the type flags are gone, all networks are strongly typed and the flag is deprecated.
         network_flags=(strong or explicit) if type_flags else 0,
@@ -90,44 +84,19 @@ def _bit(enum: object, name: str) -> int:
     return 1 << int(getattr(enum, name)) if hasattr(enum, name) else 0
 
 
-class Log:
-    """TensorRT's messages, the last ones kept so that a failed call can say why it failed."""
-
-    def __init__(self) -> None:
-        self._lines: deque[tuple[int, str]] = deque(maxlen=KEPT_LINES)
-        self._count = 0
-        self._lock = threading.Lock()
-
-    def add(self, severity: str, message: str) -> None:
-        """Keeps a message of severity INTERNAL_ERROR or ERROR, and passes every one on to `logging`.
-
-        Errors go there as INFO too: what matters of them is raised, and nothing is said twice.
-        """
-        _log.log(logging.DEBUG if severity in ("VERBOSE", "INFO") else logging.INFO, "%s", message)
-        if severity in ("INTERNAL_ERROR", "ERROR"):
-            with self._lock:
-                self._count += 1
-                self._lines.append((self._count, " ".join(message.split())))
-
-    def mark(self) -> int:
-        """Returns the point up to which messages are known."""
-        return self._count
-
-    def since(self, mark: int) -> str:
-        """Returns the errors after a mark as one line, the same one once; empty where there is none."""
-        return "; ".join(self.lines(mark))
-
-    def lines(self, mark: int) -> list[str]:
-        """Returns the errors after a mark, the same one once."""
-        with self._lock:
-            return list(dict.fromkeys(line for number, line in self._lines if number > mark))
-
-
 class TensorRT:
     """A TensorRT that can be used on this machine.
 
     Args:
         gpu: The opened device: TensorRT crashes without one, so there is no way here around asking for it.
+
+    Attributes:
+        gpu: The device.
+        version: TensorRT's version.
+        features: What this version can do.
+        machine: What an engine that is built here is tied to.
+        log: TensorRT's messages.
+        logger: The `tensorrt.ILogger` that fills it.
 
     Raises:
         BackendError: TensorRT is not installed, too old, or does not go with the installed numpy.
@@ -138,7 +107,28 @@ class TensorRT:
         self.gpu = gpu
         self.version: str = module.__version__
         self.features = features(module)
+        self.machine = Machine(
+            tensorrt=self.version,
+            gpu=gpu.name,
+            compute_capability=gpu.compute_capability,
+            integrated=gpu.integrated,
+            cuda=gpu.cuda,
+            driver=gpu.driver,
+        )
         self.log, self.logger = _logger()
+
+    @classmethod
+    def open(cls, index: int = 0) -> TensorRT:
+        """Opens a GPU, and TensorRT on it.
+
+        Args:
+            index: Number of the device.
+
+        Raises:
+            MissingExtraError: pycuda is not installed.
+            BackendError: No device, or no TensorRT that can be used.
+        """
+        return cls(open_gpu(index))
 
     def failure(self, what: str, mark: int) -> BackendError:
         """Makes the error of a failed call from what TensorRT logged.
@@ -232,7 +222,7 @@ class TensorRT:
 
         if self.features.strongly_typed and (typed or self.features.weak_flags is None):
             return
-        needed = {precision.upper()}
+        needed = set(PRECISIONS[precision].tensorrt_types)
         for index in range(network.num_layers):
             layer = network.get_layer(index)
             if layer.type == trt.LayerType.QUANTIZE:
@@ -316,58 +306,6 @@ def make_monitor(phase: Callable[[str], None], step: Callable[[], bool]) -> obje
     }
     monitor: object = type("Monitor", (untyped.IProgressMonitor,), methods)()
     return monitor
-
-
-def import_tensorrt() -> ModuleType:
-    """Imports `tensorrt` and checks that this kit and this numpy can use it.
-
-    Importing is safe without a GPU; making a builder or a runtime is not.
-
-    Returns:
-        The module.
-
-    Raises:
-        BackendError: It is not installed, too old, or does not go with the installed numpy.
-    """
-    try:
-        import tensorrt as trt
-    except Exception as e:
-        if isinstance(e, ModuleNotFoundError) and e.name == "tensorrt":
-            raise BackendError(
-                "TensorRT's Python module is not installed: on a Jetson JetPack brings it (sudo apt install "
-                "python3-libnvinfer, and a virtual environment made with --system-site-packages); "
-                "elsewhere: pip install tensorrt"
-            ) from e
-        raise BackendError(f"TensorRT cannot be imported: {str(e).splitlines()[0] if str(e) else e!r}") from e
-    check_versions(trt.__version__, np.__version__)
-    module: ModuleType = trt
-    return module
-
-
-def check_versions(tensorrt: str, numpy: str) -> None:
-    """Refuses versions that cannot work together.
-
-    Args:
-        tensorrt: TensorRT's version.
-        numpy: numpy's version.
-
-    Raises:
-        BackendError: TensorRT is older than 8.6, or its bindings read this numpy's arrays wrongly.
-    """
-    found = version_tuple(tensorrt)
-    if found < OLDEST:
-        raise BackendError(f"TensorRT {tensorrt} is too old: 8.6 (JetPack 6.0) or newer is needed")
-    if found < NUMPY_2 and version_tuple(numpy) >= (2, 0):
-        raise BackendError(
-            f"TensorRT {tensorrt}'s Python module misreads arrays of numpy {numpy}: pip install 'numpy<2'"
-        )
-
-
-def version_tuple(version: str) -> tuple[int, int]:
-    """Returns major and minor of "10.3.0"."""
-    major, _, rest = version.partition(".")
-    minor = rest.partition(".")[0]
-    return int(major) if major.isdigit() else 0, int(minor) if minor.isdigit() else 0
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Mapping
@@ -12,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from edge_lpr.backends.tensorrt.api import TensorRT
-from edge_lpr.backends.tensorrt.cuda import Gpu, open_gpu
-from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, engines_folder, find_engine
-from edge_lpr.backends.tensorrt.execution_slot import ExecutionSlot, Tensors
+from edge_lpr.backends.tensorrt.engine_folder import engines_folder, find_engine
+from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
+from edge_lpr.backends.tensorrt.execution_slot import ExecutionSlot
+from edge_lpr.backends.tensorrt.tensors import Tensors
 from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, SettingError
 from edge_lpr.types import Size
 
@@ -23,41 +24,28 @@ if TYPE_CHECKING:
     import tensorrt as trt
 
 MAX_SLOTS = 16
-# Images that fill a GPU, and batches at work at once: one there, the others' images resized, cropped and decoded on the
-# host.
-BATCH, CONCURRENCY = 8, 4
+# Images that fill a GPU, and batches at work at once: while one is there, those of the others are resized,
+# cropped and decoded on the host.
+PREFERRED_BATCH, MAX_CONCURRENCY = 8, 4
 
 
-def this_machine(trt: TensorRT) -> Machine:
-    """Returns what an engine of this machine is tied to."""
-    gpu: Gpu = trt.gpu
-    return Machine(
-        tensorrt=trt.version,
-        gpu=gpu.name,
-        compute_capability=gpu.compute_capability,
-        integrated=gpu.integrated,
-        cuda=gpu.cuda,
-        driver=gpu.driver,
-    )
-
-
-def load_engine(trt: TensorRT, manifest: EngineManifest) -> trt.ICudaEngine:
+def load_engine(api: TensorRT, manifest: EngineManifest) -> trt.ICudaEngine:
     """Deserializes an engine whose manifest was found to fit this machine.
 
     Args:
-        trt: TensorRT on this machine.
+        api: TensorRT on this machine.
         manifest: The engine's manifest.
 
     Raises:
         BackendError: The file is not the one of the manifest, or TensorRT refuses it.
     """
     plan = manifest.read_engine()
-    runtime = trt.runtime(host_code=bool(manifest.flags.get("version_compatible")))
-    mark = trt.log.mark()
-    with trt.gpu.active():
+    runtime = api.runtime(host_code=bool(manifest.flags.get("version_compatible")))
+    mark = api.log.mark()
+    with api.gpu.active():
         engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
-        raise trt.failure(f"{manifest.engine_path}: TensorRT {trt.version} cannot load it", mark)
+        raise api.failure(f"{manifest.engine_path}: TensorRT {api.version} cannot load it", mark)
     return engine
 
 
@@ -99,19 +87,19 @@ class TensorRTBackend:
         mapped: bool | None = None,
     ) -> None:
         if not 1 <= slots <= MAX_SLOTS:
-            raise SettingError(f"slots is {slots!r}, expected 1 to {MAX_SLOTS}")
-        api = TensorRT(open_gpu())
-        self.manifest = find_engine(engines_folder(folder), model, this_machine(api))
+            raise SettingError(f"slots is {slots!r}, must be an integer from 1 to {MAX_SLOTS}")
+        api = TensorRT.open()
+        self.manifest = find_engine(engines_folder(folder), model, api.machine)
         engine = load_engine(api, self.manifest)
-        tensors = Tensors.of(engine)
+        tensors = Tensors.from_engine(engine)
         self.precision = model.precision
         self.device = api.gpu.name
         self.version = api.version
         self.max_batch: int | None = max(profile.max[0] for profile in tensors.profiles)
         self.sizes = _sizes(tensors)
         self.slots = slots
-        self.preferred_batch = BATCH
-        self.concurrency = min(CONCURRENCY, os.cpu_count() or 1)
+        self.preferred_batch = PREFERRED_BATCH
+        self.concurrency = min(MAX_CONCURRENCY, cores())
         self._tensors = tensors
         self._pool = _Pool(
             api, engine, tensors, slots, graphs, api.gpu.integrated if mapped is None else mapped

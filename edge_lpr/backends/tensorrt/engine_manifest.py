@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -30,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 from edge_lpr.bundle.manifest import ModelFile
-from edge_lpr.environment import cache_folder
 from edge_lpr.errors import BackendError
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 
@@ -40,7 +38,6 @@ ENGINE = ".engine"
 MANIFEST = ".json"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_ENGINE_BYTES = 4 << 30
-FOLDER_VARIABLE = "EDGE_LPR_ENGINES"
 # AMPERE_PLUS, the hardware compatibility that all supported versions have, begins with this capability.
 AMPERE = (8, 0)
 
@@ -255,63 +252,6 @@ def engine_key(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def engines_folder(folder: str | Path | None = None) -> Path:
-    """Returns where engines lie: the folder given, else $EDGE_LPR_ENGINES, else the user's cache.
-
-    The bundle's own folder will not do: the default bundle lies inside the installed package, and one bundle
-    on a network drive serves machines with different GPUs.
-    """
-    if folder is not None:
-        return Path(folder)
-    if os.environ.get(FOLDER_VARIABLE):
-        return Path(os.environ[FOLDER_VARIABLE])
-    return cache_folder("engines")
-
-
-def read_manifests(folder: Path) -> tuple[list[EngineManifest], dict[Path, str]]:
-    """Reads all manifests of a folder.
-
-    Returns:
-        The manifests, newest build first, and for each file that is none the reason.
-    """
-    manifests: list[EngineManifest] = []
-    broken: dict[Path, str] = {}
-    for path in sorted(folder.glob(f"*{MANIFEST}")) if folder.is_dir() else ():
-        try:
-            manifests.append(read_manifest(path))
-        except BackendError as e:
-            broken[path] = str(e)
-    return sorted(manifests, key=lambda m: m.created, reverse=True), broken
-
-
-def find_engine(folder: Path, model: ModelFile, machine: Machine) -> EngineManifest:
-    """Finds the newest engine of a model that fits a machine.
-
-    Raises:
-        BackendError: There is none; says what differs in the one that comes nearest, and what to type.
-    """
-    remedy = f"build it: edge-lpr build {model.path.parent} --precision {model.precision}"
-    if folder != engines_folder():
-        remedy += f" --out {folder}"
-    manifests, _ = read_manifests(folder)
-    nearest: tuple[int, str] | None = None
-    for manifest in manifests:
-        same_model = manifest.model_sha256 == model.sha256
-        if not same_model and (manifest.model_file, manifest.precision) != (model.path.name, model.precision):
-            continue
-        differences = manifest.differences(model, machine)
-        damage = manifest.damage()
-        if not differences and not damage:
-            return manifest
-        rank = len(differences) + bool(damage)
-        if nearest is None or rank < nearest[0]:
-            said = "; ".join([*differences, *([damage] if damage else [])])
-            nearest = rank, f"{manifest.engine_path}: {said}; {remedy}"
-    if nearest is not None:
-        raise BackendError(nearest[1])
-    raise BackendError(f"no engine of {model.path.name} in {folder}; {remedy}")
-
-
 def read_manifest(path: Path) -> EngineManifest:
     """Reads and checks one manifest.
 
@@ -344,14 +284,14 @@ def read_manifest(path: Path) -> EngineManifest:
 def _manifest(path: Path, raw: dict[str, Any]) -> EngineManifest:
     def text(node: dict[str, Any], key: str) -> str:
         if not isinstance(node[key], str) or len(node[key]) > 1000:
-            raise ValueError(f"{key} is no text")
+            raise ValueError(f"{key} must be a text")
         value: str = node[key]
         return value
 
     def shape(values: object) -> Shape:
         sizes = values if isinstance(values, list) and 1 <= len(values) <= 8 else [None]
         if any(type(v) is not int for v in sizes):
-            raise ValueError("a profile's shape is no list of whole numbers")
+            raise ValueError("a profile's shape must be a list of integers")
         return tuple(sizes)
 
     model, machine, engine, build = (raw[key] for key in ("model", "machine", "engine", "build"))

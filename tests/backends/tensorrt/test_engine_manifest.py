@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import replace
@@ -8,53 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.engine_manifests import H200, ORIN, PLAN, PROFILES, manifest, model
 
-from edge_lpr.backends.tensorrt import engine_manifest
-from edge_lpr.backends.tensorrt.engine_manifest import (
-    EngineManifest,
-    Machine,
-    Profile,
-    engine_key,
-    engines_folder,
-    find_engine,
-    read_manifest,
-    read_manifests,
-)
+from edge_lpr.backends.tensorrt.engine_folder import read_manifests
+from edge_lpr.backends.tensorrt.engine_manifest import Machine, Profile, engine_key, read_manifest
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError, OutputError
-
-ORIN = Machine("10.3.0", "Orin", "8.7", integrated=True, platform="aarch64", cuda="12.6", driver="540.4.0")
-H200 = Machine("10.3.0", "NVIDIA H200", "9.0", platform="x86_64")
-PLAN = b"a plan"
-PROFILES = (Profile((1, 736, 1312, 3), (8, 736, 1312, 3), (8, 736, 1312, 3)),)
-
-
-def model(tmp_path: Path, data: bytes = b"onnx", precision: str = "fp16") -> ModelFile:
-    path = tmp_path / f"det.{precision}.onnx"
-    path.write_bytes(data)
-    return ModelFile(path, hashlib.sha256(data).hexdigest(), len(data), precision, {})
-
-
-def manifest(folder: Path, of: ModelFile, machine: Machine = ORIN, **changes: Any) -> EngineManifest:
-    made = EngineManifest(
-        path=folder / "a.det.fp16.json",
-        key=engine_key(of, machine, PROFILES, {}),
-        bundle="a",
-        part="det",
-        model_file=of.path.name,
-        model_sha256=of.sha256,
-        precision=of.precision,
-        calibration="",
-        machine=machine,
-        profiles=PROFILES,
-        flags={},
-        engine_sha256=hashlib.sha256(PLAN).hexdigest(),
-        engine_bytes=len(PLAN),
-        created="2026-11-22T12:00:00+00:00",
-        seconds=214.6,
-        tool="edge-lpr 0.1.0",
-    )
-    return replace(made, **changes)
 
 
 def test_a_manifest_comes_back_as_written(tmp_path: Path) -> None:
@@ -155,46 +113,6 @@ def test_a_damaged_engine_is_refused_before_tensorrt_sees_it(tmp_path: Path, har
     assert said in str(e.value)
 
 
-def test_the_newest_engine_that_fits_is_found(tmp_path: Path) -> None:
-    of = model(tmp_path)
-    folder = tmp_path / "engines"
-    for name, created, machine in (
-        ("a", "2026-01-01", ORIN),
-        ("b", "2026-03-01", ORIN),
-        ("c", "2026-05-01", H200),
-    ):
-        manifest(folder, of, machine, path=folder / f"{name}.json", created=created).write(PLAN)
-    assert find_engine(folder, of, ORIN).path.name == "b.json"
-    assert find_engine(folder, of, H200).path.name == "c.json"
-    (folder / "b.engine").write_bytes(b"cut")
-    assert find_engine(folder, of, ORIN).path.name == "a.json"
-
-
-def test_no_engine_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    of = model(tmp_path)
-    said = r"no engine of det.fp16.onnx in .*; build it: edge-lpr build .* --precision fp16"
-    with pytest.raises(BackendError, match=rf"{said} --out .*none$"):
-        find_engine(tmp_path / "none", of, ORIN)
-    monkeypatch.setenv(engine_manifest.FOLDER_VARIABLE, str(tmp_path / "usual"))
-    with pytest.raises(BackendError, match=f"{said}$"):
-        find_engine(engines_folder(), of, ORIN)
-
-
-def test_the_nearest_engine_says_why_it_does_not_fit(tmp_path: Path) -> None:
-    folder = tmp_path / "engines"
-    manifest(folder, model(tmp_path, b"old"), H200).write(PLAN)
-    of = model(tmp_path, b"new")
-    with pytest.raises(BackendError) as e:
-        find_engine(folder, of, ORIN)
-    assert "made from another det.fp16.onnx" in str(e.value)
-    manifest(folder, of, replace(ORIN, tensorrt="8.6.1"), path=folder / "b.json").write(PLAN)
-    with pytest.raises(
-        BackendError, match=r"b.engine: built with TensorRT 8.6.1, here is 10.3.0; build it"
-    ) as e:
-        find_engine(folder, of, ORIN)
-    assert "\n" not in str(e.value)
-
-
 def _changed(key: str, value: object) -> Any:
     def change(raw: dict[str, Any]) -> None:
         *path, last = key.split(".")
@@ -257,20 +175,6 @@ def test_a_build_that_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(OutputError, match=r"cannot be written .No space left on device"):
         written.write(PLAN)
     assert list(written.path.parent.iterdir()) == []
-
-
-def test_where_engines_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in (engine_manifest.FOLDER_VARIABLE, "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    assert engines_folder() == tmp_path / ".cache" / "edge-lpr" / "engines"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert engines_folder() == tmp_path / ".cache" / "edge-lpr" / "engines"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "c"))
-    assert engines_folder() == tmp_path / "c" / "edge-lpr" / "engines"
-    monkeypatch.setenv(engine_manifest.FOLDER_VARIABLE, str(tmp_path / "e"))
-    assert engines_folder() == tmp_path / "e"
-    assert engines_folder(tmp_path / "x") == tmp_path / "x"
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")

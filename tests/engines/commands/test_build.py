@@ -49,7 +49,7 @@ def test_a_dry_run_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
         (["--det-size", "1280x720"], "for frames of 1280x720 give --det-size "),
         (["--batch", "0"], "--batch 0: expected sizes from 1 to 256"),
         (["--dla", "0"], "--dla takes one fixed shape"),
-        (["--workspace", "1"], "--workspace 1: expected 16"),
+        (["--workspace", "1"], "--workspace: '1', must be an integer from 16 to"),
         (["no-such-bundle"], "no-such-bundle: no such folder"),
         (["--precision", "fp64"], "invalid choice: 'fp64'"),
     ],

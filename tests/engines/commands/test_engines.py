@@ -25,12 +25,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip("needs the default bundle")
     monkeypatch.setenv("EDGE_LPR_ENGINES", str(tmp_path))
 
-    def no_gpu() -> None:
+    def no_gpu(index: int) -> None:
         raise BackendError("no CUDA here: for this test")
 
-    monkeypatch.setattr("edge_lpr.backends.tensorrt.cuda.open_gpu", no_gpu)
-    for plan in build_jobs(load_bundle(), ("fp32",), BuildSettings(det_sizes=("1120x640",))):
-        make_manifest(plan, NANO, tmp_path, b"plan", 60).write(b"plan")
+    monkeypatch.setattr("edge_lpr.backends.tensorrt.api.open_gpu", no_gpu)
+    for job in build_jobs(load_bundle(), ("fp32",), BuildSettings(det_sizes=("1120x640",))):
+        make_manifest(job, NANO, tmp_path, b"plan", 60).write(b"plan")
     return tmp_path
 
 

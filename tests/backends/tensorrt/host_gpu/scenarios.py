@@ -1,4 +1,4 @@
-"""What `test_tensorrt_on_host.py` runs, one scenario per process: python scenarios.py NAME VERSION FOLDER."""
+"""What `test_on_host.py` runs, one scenario per process: python scenarios.py NAME VERSION FOLDER."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import numpy as np
 import trt_double
 
 from edge_lpr.backends.tensorrt.api import TensorRT
-from edge_lpr.backends.tensorrt.backend import TensorRTBackend, this_machine
-from edge_lpr.backends.tensorrt.cuda import open_gpu
+from edge_lpr.backends.tensorrt.backend import TensorRTBackend
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Profile
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError
+from edge_lpr.precisions import PRECISIONS, Precision
 
 Scenario = Callable[[Path, ModelFile], None]
 
@@ -34,7 +34,7 @@ def install(version: str, folder: Path) -> ModelFile:
     sys.modules["tensorrt"] = trt_double.module(version)  # type: ignore[assignment]
     (folder / "m.onnx").write_bytes(b"model")
     model = ModelFile(folder / "m.onnx", hashlib.sha256(b"model").hexdigest(), 5, "fp16", {})
-    machine = this_machine(TensorRT(open_gpu()))
+    machine = TensorRT.open().machine
     manifest = EngineManifest(
         path=folder / "m.json",
         key="0" * 64,
@@ -243,7 +243,7 @@ def left_open(folder: Path, model: ModelFile) -> None:
 
 def types(folder: Path, model: ModelFile) -> None:
     """The flags that an FP16 network needs: none where its types bind, else those that leave it as it is."""
-    api = TensorRT(open_gpu())
+    api = TensorRT.open()
     builder = trt_double.Builder(api.logger)
     network: Any = api.network(builder, typed=True)  # type: ignore[arg-type]
     config: Any = builder.create_builder_config()
@@ -255,7 +255,12 @@ def types(folder: Path, model: ModelFile) -> None:
         assert kept == {"cast": None, "conv": None, "pool": float32, "constant": None}, kept
     else:
         assert network.flags == 2 and not config.flags and not any(kept.values()), (network.flags, kept)
-    network = api.network(builder, typed=False)  # type: ignore[arg-type]
+    # A precision that is new to the kit: the flags that its entry names.
+    PRECISIONS.register(Precision("mixed", 9, 9, "", 0.1, ("INT8",)))
+    network, config = api.network(builder, typed=True), builder.create_builder_config()  # type: ignore[arg-type]
+    api.allow_types(config, network, "mixed", typed=True)
+    assert {"FP16", "INT8"} <= config.flags if trt_double.Builder.old else not config.flags
+    network, config = api.network(builder, typed=False), builder.create_builder_config()  # type: ignore[arg-type]
     api.allow_types(config, network, "fp16", typed=False)  # for a DLA, which has no FP32
     assert network.flags == 1 and "FP16" in config.flags
     assert not any(one.precision for one in builder.networks[-1])

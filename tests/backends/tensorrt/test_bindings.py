@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 
 import pytest
 
-from edge_lpr.backends.tensorrt.api import KEPT_LINES, Log, check_versions, import_tensorrt, version_tuple
+from edge_lpr.backends.tensorrt.bindings import check_versions, import_tensorrt, version_tuple
 from edge_lpr.errors import BackendError
 
 
@@ -36,28 +35,6 @@ def test_versions_that_do_not(tensorrt: str, numpy: str, said: str) -> None:
 )
 def test_version_tuple(version: str, expected: tuple[int, int]) -> None:
     assert version_tuple(version) == expected
-
-
-def test_the_log_keeps_errors_since_a_mark(caplog: pytest.LogCaptureFixture) -> None:
-    log = Log()
-    log.add("ERROR", "before")
-    mark = log.mark()
-    assert log.since(mark) == ""
-    log.add("WARNING", "no error")
-    log.add("ERROR", "[graph.cpp]\n  node_7 is unsupported")
-    log.add("INTERNAL_ERROR", "broken")
-    log.add("INTERNAL_ERROR", "broken")
-    assert log.since(mark) == "[graph.cpp] node_7 is unsupported; broken"
-    with caplog.at_level(logging.DEBUG, "edge_lpr.tensorrt"):
-        log.add("VERBOSE", "details")
-    assert caplog.messages == ["details"]
-
-
-def test_the_log_is_bounded() -> None:
-    log = Log()
-    for number in range(3 * KEPT_LINES):
-        log.add("ERROR", str(number))
-    assert len(log.since(0).split("; ")) == KEPT_LINES
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorrt") is not None, reason="TensorRT is installed")

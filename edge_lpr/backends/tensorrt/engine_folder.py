@@ -1,0 +1,70 @@
+"""Where engines lie, and which of them runs a model on a machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edge_lpr.backends.tensorrt.engine_manifest import MANIFEST, EngineManifest, Machine, read_manifest
+from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.environment import cache_folder
+from edge_lpr.errors import BackendError
+
+FOLDER_VARIABLE = "EDGE_LPR_ENGINES"
+
+
+def engines_folder(folder: str | Path | None = None) -> Path:
+    """Returns where engines lie: the folder given, else $EDGE_LPR_ENGINES, else the user's cache.
+
+    The bundle's own folder will not do: the default bundle lies inside the installed package, and one bundle
+    on a network drive serves machines with different GPUs.
+    """
+    if folder is not None:
+        return Path(folder)
+    if os.environ.get(FOLDER_VARIABLE):
+        return Path(os.environ[FOLDER_VARIABLE])
+    return cache_folder("engines")
+
+
+def read_manifests(folder: Path) -> tuple[list[EngineManifest], dict[Path, str]]:
+    """Reads all manifests of a folder.
+
+    Returns:
+        The manifests, newest build first, and for each file that is none the reason.
+    """
+    manifests: list[EngineManifest] = []
+    broken: dict[Path, str] = {}
+    for path in sorted(folder.glob(f"*{MANIFEST}")) if folder.is_dir() else ():
+        try:
+            manifests.append(read_manifest(path))
+        except BackendError as e:
+            broken[path] = str(e)
+    return sorted(manifests, key=lambda m: m.created, reverse=True), broken
+
+
+def find_engine(folder: Path, model: ModelFile, machine: Machine) -> EngineManifest:
+    """Finds the newest engine of a model that fits a machine.
+
+    Raises:
+        BackendError: There is none; says what differs in the one that comes nearest, and what to type.
+    """
+    remedy = f"build it: edge-lpr build {model.path.parent} --precision {model.precision}"
+    if folder != engines_folder():
+        remedy += f" --out {folder}"
+    manifests, _ = read_manifests(folder)
+    nearest: tuple[int, str] | None = None
+    for manifest in manifests:
+        same_model = manifest.model_sha256 == model.sha256
+        if not same_model and (manifest.model_file, manifest.precision) != (model.path.name, model.precision):
+            continue
+        differences = manifest.differences(model, machine)
+        damage = manifest.damage()
+        if not differences and not damage:
+            return manifest
+        rank = len(differences) + bool(damage)
+        if nearest is None or rank < nearest[0]:
+            said = "; ".join([*differences, *([damage] if damage else [])])
+            nearest = rank, f"{manifest.engine_path}: {said}; {remedy}"
+    if nearest is not None:
+        raise BackendError(nearest[1])
+    raise BackendError(f"no engine of {model.path.name} in {folder}; {remedy}")
