@@ -23,7 +23,7 @@ from edge_lpr.types import Image, Probs, Tick
 
 __all__ = ["DetObjective", "Objective", "RecObjective", "det_objective", "rec_objective", "window"]
 
-# Images and crops that a distance is measured on: a mean over so many pixels and steps is steady on few images.
+# Images and crops that a distance is measured on: a mean over many pixels and steps is steady on few.
 PROBE_SCENES, PROBE_CROPS = 12, 64
 READ_BATCH = 32
 # Side in pixels of the part of a scene that a distance is measured on: a multiple of any DB network's stride.
