@@ -12,29 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge_lpr.architectures.parameters import (
-    DET_UNUSED,
-    REC_UNUSED,
-    check_parameters,
-    ctc_classes,
-    det_parameters,
-    rec_parameters,
-)
 from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
+from edge_lpr.architectures.registry import identify
 from edge_lpr.errors import MissingExtraError, ModelError
 from edge_lpr.export.inference_yml import InferenceConfig, read_inference_yml
 from edge_lpr.export.paddle_program import check_program, check_weights
 from edge_lpr.onnx_graph.graph import load_onnx
+from edge_lpr.types import Part
 
 __all__ = ["PaddleModel", "open_model"]
-
-Part = Literal["det", "rec"]
 
 _TIME_LIMIT = 900.0  # seconds; a model converts in under ten
 _PROGRAMS = (".json", ".pdmodel")
@@ -165,8 +156,7 @@ def open_model(path: str | Path, part: Part, branch: str = "Student") -> PaddleM
 
     Args:
         path: A `.pdparams` checkpoint; or an inference model: its folder, one of its two files, or their
-        common
-            name without ending.
+            common name without ending.
         part: What it must be.
         branch: Which network of a distillation checkpoint to take.
 
@@ -192,16 +182,10 @@ def _open_checkpoint(source: Path, part: Part, branch: str) -> PaddleModel:
             f"{source}: an optimizer's state; give {source.stem}.pdparams, the weights beside it"
         )
     arrays = select_branch(load_checkpoint(source), branch, str(source))
-    classes = None
-    if part == "rec":
-        classes = ctc_classes(arrays, str(source))
-        wanted = rec_parameters(classes)
-        ignored = check_parameters(arrays, wanted, REC_UNUSED, str(source))
-    elif "head.ctc_head.fc.weight" in arrays:
-        raise ModelError(f"{source}: a recognition checkpoint, expected one of a detection network")
-    else:
-        ignored = check_parameters(arrays, det_parameters(), DET_UNUSED, str(source))
-    return PaddleModel(part, source, network=True, branch=branch, ignored=ignored, classes=classes)
+    found = identify(arrays, part, str(source))
+    return PaddleModel(
+        part, source, network=True, branch=branch, ignored=found.ignored, classes=found.classes or None
+    )
 
 
 def _inference_files(source: Path) -> tuple[Path, Path]:

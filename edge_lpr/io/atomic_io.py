@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import cv2
 import numpy as np
@@ -105,6 +106,44 @@ class TextFile:
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n" and self._file is not None:
                 self._file.write(b"\n")
+
+
+def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
+    """Writes a file whole, or leaves what is there as it is.
+
+    Args:
+        path: The file.
+        data: What it is to hold.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    write_with(path, lambda file: file.write(data))
+
+
+def write_with(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Has a function write a file, and gives it its name once all of it is on the disk.
+
+    Args:
+        path: The file.
+        write: Writes into the open file that it is given.
+
+    Raises:
+        OutputError: It cannot be written; what was there before is untouched.
+    """
+    path = Path(path)
+    part = _aside(path)
+    try:
+        try:
+            with part.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as e:
+        raise output_error(path, e) from e
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
@@ -210,7 +249,7 @@ class VideoFile:
             self._written += 1
 
 
-def make_folder(folder: Path) -> None:
+def create_folder(folder: Path) -> None:
     """Makes a folder and sees that it can be written to.
 
     Raises:

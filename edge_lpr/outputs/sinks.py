@@ -19,7 +19,7 @@ from edge_lpr.io.atomic_io import (
     VIDEOS_WRITTEN,
     TextFile,
     VideoFile,
-    make_folder,
+    create_folder,
     output_error,
     safe_name,
     unique,
@@ -118,7 +118,7 @@ class CropSink:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._names: set[str] = set()
-        make_folder(folder)
+        create_folder(folder)
 
     def write(self, result: Result) -> str | None:
         """Writes one crop; gives the name of its file in the folder, None where the result has no image.
@@ -172,7 +172,7 @@ class SaveSink:
             raise SettingError(
                 f"--save {path}: cannot be written as {path.suffix}; use one of {kinds}, or a folder"
             )
-        make_folder(self._file.parent if self._file else self._folder)
+        create_folder(self._file.parent if self._file else self._folder)
         for target in targets:
             for source in target.paths:
                 out = self._path(source, target.root, source.suffix if target.kind == "images" else ".mp4")
@@ -228,7 +228,7 @@ class SaveSink:
         if self._file is not None:
             return path
         path = self._folder / unique(str(path.relative_to(self._folder)), self._names)
-        make_folder(path.parent)
+        create_folder(path.parent)
         return path
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from edge_lpr.finetune.training.state import write_aside
+from edge_lpr.io.atomic_io import write_bytes
 
 __all__ = ["plot_history"]
 
@@ -50,4 +50,4 @@ def plot_history(history: History, metric: str, path: Path) -> None:
     figure.legend(loc="outside upper center", ncols=1 + len(names))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    write_aside(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_lpr.errors import OutputError
-from edge_lpr.io.atomic_io import TextFile, VideoFile, make_folder, safe_name, unique, write_image
+from edge_lpr.io.atomic_io import TextFile, VideoFile, create_folder, safe_name, unique, write_image
 
 FULL = Path("/dev/full")
 
@@ -175,11 +175,11 @@ def test_a_video_that_lost_frames_is_found_out(tmp_path: Path) -> None:
 
 
 def test_folders_are_made_and_tried(tmp_path: Path) -> None:
-    make_folder(tmp_path / "a" / "b")
+    create_folder(tmp_path / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file: cannot be written"):
-        make_folder(tmp_path / "file")
+        create_folder(tmp_path / "file")
 
 
 def test_names_are_safe_and_unique() -> None:
