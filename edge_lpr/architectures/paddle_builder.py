@@ -11,7 +11,7 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from edge_lpr.architectures import spec
-from edge_lpr.architectures.registry import Architecture, Checkpoint
+from edge_lpr.architectures.registry import Checkpoint
 
 __all__ = ["build", "filled"]
 
@@ -91,7 +91,8 @@ class _PaddleOps:
         return mixed.transpose((0, 2, 1, 3)).reshape((0, -1, size))
 
     def dropout(self, x: Tensor, share: float, training: bool) -> Tensor:
-        return F.dropout(x, share) if training else x  # at inference it would be an operation that does nothing
+        # At inference it would stay in the program, as an operation that does nothing.
+        return F.dropout(x, share) if training else x
 
 
 _OPS: spec.Ops = _PaddleOps()

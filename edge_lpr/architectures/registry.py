@@ -31,8 +31,8 @@ class Architecture:
         name: PaddleOCR's name of the configuration.
         family: What error messages call it and its like.
         part: What it is for.
-        network: Makes the tree of blocks for a number of classes (0 for a detector), with or without what only
-            training needs: the threshold of a detector, logits in place of a recognizer's probabilities.
+        network: Makes the tree of blocks for a number of classes (0 for a detector), with or without what
+            only training needs: the threshold of a detector, logits in place of a recognizer's probabilities.
         head: A parameter by which checkpoints of this part are known; a recognizer's has the classes as its
             last dimension.
         training_only: Prefixes of parameters that inference does not need. Checkpoints may hold them or not.

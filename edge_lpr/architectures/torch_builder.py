@@ -144,8 +144,9 @@ class TorchNetwork(_TorchBlock):
     """An architecture to train, with new weights.
 
     `forward` takes uint8 or float images N×H×W×3 in BGR with pixels 0 to 255. A detector, whose H and W are
-    multiples of 32, returns float32 N×1×H×W probabilities when evaluating; when training N×3×H×W: probability,
-    threshold and approximate binary map. A recognizer returns float32 logits N×T×classes, class 0 the blank.
+    multiples of 32, returns float32 N×1×H×W probabilities when evaluating; when training N×3×H×W:
+    probability, threshold and approximate binary map. A recognizer returns float32 logits N×T×classes, class
+    0 the blank.
 
     Args:
         architecture: What to build.

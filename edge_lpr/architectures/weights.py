@@ -93,13 +93,11 @@ def check_parameters(
     unexpected = [n for n in arrays if n not in names and not n.startswith(unused)]
     if missing:
         instead = f"; it has {unexpected[0]!r} instead" if unexpected else ""
-        raise ModelError(
-            f"{label}: lacks {len(missing)} of {len(wanted)} parameters, first {missing[0]!r}{instead}; {hint}"
-        )
+        lacks = f"lacks {len(missing)} of {len(wanted)} parameters, first {missing[0]!r}"
+        raise ModelError(f"{label}: {lacks}{instead}; {hint}")
     if unexpected:
-        raise ModelError(
-            f"{label}: {len(unexpected)} parameters that {family} does not have, first {unexpected[0]!r}; {hint}"
-        )
+        strange = f"{len(unexpected)} parameters that {family} does not have, first {unexpected[0]!r}"
+        raise ModelError(f"{label}: {strange}; {hint}")
     for p in wanted:
         found = arrays[p.name]
         if found.shape != p.shape:

@@ -86,7 +86,9 @@ def cut_head_weights(
     architecture = closest(arrays, "rec")
     fc = architecture.head.removesuffix("weight")
     if f"{fc}weight" not in arrays or f"{fc}bias" not in arrays:
-        raise ModelError(f"{source}: no parameter {fc}weight, so this is no checkpoint of {architecture.name}")
+        raise ModelError(
+            f"{source}: no parameter {fc}weight, so this is no checkpoint of {architecture.name}"
+        )
     weight, bias = arrays[f"{fc}weight"], arrays[f"{fc}bias"]
     spaced = len(characters) + 2 == len(bias)
     if bias.ndim != 1 or weight.shape[1:] != bias.shape or not (spaced or len(characters) + 1 == len(bias)):

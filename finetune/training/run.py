@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
+from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint, select_branch
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import SettingError
 from edge_lpr.export.charset import load_charset_file
@@ -17,12 +17,12 @@ from edge_lpr.finetune.synthesis.training_images import Photos, RenderedCrops, S
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.det import DetTraining
 from edge_lpr.finetune.training.plot import plot_history
-from edge_lpr.finetune.training.rec import HEAD_CHARSET, OTHER_LINE, RecTraining
+from edge_lpr.finetune.training.rec import HEAD_CHARSET, OTHER_LINE, RecTraining, cut_head_weights
 from edge_lpr.finetune.training.trainer import HISTORY, StepReport, train
 from edge_lpr.io.atomic_io import create_folder, write_bytes
 from edge_lpr.types import Arrays
 
-__all__ = ["RunFiles", "finetune"]
+__all__ = ["RunFiles", "cut_checkpoint", "finetune"]
 
 KEYS, CHARSET, CONFIG, PLOT = "keys.txt", "charset.txt", "config.json", "run.png"
 # Smallest plate that is rendered for the recognizer, in pixels: below, people do not read them either.
@@ -103,6 +103,22 @@ def finetune(
     finally:
         if (out / HISTORY).is_file():
             plot_history(json.loads((out / HISTORY).read_text(encoding="utf-8")), task.metric, out / PLOT)
+
+
+def cut_checkpoint(pretrained: Path, dictionary: Path, out: Path) -> None:
+    """Writes a recognizer's weights with the head cut to what a run would begin with.
+
+    Args:
+        pretrained: Its `.pdparams`.
+        dictionary: The dictionary of its head.
+        out: The `.pdparams` to write.
+
+    Raises:
+        ModelError: Weights and dictionary do not fit each other.
+        OutputError: `out` cannot be written.
+    """
+    characters = load_charset_file(dictionary)
+    save_checkpoint(out, cut_head_weights(load_checkpoint(pretrained), characters, str(pretrained)))
 
 
 def _det_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str) -> DetTraining:

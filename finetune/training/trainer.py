@@ -1,8 +1,8 @@
 """The training loop that both fine-tunings share.
 
 A run is a pure function of its config and its start: batch `i` is made from seed and `i` alone, dropout is
-seeded per step, and a checkpoint holds weights, their average, optimizer, schedule and step. So a run that was stopped
-and resumed takes the same steps as one that was not.
+seeded per step, and a checkpoint holds weights, their average, optimizer, schedule and step. So a run that
+was stopped and resumed takes the same steps as one that was not.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """PP-OCRv3's text detection: the student of PaddleOCR's `configs/det/ch_PP-OCRv3/ch_PP-OCRv3_det_cml.yml`.
 
 MobileNetV3-large ×0.5 without its gates, RSEFPN of 96 channels, DB head. The table is that of Howard et al.
-(2019), table 1, with the channels halved and rounded to multiples of 8; a new stage begins with each stride of
-2 but the first.
+(2019), table 1, with the channels halved and rounded to multiples of 8; a new stage begins with each stride
+of 2 but the first.
 """
 
 from __future__ import annotations
