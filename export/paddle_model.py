@@ -18,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
-from edge_lpr.architectures.registry import identify
+from edge_lpr.architectures.registry import Architecture, identify
 from edge_lpr.errors import MissingExtraError, ModelError
 from edge_lpr.export.inference_yml import InferenceConfig, read_inference_yml
 from edge_lpr.export.paddle_program import check_program, check_weights
@@ -38,7 +38,7 @@ class PaddleModel:
     Attributes:
         part: "det" or "rec".
         source: What the user gave.
-        network: Whether it is a checkpoint that our own network takes; an inference model otherwise.
+        architecture: The network that a checkpoint is of; None for an inference model, which brings its own.
         branch: Which network of a distillation checkpoint.
         config: What `inference.yml` beside an inference model says.
         ignored: Parameters of a checkpoint that only training uses.
@@ -47,7 +47,7 @@ class PaddleModel:
 
     part: Part
     source: Path
-    network: bool
+    architecture: Architecture | None = None
     branch: str = "Student"
     config: InferenceConfig = field(default_factory=InferenceConfig)
     ignored: list[str] = field(default_factory=list)
@@ -56,13 +56,22 @@ class PaddleModel:
     _files: tuple[Path, Path] | None = None
 
     @property
+    def title(self) -> str:
+        """What the bundle calls its network."""
+        if self.config.name:
+            return self.config.name
+        if self.architecture:
+            return self.architecture.title
+        return "PaddleOCR det (DB)" if self.part == "det" else "PaddleOCR rec (CTC)"
+
+    @property
     def kind(self) -> str:
         """What it is, in words."""
-        return "training checkpoint" if self.network else "inference model"
+        return "training checkpoint" if self.architecture else "inference model"
 
     def files(self) -> list[Path]:
         """Returns the files that the user gave."""
-        if self.network or self._files is None:
+        if self.architecture or self._files is None:
             return [self.source]
         return list(self._files)
 
@@ -74,7 +83,7 @@ class PaddleModel:
         """
         folder = self._work_folder()
         out = folder / "raw.onnx"
-        if self.network and self._files is None:
+        if self.architecture and self._files is None:
             task = {"network": self.part, "checkpoint": str(self.source.resolve()), "branch": self.branch}
             self._files = (folder / "inference.json", folder / "inference.pdiparams")
         else:
@@ -173,7 +182,7 @@ def open_model(path: str | Path, part: Part, branch: str = "Student") -> PaddleM
     check_program(program)
     check_weights(weights)
     config = read_inference_yml(program.with_name("inference.yml"))
-    return PaddleModel(part, source, network=False, config=config, _files=(program, weights))
+    return PaddleModel(part, source, config=config, _files=(program, weights))
 
 
 def _open_checkpoint(source: Path, part: Part, branch: str) -> PaddleModel:
@@ -184,7 +193,7 @@ def _open_checkpoint(source: Path, part: Part, branch: str) -> PaddleModel:
     arrays = select_branch(load_checkpoint(source), branch, str(source))
     found = identify(arrays, part, str(source))
     return PaddleModel(
-        part, source, network=True, branch=branch, ignored=found.ignored, classes=found.classes or None
+        part, source, found.architecture, branch, ignored=found.ignored, classes=found.classes or None
     )
 
 

@@ -20,8 +20,6 @@ from edge_lpr.types import Part
 
 __all__ = ["Architecture", "Checkpoint", "architectures", "closest", "find", "identify", "register"]
 
-_WORDS: dict[Part, str] = {"det": "detection", "rec": "recognition"}
-
 
 @dataclass(frozen=True)
 class Architecture:
@@ -50,6 +48,11 @@ class Architecture:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     height: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What a bundle calls it."""
+        return f"{self.family} {self.part}{' (CTC)' if self.part == 'rec' else ''}"
 
     def parameters(self, classes: int = 0, *, training: bool = False) -> list[Parameter]:
         """Lists the network's parameters in the order in which PaddleOCR creates them.

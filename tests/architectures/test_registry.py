@@ -21,6 +21,7 @@ DET, REC = find("ch_PP-OCRv3_det"), find("ch_PP-OCRv3_rec")
 def test_every_table_is_found_without_a_framework() -> None:
     assert {a.name for a in architectures()} >= {"ch_PP-OCRv3_det", "ch_PP-OCRv3_rec"}
     assert {a.part for a in architectures("det")} == {"det"}
+    assert [DET.title, REC.title] == ["PP-OCRv3 det", "PP-OCRv3 rec (CTC)"]
     with pytest.raises(ModelError, match=r"no architecture 'x', only ch_PP-OCRv3_det"):
         find("x")
     code = (
