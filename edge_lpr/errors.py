@@ -11,6 +11,7 @@ The tree::
     │   ├── CcpdNameError            a file name that is none of CCPD's
     │   └── MissingExtraError        an optional package that is not installed
     ├── BackendError                 an inference backend that cannot start or run
+    ├── TrainingError                a fine-tuning run that cannot go on
     └── OutputError                  a result that cannot be written
 
 A message names the file or setting, says what was found and what was expected, and what to type next; it
@@ -76,6 +77,10 @@ class MissingExtraError(InputError):
 
 class BackendError(EdgeLprError):
     """An inference backend cannot start on this machine, or failed while running."""
+
+
+class TrainingError(EdgeLprError):
+    """A fine-tuning run cannot go on: the loss is not a number, or memory does not suffice."""
 
 
 class OutputError(EdgeLprError):

@@ -151,9 +151,8 @@ class _Exporter:
             rec=rec.SerializeToString(deterministic=True),
             charset=self.charset if kept is None else kept,
             unknown_class=kept is not None,
-            det_arch=self.det.config.name or ("PP-OCRv3 det" if self.det.network else "PaddleOCR det (DB)"),
-            rec_arch=self.rec.config.name
-            or ("PP-OCRv3 rec (CTC)" if self.rec.network else "PaddleOCR rec (CTC)"),
+            det_arch=self.det.title,
+            rec_arch=self.rec.title,
             det_size={
                 **DET_SIZE,
                 **self.det.config.det_size,
@@ -272,7 +271,7 @@ def _rec_size(
 
 def _origin(model: PaddleModel) -> dict[str, Any]:
     origin: dict[str, Any] = {"kind": model.kind, "name": model.source.name}
-    if model.network:
+    if model.architecture:
         origin["branch"] = model.branch
     origin["sha256"] = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in model.files()}
     return origin

@@ -13,7 +13,6 @@ import argparse
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +20,30 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge_lpr.architectures.parameters import Parameter, det_parameters, rec_parameters
-from edge_lpr.architectures.pdparams import Arrays, save_checkpoint
+from edge_lpr.architectures.pdparams import save_checkpoint
+from edge_lpr.architectures.registry import Architecture, find
+from edge_lpr.architectures.weights import Parameter
 from edge_lpr.errors import EdgeLprError, ModelError
 from edge_lpr.export.pretrained import WHEEL, load_pretrained
+from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.onnx_graph.graph import OnnxGraph
+from edge_lpr.types import Arrays
 
-__all__ = ["transplant", "transplant_det", "transplant_rec", "write_checkpoints"]
+__all__ = ["transplant", "write_checkpoints"]
 
 _INTERNAL_NAME = re.compile(
     r"(conv2d_transpose|conv2d|batch_norm2d|batch_norm|layer_norm|linear)_(\d+)\.([wb]_\d)"
 )
 
 
-def transplant(model: onnx.ModelProto, wanted: Sequence[Parameter], label: str) -> Arrays:
+def transplant(model: onnx.ModelProto, architecture: Architecture, label: str) -> Arrays:
     """Finds a network's parameters among the arrays of an ONNX model that still has Paddle's internal names.
+
+    What only training needs is missing: no inference model has it.
 
     Args:
         model: A model whose batch normalisations are not folded.
-        wanted: The network's parameters in the order in which PaddleOCR makes the layers.
+        architecture: What it is of.
         label: What error messages call the model.
 
     Returns:
@@ -48,6 +52,8 @@ def transplant(model: onnx.ModelProto, wanted: Sequence[Parameter], label: str) 
     Raises:
         ModelError: The model has other layers.
     """
+    classes = model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
+    wanted = architecture.parameters(classes)
     constants = OnnxGraph(model).constants
     numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
     for name in constants:
@@ -71,29 +77,6 @@ def _fitted(value: NDArray[Any], parameter: Parameter, label: str) -> NDArray[An
     return np.ascontiguousarray(value, np.float32)
 
 
-def transplant_det(model: onnx.ModelProto, label: str = "the detection model") -> Arrays:
-    """Returns the parameters of PP-OCRv3's detection.
-
-    The threshold head is missing: no inference model has it.
-
-    Raises:
-        ModelError: The model is no PP-OCRv3 detection.
-    """
-    return transplant(model, det_parameters(), label)
-
-
-def transplant_rec(model: onnx.ModelProto, label: str = "the recognition model") -> Arrays:
-    """Returns the parameters of PP-OCRv3's recognition.
-
-    The attention head is missing: no inference model has it.
-
-    Raises:
-        ModelError: The model is no PP-OCRv3 recognition.
-    """
-    classes = model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
-    return transplant(model, rec_parameters(classes), label)
-
-
 def write_checkpoints(out: str | Path, wheel: str | Path | None = None) -> None:
     """Writes `det.pdparams`, `rec.pdparams` and the recognition's dictionary `rec_keys.txt`.
 
@@ -107,10 +90,12 @@ def write_checkpoints(out: str | Path, wheel: str | Path | None = None) -> None:
     """
     general = load_pretrained(wheel)
     folder = Path(out)
-    save_checkpoint(folder / "det.pdparams", transplant_det(general.det))
-    save_checkpoint(folder / "rec.pdparams", transplant_rec(general.rec))
+    det = transplant(general.det, find("ch_PP-OCRv3_det"), "the detection model")
+    rec = transplant(general.rec, find("ch_PP-OCRv3_rec"), "the recognition model")
+    save_checkpoint(folder / "det.pdparams", det)
+    save_checkpoint(folder / "rec.pdparams", rec)
     # Without the space at its end, which PaddleOCR adds itself (use_space_char).
-    (folder / "rec_keys.txt").write_text("\n".join(general.charset[:-1]) + "\n", encoding="utf-8")
+    write_bytes(folder / "rec_keys.txt", ("\n".join(general.charset[:-1]) + "\n").encode())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,29 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge_lpr.architectures.parameters import (
-    DET_UNUSED,
-    REC_UNUSED,
-    check_parameters,
-    ctc_classes,
-    det_parameters,
-    rec_parameters,
-)
 from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
+from edge_lpr.architectures.registry import Architecture, identify
 from edge_lpr.errors import MissingExtraError, ModelError
 from edge_lpr.export.inference_yml import InferenceConfig, read_inference_yml
 from edge_lpr.export.paddle_program import check_program, check_weights
 from edge_lpr.onnx_graph.graph import load_onnx
+from edge_lpr.types import Part
 
 __all__ = ["PaddleModel", "open_model"]
-
-Part = Literal["det", "rec"]
 
 _TIME_LIMIT = 900.0  # seconds; a model converts in under ten
 _PROGRAMS = (".json", ".pdmodel")
@@ -47,7 +38,7 @@ class PaddleModel:
     Attributes:
         part: "det" or "rec".
         source: What the user gave.
-        network: Whether it is a checkpoint that our own network takes; an inference model otherwise.
+        architecture: The network that a checkpoint is of; None for an inference model, which brings its own.
         branch: Which network of a distillation checkpoint.
         config: What `inference.yml` beside an inference model says.
         ignored: Parameters of a checkpoint that only training uses.
@@ -56,7 +47,7 @@ class PaddleModel:
 
     part: Part
     source: Path
-    network: bool
+    architecture: Architecture | None = None
     branch: str = "Student"
     config: InferenceConfig = field(default_factory=InferenceConfig)
     ignored: list[str] = field(default_factory=list)
@@ -65,13 +56,22 @@ class PaddleModel:
     _files: tuple[Path, Path] | None = None
 
     @property
+    def title(self) -> str:
+        """What the bundle calls its network."""
+        if self.config.name:
+            return self.config.name
+        if self.architecture:
+            return self.architecture.title
+        return "PaddleOCR det (DB)" if self.part == "det" else "PaddleOCR rec (CTC)"
+
+    @property
     def kind(self) -> str:
         """What it is, in words."""
-        return "training checkpoint" if self.network else "inference model"
+        return "training checkpoint" if self.architecture else "inference model"
 
     def files(self) -> list[Path]:
         """Returns the files that the user gave."""
-        if self.network or self._files is None:
+        if self.architecture or self._files is None:
             return [self.source]
         return list(self._files)
 
@@ -83,7 +83,7 @@ class PaddleModel:
         """
         folder = self._work_folder()
         out = folder / "raw.onnx"
-        if self.network and self._files is None:
+        if self.architecture and self._files is None:
             task = {"network": self.part, "checkpoint": str(self.source.resolve()), "branch": self.branch}
             self._files = (folder / "inference.json", folder / "inference.pdiparams")
         else:
@@ -165,8 +165,7 @@ def open_model(path: str | Path, part: Part, branch: str = "Student") -> PaddleM
 
     Args:
         path: A `.pdparams` checkpoint; or an inference model: its folder, one of its two files, or their
-        common
-            name without ending.
+            common name without ending.
         part: What it must be.
         branch: Which network of a distillation checkpoint to take.
 
@@ -183,7 +182,7 @@ def open_model(path: str | Path, part: Part, branch: str = "Student") -> PaddleM
     check_program(program)
     check_weights(weights)
     config = read_inference_yml(program.with_name("inference.yml"))
-    return PaddleModel(part, source, network=False, config=config, _files=(program, weights))
+    return PaddleModel(part, source, config=config, _files=(program, weights))
 
 
 def _open_checkpoint(source: Path, part: Part, branch: str) -> PaddleModel:
@@ -192,16 +191,10 @@ def _open_checkpoint(source: Path, part: Part, branch: str) -> PaddleModel:
             f"{source}: an optimizer's state; give {source.stem}.pdparams, the weights beside it"
         )
     arrays = select_branch(load_checkpoint(source), branch, str(source))
-    classes = None
-    if part == "rec":
-        classes = ctc_classes(arrays, str(source))
-        wanted = rec_parameters(classes)
-        ignored = check_parameters(arrays, wanted, REC_UNUSED, str(source))
-    elif "head.ctc_head.fc.weight" in arrays:
-        raise ModelError(f"{source}: a recognition checkpoint, expected one of a detection network")
-    else:
-        ignored = check_parameters(arrays, det_parameters(), DET_UNUSED, str(source))
-    return PaddleModel(part, source, network=True, branch=branch, ignored=ignored, classes=classes)
+    found = identify(arrays, part, str(source))
+    return PaddleModel(
+        part, source, found.architecture, branch, ignored=found.ignored, classes=found.classes or None
+    )
 
 
 def _inference_files(source: Path) -> tuple[Path, Path]:

@@ -4,7 +4,7 @@ Paddle's readers end the whole process on some damaged models, print as they ple
 the exporter starts `python -m edge_lpr.export.paddle_worker FOLDER`: the task is FOLDER/task.json, the answer
 FOLDER/reply.json. A task has these steps, each optional:
 
-- `network`: build PP-OCRv3's "det" or "rec" from a checkpoint, and save it as an inference model;
+- `network`: build the "det" or "rec" network of a checkpoint, and save it as an inference model;
 - `convert`: write the inference model as ONNX;
 - `run`: give the arrays of an .npz to the inference model, and write what it puts out as another.
 """
@@ -28,12 +28,13 @@ __all__ = ["main"]
 def _save_network(task: dict[str, Any], folder: Path) -> tuple[Path, Path]:
     import paddle
 
-    from edge_lpr.architectures.paddle_networks import det_network, rec_network
+    from edge_lpr.architectures.paddle_builder import filled
+    from edge_lpr.architectures.registry import identify
 
     arrays = select_branch(load_checkpoint(task["checkpoint"]), task["branch"], task["checkpoint"])
-    build, height = (det_network, None) if task["network"] == "det" else (rec_network, 48)
-    network, _ = build(arrays, task["checkpoint"])
-    spec = paddle.static.InputSpec([None, 3, height, None], "float32", "x")
+    checkpoint = identify(arrays, task["network"], task["checkpoint"])
+    network = filled(checkpoint, arrays)
+    spec = paddle.static.InputSpec([None, 3, checkpoint.architecture.height, None], "float32", "x")
     paddle.jit.save(network, str(folder / "inference"), input_spec=[spec])
     return folder / "inference.json", folder / "inference.pdiparams"
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 import codecs
 import io
 import math
-import os
 import pickle
-import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.errors import ModelError, OutputError
+from edge_lpr.errors import ModelError
+from edge_lpr.io.atomic_io import create_folder, write_with
+from edge_lpr.types import Arrays
 
 __all__ = ["MAX_CHECKPOINT_BYTES", "branches", "load_checkpoint", "save_checkpoint", "select_branch"]
-
-Arrays = dict[str, NDArray[Any]]
 
 MAX_CHECKPOINT_BYTES = 1 << 30
 _MAX_ARRAYS = 100_000
@@ -226,7 +224,7 @@ def save_checkpoint(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> Non
     """Writes a `.pdparams` file that `paddle.load` and PaddleOCR read.
 
     Args:
-        path: The file; it is written aside and renamed.
+        path: The file; its folder is created where it is missing.
         arrays: Arrays by parameter name.
 
     Raises:
@@ -237,18 +235,8 @@ def save_checkpoint(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> Non
         name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()
     }
     content[_NAME_TABLE] = {name: name for name in arrays}
-    aside = ""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        with os.fdopen(handle, "wb") as out:
-            _OldNumpyPickler(out, protocol=4).dump(content)
-        Path(aside).chmod(0o644)
-        Path(aside).replace(file)
-    except OSError as e:
-        if aside:
-            Path(aside).unlink(missing_ok=True)
-        raise OutputError(f"{file}: cannot be written ({e.strerror or e})") from e
+    create_folder(file.parent)
+    write_with(file, lambda out: _OldNumpyPickler(out, protocol=4).dump(content))
 
 
 class _OldNumpyPickler(pickle._Pickler):

@@ -23,6 +23,8 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._held = 0
+        self._patient = 0
+        self._signals = 0
         self._pending: KeyboardInterrupt | None = None
         self._before: dict[int, object] = {}
 
@@ -41,20 +43,33 @@ class Interrupts:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Puts off what comes in to the end of the block."""
+    def held(self, patient: bool = True) -> Iterator[None]:
+        """Puts off what comes in to the end of the block, or to the next `check` in it.
+
+        Args:
+            patient: Whether every signal waits. Otherwise the first one does, and the next takes effect at
+                once: for blocks so long that a user may not want to wait.
+        """
         self._held += 1
+        self._patient += patient
         try:
             yield
         finally:
             self._held -= 1
-        if self._pending is not None and not self._held:
+            self._patient -= patient
+        if not self._held:
+            self.check()
+
+    def check(self) -> None:
+        """Lets a signal that waits take effect; for places in a `held` block where it does no harm."""
+        if self._pending is not None:
             pending, self._pending = self._pending, None
             raise pending
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
-        if not self._held:
+        self._signals += 1
+        if not self._held or (not self._patient and self._signals > 1):
             raise error
         self._pending = error
 

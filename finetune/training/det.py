@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge_lpr.architectures.torch_networks import DetNetwork, load_weights
+from edge_lpr.architectures.registry import closest
+from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights
 from edge_lpr.datasets.labels import LabelledPlate, Sample
 from edge_lpr.evaluation.metrics import DetScore
 from edge_lpr.finetune.training.config import TrainConfig
@@ -20,12 +21,10 @@ from edge_lpr.finetune.training.losses import db_loss
 from edge_lpr.finetune.training.targets import det_targets
 from edge_lpr.pipeline.db_postprocess import db_boxes
 from edge_lpr.pipeline.settings import DetectorSettings
+from edge_lpr.types import Image, Quad, Rng
 
 __all__ = ["DetBatch", "DetTraining"]
 
-Image = NDArray[np.uint8]
-Quad = NDArray[np.float32]
-Rng = np.random.Generator
 # Draws a scene of width×height: uint8 H×W×3 BGR, the corners of its texts, and which of them do not count.
 SceneSource = Callable[[Rng, tuple[int, int]], tuple[Image, list[Quad], list[bool]]]
 THRESHOLD_BRANCH = "head.thresh."
@@ -53,7 +52,7 @@ class DetTraining:
         config: The run's settings.
         weights: Start weights under PaddleOCR's names. The threshold branch may be missing (it is in no
             inference model): it then begins as the probability branch, which has found the texts' borders,
-            with a last layer that puts out one half everywhere.
+            with a last layer that returns one half everywhere.
         source: What error messages call the weights.
         scene: Draws what is trained on.
         validation: Labelled scenes to measure on; where empty, drawn scenes that the training never sees are
@@ -72,7 +71,7 @@ class DetTraining:
         validation: Sequence[Sample] = (),
     ) -> None:
         self.config, self.scene = config, scene
-        network = DetNetwork()
+        network = TorchNetwork(closest(weights, "det"))
         arrays = {
             name.replace("head.binarize.", THRESHOLD_BRANCH): value
             for name, value in weights.items()
@@ -83,7 +82,7 @@ class DetTraining:
             if name in arrays:
                 arrays[name] = np.zeros_like(arrays[name])
         load_weights(network, {**arrays, **weights}, source=source)
-        _freeze(network, config.frozen_blocks)
+        network.freeze(config.frozen_blocks)
         self.network: nn.Module = network
         self.validation = [s for s in validation if not s.crop and s.plates is not None]
 
@@ -147,15 +146,3 @@ def _small(image: Image, plates: Sequence[LabelledPlate], longest: int) -> tuple
         p._replace(corners=None if p.corners is None else p.corners * np.float32(factor)) for p in plates
     ]
     return smaller, scaled
-
-
-def _freeze(network: DetNetwork, blocks: int) -> None:
-    """Takes the backbone's first convolution and as many of its first blocks out of training."""
-    if not blocks:
-        return
-    order: list[nn.Module] = [network.backbone.conv]
-    for name, stage in network.backbone.named_children():
-        if name.startswith("stage"):
-            order += list(stage.children())
-    for module in order[: blocks + 1]:
-        module.requires_grad_(False)

@@ -77,7 +77,7 @@ def db_loss(
     """DB's loss: `alpha`·(probability map) + `beta`·(threshold map) + (binary map).
 
     Args:
-        maps: float32 N×3×H×W as `DetNetwork` returns when training.
+        maps: float32 N×3×H×W as a detector returns when training.
         shrink: float32 N×H×W target of the probability and the binary map.
         shrink_mask: float32 N×H×W, 0 on texts too small or illegible to count.
         border: float32 N×H×W target of the threshold map.

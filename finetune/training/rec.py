@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge_lpr.architectures.torch_networks import RecNetwork, load_weights
+from edge_lpr.architectures.registry import closest
+from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import EdgeLprError, InputError, ModelError
 from edge_lpr.finetune.synthesis import corruptions
@@ -24,6 +25,7 @@ from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.ctc import PlateDecoder
 from edge_lpr.plates import PLATE_CHARSET
 from edge_lpr.plates.characters import DOT
+from edge_lpr.types import Image, Quad, Rng
 
 __all__ = [
     "HEAD_CHARSET",
@@ -35,8 +37,6 @@ __all__ = [
     "jitter_corners",
 ]
 
-Image = NDArray[np.uint8]
-Rng = np.random.Generator
 # Draws a plate as a detector would cut it out: uint8 H×W×3 BGR and its text.
 CropSource = Callable[[Rng], tuple[Image, str]]
 
@@ -44,7 +44,6 @@ CropSource = Callable[[Rng], tuple[Image, str]]
 HEAD_CHARSET: tuple[str, ...] = tuple(c for c in PLATE_CHARSET if c != DOT)
 # The last line of the dictionary of a fine-tuned head: the class of all other characters.
 OTHER_LINE = "<other>"
-_FC = "head.ctc_head.fc."
 _EVALUATION_BATCH = 64
 _RENDERED_CROPS = 256
 # PP-OCRv3's `ext_data_num`: how many lines RecConAug may append to one.
@@ -85,9 +84,13 @@ def cut_head_weights(
     Raises:
         ModelError: Head and characters do not fit each other, or a plate character is missing.
     """
-    if f"{_FC}weight" not in arrays or f"{_FC}bias" not in arrays:
-        raise ModelError(f"{source}: no parameter {_FC}weight, so this is no checkpoint of ch_PP-OCRv3_rec")
-    weight, bias = arrays[f"{_FC}weight"], arrays[f"{_FC}bias"]
+    architecture = closest(arrays, "rec")
+    fc = architecture.head.removesuffix("weight")
+    if f"{fc}weight" not in arrays or f"{fc}bias" not in arrays:
+        raise ModelError(
+            f"{source}: no parameter {fc}weight, so this is no checkpoint of {architecture.name}"
+        )
+    weight, bias = arrays[f"{fc}weight"], arrays[f"{fc}bias"]
     spaced = len(characters) + 2 == len(bias)
     if bias.ndim != 1 or weight.shape[1:] != bias.shape or not (spaced or len(characters) + 1 == len(bias)):
         raise ModelError(
@@ -106,8 +109,8 @@ def cut_head_weights(
     other_b = bias[dropped].mean() + np.log(len(dropped)) if len(dropped) else np.float32(-10)
     return {
         **arrays,
-        f"{_FC}weight": np.concatenate([weight[:, kept], other_w], 1).astype(np.float32),
-        f"{_FC}bias": np.append(bias[kept], other_b).astype(np.float32),
+        f"{fc}weight": np.concatenate([weight[:, kept], other_w], 1).astype(np.float32),
+        f"{fc}bias": np.append(bias[kept], other_b).astype(np.float32),
     }
 
 
@@ -117,7 +120,7 @@ def encode(text: str) -> list[int]:
     return [at.get(c, len(HEAD_CHARSET) + 1) for c in text]
 
 
-def jitter_corners(corners: NDArray[np.float32], rng: Rng, amount: float = 1.0) -> NDArray[np.float32]:
+def jitter_corners(corners: Quad, rng: Rng, amount: float = 1.0) -> Quad:
     """Moves the corners of a plate as far as detectors put them wrong.
 
     Args:
@@ -168,9 +171,10 @@ class RecTraining:
     ) -> None:
         self.config, self.render, self.text = config, render, text
         arrays = cut_head_weights(weights, characters, source)
-        self.network: nn.Module = RecNetwork(len(HEAD_CHARSET) + 2)
-        load_weights(self.network, arrays, source=source)
-        _freeze(self.network, config.frozen_blocks)
+        network = TorchNetwork(closest(arrays, "rec"), len(HEAD_CHARSET) + 2)
+        load_weights(network, arrays, source=source)
+        network.freeze(config.frozen_blocks)
+        self.network: nn.Module = network
         self.samples = _plates(samples)
         self.validation = _plates(validation)
         if render is None and not self.samples:
@@ -278,7 +282,7 @@ class RecTraining:
         }
 
 
-def _plates(samples: Sequence[Sample]) -> list[tuple[Sample, str, NDArray[np.float32] | None]]:
+def _plates(samples: Sequence[Sample]) -> list[tuple[Sample, str, Quad | None]]:
     """The plates of samples that can be cut out: crops, and plates of scenes that have corners."""
     return [
         (sample, plate.text, plate.corners)
@@ -286,10 +290,3 @@ def _plates(samples: Sequence[Sample]) -> list[tuple[Sample, str, NDArray[np.flo
         for plate in sample.plates or ()
         if not plate.ignored and (sample.crop or plate.corners is not None)
     ]
-
-
-def _freeze(network: nn.Module, blocks: int) -> None:
-    if blocks:
-        frozen = ["backbone.conv1.", *(f"backbone.block_list.{i}." for i in range(blocks))]
-        for name, parameter in network.named_parameters():
-            parameter.requires_grad_(not name.startswith(tuple(frozen)))

@@ -6,11 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from numpy.typing import NDArray
-
-from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
+from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint, select_branch
 from edge_lpr.datasets.dictionary import load_charset_file
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import SettingError
@@ -20,13 +17,12 @@ from edge_lpr.finetune.synthesis.training_images import Photos, RenderedCrops, S
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.det import DetTraining
 from edge_lpr.finetune.training.plot import plot_history
-from edge_lpr.finetune.training.rec import HEAD_CHARSET, OTHER_LINE, RecTraining
-from edge_lpr.finetune.training.state import make_folder, write_aside
+from edge_lpr.finetune.training.rec import HEAD_CHARSET, OTHER_LINE, RecTraining, cut_head_weights
 from edge_lpr.finetune.training.trainer import HISTORY, StepReport, train
+from edge_lpr.io.atomic_io import create_folder, write_bytes
+from edge_lpr.types import Arrays
 
-__all__ = ["RunFiles", "finetune"]
-
-Arrays = dict[str, NDArray[Any]]
+__all__ = ["RunFiles", "cut_checkpoint", "finetune"]
 
 KEYS, CHARSET, CONFIG, PLOT = "keys.txt", "charset.txt", "config.json", "run.png"
 # Smallest plate that is rendered for the recognizer, in pixels: below, people do not read them either.
@@ -95,11 +91,11 @@ def finetune(
         task = _det_task(config, files, arrays, source)
     else:
         task = _rec_task(config, files, arrays, source)
-    make_folder(out)
-    write_aside(out / CONFIG, (json.dumps(config.to_json(), indent=2) + "\n").encode())
+    create_folder(out)
+    write_bytes(out / CONFIG, (json.dumps(config.to_json(), indent=2) + "\n").encode())
     if config.part == "rec":
-        write_aside(out / KEYS, ("\n".join([*HEAD_CHARSET, OTHER_LINE]) + "\n").encode())
-        write_aside(out / CHARSET, ("\n".join(HEAD_CHARSET) + "\n").encode())
+        write_bytes(out / KEYS, ("\n".join([*HEAD_CHARSET, OTHER_LINE]) + "\n").encode())
+        write_bytes(out / CHARSET, ("\n".join(HEAD_CHARSET) + "\n").encode())
     try:
         if isinstance(task, DetTraining):
             return train(task, config, out, resume=resume, report=report, device=device)
@@ -107,6 +103,22 @@ def finetune(
     finally:
         if (out / HISTORY).is_file():
             plot_history(json.loads((out / HISTORY).read_text(encoding="utf-8")), task.metric, out / PLOT)
+
+
+def cut_checkpoint(pretrained: Path, dictionary: Path, out: Path) -> None:
+    """Writes a recognizer's weights with the head cut to what a run would begin with.
+
+    Args:
+        pretrained: Its `.pdparams`.
+        dictionary: The dictionary of its head.
+        out: The `.pdparams` to write.
+
+    Raises:
+        ModelError: Weights and dictionary do not fit each other.
+        OutputError: `out` cannot be written.
+    """
+    characters = load_charset_file(dictionary)
+    save_checkpoint(out, cut_head_weights(load_checkpoint(pretrained), characters, str(pretrained)))
 
 
 def _det_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str) -> DetTraining:

@@ -1,25 +1,21 @@
-"""The state of a training run, to resume from.
-
-Everything is written aside and renamed, so that a full disk or a pulled plug leaves the file before it whole.
-"""
+"""The state of a training run, to resume from."""
 
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
-from edge_lpr.errors import ModelError, OutputError
+from edge_lpr.errors import ModelError
 from edge_lpr.finetune.training.config import TrainConfig
+from edge_lpr.io.atomic_io import write_bytes
 
-__all__ = ["RunState", "load_state", "make_folder", "save_state", "write_aside"]
+__all__ = ["RunState", "load_state", "save_state"]
 
 # Settings that may change between a run's start and its end without making it another run.
 _FREE = {"evaluate_every", "checkpoint_every", "patience", "workers", "threads"}
@@ -35,8 +31,9 @@ class RunState:
         best: Best metric so far.
         since_best: Evaluations since then.
         network: State of the trained network.
-        average: State of the averaged network.
+        average: State of the averaged model.
         optimizer: State of the optimizer.
+        schedule: State of the learning rate's schedule.
         recent: Losses of the last steps, which the mean shown is of.
         history: Losses and metrics so far.
     """
@@ -48,49 +45,9 @@ class RunState:
     network: dict[str, Any]
     average: dict[str, Any]
     optimizer: dict[str, Any]
+    schedule: dict[str, Any]
     recent: list[float]
     history: dict[str, list[dict[str, float]]]
-
-
-def make_folder(path: Path) -> None:
-    """Makes a folder for a run, with its parents.
-
-    Raises:
-        OutputError: It cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise OutputError(f"{path}: cannot be made as a folder for the run ({e.strerror or e})") from e
-
-
-def write_aside(path: Path, content: bytes | Callable[[IO[bytes]], object]) -> None:
-    """Writes a file beside its place and renames it into it.
-
-    Args:
-        path: The file; a file that is there is replaced at once or not at all.
-        content: What to write, or a function that writes it.
-
-    Raises:
-        OutputError: It cannot be written; what was there is untouched.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            with aside.open("wb") as file:
-                if isinstance(content, bytes):
-                    file.write(content)
-                else:
-                    content(file)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    # PyTorch's writer reports a full disk as a RuntimeError.
-    except (OSError, RuntimeError) as e:
-        reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
-        raise OutputError(f"{path}: cannot be written ({reason}); the file before it is untouched") from e
 
 
 def save_state(path: Path, state: RunState) -> None:
@@ -99,9 +56,9 @@ def save_state(path: Path, state: RunState) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    buffer = io.BytesIO()
+    buffer = io.BytesIO()  # PyTorch's own writer reports a full disk as a RuntimeError
     torch.save(asdict(state), buffer)
-    write_aside(path, buffer.getvalue())
+    write_bytes(path, buffer.getbuffer())
 
 
 def load_state(path: Path, config: TrainConfig) -> RunState:

@@ -1,36 +1,38 @@
 """The training loop that both fine-tunings share.
 
 A run is a pure function of its config and its start: batch `i` is made from seed and `i` alone, dropout is
-seeded per step, and a checkpoint holds weights, their average, optimizer and step. So a run that was stopped
-and resumed takes the same steps as one that was not.
+seeded per step, and a checkpoint holds weights, their average, optimizer, schedule and step. So a run that
+was stopped and resumed takes the same steps as one that was not.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import cv2
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from edge_lpr.architectures.pdparams import save_checkpoint
-from edge_lpr.architectures.torch_networks import weights_of
-from edge_lpr.errors import EdgeLprError
+from edge_lpr.architectures.torch_builder import weights_of
+from edge_lpr.console.interrupts import Interrupts
+from edge_lpr.errors import EdgeLprError, TrainingError
 from edge_lpr.finetune.training.config import TrainConfig
-from edge_lpr.finetune.training.state import RunState, load_state, make_folder, save_state, write_aside
+from edge_lpr.finetune.training.state import RunState, load_state, save_state
+from edge_lpr.io.atomic_io import create_folder, write_bytes
 
-__all__ = ["StepReport", "TrainingError", "TrainingTask", "learning_rate", "train"]
+__all__ = ["StepReport", "TrainingTask", "averaged", "cosine", "train"]
 
 Batch = TypeVar("Batch")
 
@@ -42,10 +44,6 @@ HISTORY = "history.json"
 MAX_BAD_STEPS = 5
 # The loss that is shown is the mean of this many steps.
 SHOWN_MEAN = 50
-
-
-class TrainingError(EdgeLprError):
-    """The run cannot go on: the loss is not a number, or memory does not suffice."""
 
 
 class TrainingTask(Protocol[Batch]):
@@ -146,18 +144,17 @@ def _batches(task: TrainingTask[Batch], config: TrainConfig, start: int) -> Iter
         ) from e
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Learning rate of a step: half a cosine from the first to the final, no warm-up."""
-    turn = 0.5 * (1 + math.cos(math.pi * step / config.steps))
-    return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * turn
-
-
 def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """Adam with L2 on weights of convolutions and linear layers; biases and norms are left alone."""
     decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
     free = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
     return torch.optim.Adam(groups, lr=config.learning_rate)
+
+
+def cosine(optimizer: torch.optim.Optimizer, config: TrainConfig) -> CosineAnnealingLR:
+    """Half a cosine from the first learning rate to the final one, no warm-up."""
+    return CosineAnnealingLR(optimizer, T_max=config.steps, eta_min=config.final_learning_rate)
 
 
 def _train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:
@@ -168,13 +165,25 @@ def _train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:
                 module.eval()
 
 
-@torch.no_grad()
-def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if kept.dtype.is_floating_point:
-            kept.lerp_(new, 1.0 - decay)
-        else:
-            kept.copy_(new)
+def averaged(network: nn.Module, decay: float) -> AveragedModel:
+    """Keeps an exponential moving average of weights and statistics, which begins as the network itself.
+
+    Its memory is short at first, so that it does not drag the start along: after n steps it keeps
+    n / (n + 9) of what it was, `decay` at most.
+    """
+
+    @torch.no_grad()
+    def move(kept: Sequence[Tensor], new: Sequence[Tensor], count: Tensor | int) -> None:
+        weight = 1.0 - min(decay, float(count) / (9.0 + float(count)))
+        for old, value in zip(kept, new, strict=True):
+            if old.dtype.is_floating_point:
+                old.lerp_(value, weight)
+            else:
+                old.copy_(value)
+
+    average = AveragedModel(network, multi_avg_fn=move, use_buffers=True).eval()
+    average.update_parameters(network)  # the first one only copies
+    return average
 
 
 class _Run(Generic[Batch]):
@@ -186,8 +195,9 @@ class _Run(Generic[Batch]):
         self.task, self.config, self.out, self.device = task, config, out, device
         # PyTorch's stubs know the keyword of tensors alone.
         self.network = task.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.network).eval()
+        self.average = averaged(self.network, config.ema)
         self.optimizer = _optimizer(self.network, config)
+        self.schedule = cosine(self.optimizer, config)
         self.step = 0
         self.best = -math.inf
         self.since_best = 0
@@ -203,18 +213,20 @@ class _Run(Generic[Batch]):
             network=self.network.state_dict(),
             average=self.average.state_dict(),
             optimizer=self.optimizer.state_dict(),
+            schedule=self.schedule.state_dict(),
             recent=self.recent,
             history=self.history,
         )
         save_state(self.out / STATE, state)
-        save_checkpoint(self.out / LATEST, weights_of(self.average))
-        write_aside(self.out / HISTORY, json.dumps(self.history).encode())
+        save_checkpoint(self.out / LATEST, weights_of(self.average.module))
+        write_bytes(self.out / HISTORY, json.dumps(self.history).encode())
 
     def resume(self) -> None:
         state = load_state(self.out / STATE, self.config)
         self.network.load_state_dict(state.network)
         self.average.load_state_dict(state.average)
         self.optimizer.load_state_dict(state.optimizer)
+        self.schedule.load_state_dict(state.schedule)
         self.step, self.best, self.since_best = state.step, state.best, state.since_best
         self.recent, self.history = state.recent, state.history
 
@@ -222,8 +234,6 @@ class _Run(Generic[Batch]):
         """Takes one optimizer step; gives NaN and changes nothing where loss or gradient are not finite."""
         config = self.config
         torch.manual_seed((config.seed * 1_000_003 + self.step) % 2**63)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(config, self.step)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             loss, parts = self.task.loss(self.network, batch)
         self.optimizer.zero_grad(set_to_none=True)
@@ -232,20 +242,22 @@ class _Run(Generic[Batch]):
             loss.backward()  # type: ignore[no-untyped-call]
             norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
             finite = bool(torch.isfinite(norm))
+        if not finite:
+            self.optimizer.zero_grad(set_to_none=True)  # a step without gradients changes nothing
+        self.optimizer.step()
+        self.schedule.step()
         if finite:
-            self.optimizer.step()
-            # A short memory at first, so that the average does not drag the start along.
-            _average(self.average, self.network, min(config.ema, (1 + self.step) / (10 + self.step)))
+            self.average.update_parameters(self.network)
         self.step += 1
         return (float(loss.detach()) if finite else math.nan), parts
 
     def evaluate(self) -> tuple[dict[str, float], bool]:
-        metrics = self.task.evaluate(self.average)
+        metrics = self.task.evaluate(self.average.module)
         self.history["metrics"].append({"step": float(self.step), **metrics})
         better = metrics[self.task.metric] > self.best
         if better:
             self.best, self.since_best = metrics[self.task.metric], 0
-            save_checkpoint(self.out / BEST, weights_of(self.average))
+            save_checkpoint(self.out / BEST, weights_of(self.average.module))
         else:
             self.since_best += 1
         return metrics, better
@@ -282,7 +294,7 @@ def train(
         OutputError: A checkpoint could not be written; the one before it is whole.
         ModelError: There is no usable checkpoint to resume from.
     """
-    make_folder(out)
+    create_folder(out)
     if config.threads:
         torch.set_num_threads(config.threads)
     run = _Run(task, config, out, torch.device(device))
@@ -291,9 +303,9 @@ def train(
     else:
         run.evaluate()
     _train_mode(run.network, config.freeze_batch_norm)
-    with _Interrupt() as interrupt:
+    with Interrupts() as interrupts, interrupts.held(patient=False):
         try:
-            _loop(run, report, interrupt)
+            _loop(run, report, interrupts)
         except torch.OutOfMemoryError as e:
             raise TrainingError(
                 f"{device} has too little memory for a step of {config.batch} images of "
@@ -304,36 +316,11 @@ def train(
     return run.history
 
 
-class _Interrupt:
-    """Puts Ctrl-C and SIGTERM off to the end of a step; a second one takes effect at once."""
-
-    def __init__(self) -> None:
-        self.pending = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Interrupt:
-        # Only the main thread may handle signals.
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self.pending:
-            raise KeyboardInterrupt
-        self.pending = True
-
-
-def _loop(run: _Run[Batch], report: Callable[[StepReport], None], interrupt: _Interrupt) -> None:
+def _loop(run: _Run[Batch], report: Callable[[StepReport], None], interrupts: Interrupts) -> None:
     config, bad = run.config, 0
     began, first = time.monotonic(), run.step
     for batch in _batches(run.task, config, run.step):
-        if interrupt.pending:
-            raise KeyboardInterrupt
+        interrupts.check()
         loss, parts = run.take_step(batch)
         bad = bad + 1 if math.isnan(loss) else 0
         if bad >= MAX_BAD_STEPS:

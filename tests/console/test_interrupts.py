@@ -34,6 +34,29 @@ def test_a_signal_elsewhere_comes_at_once() -> None:
         signal.pause()
 
 
+def test_where_patience_ends_the_second_signal_comes_at_once() -> None:
+    done = []
+    with pytest.raises(Terminated), Interrupts() as interrupts, interrupts.held(patient=False):
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("the first waits")
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("never")
+    assert done == ["the first waits"]
+
+
+def test_what_waits_takes_effect_at_a_check() -> None:
+    done = []
+    with Interrupts() as interrupts:
+        with pytest.raises(KeyboardInterrupt), interrupts.held(patient=False):
+            interrupts.check()
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("the step")
+            interrupts.check()
+            done.append("never")
+        interrupts.check()
+    assert done == ["the step"]
+
+
 def test_another_thread_may_enter_and_changes_nothing() -> None:
     before = signal.getsignal(signal.SIGINT)
 

@@ -7,13 +7,15 @@ import numpy as np
 import onnx
 import pytest
 
-from edge_lpr.architectures.parameters import Parameter, det_parameters, rec_parameters
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
+from edge_lpr.architectures.registry import find, identify
+from edge_lpr.architectures.weights import Parameter
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.cli import main
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Paddle warns on import, of things of its own
 
+DET, REC = find("ch_PP-OCRv3_det"), find("ch_PP-OCRv3_rec")
 KEYS = "京津沪AB12"
 
 
@@ -41,8 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("paddle2onnx", reason="needs Paddle2ONNX, which the extra 'export' installs")
     pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
     path = tmp_path_factory.mktemp("models")
-    save_checkpoint(path / "det.pdparams", lively(det_parameters(with_threshold=True), 1))
-    rec = lively(rec_parameters(len(KEYS) + 2), 2)
+    save_checkpoint(path / "det.pdparams", lively(DET.parameters(training=True), 1))
+    rec = lively(REC.parameters(len(KEYS) + 2), 2)
     rec["head.ctc_head.fc.weight"] *= 8
     save_checkpoint(path / "rec.pdparams", {f"Student.{n}": a for n, a in rec.items()})
     (path / "keys.txt").write_text("\n".join(KEYS) + "\n", encoding="utf-8")
@@ -56,11 +58,12 @@ def arguments(folder: Path, out: str, *more: str) -> list[str]:
 
 
 def test_our_networks_have_paddleocrs_parameters(folder: Path) -> None:
-    from edge_lpr.architectures.paddle_networks import DetNetwork, RecNetwork
+    from edge_lpr.architectures.paddle_builder import build
 
-    for network, wanted in ((DetNetwork(), det_parameters()), (RecNetwork(9), rec_parameters(9))):
+    for architecture, classes in ((DET, 0), (REC, 9)):
+        network = build(architecture.network(classes, False))
         found = {name: tuple(p.shape) for name, p in network.state_dict().items()}
-        assert found == {p.name: p.shape for p in wanted}
+        assert found == {p.name: p.shape for p in architecture.parameters(classes)}
 
 
 def test_paddle_reads_our_checkpoints_and_we_read_its(folder: Path) -> None:
@@ -106,10 +109,10 @@ def test_inference_models_and_a_verification_against_paddle(
 ) -> None:
     import paddle
 
-    from edge_lpr.architectures.paddle_networks import rec_network
+    from edge_lpr.architectures.paddle_builder import filled
 
     content = {n.removeprefix("Student."): a for n, a in load_checkpoint(folder / "rec.pdparams").items()}
-    network, _ = rec_network(content, "rec")
+    network = filled(identify(content, "rec", "rec"), content)
     spec = paddle.static.InputSpec([None, 3, 48, None], "float32", "x")
     paddle.jit.save(network, str(folder / "rec_infer" / "inference"), input_spec=[spec])
     whole = arguments(folder, "c", "--json")

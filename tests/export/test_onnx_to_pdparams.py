@@ -8,9 +8,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_lpr.architectures.parameters import Parameter, det_parameters, rec_parameters
+from edge_lpr.architectures.registry import find
+from edge_lpr.architectures.weights import Parameter
 from edge_lpr.errors import ModelError
-from edge_lpr.export.onnx_to_pdparams import transplant, transplant_det, transplant_rec
+from edge_lpr.export.onnx_to_pdparams import transplant
+
+DET, REC = find("ch_PP-OCRv3_det"), find("ch_PP-OCRv3_rec")
 
 
 def numbered(wanted: Sequence[Parameter], first: int = 37) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
@@ -39,20 +42,21 @@ def numbered(wanted: Sequence[Parameter], first: int = 37) -> tuple[onnx.ModelPr
 
 
 def test_each_array_finds_its_parameter() -> None:
-    model, truth = numbered(det_parameters())
-    found = transplant_det(model)
-    assert list(found) == [p.name for p in det_parameters()]
+    model, truth = numbered(DET.parameters())
+    found = transplant(model, DET, "m")
+    assert list(found) == [p.name for p in DET.parameters()]
     for name, wanted in truth.items():
         np.testing.assert_array_equal(found[name], wanted)
-    model, truth = numbered(rec_parameters(71), first=9)  # 9 and 10 sort wrongly as text
-    for name, value in transplant_rec(model).items():
+    model, truth = numbered(REC.parameters(71), first=9)  # 9 and 10 sort wrongly as text
+    for name, value in transplant(model, REC, "m").items():
         np.testing.assert_array_equal(value, truth[name])
 
 
 def test_other_models_are_refused() -> None:
-    model, _ = numbered(det_parameters())
+    model, _ = numbered(DET.parameters())
     with pytest.raises(ModelError, match="expected 36"):
-        transplant(model, rec_parameters(71), "m")
-    model, _ = numbered(rec_parameters(72))
+        transplant(model, REC, "m")
+    model, _ = numbered(REC.parameters(72))
+    model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value = 71
     with pytest.raises(ModelError, match=r"ctc_head\.fc\.weight"):
-        transplant(model, rec_parameters(71), "m")
+        transplant(model, REC, "m")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_lpr.architectures.parameters import det_parameters, rec_parameters
 from edge_lpr.architectures.pdparams import save_checkpoint
+from edge_lpr.architectures.registry import find
 from edge_lpr.cli import main
 from edge_lpr.errors import MissingExtraError, ModelError
 from edge_lpr.export import paddle_model
@@ -28,8 +28,8 @@ def inference(tmp_path: Path) -> Path:
     return folder
 
 
-def checkpoint(path: Path, kind: str, prefix: str = "", classes: int = 71) -> Path:
-    wanted = det_parameters(with_threshold=True) if kind == "det" else rec_parameters(classes)
+def checkpoint(path: Path, part: str, prefix: str = "", classes: int = 71) -> Path:
+    wanted = find(f"ch_PP-OCRv3_{part}").parameters(classes, training=True)
     save_checkpoint(path, {prefix + p.name: np.ones(p.shape, np.float32) for p in wanted})
     return path
 

@@ -9,7 +9,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint  # noqa: E402
-from edge_lpr.architectures.torch_networks import DetNetwork, RecNetwork, weights_of  # noqa: E402
+from edge_lpr.architectures.registry import find  # noqa: E402
+from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of  # noqa: E402
 from edge_lpr.cli import main  # noqa: E402
 from edge_lpr.finetune.training.rec import HEAD_CHARSET, OTHER_LINE  # noqa: E402
 
@@ -18,8 +19,9 @@ from edge_lpr.finetune.training.rec import HEAD_CHARSET, OTHER_LINE  # noqa: E40
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("start")
     torch.manual_seed(0)
-    save_checkpoint(folder / "rec.pdparams", weights_of(RecNetwork(len(HEAD_CHARSET) + 2)))
-    save_checkpoint(folder / "det.pdparams", weights_of(DetNetwork()))
+    rec = TorchNetwork(find("ch_PP-OCRv3_rec"), len(HEAD_CHARSET) + 2)
+    save_checkpoint(folder / "rec.pdparams", weights_of(rec))
+    save_checkpoint(folder / "det.pdparams", weights_of(TorchNetwork(find("ch_PP-OCRv3_det"))))
     (folder / "keys.txt").write_text("\n".join([*HEAD_CHARSET, OTHER_LINE]) + "\n", encoding="utf-8")
     (folder / "rec.json").write_text('{"batch": 2, "workers": 0, "evaluate_every": 2, "checkpoint_every": 1}')
     (folder / "det.json").write_text('{"batch": 1, "workers": 0, "width": 96, "height": 96}')
@@ -110,7 +112,7 @@ def test_bad_input_is_one_line(start: Path, tmp_path: Path, capsys: pytest.Captu
         "--out",
         tmp_path,
     )
-    assert "is missing, so this is no checkpoint of DetNetwork" in error_of(
+    assert "is missing, so this is no checkpoint of ch_PP-OCRv3_det" in error_of(
         capsys, "det", "--render", "--pretrained", start / "rec.pdparams", "--out", tmp_path
     )
     assert "no checkpoint to resume from" in error_of(capsys, *rec, "--render", "--resume")
@@ -118,7 +120,7 @@ def test_bad_input_is_one_line(start: Path, tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "file").write_text("x")
     # What cannot be written is no bad input.
     assert main(["finetune", *map(str, rec[:-1]), str(tmp_path / "file" / "o"), "--render"]) == 1
-    assert "cannot be made as a folder" in capsys.readouterr().err
+    assert "cannot be written (Not a directory)" in capsys.readouterr().err
 
 
 def test_images_that_are_missing_are_listed(

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import argparse
 import json
-from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,8 +13,9 @@ import pytest
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
 from edge_lpr.datasets.labels import LabelledPlate, Sample
 from edge_lpr.errors import ModelError
+from edge_lpr.export import command
 from edge_lpr.finetune import release
-from edge_lpr.finetune.training.config import load_config
+from edge_lpr.types import Part
 
 
 def sample(number: int, plates: bool = True) -> Sample:
@@ -24,29 +26,54 @@ def sample(number: int, plates: bool = True) -> Sample:
 
 def test_every_fourth_is_held_out_and_none_is_in_both() -> None:
     samples = [sample(i, plates=i != 7) for i in range(12)]
-    learnt, held = release.split(samples)
+    learnt, held = release.split(samples, 4)
     assert [s.path.stem for s in held] == ["3", "11"]
     assert [s.path.stem for s in learnt] == ["0", "1", "2", "4", "5", "6", "7", "8", "9", "10"]
 
 
-@pytest.mark.parametrize("recipe", ["det-1", "det-2", "rec-1", "rec-2", "rec-3"])
-def test_recipes(recipe: str) -> None:
-    path = Path(release.__file__).parent / "configs" / f"ship-{recipe}.json"
-    assert load_config(path, "det" if recipe.startswith("det") else "rec").batch > 0
+def runs_of(recipe: dict[str, Any]) -> list[tuple[Part, dict[str, Any]]]:
+    return [
+        (part, step)
+        for part in release.PARTS
+        for step in recipe["parts"][part]["steps"]
+        if step["do"] == "finetune"
+    ]
+
+
+def test_the_recipe() -> None:
+    recipe = release.load_recipe()
+    runs = runs_of(recipe)
+    assert [step["out"] for _, step in runs] == ["det-1", "det-2", "rec-1", "rec-2", "rec-3"]
+    # What the bundle that ships says of its runs.
+    made = json.loads((files("edge_lpr") / "bundles/default/bundle.json").read_text(encoding="utf-8"))[
+        "origin"
+    ]
+    for part, step in runs:
+        config = release.stage_config(recipe, part, step).to_json()
+        told = made["made"][step["out"]]["config"]
+        assert {name: config[name] for name in told} == told
+    for part in release.PARTS:
+        steps = recipe["parts"][part]["steps"]
+        there = {"general/det.pdparams", "general/rec.pdparams", "general/rec_keys.txt"}
+        for step in steps:
+            needed = {step.get("start"), step.get("dictionary"), *step.get("shares", ())} - {None}
+            assert needed <= there, step
+            assert sum(step.get("shares", {"": 1}).values()) == pytest.approx(1)
+            out = step["out"]
+            ends = ("latest.pdparams", "keys.txt", "charset.txt")
+            there |= {f"{out}/{end}" for end in ends} if step["do"] == "finetune" else {out}
+        assert {p for p in recipe["export"]["files"].values() if p.startswith(part)} <= there
 
 
 def test_average(tmp_path: Path) -> None:
     for name, value in (("a", 1.0), ("b", 3.0)):
         save_checkpoint(tmp_path / f"{name}.pdparams", {"x": np.full((2, 3), value, np.float32)})
-    release.average(
-        [(tmp_path / "a.pdparams", 0.75), (tmp_path / "b.pdparams", 0.25)], tmp_path / "out.pdparams"
-    )
-    assert np.allclose(load_checkpoint(tmp_path / "out.pdparams")["x"], 1.5)
-    save_checkpoint(tmp_path / "c.pdparams", {"x": np.zeros((3, 3), np.float32)})
+    a, b, c, out = (tmp_path / f"{name}.pdparams" for name in ("a", "b", "c", "out"))
+    release.average({a: 0.75, b: 0.25}, out)
+    assert np.allclose(load_checkpoint(out)["x"], 1.5)
+    save_checkpoint(c, {"x": np.zeros((3, 3), np.float32)})
     with pytest.raises(ModelError, match="not weights of the same network"):
-        release.average(
-            [(tmp_path / "a.pdparams", 0.5), (tmp_path / "c.pdparams", 0.5)], tmp_path / "out.pdparams"
-        )
+        release.average({a: 0.5, c: 0.5}, out)
 
 
 def test_the_bundle_tells_how_its_weights_were_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +106,13 @@ def test_the_bundle_tells_how_its_weights_were_made(tmp_path: Path, monkeypatch:
     }
     assert manifest["origin"]["made"]["rec-3"]["held_out"]["accuracy"] == 0.75
     assert called[0][0] == "export"
+    given = dict(zip(called[0][1::2], called[0][2::2], strict=True))
+    assert given["--det"] == str(tmp_path / "runs" / "det" / "final.pdparams")
+    assert (given["--rec-width"], given["--rec-resize-mode"]) == ("160", "stretch")
+    # Every option is one that the command has.
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    assert parser.parse_args(called[0][1:]).det_max == 1376
 
 
 def test_missing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,15 +122,16 @@ def test_missing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_stages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
-    from edge_lpr.architectures.torch_networks import DetNetwork, RecNetwork, weights_of
-    from edge_lpr.finetune.training import config
+    from edge_lpr.architectures.registry import find
+    from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of
     from edge_lpr.finetune.training.rec import HEAD_CHARSET
 
     runs, data = tmp_path / "runs", tmp_path / "data"
     (runs / "general").mkdir(parents=True)
     data.mkdir()
-    save_checkpoint(runs / "general" / "det.pdparams", weights_of(DetNetwork()))
-    save_checkpoint(runs / "general" / "rec.pdparams", weights_of(RecNetwork(len(HEAD_CHARSET) + 1)))
+    save_checkpoint(runs / "general" / "det.pdparams", weights_of(TorchNetwork(find("ch_PP-OCRv3_det"))))
+    rec = TorchNetwork(find("ch_PP-OCRv3_rec"), len(HEAD_CHARSET) + 1)
+    save_checkpoint(runs / "general" / "rec.pdparams", weights_of(rec))
     (runs / "general" / "rec_keys.txt").write_text("\n".join(HEAD_CHARSET) + "\n", encoding="utf-8")
     points = [[10, 10], [90, 10], [90, 35], [10, 35]]
     label = json.dumps([{"transcription": "皖A12345", "points": points}])
@@ -104,11 +139,11 @@ def test_the_stages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         cv2.imwrite(str(data / f"{i}.png"), np.full((60, 120, 3), 40 * i, np.uint8))
     (data / "det.txt").write_text("".join(f"{i}.png\t{label}\n" for i in range(4)), encoding="utf-8")
 
-    def short(path: Path, part: Literal["det", "rec"]) -> config.TrainConfig:
+    recipe = release.load_recipe()
+    for part, step in runs_of(recipe):
         small = {"width": 96, "height": 96} if part == "det" else {"width": 64}
-        return replace(load_config(path, part), steps=1, batch=1, workers=0, **small)
-
-    monkeypatch.setattr(config, "load_config", short)
+        step["config"] |= {"steps": 1, "batch": 1, "workers": 0, "threads": 0, **small}
+    monkeypatch.setattr(release, "load_recipe", lambda: recipe)
     assert release.main(["train", "--data", str(data), "--out", str(runs)]) == 0
     final = load_checkpoint(runs / "rec" / "final.pdparams")
     ends = [load_checkpoint(runs / f"rec-{n}" / "latest.pdparams") for n in (2, 3)]
@@ -116,6 +151,22 @@ def test_the_stages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert np.allclose(final[name], (ends[0][name] + ends[1][name]) / 2, atol=1e-6)
     assert (runs / "det" / "final.pdparams").is_file()
     assert (runs / "rec" / "keys.txt").read_text(encoding="utf-8").endswith("<other>\n")
+
+
+def test_general_weights_that_cannot_be_had_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((60, 120, 3), np.uint8))
+    (tmp_path / "rec.txt").write_text("a.png\t皖A12345\n", encoding="utf-8")
+    called: list[list[str]] = []
+
+    def refuse(arguments: list[str]) -> int:
+        called.append(arguments)
+        return 2
+
+    monkeypatch.setattr("edge_lpr.cli.main", refuse)
+    assert release.main(["train", "--data", str(tmp_path), "--out", str(tmp_path / "runs")]) == 2
+    assert called == [["export", "--pretrained", str(tmp_path / "runs" / "general")]]
 
 
 def test_held_out_figures(shared_data: Path) -> None:

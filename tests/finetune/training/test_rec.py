@@ -10,7 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
 
-from edge_lpr.architectures.torch_networks import RecNetwork, weights_of  # noqa: E402
+from edge_lpr.architectures.registry import find  # noqa: E402
+from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of  # noqa: E402
 from edge_lpr.datasets.labels import load_labels  # noqa: E402
 from edge_lpr.errors import InputError, ModelError  # noqa: E402
 from edge_lpr.finetune.synthesis.training_images import RenderedCrops  # noqa: E402
@@ -31,7 +32,7 @@ QUAD = np.array([[10, 10], [110, 12], [110, 42], [10, 40]], np.float32)
 @pytest.fixture(scope="module")
 def full_head() -> dict[str, np.ndarray]:
     torch.manual_seed(3)
-    return weights_of(RecNetwork(len(FULL) + 1))
+    return weights_of(TorchNetwork(find("ch_PP-OCRv3_rec"), len(FULL) + 1))
 
 
 def config(**changes: object) -> TrainConfig:

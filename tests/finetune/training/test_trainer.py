@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import signal
@@ -16,11 +17,11 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lp
 from torch import nn  # noqa: E402
 
 from edge_lpr.architectures.pdparams import load_checkpoint  # noqa: E402
-from edge_lpr.errors import InputError, ModelError, OutputError  # noqa: E402
-from edge_lpr.finetune.training import state as state_module  # noqa: E402
+from edge_lpr.console.interrupts import Terminated  # noqa: E402
+from edge_lpr.errors import InputError, ModelError, OutputError, TrainingError  # noqa: E402
 from edge_lpr.finetune.training.config import TrainConfig  # noqa: E402
 from edge_lpr.finetune.training.plot import plot_history  # noqa: E402
-from edge_lpr.finetune.training.trainer import StepReport, TrainingError, learning_rate, train  # noqa: E402
+from edge_lpr.finetune.training.trainer import StepReport, averaged, cosine, train  # noqa: E402
 
 
 class Line:
@@ -170,11 +171,11 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(
     def full(_number: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(state_module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match=r"latest\.state: cannot be written \(No space left on device\)"):
-        train(Line(), config(steps=10), tmp_path)
+        train(Line(), config(steps=10), tmp_path, resume=True)
     assert (tmp_path / "latest.state").read_bytes() == before
-    assert not list(tmp_path.glob(".*.tmp"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:
@@ -217,9 +218,46 @@ def test_a_damaged_or_hostile_state_is_one_line(
 
 def test_learning_rate_falls_along_half_a_cosine() -> None:
     settings = config(steps=100, learning_rate=0.1, final_learning_rate=0.02)
-    assert learning_rate(settings, 0) == pytest.approx(0.1)
-    assert learning_rate(settings, 50) == pytest.approx(0.06)
-    assert learning_rate(settings, 100) == pytest.approx(0.02)
+    optimizer = torch.optim.Adam(Line().network.parameters(), lr=0.1)
+    schedule = cosine(optimizer, settings)
+    rates = []
+    for _ in range(101):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([0.02 + 0.04 * (1 + math.cos(math.pi * i / 100)) for i in range(101)])
+    assert rates[50] == pytest.approx(0.06)
+
+
+def test_the_average_forgets_its_start_and_covers_statistics() -> None:
+    network = Line().network
+    average = averaged(network, 0.8)
+    assert not average.module.training
+    wanted = {name: value.clone() for name, value in network.state_dict().items()}
+    for step in range(40):
+        with torch.no_grad():
+            for tensor in network.state_dict().values():
+                tensor.add_(1)
+        average.update_parameters(network)
+        decay = min(0.8, (1 + step) / (10 + step))
+        for name, value in network.state_dict().items():
+            moved = wanted[name].lerp(value, 1 - decay) if value.is_floating_point() else value.clone()
+            wanted[name] = moved
+    found = average.module.state_dict()
+    assert all(torch.allclose(found[name], value, rtol=1e-6) for name, value in wanted.items())
+    assert int(found["1.num_batches_tracked"]) == 40
+
+
+def test_a_second_signal_does_not_wait_for_the_step(tmp_path: Path) -> None:
+    class Impatient(Line):
+        def loss(self, network: nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise AssertionError("went on")
+
+    with pytest.raises(Terminated):
+        train(Impatient(), config(), tmp_path)
+    assert (tmp_path / "latest.state").is_file()
 
 
 def test_plot(tmp_path: Path) -> None:

@@ -1,10 +1,6 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,10 +15,12 @@ from onnx import numpy_helper  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint  # noqa: E402
-from edge_lpr.architectures.torch_networks import DetNetwork, RecNetwork, load_weights, weights_of  # noqa: E402
+from edge_lpr.architectures.registry import Architecture, find  # noqa: E402
+from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights, weights_of  # noqa: E402
 from edge_lpr.bundle.manifest import load_bundle  # noqa: E402
 from edge_lpr.errors import ModelError  # noqa: E402
 
+DET, REC = find("ch_PP-OCRv3_det"), find("ch_PP-OCRv3_rec")
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.LayerNorm)
 MATRICES = ("Conv", "ConvTranspose", "Gemm", "MatMul", "LayerNormalization")
 
@@ -55,11 +53,9 @@ def run_order(network: nn.Module, images: Tensor) -> list[nn.Module]:
     return order
 
 
-@pytest.mark.parametrize(
-    ("make", "shape"), [(DetNetwork, (2, 64, 96, 3)), (lambda: RecNetwork(77), (2, 48, 160, 3))]
-)
-def test_frozen_norms_change_nothing(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> None:
-    network = randomised(make())
+@pytest.mark.parametrize(("architecture", "shape"), [(DET, (2, 64, 96, 3)), (REC, (2, 48, 160, 3))])
+def test_frozen_norms_change_nothing(architecture: Architecture, shape: tuple[int, ...]) -> None:
+    network = randomised(TorchNetwork(architecture, 77))
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         folded = network(images)
@@ -76,37 +72,61 @@ def test_frozen_norms_change_nothing(make: Callable[[], nn.Module], shape: tuple
 
 def test_shapes() -> None:
     images = torch.zeros(2, 64, 96, 3, dtype=torch.uint8)
-    det = DetNetwork()
+    det = TorchNetwork(DET)
     assert det.train()(images).shape == (2, 3, 64, 96)
     assert det.eval()(images).shape == (2, 1, 64, 96)
-    assert RecNetwork(77)(torch.zeros(3, 48, 160, 3, dtype=torch.uint8)).shape == (3, 20, 77)
+    assert TorchNetwork(REC, 77)(torch.zeros(3, 48, 160, 3, dtype=torch.uint8)).shape == (3, 20, 77)
 
 
-@pytest.mark.parametrize("make", [DetNetwork, lambda: RecNetwork(77)])
-def test_weights_go_out_and_in(make: Callable[[], nn.Module], tmp_path: Path) -> None:
-    arrays = weights_of(randomised(make()))
+@pytest.mark.parametrize("architecture", [DET, REC])
+def test_weights_go_out_and_in(architecture: Architecture, tmp_path: Path) -> None:
+    arrays = weights_of(randomised(TorchNetwork(architecture, 77)))
+    wanted = {p.name: p.shape for p in architecture.parameters(77, training=True)}
+    assert {name: a.shape for name, a in arrays.items()} == wanted
     save_checkpoint(tmp_path / "x.pdparams", arrays)
-    network = make()
+    network = TorchNetwork(architecture, 77)
     assert load_weights(network, load_checkpoint(tmp_path / "x.pdparams"), source="x") == []
     again = weights_of(network)
     assert list(again) == list(arrays)
     assert all(np.array_equal(again[name], arrays[name]) for name in arrays)
 
 
+def test_what_may_be_missing_keeps_its_value() -> None:
+    arrays = {n: a for n, a in weights_of(TorchNetwork(DET)).items() if not n.startswith("head.thresh.")}
+    network = TorchNetwork(DET)
+    before = weights_of(network)["head.thresh.conv1.weight"]
+    assert len(load_weights(network, arrays, source="x", optional=DET.training_only)) == 13
+    assert np.array_equal(weights_of(network)["head.thresh.conv1.weight"], before)
+    with pytest.raises(ModelError, match=r"'head\.thresh\.conv1\.weight' is missing"):
+        load_weights(network, arrays, source="x")
+
+
+def test_frozen_blocks() -> None:
+    network = TorchNetwork(REC, 9)
+    network.freeze(0)
+    assert all(p.requires_grad for p in network.parameters())
+    network.freeze(2)
+    frozen = {name.split("._")[0] for name, p in network.named_parameters() if not p.requires_grad}
+    assert frozen == {"backbone.conv1", "backbone.block_list.0", "backbone.block_list.1"}
+
+
 def test_names_and_layout_are_paddles() -> None:
-    arrays = weights_of(RecNetwork(77))
+    arrays = weights_of(TorchNetwork(REC, 77))
     assert arrays["head.ctc_head.fc.weight"].shape == (64, 77)
     assert arrays["head.ctc_encoder.encoder.svtr_block.1.mixer.qkv.weight"].shape == (120, 360)
     assert arrays["backbone.block_list.11._se.conv1.weight"].shape == (64, 256, 1, 1)
     assert "backbone.conv1._batch_norm._variance" in arrays
-    assert "backbone.stage2.1.bottleneck_conv.bn._mean" in weights_of(DetNetwork())
+    assert "backbone.stage2.1.bottleneck_conv.bn._mean" in weights_of(TorchNetwork(DET))
 
 
 def test_bad_weights_are_named() -> None:
-    network = RecNetwork(77)
+    network = TorchNetwork(REC, 77)
     good = weights_of(network)
     name = "backbone.conv1._conv.weight"
-    with pytest.raises(ModelError, match=rf"x\.pdparams: parameter '{name}' is missing"):
+    with pytest.raises(
+        ModelError,
+        match=rf"x\.pdparams: parameter '{name}' is missing, so .* of ch_PP-OCRv3_rec; give the PP-OCRv3",
+    ):
         load_weights(network, {k: v for k, v in good.items() if k != name}, source="x.pdparams")
     with pytest.raises(ModelError, match=r"has shape \(2, 2\), expected \(16, 3, 3, 3\)"):
         load_weights(network, {**good, name: np.zeros((2, 2), np.float32)}, source="x.pdparams")
@@ -127,13 +147,13 @@ def folded_layers(model: Any) -> Iterator[tuple[str, list[np.ndarray]]]:
                 yield node.op_type, values
 
 
-def fill_from_onnx(network: nn.Module, images: Tensor, model: Any) -> None:
+def fill_from_onnx(network: TorchNetwork, images: Tensor, model: Any) -> None:
     """Fills a network with the weights of a folded graph; its norms become no-ops that carry the bias."""
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     adds = {i: n for n in model.graph.node if n.op_type == "Add" for i in n.input if i not in constants}
     layers = [n for n in model.graph.node if n.op_type in MATRICES and any(i in constants for i in n.input)]
     order = run_order(network, images)
-    if isinstance(network, DetNetwork):
+    if network.architecture is DET:
         order = [m for m in order if all(m is not t for t in network.head.thresh.modules())]
     assert len(order) == len(layers)
     norms = dict(zip(order, following_norms(network, order), strict=True))
@@ -144,8 +164,7 @@ def fill_from_onnx(network: nn.Module, images: Tensor, model: Any) -> None:
                 values += [constants[i] for i in adds[node.output[0]].input if i in constants]
             weight = values[0].T if isinstance(module, nn.Linear) and node.op_type != "Gemm" else values[0]
             if module is order[0]:  # export moves the division by the deviation into the first convolution
-                std = network.std.numpy() if isinstance(network, DetNetwork) else np.float32(127.5)
-                weight = weight * std
+                weight = weight * network.std.numpy()
             module.weight.copy_(torch.from_numpy(np.array(weight)))
             bias = torch.from_numpy(np.array(values[1]).ravel()) if len(values) > 1 else None
             norm = norms[module]
@@ -177,7 +196,7 @@ def test_the_networks_are_those_of_the_bundle(part: str) -> None:
     rng = np.random.default_rng(3)
     if part == "det":
         shape, output = (1, 96, 160, 3), "prob"
-        network: nn.Module = DetNetwork()
+        network = TorchNetwork(DET)
     else:
         shape = (2, 48, 160, 3)
         softmax = next(n for n in reversed(model.graph.node) if n.op_type == "Softmax")
@@ -185,7 +204,7 @@ def test_the_networks_are_those_of_the_bundle(part: str) -> None:
         if output not in {o.name for o in model.graph.output}:
             model.graph.output.append(onnx.helper.make_tensor_value_info(output, 1, None))
         head = [v for op, v in folded_layers(model) if op in ("Gemm", "MatMul")][-1][0]
-        network = RecNetwork(max(head.shape))
+        network = TorchNetwork(REC, max(head.shape))
     images = np.ascontiguousarray(rng.integers(0, 256, shape, np.uint8))
     fill_from_onnx(network, torch.from_numpy(images), model)
     network.eval()
@@ -195,50 +214,3 @@ def test_the_networks_are_those_of_the_bundle(part: str) -> None:
         found = network(torch.from_numpy(images))
         found = found[:, 0] if part == "det" else found.softmax(-1)
     assert np.abs(found.numpy() - expected).max() < 1e-4
-
-
-# --- Paddle: in a process of its own, since two frameworks in one process get in each other's way -----------
-
-PADDLE = """
-import sys
-import numpy as np, paddle
-from edge_lpr.architectures.pdparams import load_checkpoint
-from edge_lpr.architectures.paddle_networks import det_network, rec_network
-folder = sys.argv[1]
-for part, make in (("det", det_network), ("rec", rec_network)):
-    network, _ = make(load_checkpoint(f"{folder}/{part}.pdparams"), part)
-    network.eval()
-    out = network(paddle.to_tensor(np.load(f"{folder}/{part}_in.npy")))
-    np.save(f"{folder}/{part}_out.npy", out.numpy())
-"""
-
-
-@pytest.mark.skipif(find_spec("paddle") is None, reason="needs PaddlePaddle: pip install 'edge-lpr[export]'")
-def test_paddle_computes_the_same(tmp_path: Path) -> None:
-    rng = np.random.default_rng(5)
-    networks = {"det": randomised(DetNetwork()), "rec": randomised(RecNetwork(77))}
-    images = {"det": (1, 64, 96, 3), "rec": (2, 48, 160, 3)}
-    found = {}
-    for part, network in networks.items():
-        batch = rng.integers(0, 256, images[part], np.uint8)
-        with torch.no_grad():
-            out = network(torch.from_numpy(batch))
-        found[part] = (out if part == "det" else out.softmax(-1)).numpy()
-        mean, std = (
-            (np.array([0.485, 0.456, 0.406]) * 255, np.array([0.229, 0.224, 0.225]) * 255)
-            if part == "det"
-            else (127.5, 127.5)
-        )
-        np.save(tmp_path / f"{part}_in.npy", ((batch - mean) / std).transpose(0, 3, 1, 2).astype(np.float32))
-        save_checkpoint(tmp_path / f"{part}.pdparams", weights_of(network))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PADDLE, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        env=os.environ,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    for part, values in found.items():
-        assert values.std() > 1e-3, "the comparison would compare nothing"
-        assert np.abs(np.load(tmp_path / f"{part}_out.npy") - values).max() < 1e-4

@@ -1,0 +1,1 @@
+"""One file a network. Every module here is imported by the registry, and registers what it holds."""

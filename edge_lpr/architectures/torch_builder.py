@@ -1,0 +1,253 @@
+"""Any architecture in PyTorch: modules under PaddleOCR's attribute names, and weights in and out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edge_lpr.architectures import spec
+from edge_lpr.architectures.registry import Architecture
+from edge_lpr.architectures.weights import paddle_name
+from edge_lpr.errors import ModelError
+
+__all__ = ["TorchNetwork", "build", "load_weights", "weights_of"]
+
+
+def _conv2d(layer: spec.Conv2d) -> nn.Module:
+    padding = layer.kernel // 2
+    return nn.Conv2d(
+        layer.inside,
+        layer.out,
+        layer.kernel,
+        layer.stride,
+        padding,
+        groups=layer.groups,
+        bias=layer.bias,
+    )
+
+
+_LAYERS: dict[type[spec.Layer], Callable[[Any], nn.Module]] = {
+    spec.Conv2d: _conv2d,
+    spec.ConvTranspose2d: lambda s: nn.ConvTranspose2d(s.inside, s.out, s.kernel, s.kernel),
+    spec.BatchNorm: lambda s: nn.BatchNorm2d(s.channels),
+    spec.LayerNorm: lambda s: nn.LayerNorm(s.size, eps=s.epsilon),
+    spec.Linear: lambda s: nn.Linear(s.inside, s.out),
+}
+
+
+class _TorchOps:
+    """See `spec.Ops`."""
+
+    def conv_norm(self, conv: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
+        """With frozen statistics the norm is folded into the convolution's weights.
+
+        As a layer of its own a norm costs a fifth of a training step on a CPU, all of it memory traffic.
+        """
+        assert isinstance(norm, nn.BatchNorm2d)
+        if norm.training:
+            return cast("Tensor", norm(conv(x)))
+        assert isinstance(conv, nn.Conv2d | nn.ConvTranspose2d)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        before = -norm.running_mean if conv.bias is None else conv.bias - norm.running_mean
+        shift = norm.bias + before * scale
+        if isinstance(conv, nn.ConvTranspose2d):
+            return F.conv_transpose2d(x, conv.weight * scale.view(1, -1, 1, 1), shift, conv.stride)
+        weight = conv.weight * scale.view(-1, 1, 1, 1)
+        return F.conv2d(x, weight, shift, conv.stride, conv.padding, groups=conv.groups)
+
+    def relu(self, x: Tensor) -> Tensor:
+        return F.relu(x)
+
+    def hardswish(self, x: Tensor) -> Tensor:
+        return F.hardswish(x)
+
+    def swish(self, x: Tensor) -> Tensor:
+        return F.silu(x)
+
+    def sigmoid(self, x: Tensor) -> Tensor:
+        return x.float().sigmoid()
+
+    def hard_sigmoid(self, x: Tensor, slope: float) -> Tensor:
+        return (x * slope + 0.5).clamp(0.0, 1.0)
+
+    def softmax(self, x: Tensor) -> Tensor:
+        return x.softmax(-1)
+
+    def concat(self, maps: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(maps), dim=1)
+
+    def upsample(self, x: Tensor, factor: int) -> Tensor:
+        return F.interpolate(x, scale_factor=float(factor), mode="nearest")
+
+    def average_pool(self, x: Tensor, size: int) -> Tensor:
+        return F.avg_pool2d(x, size)
+
+    def global_average(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3), keepdim=True)
+
+    def to_sequence(self, x: Tensor) -> Tensor:
+        return x.squeeze(2).transpose(1, 2)
+
+    def to_map(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2).unsqueeze(2)
+
+    def attention(self, qkv: Tensor, heads: int, dropout: float, training: bool) -> Tensor:
+        n, t, c = qkv.shape
+        q, k, v = qkv.reshape(n, t, 3, heads, c // 3 // heads).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout if training else 0.0)
+        return mixed.transpose(1, 2).reshape(n, t, c // 3)
+
+    def dropout(self, x: Tensor, share: float, training: bool) -> Tensor:
+        return F.dropout(x, share, training)
+
+
+_OPS: spec.Ops = _TorchOps()
+
+
+class _TorchBlock(nn.Module):
+    """A block with its children as submodules."""
+
+    def __init__(self, block: spec.Block) -> None:
+        super().__init__()
+        self.block = block
+        for name, child in spec.attributes(block).items():
+            built = nn.ModuleList(map(build, child)) if isinstance(child, list) else build(child)
+            self.add_module(name, built)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast("Tensor", self.block.forward(_OPS, self, x))
+
+
+def build(part: spec.Spec) -> nn.Module:
+    """Makes a module of a block or layer, with new weights.
+
+    Args:
+        part: What to build.
+
+    Returns:
+        The module: normalised maps in, channels first.
+    """
+    if isinstance(part, spec.Layer):
+        return _LAYERS[type(part)](part)
+    return _TorchBlock(part)
+
+
+class TorchNetwork(_TorchBlock):
+    """An architecture to train, with new weights.
+
+    `forward` takes uint8 or float images N×H×W×3 in BGR with pixels 0 to 255. A detector, whose H and W are
+    multiples of 32, returns float32 N×1×H×W probabilities when evaluating; when training N×3×H×W:
+    probability, threshold and approximate binary map. A recognizer returns float32 logits N×T×classes, class
+    0 the blank.
+
+    Args:
+        architecture: What to build.
+        classes: Of a recognizer's head, the blank included.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, architecture: Architecture, classes: int = 0) -> None:
+        super().__init__(architecture.network(classes, True))
+        self.architecture = architecture
+        for name in ("mean", "std"):
+            value = torch.tensor(getattr(architecture, name)).view(1, 3, 1, 1) * 255.0
+            self.register_buffer(name, value, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the maps or logits, see above."""
+        x = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        return super().forward(x).float()
+
+    def freeze(self, blocks: int) -> None:
+        """Takes the backbone's first convolution and as many of its first blocks out of training.
+
+        Args:
+            blocks: How many; with 0 the first convolution, too, is trained.
+        """
+        if blocks:
+            for name in self.architecture.backbone_parts()[: blocks + 1]:
+                self.get_submodule(name).requires_grad_(False)
+
+
+def _transposed(network: nn.Module) -> set[str]:
+    return {f"{n}.weight" for n, m in network.named_modules() if isinstance(m, nn.Linear)}
+
+
+def weights_of(network: nn.Module) -> dict[str, NDArray[np.float32]]:
+    """Takes a network's weights out under PaddleOCR's names.
+
+    Args:
+        network: Any module; PaddleOCR's names are those of one that was built here.
+
+    Returns:
+        Name → float32 array in PaddlePaddle's layout.
+    """
+    linear = _transposed(network)
+    arrays = {}
+    for name, tensor in network.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        value = tensor.detach().to("cpu", torch.float32)
+        arrays[paddle_name(name)] = np.array((value.T if name in linear else value).numpy(), order="C")
+    return arrays
+
+
+def load_weights(
+    network: TorchNetwork,
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    source: str,
+    optional: tuple[str, ...] = (),
+) -> list[str]:
+    """Puts weights with PaddleOCR's names into a network.
+
+    Args:
+        network: It is changed in place.
+        arrays: Name → array in PaddlePaddle's layout; others than the network's are left alone.
+        source: What the arrays were read from, for the error message.
+        optional: Prefixes of parameters that may be missing and then keep their initial values (the
+            detector's threshold branch, which inference models do not have).
+
+    Returns:
+        Names that were missing and allowed to be.
+
+    Raises:
+        ModelError: A parameter is missing, wrongly shaped or not finite; it is named.
+    """
+    linear = _transposed(network)
+    state = network.state_dict()
+    missing = []
+    for name, tensor in state.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        key = paddle_name(name)
+        if key not in arrays:
+            if key.startswith(optional):
+                missing.append(key)
+                continue
+            architecture = network.architecture
+            raise ModelError(
+                f"{source}: parameter {key!r} is missing, so this is no checkpoint of {architecture.name}; "
+                f"give the {architecture.family} student's .pdparams"
+            )
+        value = np.asarray(arrays[key], dtype=np.float32)
+        value = value.T if name in linear else value
+        if value.shape != tuple(tensor.shape):
+            raise ModelError(
+                f"{source}: parameter {key!r} has shape {value.shape}, expected {tuple(tensor.shape)}"
+            )
+        if not np.isfinite(value).all():
+            raise ModelError(f"{source}: parameter {key!r} holds NaN or infinity; take an earlier checkpoint")
+        state[name] = torch.from_numpy(np.array(value, order="C"))
+    network.load_state_dict(state)
+    return missing

@@ -1,0 +1,75 @@
+"""The architectures that there are, and of which one a checkpoint is."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edge_lpr.architectures.registry import Architecture, architectures, closest, find, identify
+from edge_lpr.errors import ModelError
+
+
+def arrays_of(architecture: Architecture, classes: int = 71, training: bool = True) -> dict[str, np.ndarray]:
+    wanted = architecture.parameters(classes, training=training)
+    return {p.name: np.zeros(p.shape, np.float32) for p in wanted}
+
+
+DET, REC = find("ch_PP-OCRv3_det"), find("ch_PP-OCRv3_rec")
+
+
+def test_every_table_is_found_without_a_framework() -> None:
+    assert {a.name for a in architectures()} >= {"ch_PP-OCRv3_det", "ch_PP-OCRv3_rec"}
+    assert {a.part for a in architectures("det")} == {"det"}
+    assert [DET.title, REC.title] == ["PP-OCRv3 det", "PP-OCRv3 rec (CTC)"]
+    with pytest.raises(ModelError, match=r"no architecture 'x', only ch_PP-OCRv3_det"):
+        find("x")
+    code = (
+        "import sys; from edge_lpr.architectures.registry import architectures; architectures();"
+        "assert {'torch', 'paddle', 'onnx'}.isdisjoint(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_checkpoints_are_known_by_what_they_hold() -> None:
+    det = identify(arrays_of(DET), "det", "d")
+    assert (det.architecture, det.classes, len(det.ignored)) == (DET, 0, 13)
+    assert all(name.startswith("head.thresh.") for name in det.ignored)
+    rec = identify(arrays_of(REC), "rec", "r")
+    assert (rec.architecture, rec.classes, rec.ignored) == (REC, 71, [])
+    assert closest({}, "rec").part == "rec"
+
+
+def test_one_part_as_the_other() -> None:
+    with pytest.raises(
+        ModelError, match=r"^d: no parameter.*a PP-OCRv3 rec checkpoint; it is a detection check"
+    ):
+        identify(arrays_of(DET), "rec", "d")
+    with pytest.raises(
+        ModelError, match=r"^r: a recognition checkpoint, expected one of a detection network$"
+    ):
+        identify(arrays_of(REC), "det", "r")
+
+
+def test_a_checkpoint_of_another_network() -> None:
+    with pytest.raises(
+        ModelError, match=r"^x: lacks 288 of 288 .*it has 'a' instead; export takes PP-OCRv3 checkpoints, for"
+    ):
+        identify({"a": np.zeros(1)}, "det", "x")
+    more = {**arrays_of(DET), "neck.extra": np.zeros(1, np.float32)}
+    with pytest.raises(ModelError, match=r"1 parameters that PP-OCRv3 does not have, first 'neck\.extra'"):
+        identify(more, "det", "x")
+
+
+def test_the_backbone_in_the_order_in_which_it_runs() -> None:
+    det, rec = DET.backbone_parts(), REC.backbone_parts()
+    assert (det[:4], det[-1], len(det)) == (
+        ["backbone.conv", "backbone.stage0.0", "backbone.stage0.1", "backbone.stage0.2"],
+        "backbone.stage3.3",
+        17,
+    )
+    assert (rec[:2], rec[-1], len(rec)) == (
+        ["backbone.conv1", "backbone.block_list.0"],
+        "backbone.block_list.12",
+        14,
+    )
