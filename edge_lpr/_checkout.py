@@ -1,8 +1,8 @@
 """In a checkout, the stages' folders beside this one as subpackages, however the kit was installed.
 
-Python takes the folder `edge_lpr/` of the working directory before an installed package of that name, and the stages
-(`export/` is `edge_lpr.export`, and so on) do not lie inside of it. Without this, `python -m edge_lpr.finetune…` would
-work in any folder but the checkout.
+Python takes the folder `edge_lpr/` of the working directory before an installed package of that name, and
+the stages (`export/` is `edge_lpr.export`, and so on) do not lie inside of it. Without this,
+`python -m edge_lpr.finetune…` would work in any folder but the checkout.
 """
 
 from __future__ import annotations

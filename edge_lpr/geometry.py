@@ -1,7 +1,7 @@
 """Quadrilaterals in the plane: sides, overlap, and the image inside of one.
 
-A quadrilateral is float32 4×2, the corners top-left, top-right, bottom-right, bottom-left as the plate is read, x to
-the right and y down, in pixels.
+A quadrilateral is float32 4×2, the corners top-left, top-right, bottom-right, bottom-left as the plate is
+read, x to the right and y down, in pixels.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def bounding_box_iou(first: Quad, second: Quad) -> float:
 
 
 def convex_polygon(quad: Quad) -> Polygon:
-    """Returns the convex hull of a quadrilateral: labels whose corners cross each other still have an area."""
+    """Returns the convex hull of a quadrilateral: labels whose corners cross still have an area."""
     from shapely import Polygon
 
     return cast("Polygon", Polygon(np.asarray(quad, float).tolist()).convex_hull)
@@ -92,8 +92,8 @@ def crop_quad(image: Image, quad: Quad) -> Image:
         quad: float32 4×2 corners, in the image's pixels.
 
     Returns:
-        uint8 h×w×3, as wide and high as the quadrilateral's longer opposite sides; turned a quarter anticlockwise where
-        it is at least 1.5 times as high as wide.
+        uint8 h×w×3, as wide and high as the quadrilateral's longer opposite sides; turned a quarter
+        anticlockwise where it is at least 1.5 times as high as wide.
     """
     top, right, bottom, left = side_lengths(quad)
     width = int(np.clip(max(top, bottom), 1, MAX_CROP_SIDE))

@@ -1,7 +1,7 @@
 """The precisions that a bundle may hold, and what makes each of them of its FP32 models.
 
-A further one is an entry here and the module that it names; the commands' choices, the bundle's reader, the order in
-which engines are taken and the benchmarks go by this table.
+A further one is an entry here and the module that it names; the commands' choices, the bundle's reader, the
+order in which engines are taken and the benchmarks go by this table.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ class Precision:
         name: What options, files and `bundle.json` call it.
         rank: Its place in lists, the lowest first.
         engine_rank: Where nobody chose, engines of the lowest rank that are there are taken.
-        maker: Module of the stage with `make(job, tick)`, imported only when it is asked for; "" for the reference.
+        maker: Module of the stage with `make(job, tick)`, imported only when it is asked for; "" for the
+            reference.
         budget: Points of accuracy below the reference that it may lose to be called as good.
-        tensorrt_types: TensorRT's builder flags that its types need where the network's own do not bind (8.6).
+        tensorrt_types: TensorRT's builder flags that its types need where the network's own do not bind
+            (8.6).
     """
 
     name: str

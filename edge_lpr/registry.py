@@ -37,8 +37,8 @@ T = TypeVar("T", bound=Choice)
 class Registry(Generic[T]):
     """The choices of one kind.
 
-    Those that the kit brings lie in one package, a module each, and register as they are imported: that happens the
-    first time that somebody asks. One from elsewhere registers by the same call, and is in then.
+    Those that the kit brings lie in one package, a module each, and register as they are imported: that
+    happens the first time that somebody asks. One from elsewhere registers by the same call, and is in then.
 
     Args:
         what: What a choice is called in messages, "backend".

@@ -1,7 +1,8 @@
 """Inference backends: one small protocol, one module each that registers itself, and the choice between them.
 
-A further backend is one module of this package: a class that follows `Backend`, and a call of `BACKENDS.register` with
-the name, the rank and the function that opens a bundle's models. Nothing else has to know of it.
+A further backend is one module of this package: a class that follows `Backend`, and a call of
+`BACKENDS.register` with the name, the rank and the function that opens a bundle's models. Nothing else has
+to know of it.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def open_models(
 ) -> Models:
     """Opens both models of a bundle in the best backend that this machine has, or in the one asked for.
 
-    "auto" takes the first backend by rank that can open both: TensorRT where there are engines that fit this machine,
-    else ONNX Runtime, on the GPU where it can use it, else on the CPU.
+    "auto" takes the first backend by rank that can open both: TensorRT where there are engines that fit this
+    machine, else ONNX Runtime, on the GPU where it can use it, else on the CPU.
 
     Args:
         bundle: The bundle.

@@ -104,7 +104,8 @@ class OnnxRuntimeBackend:
         self.precision = precision
         self.device = "cuda" if on_cuda else "cpu"
         self.fell_back = CUDA in providers and not on_cuda
-        # One image fills a CPU's cores by itself; a batch is no faster there, and takes memory for each image.
+        # One image fills a CPU's cores by itself; a batch is no faster there, and takes memory for each
+        # image.
         self.preferred_batch = GPU_BATCH if on_cuda else 1
         self.concurrency = GPU_CONCURRENCY if on_cuda else 1
         self.input_name: str = self._session.get_inputs()[0].name

@@ -1,6 +1,6 @@
 """The model bundle: a folder with `bundle.json` and ONNX files.
 
-`bundle.json` is the only place where a model says what it eats. Format version 1::
+`bundle.json` is the only place where a model says what it takes. Format version 1::
 
     {
       "format": "edge-lpr-bundle", "version": 1,
@@ -26,8 +26,9 @@
     }
 
 Class 0 of the recognizer's output is the CTC blank, class i (1 ≤ i ≤ len(charset)) is `charset[i - 1]`;
-where `unknown_class` is true one more class, the last, holds the probability of all the characters that were cut off.
-Each entry of `precisions` may carry more (accuracy measured, layers kept): it is passed through untouched.
+where `unknown_class` is true one more class, the last, holds the probability of all the characters that were
+cut off. Each entry of `precisions` may carry more (accuracy measured, layers kept): it is passed through
+untouched.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class DetSpec:
-    """What the detector eats and how its map is read; the values of `bundle.json`'s `det`.
+    """What the detector takes and how its map is read; the values of `bundle.json`'s `det`.
 
     Attributes:
         input_name: Name of the uint8 N×H×W×3 BGR input.
@@ -127,15 +128,15 @@ class DetSpec:
 
 @dataclass(frozen=True)
 class RecSpec:
-    """What the recognizer eats and what its classes mean; the values of `bundle.json`'s `rec`.
+    """What the recognizer takes and what its classes mean; the values of `bundle.json`'s `rec`.
 
     Attributes:
         input_name: Name of the uint8 N×height×width×3 BGR input.
         output_name: Name of the float32 N×T×C class probabilities.
         height: Height of the input, in pixels.
         widths: Widths that the input may have, ascending, in pixels.
-        resize_mode: How a crop comes to one of the widths: "pad" keeps its aspect and fills up with grey, as PP-OCR
-            trains; "stretch" fills the width with it.
+        resize_mode: How a crop comes to one of the widths: "pad" keeps its aspect and fills up with grey, as
+            PP-OCR trains; "stretch" fills the width with it.
         charset: Class i is `charset[i - 1]`; class 0 is the CTC blank.
         unknown_class: Whether one more class holds the probability of all characters cut off.
         precisions: The model files by precision.

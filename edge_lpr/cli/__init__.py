@@ -1,7 +1,8 @@
 """The `edge-lpr` command: reads plates, or runs one of the commands by name.
 
-A command is a module with `configure(parser)` and `run(args)`, of this package or of a stage; it is named here and
-imported only when it is run, so that reading plates on a Jetson never touches what the host stages need.
+A command is a module with `configure(parser)` and `run(args)`, of this package or of a stage; it is named
+here and imported only when it is run, so that reading plates on a Jetson never touches what the host stages
+need.
 """
 
 from __future__ import annotations

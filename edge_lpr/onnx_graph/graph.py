@@ -1,8 +1,8 @@
 """An ONNX graph as the export passes edit it: nodes in order, constants as numpy arrays.
 
-`OnnxGraph` holds what `onnx.ModelProto` spreads over initializers, `Constant` nodes and value infos. The passes
-(`fold`, `fuse`, `adapt`) change it in place, and `to_model` writes it back: shapes inferred, checked in full
-mode, every node named.
+`OnnxGraph` holds what `onnx.ModelProto` spreads over initializers, `Constant` nodes and value infos. The
+passes (`fold`, `fuse`, `adapt`) change it in place, and `to_model` writes it back: shapes inferred, checked
+in full mode, every node named.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Reading:
 
 
 def class_labels(charset: Sequence[str], unknown_class: bool) -> tuple[str, ...]:
-    """Returns the text of each class: "" for the blank, then the charset, then `UNKNOWN` where there is one."""
+    """Returns the text of each class: "" for the blank, the charset, and `UNKNOWN` where there is one."""
     return ("", *charset, *([UNKNOWN] if unknown_class else []))
 
 
@@ -117,13 +117,14 @@ class PlateDecoder:
     """Finds the best plate string in a posterior, and whether it is one.
 
     A position automaton gives the best string of each format; the best few are then weighed by their exact
-    likelihood against the best free text. A plate is preferred unless the free text is more than `format_prior`
-    nats more likely.
+    likelihood against the best free text. A plate is preferred unless the free text is more than
+    `format_prior` nats more likely.
 
     Args:
         charset: The recognizer's characters.
         unknown_class: Whether one more class stands for all others.
-        format_prior: The preference for plates, in nats; 0 takes a plate only where it is the best free text too.
+        format_prior: The preference for plates, in nats; 0 takes a plate only where it is the best free text
+            too.
         formats: The formats to look for; None for all. A format needing a character that the charset lacks
             is left out.
     """

@@ -34,7 +34,7 @@ class Detector:
 
     Args:
         backend: The loaded network.
-        model: What it eats.
+        model: Its input specification.
         settings: Post-processing and input size; None takes those of the bundle.
     """
 

@@ -33,17 +33,18 @@ class PlateReader:
     Args:
         bundle: The folder of a model bundle; None takes the one that the package carries.
         backend: "auto" or the name of a backend; see `edge_lpr.backends.BACKENDS`.
-        precision: A precision that the bundle has, or "auto": FP32 in ONNX Runtime, in TensorRT what has engines.
-        models: Opened models of one's own, in place of those that backend and precision name; the reader closes them.
-            The bundle still says what they take.
+        precision: A precision that the bundle has, or "auto": FP32 in ONNX Runtime, in TensorRT what has
+            engines.
+        models: Opened models of one's own, in place of those that backend and precision name; the reader
+            closes them. The bundle still says what they take.
         threads: Threads of a backend that runs on the CPU; None is one per core.
-        options: More settings of backends by name: `engines` (the folder of TensorRT engines, as `edge-lpr build --out`
-            made it), `slots`, `graphs`, `mapped`; see `edge_lpr.backends`.
+        options: More settings of backends by name: `engines` (the folder of TensorRT engines, as `edge-lpr
+            build --out` made it), `slots`, `graphs`, `mapped`; see `edge_lpr.backends`.
         any_text: Whether what reads better as no plate is reported too, as kind "text".
         min_score: A plate is reported when its lowest character score reaches this, 0 to 1.
         format_prior: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
-        settings: Further thresholds that differ from the bundle's and the defaults, by the names of the fields in
-            `edge_lpr.pipeline.settings`.
+        settings: Further thresholds that differ from the bundle's and the defaults, by the names of the
+            fields in `edge_lpr.pipeline.settings`.
 
     Attributes:
         bundle: The bundle.
@@ -191,8 +192,8 @@ class PlateReader:
     def _recognize(self, crops: Sequence[Image], boxes: Sequence[Box]) -> list[PlateRead | None]:
         readings = [self.decoder.decode(p) for p in self.recognizer.probabilities(crops)]
         corners = [box.corners for box in boxes]
-        # A doubtful reading is tried again, all in one batch: turned round, since in CCPD the order of a box's
-        # corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
+        # A doubtful reading is tried again, all in one batch: turned round, since in CCPD the order of a
+        # box's corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
         retries: list[tuple[int, Image, bool]] = []
         for i, (reading, crop) in enumerate(zip(readings, crops, strict=True)):
             if reading.format is None or reading.min_score < self.settings.retry_below:

@@ -98,4 +98,4 @@ def fit_crop(crop: Image, height: int, width: int, mode: str = "pad") -> Image:
 
 def _natural_width(crop: Image, height: int) -> int:
     """Width of a crop at the network's height, as PP-OCR rounds it."""
-    return math.ceil(crop.shape[1] * height / crop.shape[0])
+    return int(math.ceil(crop.shape[1] * height / crop.shape[0]))

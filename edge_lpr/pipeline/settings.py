@@ -64,14 +64,14 @@ class ReadSettings(Settings):
         high=1,
         metavar="P",
     )
-    # However it is tilted: GA 36 plates are 3.1 and 3.4 heights wide, 2 in two rows; a detector's box takes in a
-    # frame or loses a character.
+    # However it is tilted: GA 36 plates are 3.1 and 3.4 heights wide, 2 in two rows; a detector's box takes
+    # in a frame or loses a character.
     min_aspect: float = setting(1.3, "no plate is narrower than so many heights", low=0.1, high=100)
     max_aspect: float = setting(8.0, "no plate is wider than so many heights", low=0.1, high=100)
 
     def has_plate_shape(self, crop: Image) -> bool:
         """Tells whether a crop, uint8 h×w×3, is as wide for its height as a plate may be."""
-        return self.min_aspect <= crop.shape[1] / crop.shape[0] <= self.max_aspect
+        return bool(self.min_aspect <= crop.shape[1] / crop.shape[0] <= self.max_aspect)
 
 
 @dataclass(frozen=True)

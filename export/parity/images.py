@@ -45,8 +45,9 @@ def read_images(folder: Path, limit: int) -> dict[str, Image]:
             continue
         scale = _MAX_SIDE / max(image.shape[:2])
         if scale < 1:
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        images[file.name] = image.astype(np.uint8)
+            smaller = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            image = np.asarray(smaller, np.uint8)
+        images[file.name] = image
     if not images:
         raise SourceError(f"{folder}: no image in it that can be read")
     return images
