@@ -32,7 +32,7 @@ from edge_lpr.benchmarks.gpu_measures import (
 )
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.datasets.labels import Sample
-from edge_lpr.engines.build import PARTS, BuildJob, build_engine
+from edge_lpr.engines.build import BuildJob, build_engine
 from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.engines.inspector import inspect_engine
 from edge_lpr.engines.profiles import det_sizes
@@ -42,7 +42,7 @@ from edge_lpr.pipeline.detector import fit_frame
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.plates import PlateRead
 from edge_lpr.precisions import PRECISIONS, REFERENCE
-from edge_lpr.types import Image, Part, Size
+from edge_lpr.types import PARTS, Image, Part, Size
 
 MEMORY_FRAMES = 10_000
 MEMORY_STEP = 1_000

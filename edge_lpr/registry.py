@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Generic, Protocol, TypeVar
@@ -43,11 +43,16 @@ class Registry(Generic[T]):
     Args:
         what: What a choice is called in messages, "backend".
         package: The package whose modules register themselves; "" where nothing has to be imported.
+        check: Called with a choice and those that are in already before it is added; raises where they do not
+            go together.
     """
 
-    def __init__(self, what: str, package: str = "") -> None:
+    def __init__(
+        self, what: str, package: str = "", check: Callable[[T, Iterable[T]], None] | None = None
+    ) -> None:
         self._what = what
         self._package = package
+        self._check = check
         self._choices: dict[str, T] = {}
         self._loaded = not package
 
@@ -55,13 +60,18 @@ class Registry(Generic[T]):
         """Adds a choice, and returns it.
 
         Raises:
-            SettingError: Another one has its name.
+            SettingError: Another one has its name, or it does not go together with one.
         """
-        known = self._choices.setdefault(choice.name, choice)
-        if known is not choice and known != choice:
+        known = self._choices.get(choice.name)
+        if known == choice:
+            return choice
+        if known is not None:
             raise SettingError(
                 f"{self._what} {choice.name!r}: registered twice; give one of them another name"
             )
+        if self._check is not None:
+            self._check(choice, self._choices.values())
+        self._choices[choice.name] = choice
         return choice
 
     def names(self) -> tuple[str, ...]:

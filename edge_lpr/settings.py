@@ -143,9 +143,12 @@ class Settings:
     def __post_init__(self) -> None:
         for one in fields(self):
             rule, value = _rule(one), getattr(self, one.name)
-            if rule is None or isinstance(one.default, bool):
+            if rule is None:
                 continue
-            if not rule.holds(value):
+            if isinstance(one.default, bool):
+                if not isinstance(value, bool):
+                    raise SettingError(f"{one.name} is {value!r}, expected true or false")
+            elif not rule.holds(value):
                 raise SettingError(f"{one.name} is {value!r}, {rule.expected()}")
 
     @classmethod

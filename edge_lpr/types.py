@@ -31,5 +31,7 @@ FloatColor = tuple[float, float, float]
 """Blue, green, red; 0 to 255."""
 Part = Literal["det", "rec"]
 """The detector or the recognizer."""
+PARTS: tuple[Part, ...] = ("det", "rec")
+"""Both, in the order in which they run."""
 Tick = Callable[[int], None]
 """Called with a number of items as they are done."""

@@ -22,12 +22,10 @@ from edge_lpr.engines.timing_cache import TimingCache, slug
 from edge_lpr.environment import tool
 from edge_lpr.errors import BackendError, ModelError, SettingError
 from edge_lpr.precisions import PRECISIONS
-from edge_lpr.types import Part
+from edge_lpr.types import PARTS, Part
 
 if TYPE_CHECKING:
     import tensorrt as trt
-
-PARTS: tuple[Part, ...] = ("det", "rec")
 
 
 @dataclass(frozen=True)

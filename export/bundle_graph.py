@@ -10,6 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.errors import ModelError
 from edge_lpr.onnx_graph.fold import (
     fold_affine,
@@ -32,13 +33,17 @@ __all__ = [
     "rec_model",
 ]
 
-DET_MEAN = tuple(255.0 * m for m in (0.485, 0.456, 0.406))
-"""ImageNet means in grey levels, applied to B, G, R as they come: PaddleOCR swaps no channels."""
-DET_STD = tuple(255.0 * s for s in (0.229, 0.224, 0.225))
-"""ImageNet deviations in grey levels, in the same order."""
-REC_MEAN = (127.5, 127.5, 127.5)
-"""Recognition uses x/127.5 - 1, which is (x - 127.5)/127.5."""
-REC_STD = (127.5, 127.5, 127.5)
+_DET, _REC = ARCHITECTURES["ch_PP-OCRv3_det"], ARCHITECTURES["ch_PP-OCRv3_rec"]
+
+# All of PaddleOCR's detectors and CTC recognizers of text normalise as PP-OCRv3's do.
+DET_MEAN = tuple(255 * m for m in _DET.mean)
+"""In grey levels, applied to B, G, R as they come: PaddleOCR swaps no channels."""
+DET_STD = tuple(255 * s for s in _DET.std)
+"""In grey levels, in the same order."""
+REC_MEAN = tuple(255 * m for m in _REC.mean)
+"""In grey levels."""
+REC_STD = tuple(255 * s for s in _REC.std)
+"""In grey levels."""
 
 
 def det_model(

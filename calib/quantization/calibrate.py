@@ -29,11 +29,9 @@ from edge_lpr.evaluation.evaluate import evaluate_reader
 from edge_lpr.onnx_graph.graph import OnnxGraph, load_onnx
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.precisions import PRECISIONS, REFERENCE
-from edge_lpr.types import Part
+from edge_lpr.types import PARTS, Part
 
 __all__ = ["calibrate"]
-
-PARTS: tuple[Part, ...] = ("det", "rec")
 
 
 def calibrate(

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 from numpy.typing import NDArray
 
-from edge_lpr.architectures import tables
 from edge_lpr.architectures.layers import Network
 from edge_lpr.architectures.spec import Chain
 from edge_lpr.architectures.weights import Parameter, check_parameters, parameters
 from edge_lpr.errors import ModelError
+from edge_lpr.registry import Registry
 from edge_lpr.types import Part
 
-__all__ = ["Architecture", "Checkpoint", "architectures", "closest", "find", "identify", "register"]
+__all__ = ["ARCHITECTURES", "Architecture", "Checkpoint", "closest", "identify", "of_part", "register"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +34,7 @@ class Architecture:
         mean: Subtracted from B, G and R, of pixels scaled to 0..1.
         std: Divided by afterwards.
         height: Input height in pixels; None where it is free.
+        rank: Its place among the others; of two that a checkpoint fits as well, the lower is taken.
     """
 
     name: str
@@ -48,6 +46,7 @@ class Architecture:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     height: int | None = None
+    rank: int = 0
 
     @property
     def title(self) -> str:
@@ -108,36 +107,14 @@ class Checkpoint:
     ignored: list[str]
 
 
-_registered: dict[str, Architecture] = {}
+ARCHITECTURES: Registry[Architecture] = Registry("architecture", "edge_lpr.architectures.tables")
+"""Architectures by PaddleOCR's names of their configurations."""
+register = ARCHITECTURES.register
 
 
-def register(architecture: Architecture) -> None:
-    """Adds an architecture to those that are known."""
-    _registered[architecture.name] = architecture
-
-
-@cache
-def _import_tables() -> None:
-    for module in pkgutil.iter_modules(tables.__path__, f"{tables.__name__}."):
-        import_module(module.name)
-
-
-def architectures(part: Part | None = None) -> list[Architecture]:
-    """Returns the architectures that are known, of one part or of both."""
-    _import_tables()
-    return [a for a in _registered.values() if part in (None, a.part)]
-
-
-def find(name: str) -> Architecture:
-    """Returns the architecture of a name.
-
-    Raises:
-        ModelError: There is none.
-    """
-    _import_tables()
-    if name not in _registered:
-        raise ModelError(f"no architecture {name!r}, only {', '.join(sorted(_registered))}")
-    return _registered[name]
+def of_part(part: Part) -> list[Architecture]:
+    """Returns the architectures of the detector or of the recognizer."""
+    return [architecture for architecture in ARCHITECTURES if architecture.part == part]
 
 
 def closest(arrays: Mapping[str, NDArray[Any]], part: Part) -> Architecture:
@@ -153,7 +130,7 @@ def closest(arrays: Mapping[str, NDArray[Any]], part: Part) -> Architecture:
         extra = (n for n in arrays.keys() - wanted if not n.startswith(architecture.training_only))
         return len(wanted - arrays.keys()) + sum(1 for _ in extra)
 
-    return min(architectures(part), key=difference)
+    return min(of_part(part), key=difference)
 
 
 def identify(arrays: Mapping[str, NDArray[Any]], part: Part, label: str) -> Checkpoint:
@@ -184,8 +161,8 @@ def identify(arrays: Mapping[str, NDArray[Any]], part: Part, label: str) -> Chec
 
 
 def _is_of(part: Part, arrays: Mapping[str, object]) -> bool:
-    return any(a.head in arrays for a in architectures(part))
+    return any(a.head in arrays for a in of_part(part))
 
 
 def _families(part: Part | None = None) -> str:
-    return " or ".join(dict.fromkeys(a.family for a in architectures(part)))
+    return " or ".join(dict.fromkeys(a.family for a in ARCHITECTURES if part in (None, a.part)))

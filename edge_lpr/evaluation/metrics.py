@@ -13,36 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 from shapely.geometry import Polygon
 
 from edge_lpr.datasets.labels import LabelledPlate
+from edge_lpr.geometry import convex_polygon, iou_matrix
 from edge_lpr.types import Quad
 
 IOU = 0.5
-
-
-def polygon(quad: Quad) -> Polygon:
-    """The convex hull of a 4×2 quadrilateral: labels whose corners cross each other still have an area."""
-    return Polygon(np.asarray(quad, float).tolist()).convex_hull
-
-
-def iou_matrix(labelled: Sequence[Quad], found: Sequence[Quad]) -> NDArray[np.float64]:
-    """Intersection over union of quadrilaterals.
-
-    Returns:
-        float64 L×F, 0 to 1.
-    """
-    truths, boxes = [polygon(q) for q in labelled], [polygon(q) for q in found]
-    matrix = np.zeros((len(truths), len(boxes)))
-    for i, a in enumerate(truths):
-        for j, b in enumerate(boxes):
-            if a.intersects(b):
-                inter = a.intersection(b).area
-                union = a.area + b.area - inter
-                matrix[i, j] = inter / union if union > 0 else 0.0
-    return matrix
 
 
 def _ratio(part: float, whole: float) -> float:
@@ -71,9 +49,9 @@ class DetScore:
         Returns:
             How many of its plates were found.
         """
-        ignored = [polygon(p.corners) for p in plates if p.ignored and p.corners is not None]
+        ignored = [convex_polygon(p.corners) for p in plates if p.ignored and p.corners is not None]
         truths = [p.corners for p in plates if not p.ignored and p.corners is not None]
-        kept = [b for b in boxes if not any(_share_inside(polygon(b), i) > IOU for i in ignored)]
+        kept = [b for b in boxes if not any(_share_inside(convex_polygon(b), i) > IOU for i in ignored)]
         overlap = iou_matrix(truths, kept)
         taken: set[int] = set()
         for row in overlap:

@@ -98,4 +98,5 @@ def fit_crop(crop: Image, height: int, width: int, mode: str = "pad") -> Image:
 
 def _natural_width(crop: Image, height: int) -> int:
     """Width of a crop at the network's height, as PP-OCR rounds it."""
-    return int(math.ceil(crop.shape[1] * height / crop.shape[0]))
+    width: int = math.ceil(crop.shape[1] * height / crop.shape[0])
+    return width

@@ -10,15 +10,15 @@ from edge_lpr.plates.charset import PLATE_CHARSET
 from edge_lpr.plates.formats import PlateFormat, plate_formats
 from edge_lpr.plates.kind import PlateKind
 from edge_lpr.plates.read import PlateRead
-from edge_lpr.plates.registry import plate_kind, plate_kinds, register
+from edge_lpr.plates.registry import KINDS, plate_kinds, register
 
 __all__ = [
+    "KINDS",
     "PLATE_CHARSET",
     "PlateFormat",
     "PlateKind",
     "PlateRead",
     "plate_formats",
-    "plate_kind",
     "plate_kinds",
     "register",
 ]

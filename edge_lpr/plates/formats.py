@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from edge_lpr.plates.colour import colour_shares
 from edge_lpr.plates.kind import PlateKind
-from edge_lpr.plates.registry import registered_kinds
+from edge_lpr.plates.registry import KINDS
 from edge_lpr.types import Image
 
 
@@ -46,7 +46,7 @@ class PlateFormat:
 
 def plate_formats() -> tuple[PlateFormat, ...]:
     """Returns the formats of all registered kinds, by the rank of the first kind that has each."""
-    return _formats(registered_kinds())
+    return _formats(tuple(KINDS))
 
 
 @lru_cache(maxsize=8)

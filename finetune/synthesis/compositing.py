@@ -19,7 +19,7 @@ from edge_lpr.finetune.synthesis.render.plate import render_plate
 from edge_lpr.finetune.synthesis.render.text import PlateMix, SyntheticPlate, sample_plate
 from edge_lpr.finetune.synthesis.render.view import loosen, paste
 from edge_lpr.geometry import crop_quad
-from edge_lpr.plates.registry import registered_kinds
+from edge_lpr.plates.registry import KINDS
 from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
 from edge_lpr.types import FloatColor, Image, Quad, Rng
 
@@ -195,7 +195,7 @@ def _is_high(quad: Quad) -> bool:
 
 
 def _two_rows(mix: PlateMix | None) -> PlateMix:
-    kinds = {kind.name: kind.share for kind in registered_kinds() if kind.has_two_rows}
+    kinds = {kind.name: kind.share for kind in KINDS if kind.has_two_rows}
     return replace(mix or PlateMix(), kinds=kinds, two_rows=1.0)
 
 

@@ -34,7 +34,7 @@ from edge_lpr.types import Mask
 HANZI = PROVINCES + SUFFIXES
 ALNUM = string.ascii_uppercase + string.digits
 LABEL_TEXT = "".join(chr(c) for c in range(32, 127)) + DOT + "：，" + HANZI
-BOX = "□"
+
 """Stands for every character that an atlas does not hold."""
 
 DRAW_ASSETS = Path(drawing.__file__).parents[1] / "assets"
@@ -110,7 +110,7 @@ def label_atlas(font: Path, size: int = 40) -> tuple[Mask, dict[str, object]]:
         cells[char] = np.asarray(image, np.uint8)
     box = np.zeros((height, size), np.uint8)
     cv2.rectangle(box, (size // 10, round(size * 0.15)), (size - size // 10 - 1, round(size * 0.95)), 255, 2)
-    cells[BOX] = box
+    cells[drawing.MISSING_GLYPH] = box
     sheet, places = pack(cells)
     return sheet, {"height": height, "glyphs": places}
 

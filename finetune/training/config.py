@@ -4,129 +4,121 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from edge_lpr.errors import SettingError
+from edge_lpr.settings import Settings, setting
+from edge_lpr.types import PARTS, Part
 
 __all__ = ["TrainConfig", "default_config", "load_config"]
 
-Part = Literal["det", "rec"]
 MAX_CONFIG_BYTES = 1 << 20
+_SIDES: dict[Part, tuple[int, int]] = {"rec": (8, 64), "det": (32, 96)}
+"""What a side is a multiple of, and its least: smaller scenes have no room for a plate that can be read."""
+_MAX_SIDE = 4096
+_REC_HEIGHT = 48
+
+
+def _share(default: float, help: str) -> Any:  # noqa: A002, ANN401 - as `setting`
+    return setting(default, help, low=0, high=1)
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """One run. The default files `configs/det.json` and `configs/rec.json` hold the recipe.
+class TrainConfig(Settings):
+    """One run; a setting's help says what it does. `configs/det.json` and `configs/rec.json` are the recipes.
 
-    Attributes:
-        part: "det" or "rec".
-        steps: Optimizer steps of the whole run.
-        batch: Images per step.
-        width: Input width in pixels, a multiple of 8 (rec) or 32 (det).
-        height: Input height in pixels: 48 (rec), a multiple of 32 (det).
-        learning_rate: Adam's, at the first step; it falls along a half cosine.
-        final_learning_rate: Where the cosine ends.
-        weight_decay: L2, on weights of convolutions and linear layers only.
-        clip_norm: Gradients are scaled down to this global norm.
-        ema: Decay per step of the averaged weights, which are what is evaluated and kept.
-        freeze_batch_norm: Keep the pretrained batch-norm statistics. Rendered images have other statistics
-            than photos, so this holds the network to what photos need.
-        frozen_blocks: Blocks at the start of the backbone that are not trained (rec 0 to 13): edges and
-            strokes are the same on plates as in any text, and most of a step's time is spent there.
-        swapped_share: Share of rendered images that are photos with another plate, where there are photos.
-        strength: How strongly rendered crops are degraded, 0 to 2.
-        augment: What is done to labelled images that are shown as they are: "ppocr", PP-OCRv3's own
-            operators (`augment_scene`, `augment_crop`), or "camera", the moves and camera of rendered ones.
-        concat_share: rec, share of labelled plates joined with up to two others (PP-OCRv3's RecConAug, 0.5
-            there). It makes texts that no plate has, and none at the recipe's width, which holds one plate.
-        precision: "float32", or "bfloat16" for mixed precision (pays on a GPU and on CPUs with AMX).
-        real_share: Share of a batch that is taken from label files where they are given along with rendering.
-        negative_share: Share of a rendered batch that shows no plate (other text, background).
-        evaluate_every: Steps between evaluations.
-        checkpoint_every: Steps between checkpoints.
-        patience: Evaluations without a better metric after which the run ends; 0 for never.
-        seed: Of the data, the dropout and the new parameters.
-        workers: Processes that make batches; 0 makes them in the training process.
-        threads: Of PyTorch on a CPU; 0 leaves its choice.
+    Raises:
+        SettingError: A value is out of its range.
     """
 
     part: Part
-    steps: int = 2000
-    batch: int = 64
-    width: int = 160
-    height: int = 48
-    learning_rate: float = 5e-4
-    final_learning_rate: float = 0.0
-    weight_decay: float = 3e-5
-    clip_norm: float = 5.0
-    ema: float = 0.998
-    freeze_batch_norm: bool = True
-    frozen_blocks: int = 0
-    swapped_share: float = 0.3
-    strength: float = 0.8
-    augment: Literal["ppocr", "camera"] = "camera"
-    concat_share: float = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
-    real_share: float = 0.5
-    negative_share: float = 0.05
-    evaluate_every: int = 200
-    checkpoint_every: int = 100
-    patience: int = 0
-    seed: int = 1
-    workers: int = 1
-    threads: int = 0
+    steps: int = setting(2000, "optimizer steps of the whole run", low=1)
+    batch: int = setting(64, "images per step", low=1, high=4096)
+    width: int = setting(
+        160, "input width in pixels, a multiple of 8 (rec) or 32 (det)", low=1, high=_MAX_SIDE
+    )
+    height: int = setting(
+        _REC_HEIGHT, "input height in pixels: 48 (rec), a multiple of 32 (det)", low=1, high=_MAX_SIDE
+    )
+    learning_rate: float = setting(
+        5e-4, "Adam's, at the first step; it falls along a half cosine", low=1e-9, high=1
+    )
+    final_learning_rate: float = _share(0.0, "where the cosine ends")
+    weight_decay: float = _share(3e-5, "L2, on weights of convolutions and linear layers only")
+    clip_norm: float = setting(5.0, "gradients are scaled down to this global norm", low=1e-9)
+    ema: float = setting(
+        0.998,
+        "decay per step of the averaged weights, which are what is evaluated and kept",
+        low=0,
+        high=0.999999,
+    )
+    # Rendered images have other statistics than photos: this holds the network to what photos need.
+    freeze_batch_norm: bool = setting(True, "keep the pretrained batch-norm statistics")
+    # Edges and strokes are the same on plates as in any text, and most of a step's time is spent there.
+    frozen_blocks: int = setting(
+        0, "blocks at the start of the recognizer's backbone that are not trained", low=0, high=13
+    )
+    swapped_share: float = _share(
+        0.3, "share of rendered images that are photos with another plate, where there are photos"
+    )
+    strength: float = setting(0.8, "how strongly rendered crops are degraded", low=0, high=2)
+    augment: Literal["ppocr", "camera"] = setting(
+        "camera",
+        "what is done to labelled images that are shown as they are: PP-OCRv3's own operators "
+        "(`det_augment`, `rec_augment`), or the moves and camera of rendered ones",
+        choices=("ppocr", "camera"),
+    )
+    # It makes texts that no plate has, and none at the recipe's width, which holds one plate.
+    concat_share: float = _share(
+        0.0, "rec, share of labelled plates joined with up to two others (PP-OCRv3's RecConAug, 0.5 there)"
+    )
+    precision: Literal["float32", "bfloat16"] = setting(
+        "float32",
+        "bfloat16 for mixed precision, which pays on a GPU and on CPUs with AMX",
+        choices=("float32", "bfloat16"),
+    )
+    real_share: float = _share(
+        0.5, "share of a batch that is taken from label files where they are given along with rendering"
+    )
+    negative_share: float = _share(
+        0.05, "share of a rendered batch that shows no plate (other text, background)"
+    )
+    evaluate_every: int = setting(200, "steps between evaluations", low=1)
+    checkpoint_every: int = setting(100, "steps between checkpoints", low=1)
+    patience: int = setting(
+        0, "evaluations without a better metric after which the run ends; 0 for never", low=0
+    )
+    seed: int = setting(1, "of the data, the dropout and the new parameters", low=0, high=2**32 - 1)
+    workers: int = setting(
+        1, "processes that make batches; 0 makes them in the training process", low=0, high=64
+    )
+    threads: int = setting(0, "of PyTorch on a CPU; 0 leaves its choice", low=0, high=1024)
 
     def __post_init__(self) -> None:
-        stride = {"rec": 8, "det": 32}.get(self.part)
-        if stride is None:
-            raise SettingError(f"config: part is {self.part!r}, expected 'det' or 'rec'")
-        # Smaller scenes have no room for a plate that can be read.
-        least = {"rec": 64, "det": 96}[self.part]
-        side = f"a multiple of {stride}, {least} to 4096"
-        height = self.height == 48 if self.part == "rec" else _is_side(self.height, stride, least)
-        checks: tuple[tuple[str, bool, str], ...] = (
-            ("steps", self.steps >= 1, "1 or more"),
-            ("batch", 1 <= self.batch <= 4096, "1 to 4096"),
-            ("width", _is_side(self.width, stride, least), side),
-            ("height", height, "48" if self.part == "rec" else side),
-            ("learning_rate", 0 < self.learning_rate <= 1, "above 0, at most 1"),
-            (
-                "final_learning_rate",
-                0 <= self.final_learning_rate <= self.learning_rate,
-                "0 to learning_rate",
-            ),
-            ("weight_decay", 0 <= self.weight_decay <= 1, "0 to 1"),
-            ("clip_norm", self.clip_norm > 0, "above 0"),
-            ("ema", 0 <= self.ema < 1, "0 to below 1"),
-            ("frozen_blocks", 0 <= self.frozen_blocks <= 13, "0 to 13"),
-            ("swapped_share", 0 <= self.swapped_share <= 1, "0 to 1"),
-            ("strength", 0 <= self.strength <= 2, "0 to 2"),
-            ("augment", self.augment in ("ppocr", "camera"), "'ppocr' or 'camera'"),
-            ("concat_share", 0 <= self.concat_share <= 1, "0 to 1"),
-            ("precision", self.precision in ("float32", "bfloat16"), "'float32' or 'bfloat16'"),
-            ("real_share", 0 <= self.real_share <= 1, "0 to 1"),
-            ("negative_share", 0 <= self.negative_share <= 1, "0 to 1"),
-            ("evaluate_every", self.evaluate_every >= 1, "1 or more"),
-            ("checkpoint_every", self.checkpoint_every >= 1, "1 or more"),
-            ("patience", self.patience >= 0, "0 or more"),
-            ("seed", 0 <= self.seed < 2**32, "0 to 2^32-1"),
-            ("workers", 0 <= self.workers <= 64, "0 to 64"),
-            ("threads", 0 <= self.threads <= 1024, "0 to 1024"),
-        )
-        for name, holds, expected in checks:
-            if not holds:
-                raise SettingError(f"config: {name} is {getattr(self, name)!r}, expected {expected}")
+        if self.part not in PARTS:
+            raise SettingError(f"part is {self.part!r}, expected {' or '.join(PARTS)}")
+        super().__post_init__()
+        multiple, least = _SIDES[self.part]
+        for name, side in (("width", self.width), ("height", self.height)):
+            if name == "height" and self.part == "rec":
+                if side != _REC_HEIGHT:
+                    raise SettingError(f"height is {side}, expected {_REC_HEIGHT}")
+            elif side % multiple or side < least:
+                raise SettingError(
+                    f"{name} is {side}, expected a multiple of {multiple} from {least} to {_MAX_SIDE}"
+                )
+        if self.final_learning_rate > self.learning_rate:
+            raise SettingError(
+                f"final_learning_rate is {self.final_learning_rate}, expected at most learning_rate "
+                f"({self.learning_rate})"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as JSON values."""
         return asdict(self)
-
-
-def _is_side(value: int, stride: int, least: int) -> bool:
-    return value % stride == 0 and least <= value <= 4096
 
 
 def _from_json(text: str, part: Part, name: str, overrides: Mapping[str, float | str]) -> TrainConfig:
@@ -137,23 +129,17 @@ def _from_json(text: str, part: Part, name: str, overrides: Mapping[str, float |
     if not isinstance(values, dict):
         raise SettingError(f"{name}: holds {type(values).__name__}, expected an object with settings")
     values = {**values, **overrides}
-    types = {f.name: str(f.type) for f in fields(TrainConfig)}
-    for key, value in values.items():
-        if key not in types:
-            raise SettingError(f"{name}: unknown setting {key!r}; known are {', '.join(types)}")
-        kind = types[key]
-        ok = {
-            "int": isinstance(value, int) and not isinstance(value, bool),
-            "float": isinstance(value, int | float) and not isinstance(value, bool),
-            "bool": isinstance(value, bool),
-        }.get(kind, isinstance(value, str))
-        if not ok:
-            raise SettingError(
-                f"{name}: {key} is {value!r}, expected {'a string' if kind[0].isupper() else kind}"
-            )
+    unknown = sorted(set(values) - set(TrainConfig.names()))
+    if unknown:
+        raise SettingError(
+            f"{name}: unknown setting {unknown[0]!r}; known are {', '.join(TrainConfig.names())}"
+        )
     if values.get("part", part) != part:
         raise SettingError(f"{name}: is for {values['part']!r}, but `finetune {part}` was asked for")
-    return TrainConfig(**{**values, "part": part})
+    try:
+        return TrainConfig(**{**values, "part": part})
+    except SettingError as e:
+        raise SettingError(f"{name}: {e}") from e
 
 
 def default_config(part: Part) -> str:

@@ -22,14 +22,14 @@ from edge_lpr.finetune.synthesis.rec_augment import RecAug, bring_to_height, rec
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.losses import ctc_loss
 from edge_lpr.geometry import crop_quad
-from edge_lpr.pipeline.ctc import PlateDecoder
+from edge_lpr.pipeline.ctc import PlateDecoder, greedy_path
 from edge_lpr.plates import PLATE_CHARSET
 from edge_lpr.plates.characters import DOT
 from edge_lpr.types import Image, Quad, Rng
 
 __all__ = [
     "HEAD_CHARSET",
-    "OTHER_LINE",
+    "UNKNOWN_LINE",
     "RecBatch",
     "RecTraining",
     "cut_head_weights",
@@ -43,7 +43,7 @@ CropSource = Callable[[Rng], tuple[Image, str]]
 # The dot is taught as a blank: it is no part of a plate's text.
 HEAD_CHARSET: tuple[str, ...] = tuple(c for c in PLATE_CHARSET if c != DOT)
 # The last line of the dictionary of a fine-tuned head: the class of all other characters.
-OTHER_LINE = "<other>"
+UNKNOWN_LINE = "<unknown>"
 _EVALUATION_BATCH = 64
 _RENDERED_CROPS = 256
 # PP-OCRv3's `ext_data_num`: how many lines RecConAug may append to one.
@@ -70,12 +70,14 @@ def cut_head_weights(
 ) -> dict[str, NDArray[np.float32]]:
     """Cuts a CTC head to the blank, the plate characters and one class for all others.
 
-    The row of `other` begins as the mean of the dropped rows with log(their number) added to its bias: the
-    largest linear function below the log-sum-exp of the dropped logits (Jensen). Training does the rest.
+    The row of the unknown class begins as the mean of the dropped rows with log(their number) added to its
+    bias: the largest linear function below the log-sum-exp of the dropped logits (Jensen). Training does the
+        rest.
 
     Args:
         arrays: A recognizer's weights under PaddleOCR's names.
-        characters: Characters of the head's classes 1, 2, …; a last `OTHER_LINE` says that it is cut already.
+        characters: Characters of the head's classes 1, 2, …; a last `UNKNOWN_LINE` says that it is cut
+            already.
         source: What error messages call the weights.
 
     Returns:
@@ -97,7 +99,7 @@ def cut_head_weights(
             f"{source}: the head has {bias.size} classes, the dictionary makes {len(characters) + 1} "
             "with the blank: give the dictionary that it was trained with"
         )
-    if tuple(characters) == (*HEAD_CHARSET, OTHER_LINE):
+    if tuple(characters) == (*HEAD_CHARSET, UNKNOWN_LINE):
         return dict(arrays)
     at = {c: i for i, c in enumerate(characters, 1)}
     missing = [c for c in HEAD_CHARSET if c not in at]
@@ -105,17 +107,17 @@ def cut_head_weights(
         raise ModelError(f"{source}: the dictionary lacks {''.join(missing)!r}, which plates use")
     kept = [0, *(at[c] for c in HEAD_CHARSET)]
     dropped = np.setdiff1d(np.arange(len(bias)), kept)
-    other_w = weight[:, dropped].mean(1, keepdims=True) if len(dropped) else np.zeros_like(weight[:, :1])
-    other_b = bias[dropped].mean() + np.log(len(dropped)) if len(dropped) else np.float32(-10)
+    unknown_w = weight[:, dropped].mean(1, keepdims=True) if len(dropped) else np.zeros_like(weight[:, :1])
+    unknown_b = bias[dropped].mean() + np.log(len(dropped)) if len(dropped) else np.float32(-10)
     return {
         **arrays,
-        f"{fc}weight": np.concatenate([weight[:, kept], other_w], 1).astype(np.float32),
-        f"{fc}bias": np.append(bias[kept], other_b).astype(np.float32),
+        f"{fc}weight": np.concatenate([weight[:, kept], unknown_w], 1).astype(np.float32),
+        f"{fc}bias": np.append(bias[kept], unknown_b).astype(np.float32),
     }
 
 
 def encode(text: str) -> list[int]:
-    """Returns the classes of a text; a character outside of `HEAD_CHARSET` is `other`."""
+    """Returns the classes of a text; a character outside of `HEAD_CHARSET` is of the unknown class."""
     at = {c: i for i, c in enumerate(HEAD_CHARSET, 1)}
     return [at.get(c, len(HEAD_CHARSET) + 1) for c in text]
 
@@ -269,8 +271,7 @@ class RecTraining:
             logits = network(part).cpu()
             for row, text in zip(logits, texts[start : start + _EVALUATION_BATCH], strict=True):
                 wanted = encode(text)
-                best = row.argmax(1).tolist()
-                same = [c for i, c in enumerate(best) if c and (i == 0 or best[i - 1] != c)] == wanted
+                same = greedy_path(row.numpy())[0] == wanted
                 free += same
                 # What reads right as free text reads right as a plate.
                 right += same or self.decoder.decode(row.softmax(-1).numpy()).text == text

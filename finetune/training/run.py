@@ -17,7 +17,7 @@ from edge_lpr.finetune.synthesis.training_images import Photos, RenderedCrops, S
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.det import DetTraining
 from edge_lpr.finetune.training.plot import plot_history
-from edge_lpr.finetune.training.rec import HEAD_CHARSET, OTHER_LINE, RecTraining, cut_head_weights
+from edge_lpr.finetune.training.rec import HEAD_CHARSET, UNKNOWN_LINE, RecTraining, cut_head_weights
 from edge_lpr.finetune.training.trainer import HISTORY, StepReport, train
 from edge_lpr.io.atomic_io import create_folder, write_bytes
 from edge_lpr.types import Arrays
@@ -94,7 +94,7 @@ def finetune(
     create_folder(out)
     write_bytes(out / CONFIG, (json.dumps(config.to_json(), indent=2) + "\n").encode())
     if config.part == "rec":
-        write_bytes(out / KEYS, ("\n".join([*HEAD_CHARSET, OTHER_LINE]) + "\n").encode())
+        write_bytes(out / KEYS, ("\n".join([*HEAD_CHARSET, UNKNOWN_LINE]) + "\n").encode())
         write_bytes(out / CHARSET, ("\n".join(HEAD_CHARSET) + "\n").encode())
     try:
         if isinstance(task, DetTraining):

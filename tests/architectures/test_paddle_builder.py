@@ -17,7 +17,7 @@ from helpers.tiny_architecture import TINY  # noqa: E402
 
 from edge_lpr.architectures import registry  # noqa: E402
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint  # noqa: E402
-from edge_lpr.architectures.registry import Architecture, find, identify, register  # noqa: E402
+from edge_lpr.architectures.registry import ARCHITECTURES, Architecture, identify, register  # noqa: E402
 from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights, weights_of  # noqa: E402
 from edge_lpr.errors import ModelError  # noqa: E402
 
@@ -55,8 +55,8 @@ for name in names:
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, Architecture]:
     """The architectures of the package and the made-up one, which is known here alone."""
-    there = {name: find(name) for name in IMAGES if name != TINY.name}
-    monkeypatch.setattr(registry, "_registered", there)
+    there = {name: ARCHITECTURES[name] for name in IMAGES if name != TINY.name}
+    monkeypatch.setattr(ARCHITECTURES, "_choices", there)
     register(TINY)
     return there
 

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from edge_lpr.architectures.registry import Architecture, architectures, closest, find, identify
-from edge_lpr.errors import ModelError
+from edge_lpr.architectures.registry import ARCHITECTURES, Architecture, closest, identify, of_part
+from edge_lpr.errors import ModelError, SettingError
 
 
 def arrays_of(architecture: Architecture, classes: int = 71, training: bool = True) -> dict[str, np.ndarray]:
@@ -15,17 +15,17 @@ def arrays_of(architecture: Architecture, classes: int = 71, training: bool = Tr
     return {p.name: np.zeros(p.shape, np.float32) for p in wanted}
 
 
-DET, REC = find("ch_PP-OCRv3_det"), find("ch_PP-OCRv3_rec")
+DET, REC = ARCHITECTURES["ch_PP-OCRv3_det"], ARCHITECTURES["ch_PP-OCRv3_rec"]
 
 
 def test_every_table_is_found_without_a_framework() -> None:
-    assert {a.name for a in architectures()} >= {"ch_PP-OCRv3_det", "ch_PP-OCRv3_rec"}
-    assert {a.part for a in architectures("det")} == {"det"}
+    assert set(ARCHITECTURES.names()) >= {"ch_PP-OCRv3_det", "ch_PP-OCRv3_rec"}
+    assert {a.part for a in of_part("det")} == {"det"}
     assert [DET.title, REC.title] == ["PP-OCRv3 det", "PP-OCRv3 rec (CTC)"]
-    with pytest.raises(ModelError, match=r"no architecture 'x', only ch_PP-OCRv3_det"):
-        find("x")
+    with pytest.raises(SettingError, match=r"architecture 'x': expected one of ch_PP-OCRv3_det"):
+        ARCHITECTURES["x"]
     code = (
-        "import sys; from edge_lpr.architectures.registry import architectures; architectures();"
+        "import sys; from edge_lpr.architectures.registry import ARCHITECTURES; ARCHITECTURES.names();"
         "assert {'torch', 'paddle', 'onnx'}.isdisjoint(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,12 +15,12 @@ from onnx import numpy_helper  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint  # noqa: E402
-from edge_lpr.architectures.registry import Architecture, find  # noqa: E402
+from edge_lpr.architectures.registry import ARCHITECTURES, Architecture  # noqa: E402
 from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights, weights_of  # noqa: E402
 from edge_lpr.bundle.manifest import load_bundle  # noqa: E402
 from edge_lpr.errors import ModelError  # noqa: E402
 
-DET, REC = find("ch_PP-OCRv3_det"), find("ch_PP-OCRv3_rec")
+DET, REC = ARCHITECTURES["ch_PP-OCRv3_det"], ARCHITECTURES["ch_PP-OCRv3_rec"]
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.LayerNorm)
 MATRICES = ("Conv", "ConvTranspose", "Gemm", "MatMul", "LayerNormalization")
 

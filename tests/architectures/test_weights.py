@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from edge_lpr.architectures.registry import find
+from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.architectures.weights import Parameter, check_parameters
 from edge_lpr.errors import ModelError
 
-DET, REC = find("ch_PP-OCRv3_det"), find("ch_PP-OCRv3_rec")
+DET, REC = ARCHITECTURES["ch_PP-OCRv3_det"], ARCHITECTURES["ch_PP-OCRv3_rec"]
 
 
 def zeros(classes: int = 71) -> dict[str, np.ndarray]:

@@ -5,18 +5,11 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_lpr.datasets.labels import LabelledPlate
-from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, RecScore, iou_matrix
+from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, RecScore
 
 
 def box(x: float, y: float, w: float = 10, h: float = 4) -> NDArray[np.float32]:
     return np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]], np.float32)
-
-
-def test_iou_of_quadrilaterals() -> None:
-    assert iou_matrix([box(0, 0)], [box(0, 0), box(5, 0), box(20, 0)])[0] == pytest.approx([1, 1 / 3, 0])
-    diamond = np.array([[5, 0], [10, 5], [5, 10], [0, 5]], np.float32)
-    assert iou_matrix([diamond], [box(0, 0, 10, 10)])[0, 0] == pytest.approx(0.5)
-    assert iou_matrix([], [box(0, 0)]).shape == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ import onnx
 import pytest
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
-from edge_lpr.architectures.registry import find, identify
+from edge_lpr.architectures.registry import ARCHITECTURES, identify
 from edge_lpr.architectures.weights import Parameter
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.cli import main
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Paddle warns on import, of things of its own
 
-DET, REC = find("ch_PP-OCRv3_det"), find("ch_PP-OCRv3_rec")
+DET, REC = ARCHITECTURES["ch_PP-OCRv3_det"], ARCHITECTURES["ch_PP-OCRv3_rec"]
 KEYS = "京津沪AB12"
 
 

@@ -8,12 +8,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_lpr.architectures.registry import find
+from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.architectures.weights import Parameter
 from edge_lpr.errors import ModelError
 from edge_lpr.export.onnx_to_pdparams import transplant
 
-DET, REC = find("ch_PP-OCRv3_det"), find("ch_PP-OCRv3_rec")
+DET, REC = ARCHITECTURES["ch_PP-OCRv3_det"], ARCHITECTURES["ch_PP-OCRv3_rec"]
 
 
 def numbered(wanted: Sequence[Parameter], first: int = 37) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_lpr.architectures.pdparams import save_checkpoint
-from edge_lpr.architectures.registry import find
+from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.cli import main
 from edge_lpr.errors import MissingExtraError, ModelError
 from edge_lpr.export import paddle_model
@@ -29,7 +29,7 @@ def inference(tmp_path: Path) -> Path:
 
 
 def checkpoint(path: Path, part: str, prefix: str = "", classes: int = 71) -> Path:
-    wanted = find(f"ch_PP-OCRv3_{part}").parameters(classes, training=True)
+    wanted = ARCHITECTURES[f"ch_PP-OCRv3_{part}"].parameters(classes, training=True)
     save_checkpoint(path, {prefix + p.name: np.ones(p.shape, np.float32) for p in wanted})
     return path
 

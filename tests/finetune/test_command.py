@@ -9,20 +9,20 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint  # noqa: E402
-from edge_lpr.architectures.registry import find  # noqa: E402
+from edge_lpr.architectures.registry import ARCHITECTURES  # noqa: E402
 from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of  # noqa: E402
 from edge_lpr.cli import main  # noqa: E402
-from edge_lpr.finetune.training.rec import HEAD_CHARSET, OTHER_LINE  # noqa: E402
+from edge_lpr.finetune.training.rec import HEAD_CHARSET, UNKNOWN_LINE  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("start")
     torch.manual_seed(0)
-    rec = TorchNetwork(find("ch_PP-OCRv3_rec"), len(HEAD_CHARSET) + 2)
+    rec = TorchNetwork(ARCHITECTURES["ch_PP-OCRv3_rec"], len(HEAD_CHARSET) + 2)
     save_checkpoint(folder / "rec.pdparams", weights_of(rec))
-    save_checkpoint(folder / "det.pdparams", weights_of(TorchNetwork(find("ch_PP-OCRv3_det"))))
-    (folder / "keys.txt").write_text("\n".join([*HEAD_CHARSET, OTHER_LINE]) + "\n", encoding="utf-8")
+    save_checkpoint(folder / "det.pdparams", weights_of(TorchNetwork(ARCHITECTURES["ch_PP-OCRv3_det"])))
+    (folder / "keys.txt").write_text("\n".join([*HEAD_CHARSET, UNKNOWN_LINE]) + "\n", encoding="utf-8")
     (folder / "rec.json").write_text('{"batch": 2, "workers": 0, "evaluate_every": 2, "checkpoint_every": 1}')
     (folder / "det.json").write_text('{"batch": 1, "workers": 0, "width": 96, "height": 96}')
     return folder

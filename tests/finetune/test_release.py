@@ -122,15 +122,17 @@ def test_missing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_stages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
-    from edge_lpr.architectures.registry import find
+    from edge_lpr.architectures.registry import ARCHITECTURES
     from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of
     from edge_lpr.finetune.training.rec import HEAD_CHARSET
 
     runs, data = tmp_path / "runs", tmp_path / "data"
     (runs / "general").mkdir(parents=True)
     data.mkdir()
-    save_checkpoint(runs / "general" / "det.pdparams", weights_of(TorchNetwork(find("ch_PP-OCRv3_det"))))
-    rec = TorchNetwork(find("ch_PP-OCRv3_rec"), len(HEAD_CHARSET) + 1)
+    save_checkpoint(
+        runs / "general" / "det.pdparams", weights_of(TorchNetwork(ARCHITECTURES["ch_PP-OCRv3_det"]))
+    )
+    rec = TorchNetwork(ARCHITECTURES["ch_PP-OCRv3_rec"], len(HEAD_CHARSET) + 1)
     save_checkpoint(runs / "general" / "rec.pdparams", weights_of(rec))
     (runs / "general" / "rec_keys.txt").write_text("\n".join(HEAD_CHARSET) + "\n", encoding="utf-8")
     points = [[10, 10], [90, 10], [90, 35], [10, 35]]
@@ -150,7 +152,7 @@ def test_the_stages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     name = "head.ctc_head.fc.weight"
     assert np.allclose(final[name], (ends[0][name] + ends[1][name]) / 2, atol=1e-6)
     assert (runs / "det" / "final.pdparams").is_file()
-    assert (runs / "rec" / "keys.txt").read_text(encoding="utf-8").endswith("<other>\n")
+    assert (runs / "rec" / "keys.txt").read_text(encoding="utf-8").endswith("<unknown>\n")
 
 
 def test_general_weights_that_cannot_be_had_end_the_run(

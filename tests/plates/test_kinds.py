@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_lpr.plates import PlateKind, plate_kind, plate_kinds
-from edge_lpr.plates.registry import registered_kinds
+from edge_lpr.plates import KINDS, PlateKind, plate_kinds
 
 
 def test_the_order_of_the_kinds() -> None:
@@ -13,11 +12,11 @@ def test_the_order_of_the_kinds() -> None:
         *("blue", "yellow", "green", "police", "learner", "trailer"),
         *("hongkong", "macau", "consulate", "embassy"),
     )
-    ranks = [kind.rank for kind in registered_kinds()]
+    ranks = [kind.rank for kind in KINDS]
     assert len(set(ranks)) == len(ranks)
 
 
-@pytest.mark.parametrize("kind", registered_kinds(), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", tuple(KINDS), ids=lambda kind: kind.name)
 def test_characters_lie_apart_on_the_plate(kind: PlateKind) -> None:
     for layout in kind.layouts:
         width, height = layout.size
@@ -44,11 +43,11 @@ def test_characters_lie_apart_on_the_plate(kind: PlateKind) -> None:
     ],
 )
 def test_sizes_are_those_of_ga_36(name: str, text: str, rows: int, size: tuple[int, int]) -> None:
-    assert plate_kind(name).layout(text, rows).size == size
+    assert KINDS[name].layout(text, rows).size == size
 
 
 def test_two_rows_are_for_large_vehicles() -> None:
-    assert [kind.name for kind in registered_kinds() if kind.has_two_rows] == ["yellow", "trailer"]
+    assert [kind.name for kind in KINDS if kind.has_two_rows] == ["yellow", "trailer"]
 
 
 @pytest.mark.parametrize(
@@ -62,4 +61,4 @@ def test_two_rows_are_for_large_vehicles() -> None:
     ],
 )
 def test_some_endings_are_in_red(name: str, text: str, places: set[int]) -> None:
-    assert plate_kind(name).accents(text) == places
+    assert KINDS[name].accents(text) == places

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,7 @@ from edge_lpr.errors import SettingError
 from edge_lpr.finetune.synthesis.render.plate import render_plate
 from edge_lpr.finetune.synthesis.render.text import PlateMix, SyntheticPlate, kind_shares, sample_plate
 from edge_lpr.pipeline.ctc import PlateDecoder
-from edge_lpr.plates import PLATE_CHARSET, charset, kinds, plate_formats, plate_kind, plate_kinds, register
-from edge_lpr.plates import registry as module
+from edge_lpr.plates import KINDS, PLATE_CHARSET, charset, kinds, plate_formats, plate_kinds, register
 
 # Two letters in red and five digits on white; ends in a character that no head has yet.
 NAVY = """
@@ -44,7 +44,7 @@ register(
 @pytest.fixture
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """A registry that the test may add to."""
-    monkeypatch.setattr(module, "_KINDS", dict(module._KINDS))
+    monkeypatch.setattr(KINDS, "_choices", dict(KINDS._choices))
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def navy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_registry: None) ->
     """One more file beside the kinds that ship."""
     (tmp_path / "toynavy.py").write_text(NAVY, encoding="utf-8")
     monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(tmp_path)])
-    module._discover()
+    monkeypatch.setattr(KINDS, "_loaded", False)
     yield
     del sys.modules["edge_lpr.plates.kinds.toynavy"]
 
@@ -90,25 +90,23 @@ def test_one_file_adds_a_kind_to_reading_and_rendering() -> None:
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_kind_is_registered_once() -> None:
-    with pytest.raises(SettingError, match="plate kind 'blue' is registered twice"):
-        register(plate_kind("blue"))
+    with pytest.raises(SettingError, match="plate kind 'blue': registered twice"):
+        register(replace(KINDS["blue"], rank=7))
 
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_format_has_the_same_positions_in_every_kind() -> None:
-    from dataclasses import replace
-
     with pytest.raises(SettingError, match="'toy': format 'standard' has other positions than in 'blue'"):
-        register(replace(plate_kind("blue"), name="toy", formats={"standard": ("AB", *["12"] * 6)}))
-    register(replace(plate_kind("blue"), name="toy", rank=15))
+        register(replace(KINDS["blue"], name="toy", formats={"standard": ("AB", *["12"] * 6)}))
+    register(replace(KINDS["blue"], name="toy", rank=15))
     assert list(plate_formats()[0].kinds) == ["blue", "toy", "yellow"]
 
 
 def test_an_unknown_kind_is_told_which_there_are() -> None:
-    with pytest.raises(SettingError, match="'purple' is no kind of plate, expected one of blue, yellow"):
-        plate_kind("purple")
+    with pytest.raises(SettingError, match="plate kind 'purple': expected one of blue, yellow"):
+        KINDS["purple"]
 
 
 def test_every_file_of_the_package_registers() -> None:
-    files = {path.stem for path in Path(module.__file__).with_name("kinds").glob("[a-z]*.py")}
+    files = {path.stem for path in Path(kinds.__file__).parent.glob("[a-z]*.py")}
     assert files == set(plate_kinds())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge_lpr.finetune.synthesis.render.glyph import WEIGHTS, glyph, latin_fonts
 from edge_lpr.finetune.synthesis.render.text import SyntheticPlate
 from edge_lpr.plates.layout import Dot
-from edge_lpr.plates.registry import plate_kind
+from edge_lpr.plates.registry import KINDS
 from edge_lpr.types import FloatColor, Image, Mask, Rng
 
 _LEFT_SHARE = 0.26
@@ -60,7 +60,7 @@ def sample_style(plate: SyntheticPlate, rng: Rng) -> Style:
     """Draws font, stroke weight, colours and frame for a plate."""
     fonts = latin_fonts()
     font = "strokes" if rng.random() < 0.6 else fonts[int(rng.integers(1, len(fonts)))]
-    kind = plate_kind(plate.kind)
+    kind = KINDS[plate.kind]
     ground = kind.paint(plate.text, rng)
     low = ground.top if ground.bottom is None else ground.bottom
     # Foil fades: one shift for the whole plate, so that the gradient stays.
@@ -91,7 +91,7 @@ def render_plate(plate: SyntheticPlate, rng: Rng, height: int = 140, style: Styl
         uint8 height×W×3 BGR; W follows from the plate's proportions.
     """
     style = style or sample_style(plate, rng)
-    layout, accents = plate.layout, plate_kind(plate.kind).accents(plate.text)
+    layout, accents = plate.layout, KINDS[plate.kind].accents(plate.text)
     width_mm, height_mm = layout.size
     scale = height / height_mm
     width = round(width_mm * scale)

@@ -11,7 +11,7 @@ import numpy as np
 from edge_lpr.plates.characters import DIGITS, LETTERS, OFFICES, PROVINCES, SERIAL
 from edge_lpr.plates.kind import PlateKind
 from edge_lpr.plates.layout import Layout
-from edge_lpr.plates.registry import plate_kind, registered_kinds
+from edge_lpr.plates.registry import KINDS
 from edge_lpr.types import Rng
 
 HARD_SETS = (
@@ -48,12 +48,12 @@ class SyntheticPlate:
     @property
     def layout(self) -> Layout:
         """How it is arranged."""
-        return plate_kind(self.kind).layout(self.text, self.rows)
+        return KINDS[self.kind].layout(self.text, self.rows)
 
 
 def kind_shares() -> dict[str, float]:
     """Returns the weight of each kind among rendered plates, the commonest first."""
-    shares = {kind.name: kind.share for kind in registered_kinds() if kind.share > 0}
+    shares = {kind.name: kind.share for kind in KINDS if kind.share > 0}
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
@@ -147,7 +147,7 @@ def sample_plate(rng: Rng, mix: PlateMix | None = None) -> SyntheticPlate:
     mix = mix or PlateMix()
     names = list(mix.kinds)
     weights = np.asarray([mix.kinds[name] for name in names], np.float64)
-    kind = plate_kind(names[int(rng.choice(len(names), p=weights / weights.sum()))])
+    kind = KINDS[names[int(rng.choice(len(names), p=weights / weights.sum()))]]
     draw = _Draw(rng, mix)
     rows = 2 if kind.has_two_rows and draw.chance(mix.two_rows) else 1
     text = kind.sample(draw) if kind.sample else draw.text(kind)

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lp
 
 from torch import nn  # noqa: E402
 
-from edge_lpr.architectures.registry import find  # noqa: E402
+from edge_lpr.architectures.registry import ARCHITECTURES  # noqa: E402
 from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of  # noqa: E402
 from edge_lpr.datasets.labels import load_labels  # noqa: E402
 from edge_lpr.finetune.synthesis.training_images import Photos, Scenes  # noqa: E402
@@ -25,7 +25,7 @@ POINTS = [[60, 40], [180, 40], [180, 78], [60, 78]]
 @pytest.fixture(scope="module")
 def weights() -> dict[str, np.ndarray]:
     torch.manual_seed(1)
-    network = TorchNetwork(find("ch_PP-OCRv3_det"))
+    network = TorchNetwork(ARCHITECTURES["ch_PP-OCRv3_det"])
     return {n: a for n, a in weights_of(network).items() if not n.startswith("head.thresh.")}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
 
-from edge_lpr.architectures.registry import find  # noqa: E402
+from edge_lpr.architectures.registry import ARCHITECTURES  # noqa: E402
 from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of  # noqa: E402
 from edge_lpr.datasets.labels import load_labels  # noqa: E402
 from edge_lpr.errors import InputError, ModelError  # noqa: E402
@@ -18,7 +18,7 @@ from edge_lpr.finetune.synthesis.training_images import RenderedCrops  # noqa: E
 from edge_lpr.finetune.training.config import TrainConfig  # noqa: E402
 from edge_lpr.finetune.training.rec import (  # noqa: E402
     HEAD_CHARSET,
-    OTHER_LINE,
+    UNKNOWN_LINE,
     RecTraining,
     cut_head_weights,
     encode,
@@ -32,7 +32,7 @@ QUAD = np.array([[10, 10], [110, 12], [110, 42], [10, 40]], np.float32)
 @pytest.fixture(scope="module")
 def full_head() -> dict[str, np.ndarray]:
     torch.manual_seed(3)
-    return weights_of(TorchNetwork(find("ch_PP-OCRv3_rec"), len(FULL) + 1))
+    return weights_of(TorchNetwork(ARCHITECTURES["ch_PP-OCRv3_rec"], len(FULL) + 1))
 
 
 def config(**changes: object) -> TrainConfig:
@@ -63,7 +63,7 @@ def test_other_begins_below_the_log_sum_exp_of_what_it_stands_for(full_head: dic
 
 def test_a_cut_head_stays(full_head: dict[str, np.ndarray]) -> None:
     cut = cut_head_weights(full_head, FULL, "x")
-    again = cut_head_weights(cut, (*HEAD_CHARSET, OTHER_LINE), "x")
+    again = cut_head_weights(cut, (*HEAD_CHARSET, UNKNOWN_LINE), "x")
     assert all(np.array_equal(cut[name], again[name]) for name in cut)
 
 
