@@ -100,8 +100,12 @@ class Registry(Generic[T]):
     def _load(self) -> None:
         if self._loaded:
             return
-        self._loaded = True
-        package = import_module(self._package)
-        for module in iter_modules(package.__path__):
-            if not module.name.startswith("_"):
-                import_module(f"{self._package}.{module.name}")
+        self._loaded = True  # a module that asks while it is imported gets what is there by then
+        try:
+            package = import_module(self._package)
+            for module in iter_modules(package.__path__):
+                if not module.name.startswith("_"):
+                    import_module(f"{self._package}.{module.name}")
+        except BaseException:
+            self._loaded = False  # who asks again is told again
+            raise

@@ -33,5 +33,8 @@ Part = Literal["det", "rec"]
 """The detector or the recognizer."""
 PARTS: tuple[Part, ...] = ("det", "rec")
 """Both, in the order in which they run."""
+EvaluationTask = Literal["det", "rec", "e2e"]
+"""What accuracy is measured of: the detector, the recognizer, or both end to end."""
+TASKS: tuple[EvaluationTask, ...] = ("det", "rec", "e2e")
 Tick = Callable[[int], None]
 """Called with a number of items as they are done."""

@@ -21,11 +21,11 @@ from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, det_model, head_clas
 from edge_lpr.export.paddle_model import PaddleModel, open_model
 from edge_lpr.export.parity.comparison import Comparison
 from edge_lpr.export.parity.images import probe_images
-from edge_lpr.export.parity.reference import FILE as REFERENCE
-from edge_lpr.export.parity.reference import pack_reference
+from edge_lpr.export.parity.reference import REFERENCE_FILE, pack_reference
 from edge_lpr.export.parity.with_paddle import DetGraphs, RecGraphs, compare_det, compare_rec
 from edge_lpr.export.settings import ExportSettings
 from edge_lpr.onnx_graph.graph import load_onnx
+from edge_lpr.precisions import REFERENCE
 
 __all__ = ["Export", "export_bundle"]
 
@@ -58,7 +58,9 @@ class Export:
 
     def write(self, out: str | Path, report: str) -> Bundle:
         """Writes the bundle with its report and reference; see `create_bundle`."""
-        return create_bundle(self.parts, out, {"parity.json": report.encode(), REFERENCE: self.reference})
+        return create_bundle(
+            self.parts, out, {"parity.json": report.encode(), REFERENCE_FILE: self.reference}
+        )
 
 
 def export_bundle(
@@ -173,8 +175,8 @@ class _Exporter:
             keep = keep_classes(self.charset, bundle.rec.charset, label)
         elif bundle.rec.charset != self.charset:
             raise ModelError(f"{bundle.path}: has another charset than {label}")
-        det = load_onnx(bundle.model("det", "fp32").read(), str(bundle.path))
-        rec = load_onnx(bundle.model("rec", "fp32").read(), str(bundle.path))
+        det = load_onnx(bundle.model("det", REFERENCE).read(), str(bundle.path))
+        rec = load_onnx(bundle.model("rec", REFERENCE).read(), str(bundle.path))
         self.det_graphs = replace(
             self.det_graphs,
             folded=det,

@@ -25,10 +25,10 @@ from edge_lpr.datasets.dictionary import charset_for_head, check_charset, keep_c
 from edge_lpr.errors import EdgeLprError, ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
 from edge_lpr.export.parity.comparison import Runner, cut_reference, normalised
-from edge_lpr.export.parity.reference import FILE as REFERENCE
-from edge_lpr.export.parity.reference import pack_reference, reference_crops, reference_images
+from edge_lpr.export.parity.reference import REFERENCE_FILE, pack_reference, reference_crops, reference_images
 from edge_lpr.onnx_graph.graph import load_onnx
 from edge_lpr.plates import PLATE_CHARSET
+from edge_lpr.precisions import REFERENCE
 
 __all__ = ["WHEEL", "WHEEL_SHA256", "Pretrained", "load_pretrained", "make_bundle"]
 
@@ -133,7 +133,7 @@ def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
         # takes twice the time.
         det_size={**DET_SIZE, "limit_side_len": 640, "max_side_len": 1120},
     )
-    return create_bundle(parts, out, {REFERENCE: _reference(general, parts, keep)})
+    return create_bundle(parts, out, {REFERENCE_FILE: _reference(general, parts, keep)})
 
 
 def _reference(general: Pretrained, parts: BundleParts, keep: list[int]) -> bytes:
@@ -164,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {e}", file=sys.stderr)
         return e.exit_code
     for part, model in (("det", bundle.det), ("rec", bundle.rec)):
-        file = model.precisions["fp32"]
+        file = model.precisions[REFERENCE]
         print(f"{part}: {file.path} ({file.size / 1e6:.1f} MB)")
     return 0
 

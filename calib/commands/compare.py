@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from edge_lpr.backends import backend_choices
+from edge_lpr.backends import AUTO, backend_choices
+from edge_lpr.cli.options import add_backend_options, backend_arguments
 from edge_lpr.errors import MissingExtraError
 
 DESCRIPTION = """\
@@ -42,11 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend",
         nargs="+",
-        default=["auto"],
+        default=[AUTO],
         choices=backend_choices(),
         help="backends to run on (default: auto)",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: one per core)")
+    add_backend_options(parser.add_argument)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder for report.html, report.json and plots"
     )
@@ -72,7 +73,11 @@ def run(args: argparse.Namespace) -> int:
     limits = stage.gates(args.gate)
     bundle = load_bundle(args.bundle)
     measured = stage.compare_precisions(
-        args.bundle, args.data, args.backend, args.threads, lambda line: print(line, file=sys.stderr)
+        args.bundle,
+        args.data,
+        args.backend,
+        backend_arguments(args),
+        lambda line: print(line, file=sys.stderr),
     )
     if args.json != "-":
         print(summary(measured))

@@ -7,7 +7,7 @@ the others with it.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -19,12 +19,12 @@ from edge_lpr.console.progress import Progress
 from edge_lpr.datasets.labels import load_labels
 from edge_lpr.environment import machine, peak_memory
 from edge_lpr.errors import BackendError, BundleError, EdgeLprError, InputError, SettingError
-from edge_lpr.evaluation.evaluate import Evaluation, EvaluationTask, evaluate_reader, score_json
+from edge_lpr.evaluation.evaluate import Evaluation, evaluate_reader, score_json
 from edge_lpr.evaluation.significance import Paired, compare_pairs, confusions, percentiles
 from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.precisions import PRECISIONS, REFERENCE
+from edge_lpr.types import PARTS, TASKS, EvaluationTask
 
-TASKS: tuple[EvaluationTask, ...] = ("det", "rec", "e2e")
-REFERENCE = "fp32"
 # The figure of each task that a gate looks at.
 GATED: dict[EvaluationTask, str] = {"det": "hmean", "rec": "acc", "e2e": "recall"}
 
@@ -50,7 +50,7 @@ class Measured:
         results: The evaluation of each task that the labels allow.
         bytes: Size of both model files.
         peak_bytes: The process's peak resident memory, in bytes; None where the system does not say.
-        threads: Threads asked for; None is one per core.
+        options: Settings of the backends that were asked for, by name.
     """
 
     variant: Variant
@@ -58,7 +58,7 @@ class Measured:
     results: dict[EvaluationTask, Evaluation[Any]]
     bytes: int
     peak_bytes: int | None
-    threads: int | None
+    options: dict[str, Any]
 
 
 def variants(bundle: Bundle, backends: Sequence[str]) -> list[Variant]:
@@ -70,8 +70,8 @@ def variants(bundle: Bundle, backends: Sequence[str]) -> list[Variant]:
     precisions = bundle.precisions()
     if REFERENCE not in precisions:
         raise BundleError(
-            f"{bundle.path}: no fp32 models of both parts, only {', '.join(precisions) or 'none'}: there is "
-            "nothing to compare with; make the bundle again with edge-lpr export"
+            f"{bundle.path}: no {REFERENCE} models of both parts, only {', '.join(precisions) or 'none'}: "
+            "there is nothing to compare with; make the bundle again with edge-lpr export"
         )
     return [Variant(precision, backend) for backend in backends for precision in precisions]
 
@@ -80,7 +80,7 @@ def measure(
     bundle: str,
     sources: Sequence[str],
     variant: Variant,
-    threads: int | None,
+    options: Mapping[str, Any],
     tasks: Sequence[EvaluationTask] = TASKS,
 ) -> Measured:
     """Evaluates one variant in this process, with a progress line for each task.
@@ -90,7 +90,7 @@ def measure(
     """
     samples = load_labels(sources).samples
     results: dict[EvaluationTask, Evaluation[Any]] = {}
-    with PlateReader(bundle, variant.backend, variant.precision, threads=threads) as reader:
+    with PlateReader(bundle, variant.backend, variant.precision, options=options) as reader:
         for task in tasks:
             with Progress(f"{variant} {task}", len(samples), "images") as progress:
                 try:
@@ -100,14 +100,14 @@ def measure(
         description = reader.description
         # "auto" is what was asked for; the report names what ran.
         variant = Variant(variant.precision, reader.detector.backend.name)
-        files = [reader.bundle.model(part, variant.precision) for part in ("det", "rec")]
+        files = [reader.bundle.model(part, variant.precision) for part in PARTS]
     return Measured(
         variant=variant,
         description=description,
         results=results,
         bytes=sum(file.size for file in files),
         peak_bytes=peak_memory(),
-        threads=threads,
+        options=dict(options),
     )
 
 
@@ -115,7 +115,7 @@ def compare_precisions(
     bundle: str | Path,
     sources: Sequence[str | Path],
     backends: Sequence[str],
-    threads: int | None,
+    options: Mapping[str, Any],
     report: Callable[[str], None],
 ) -> list[Measured]:
     """Measures all variants of a bundle, each in a process of its own.
@@ -124,7 +124,7 @@ def compare_precisions(
         bundle: The bundle's folder.
         sources: Labelled images.
         backends: Backends to try.
-        threads: CPU threads of one run; None is one per core.
+        options: Settings of the backends by name; see `edge_lpr.backends.open_models`.
         report: Called with a line for each variant that could not be measured.
 
     Returns:
@@ -142,7 +142,8 @@ def compare_precisions(
         # A fresh interpreter: a forked one would start with this one's memory and threads.
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
             try:
-                measured.append(pool.submit(measure, str(opened.path), texts, variant, threads).result())
+                done = pool.submit(measure, str(opened.path), texts, variant, dict(options))
+                measured.append(done.result())
             except BrokenProcessPool as e:
                 problem: Exception = BackendError(
                     f"{variant}: its process ended, perhaps for lack of memory ({e})"
@@ -166,14 +167,18 @@ def gates(texts: Sequence[str]) -> dict[str, float]:
         SettingError: Not of that form.
     """
     found = {}
+    lossy = [name for name in PRECISIONS.names() if name != REFERENCE]
     for text in texts:
         precision, colon, points = text.partition(":")
         try:
             value = float(points)
         except ValueError:
             value = -1.0
-        if not colon or precision not in ("fp16", "int8") or not 0 <= value <= 100:
-            raise SettingError(f"--gate {text!r}: expected PRECISION:POINTS, such as int8:0.5")
+        if not colon or precision not in lossy or not 0 <= value <= 100:
+            raise SettingError(
+                f"--gate {text!r}: expected PRECISION:POINTS, such as int8:0.5; precisions are "
+                f"{', '.join(lossy)}"
+            )
         found[precision] = value
     return found
 
@@ -237,7 +242,7 @@ def to_json(measured: Sequence[Measured], sources: Sequence[str | Path], bundle:
                 "precision": m.variant.precision,
                 "backend": m.variant.backend,
                 "description": m.description,
-                "threads": m.threads,
+                "options": m.options,
                 "model_bytes": m.bytes,
                 "peak_bytes": m.peak_bytes,
                 "loses_points": {task: round(points, 4) for task, points in lost.get(m.variant, {}).items()},

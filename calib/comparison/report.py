@@ -22,11 +22,12 @@ from edge_lpr.calib.comparison.compare import (
 from edge_lpr.calib.comparison.plots import draw_plots
 from edge_lpr.console.tables import table
 from edge_lpr.errors import EdgeLprError, OutputError
-from edge_lpr.evaluation.evaluate import METRICS, EvaluationTask, Miss
+from edge_lpr.evaluation.evaluate import METRICS, Miss
 from edge_lpr.evaluation.significance import QUANTILES, confusions
 from edge_lpr.geometry import crop_quad
 from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.image_io import read_image
+from edge_lpr.types import EvaluationTask
 
 # Images shown of those that changed from right to wrong; all of them are in the JSON.
 SHOWN = 24

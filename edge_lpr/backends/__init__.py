@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge_lpr.backends.base import BACKENDS, Backend, BackendKind, BackendOption, Models, open_both
+from edge_lpr.backends.base import AUTO, BACKENDS, Backend, BackendKind, BackendOption, Models, open_both
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
 
@@ -22,16 +22,21 @@ __all__ = [
     "BackendOption",
     "Models",
     "backend_choices",
+    "backend_options",
     "open_both",
     "open_models",
 ]
-
-AUTO = "auto"
 
 
 def backend_choices() -> tuple[str, ...]:
     """Returns what --backend takes: "auto", then each backend by rank."""
     return (AUTO, *BACKENDS.names())
+
+
+def backend_options() -> tuple[BackendOption, ...]:
+    """Returns the settings of all backends, each once, in the order of the backends."""
+    found = {option.name: option for kind in BACKENDS for option in kind.options}
+    return tuple(found.values())
 
 
 def open_models(

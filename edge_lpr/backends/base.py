@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
 from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.errors import SettingError
 from edge_lpr.registry import Registry
 from edge_lpr.types import Size
 
-__all__ = ["BACKENDS", "Backend", "BackendKind", "BackendOption", "Models", "open_both"]
+__all__ = ["AUTO", "BACKENDS", "Backend", "BackendKind", "BackendOption", "Models", "open_both"]
+
+AUTO = "auto"
+"""In place of a backend's or a precision's name: the best that runs here."""
 
 
 @runtime_checkable
@@ -80,7 +84,7 @@ class Models:
 
 @dataclass(frozen=True)
 class BackendOption:
-    """A setting that a backend has.
+    """A setting that a backend has. Backends may share one, which is then declared alike by each.
 
     Attributes:
         name: What `PlateReader(options=…)` calls it.
@@ -114,7 +118,20 @@ class BackendKind:
     check: Callable[[Mapping[str, Any]], None] = lambda options: None
 
 
-BACKENDS: Registry[BackendKind] = Registry("backend", "edge_lpr.backends")
+def _shared_alike(kind: BackendKind, others: Iterable[BackendKind]) -> None:
+    """Sees that an option, and a flag of the command, means the same to all backends that have it."""
+    theirs = [(other.name, option) for other in others for option in other.options]
+    for option in kind.options:
+        for owner, other in theirs:
+            same = option.name == other.name or (option.flag and option.flag == other.flag)
+            if same and option != other:
+                raise SettingError(
+                    f"backend {kind.name!r}: its option {option.name!r} ({option.flag or 'no flag'}) is "
+                    f"declared otherwise by {owner!r}; declare it alike, or give it another name and flag"
+                )
+
+
+BACKENDS: Registry[BackendKind] = Registry("backend", "edge_lpr.backends", _shared_alike)
 
 
 def open_both(

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from edge_lpr.backends.base import BACKENDS, BackendKind, BackendOption, Models, open_both
+from edge_lpr.backends.base import AUTO, BACKENDS, BackendKind, BackendOption, Models, open_both
 from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, SettingError
 from edge_lpr.precisions import REFERENCE
+from edge_lpr.settings import Rule
 from edge_lpr.types import Size
 
 __all__ = ["CUDA", "OnnxRuntimeBackend", "open_session"]
@@ -142,7 +143,7 @@ class OnnxRuntimeBackend:
 
 def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
     threads = options.get("threads")
-    chosen = REFERENCE if precision == "auto" else precision
+    chosen = REFERENCE if precision == AUTO else precision
     det, rec = open_both(bundle, chosen, lambda model: OnnxRuntimeBackend.from_file(model, threads=threads))
     why = f"ONNX Runtime on {det.device}, {chosen}"
     if getattr(det, "fell_back", False):
@@ -150,10 +151,13 @@ def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
     return Models(det, rec, why)
 
 
+_THREADS = Rule("CPU threads (default: one per core)", low=1, whole=True, optional=True)
+
+
 def _check(options: Mapping[str, Any]) -> None:
     threads = options.get("threads")
-    if threads is not None and threads < 1:
-        raise SettingError(f"threads is {threads!r}, must be an integer ≥ 1")
+    if not _THREADS.holds(threads):
+        raise SettingError(f"threads is {threads!r}, {_THREADS.expected()}")
 
 
 def _built_for_cuda() -> bool:
@@ -178,7 +182,7 @@ BACKENDS.register(
             BackendOption(
                 "threads",
                 "--threads",
-                {"metavar": "N", "type": int, "help": "CPU threads (default: one per core)"},
+                {"metavar": "N", "type": _THREADS.parse, "help": _THREADS.help},
             ),
         ),
     )

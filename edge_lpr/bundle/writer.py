@@ -21,6 +21,7 @@ from edge_lpr.bundle.manifest import FORMAT, VERSION, Bundle, load_bundle
 from edge_lpr.environment import tool
 from edge_lpr.errors import OutputError
 from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.precisions import REFERENCE
 from edge_lpr.types import Part
 
@@ -34,16 +35,18 @@ __all__ = [
     "create_bundle",
 ]
 
-DET_SIZE: Mapping[str, Any] = {"stride": 32, "limit_side_len": 736, "limit_type": "min", "max_side_len": 1600}
+_PPOCR = DetectorSettings()
+
+DET_SIZE: Mapping[str, Any] = {
+    "stride": 32,
+    "limit_side_len": _PPOCR.det_limit_side_len,
+    "limit_type": _PPOCR.det_limit_type,
+    "max_side_len": 1600,
+}
 """Size rules of detection: PP-OCR's defaults for inference, and a bound on memory and time."""
 
 DET_POSTPROCESS: Mapping[str, Any] = {
-    "thresh": 0.3,
-    "box_thresh": 0.6,
-    "max_candidates": 1000,
-    "unclip_ratio": 1.5,
-    "use_dilation": False,
-    "score_mode": "fast",
+    name: getattr(_PPOCR, name) for name in DetectorSettings.names() if not name.startswith("det_limit")
 }
 """DB post-processing as PP-OCR's own inference has it by default."""
 

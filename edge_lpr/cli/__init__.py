@@ -51,7 +51,7 @@ COMMANDS: dict[str, Command] = {
         "edge_lpr.finetune.command", "finetune", "fine-tune the detector or recognizer on plates"
     ),
     "evaluate": Command(
-        "edge_lpr.cli.evaluate", "calib", "measure a bundle's accuracy and speed on labelled images"
+        "edge_lpr.cli.evaluate", "evaluate", "measure a bundle's accuracy and speed on labelled images"
     ),
     "calibrate": Command(
         "edge_lpr.calib.commands.calibrate", "calib", "add FP16 and INT8 models to a bundle"

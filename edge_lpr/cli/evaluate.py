@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_lpr.cli._options import add_model_options, model_arguments
+from edge_lpr.cli.options import add_model_options, model_arguments
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
 from edge_lpr.errors import MissingExtraError, SettingError
 from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.types import TASKS
 
 DESCRIPTION = """\
 Reads labelled images and counts what is right, by subset.
@@ -43,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("task", choices=("det", "rec", "e2e"), help="what is measured")
+    parser.add_argument("task", choices=TASKS, help="what is measured")
     parser.add_argument("data", nargs="+", metavar="DATA", help="label file, or folder of labelled images")
     add_model_options(parser)
     parser.add_argument(
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         from edge_lpr.evaluation.evaluate import evaluate_reader, score_rows
         from edge_lpr.io.atomic_io import write_json
     except ImportError as e:
-        raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr evaluate`") from e
+        raise MissingExtraError(e.name or "shapely", "evaluate", "`edge-lpr evaluate`") from e
     if args.decoder == "greedy" and args.task != "rec":
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
     labels = load_labels([_rec_file(d) for d in args.data] if args.task == "rec" else args.data)

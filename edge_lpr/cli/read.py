@@ -10,7 +10,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from edge_lpr.cli import COMMANDS
-from edge_lpr.cli._options import add_model_options, model_arguments
+from edge_lpr.cli.options import add_model_options, model_arguments
 from edge_lpr.console.interrupts import Interrupts, silent_libraries
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.text import is_terminal
@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     add = parser.add_argument_group("what is reported").add_argument
     add("--every-frame", action="store_true", help="the reads of each frame, not fused to one per vehicle")
-    add_options(add, ReadSettings, ("any_text", "min_score", "format_prior", "retry_below"))
+    add_options(add, ReadSettings)
     add_options(add, CaptureOptions, ("stride",))
     add = parser.add_argument_group("outputs").add_argument
     for kind in OUTPUTS:

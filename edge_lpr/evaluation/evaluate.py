@@ -18,10 +18,9 @@ from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, RecScore
 from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.ctc import greedy
 from edge_lpr.pipeline.reader import PlateReader
-from edge_lpr.types import Image, Quad, Tick
+from edge_lpr.types import EvaluationTask, Image, Quad, Tick
 
 Score = TypeVar("Score", DetScore, RecScore, EndToEndScore)
-EvaluationTask = Literal["det", "rec", "e2e"]
 Decoder = Literal["plate", "greedy"]
 ALL = "all"
 BATCH = 32

@@ -25,11 +25,12 @@ from edge_lpr.export.parity.comparison import (
 )
 from edge_lpr.export.parity.images import probe_images
 from edge_lpr.pipeline.settings import DetectorSettings
+from edge_lpr.precisions import REFERENCE
 from edge_lpr.types import Image
 
-__all__ = ["FILE", "check_reference", "pack_reference", "reference_crops", "reference_images"]
+__all__ = ["REFERENCE_FILE", "check_reference", "pack_reference", "reference_crops", "reference_images"]
 
-FILE = "reference.npz"
+REFERENCE_FILE = "reference.npz"
 _DECIMALS = 6
 _MAX_BYTES = 64 << 20
 _MAX_ARRAY_BYTES = 64 << 20
@@ -80,15 +81,15 @@ def check_reference(bundle: Bundle) -> tuple[Comparison, Comparison]:
     Raises:
         BundleError: The bundle has no reference, or a damaged one.
     """
-    pairs = _read(bundle.path / FILE)
+    pairs = _read(bundle.path / REFERENCE_FILE)
     det, rec = Comparison("bundle"), Comparison("bundle")
     settings = DetectorSettings.for_model(bundle.det)
-    run = Runner(bundle.model("det", "fp32").read())
+    run = Runner(bundle.model("det", REFERENCE).read())
     for i, (given, wanted) in enumerate(pairs["det"]):
         found = run(given[None])[0]
         det.add(found, wanted)
         compare_boxes(det, found, wanted, settings, f"reference {i}")
-    run = Runner(bundle.model("rec", "fp32").read())
+    run = Runner(bundle.model("rec", REFERENCE).read())
     for i, (given, wanted) in enumerate(pairs["rec"]):
         found = run(given[None])[0]
         rec.add(found, wanted)

@@ -13,7 +13,7 @@ import pytest
 from edge_lpr.bundle.manifest import bundled, load_bundle
 from edge_lpr.cli import main
 from edge_lpr.errors import BundleError, ModelError
-from edge_lpr.export.parity.reference import FILE, check_reference
+from edge_lpr.export.parity.reference import REFERENCE_FILE, check_reference
 from edge_lpr.export.pretrained import load_pretrained
 
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
@@ -52,10 +52,10 @@ def test_the_command_repeats_the_comparison(copy: Path, capsys: pytest.CaptureFi
 
 
 def test_other_weights_do_not_pass(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with np.load(copy / FILE) as arrays:
+    with np.load(copy / REFERENCE_FILE) as arrays:
         content = {name: arrays[name] for name in arrays.files}
     content["rec_out_1"] = np.roll(content["rec_out_1"], 1, axis=-1)
-    np.savez_compressed(copy / FILE, **content)
+    np.savez_compressed(copy / REFERENCE_FILE, **content)
     assert main(["export", "--verify", str(copy)]) == 1
     told = capsys.readouterr()
     assert "NOT as Paddle" in told.out
@@ -64,12 +64,12 @@ def test_other_weights_do_not_pass(copy: Path, capsys: pytest.CaptureFixture[str
 
 def test_a_bundle_without_or_with_a_damaged_reference(copy: Path) -> None:
     bundle = load_bundle(copy)
-    data = (copy / FILE).read_bytes()
+    data = (copy / REFERENCE_FILE).read_bytes()
     for bad in (data[:1000], b"", b"text", data[:-100]):
-        (copy / FILE).write_bytes(bad)
+        (copy / REFERENCE_FILE).write_bytes(bad)
         with pytest.raises(BundleError, match="damaged"):
             check_reference(bundle)
-    (copy / FILE).unlink()
+    (copy / REFERENCE_FILE).unlink()
     with pytest.raises(BundleError, match="--det and --rec"):
         check_reference(bundle)
 
@@ -78,7 +78,7 @@ def test_a_reference_that_unpacks_to_too_much(copy: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("det_in_0.npy", bytes(80 << 20))
-    (copy / FILE).write_bytes(buffer.getvalue())
+    (copy / REFERENCE_FILE).write_bytes(buffer.getvalue())
     with pytest.raises(BundleError, match="unpacks to more"):
         check_reference(load_bundle(copy))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_lpr.backends.base import BACKENDS, BackendKind, BackendOption, Models, open_both
+from edge_lpr.backends.base import AUTO, BACKENDS, BackendKind, BackendOption, Models, open_both
 from edge_lpr.backends.tensorrt.cuda import has_driver
 from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
@@ -66,7 +66,7 @@ def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
         settings["mapped"] = settings["mapped"] == "mapped"
     held = [p for p in sorted(PRECISIONS, key=lambda p: p.engine_rank) if p.name in bundle.precisions()]
     first: EdgeLprError | None = None
-    for candidate in [p.name for p in held] if precision == "auto" else [precision]:
+    for candidate in [p.name for p in held] if precision == AUTO else [precision]:
         try:
             det, rec = open_both(
                 bundle, candidate, lambda model: _open_engine(model, options.get("engines"), **settings)

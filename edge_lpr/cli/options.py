@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
-from edge_lpr.backends import AUTO, BACKENDS, backend_choices
+from edge_lpr.backends import AUTO, backend_choices, backend_options
 from edge_lpr.precisions import PRECISIONS
 
-__all__ = ["add_model_options", "model_arguments"]
+__all__ = ["add_backend_options", "add_model_options", "backend_arguments", "model_arguments"]
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -17,19 +18,31 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
     add("--backend", default=AUTO, choices=backend_choices(), help="what runs the models")
     add("--precision", default=AUTO, choices=(AUTO, *PRECISIONS.names()), help="which models of the bundle")
-    for kind in BACKENDS:
-        for option in kind.options:
-            if option.flag:
-                add(option.flag, dest=option.name, default=None, **dict(option.arguments or {}))
+    add_backend_options(add)
+
+
+def add_backend_options(add: Callable[..., Any]) -> None:
+    """Adds the options of all backends; `backend_arguments` takes them back.
+
+    Args:
+        add: `add_argument` of a parser or group.
+    """
+    for option in backend_options():
+        if option.flag:
+            add(option.flag, dest=option.name, default=None, **dict(option.arguments or {}))
+
+
+def backend_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """Returns the settings of backends that options were given for, by name."""
+    names = [option.name for option in backend_options() if option.flag]
+    return {name: value for name in names if (value := getattr(args, name)) is not None}
 
 
 def model_arguments(args: argparse.Namespace) -> dict[str, Any]:
     """Returns the arguments of `PlateReader` that the options of `add_model_options` stand for."""
-    names = [option.name for kind in BACKENDS for option in kind.options if option.flag]
-    options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return {
         "bundle": args.bundle,
         "backend": args.backend,
         "precision": args.precision,
-        "options": options,
+        "options": backend_arguments(args),
     }
