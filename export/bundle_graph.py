@@ -77,7 +77,12 @@ def det_model(
 
 
 def rec_model(
-    model: onnx.ModelProto, height: int = 48, keep: Sequence[int] | None = None, name: str = "rec"
+    model: onnx.ModelProto,
+    height: int = 48,
+    keep: Sequence[int] | None = None,
+    mean: Sequence[float] = REC_MEAN,
+    std: Sequence[float] = REC_STD,
+    name: str = "rec",
 ) -> onnx.ModelProto:
     """Makes the bundle's recognition graph of a converted one.
 
@@ -86,6 +91,8 @@ def rec_model(
         height: Height of the input, in pixels.
         keep: Classes to keep, in their new order; all where None. One more class, the last, then holds the
             probability of those that were dropped.
+        mean: What is subtracted from B, G and R, in grey levels.
+        std: What the difference is divided by, in grey levels.
         name: The graph's name.
 
     Returns:
@@ -97,7 +104,7 @@ def rec_model(
     graph = simplified(model, (height, None))
     classes = head_classes(graph)
     output = graph.outputs[0].name
-    take_uint8(graph, (height, None), REC_MEAN, REC_STD)
+    take_uint8(graph, (height, None), mean, std)
     if keep is not None:
         output, classes = cut_head_graph(graph, output, keep), len(keep) + 1
     graph.rename(output, "probs")

@@ -17,7 +17,16 @@ from edge_lpr.bundle.writer import DET_POSTPROCESS, DET_SIZE, BundleParts, creat
 from edge_lpr.datasets.dictionary import charset_for_head, check_charset, keep_classes
 from edge_lpr.environment import peak_memory, versions
 from edge_lpr.errors import ModelError
-from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, det_model, head_classes, rec_model, simplified
+from edge_lpr.export.bundle_graph import (
+    DET_MEAN,
+    DET_STD,
+    REC_MEAN,
+    REC_STD,
+    det_model,
+    head_classes,
+    rec_model,
+    simplified,
+)
 from edge_lpr.export.paddle_model import PaddleModel, open_model
 from edge_lpr.export.parity.comparison import Comparison
 from edge_lpr.export.parity.images import probe_images
@@ -119,22 +128,30 @@ class _Exporter:
         charset: tuple[str, ...],
     ) -> None:
         self.settings, self.det, self.rec = settings, det, rec
-        mean = tuple(255 * m for m in det.config.mean) if det.config.mean else DET_MEAN
-        std = tuple(255 * s for s in det.config.std) if det.config.std else DET_STD
+        det_norm = _normalisation(det, (DET_MEAN, DET_STD))
+        rec_norm = _normalisation(rec, (REC_MEAN, REC_STD))
         self.height, self.widths = _rec_size(settings, rec, raw_rec)
         self.charset = charset
         label = _label(settings, rec)
         keep = None if settings.keep is None else keep_classes(charset, settings.keep, label)
         with _naming(det):
-            folded_det = det_model(raw_det, mean, std)
+            folded_det = det_model(raw_det, *det_norm)
         with _naming(rec):
-            folded_rec = rec_model(raw_rec, self.height)
-            cut = None if keep is None else rec_model(raw_rec, self.height, keep)
+            folded_rec = rec_model(raw_rec, self.height, None, *rec_norm)
+            cut = None if keep is None else rec_model(raw_rec, self.height, keep, *rec_norm)
         self.parts = self._parts(folded_det, folded_rec if cut is None else cut)
         rules = (self.parts.det_size, self.parts.postprocess)
-        self.det_graphs = DetGraphs(raw_det, folded_det, mean, std, *rules)
+        self.det_graphs = DetGraphs(raw_det, folded_det, *det_norm, *rules)
         self.rec_graphs = RecGraphs(
-            raw_rec, folded_rec, cut, charset, settings.keep or (), keep or (), self.height, self.widths
+            raw_rec,
+            folded_rec,
+            cut,
+            *rec_norm,
+            charset,
+            settings.keep or (),
+            keep or (),
+            self.height,
+            self.widths,
         )
         self.comparisons: dict[str, list[Comparison]] = {}
         self.images = 0
@@ -252,6 +269,21 @@ def _naming(model: PaddleModel) -> Iterator[None]:
         yield
     except ModelError as e:
         raise ModelError(f"{model.source}: {e}") from e
+
+
+def _normalisation(
+    model: PaddleModel, default: tuple[Sequence[float], Sequence[float]]
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Returns a model's mean and deviation, in grey levels: its own, else those of its architecture."""
+    config, table = model.config, model.architecture
+    # PaddleOCR's recognition resizes and normalises in one step, whatever its file says.
+    if model.part == "det" and config.mean and config.std:
+        mean, std = config.mean, config.std
+    elif table is not None:
+        mean, std = table.mean, table.std
+    else:
+        return default
+    return tuple(255 * m for m in mean), tuple(255 * s for s in std)
 
 
 def _rec_size(

@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 
 from edge_lpr.bundle.manifest import DetSpec
-from edge_lpr.export.bundle_graph import REC_MEAN, REC_STD
 from edge_lpr.export.paddle_model import PaddleModel
 from edge_lpr.export.parity.comparison import (
     Comparison,
@@ -71,6 +70,8 @@ class RecGraphs:
         raw: As converted, float32 N×3×height×W to N×T×C.
         folded: With uint8 input and the whole head.
         cut: With the head cut to `keep`; None where it is not.
+        mean: What is subtracted from B, G and R, in grey levels.
+        std: What the difference is divided by.
         charset: Characters of the whole head.
         kept: Characters of the cut head.
         keep: Classes of the cut head.
@@ -81,6 +82,8 @@ class RecGraphs:
     raw: onnx.ModelProto
     folded: onnx.ModelProto
     cut: onnx.ModelProto | None
+    mean: Sequence[float]
+    std: Sequence[float]
     charset: Sequence[str]
     kept: Sequence[str]
     keep: Sequence[int]
@@ -156,8 +159,8 @@ def compare_rec(
         for i in range(0, len(crops), step)
     }
     references = reference_crops(graphs.height, graphs.widths[-1])
-    batches = {f"p{w}_{i}": normalised(p, REC_MEAN, REC_STD) for (w, i), p in parts.items()}
-    batches |= {f"r{i}": normalised(c[None], REC_MEAN, REC_STD) for i, c in enumerate(references)}
+    batches = {f"p{w}_{i}": normalised(p, graphs.mean, graphs.std) for (w, i), p in parts.items()}
+    batches |= {f"r{i}": normalised(c[None], graphs.mean, graphs.std) for i, c in enumerate(references)}
     wanted = model.run(batches)
     stages = [
         (Comparison("raw"), Runner(graphs.raw.SerializeToString())),
