@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 import traceback
@@ -40,7 +41,7 @@ def run_parts(
         else:
             print(f"{name} … ({left():.0f} s left)", file=sys.stderr, flush=True)
             try:
-                result = step()
+                result = _finite(step())
                 broken = [
                     key for key, value in result.items() if isinstance(value, dict) and "error" in value
                 ]
@@ -91,6 +92,15 @@ def earlier_parts(path: Path, report: Mapping[str, Any]) -> dict[str, Any]:
 def joined(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """Puts what was done now in the place of what was done before; what was not run leaves it."""
     return {**now, **{name: part for name, part in earlier.items() if _idle(now.get(name))}}
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON values
+    """Returns a result without the infinities and NaN that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _idle(part: Mapping[str, Any] | None) -> bool:

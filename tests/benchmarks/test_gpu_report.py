@@ -20,14 +20,17 @@ def test_a_part_that_fails_costs_no_other() -> None:
         raise RuntimeError("unexpected")
 
     steps = {
-        "one": lambda: {"fps": 5.0},
+        "one": lambda: {"fps": 5.0, "spread": [float("nan"), float("inf"), 1.0]},
         "two": broken,
         "three": crashing,
         "four": lambda: {"fp32": {"x": 1}, "int8": {"error": "no engine"}},
         "five": "dry run",
     }
-    done = run_parts(steps, lambda: 1.0, lambda so_far: kept.append(json.loads(json.dumps(so_far))))
+    done = run_parts(
+        steps, lambda: 1.0, lambda so_far: kept.append(json.loads(json.dumps(so_far, allow_nan=False)))
+    )
     assert [p["state"] for p in done.values()] == ["done", "failed", "failed", "failed", "not run"]
+    assert done["one"]["result"]["spread"] == [None, None, 1.0]
     assert done["two"]["reason"] == "the device is gone"
     assert done["three"]["reason"] == "RuntimeError: unexpected"
     assert done["four"]["reason"] == "no result for int8" and done["four"]["result"]["fp32"] == {"x": 1}
