@@ -34,15 +34,16 @@ the bundle is written only when its ONNX models give Paddle's own probabilities,
                          inference.pdmodel, and inference.pdiparams): any DB detection or CTC
                          recognition. An inference.yml beside it is read for dictionary and sizes.
 
-The bundle holds det.fp32.onnx, rec.fp32.onnx, bundle.json, parity.json (the comparison with Paddle) and
-reference.npz (what Paddle put out for a few images, so that --verify works without Paddle).
+The bundle holds det.fp32.onnx, rec.fp32.onnx, bundle.json, parity.json (the comparison with Paddle)
+and reference.npz (what Paddle put out for a few images, so that --verify works without Paddle).
 """
 
 EPILOG = """\
 examples:
   edge-lpr export --det output/det/best_accuracy.pdparams --rec output/rec/best_accuracy.pdparams \\
                   --dict plate_keys.txt --out bundle/
-  edge-lpr export --det det_infer/ --rec rec_infer/ --dict ppocr_keys_v1.txt --charset plate --out bundle/
+  edge-lpr export --det det_infer/ --rec rec_infer/ --dict ppocr_keys_v1.txt --charset plate \\
+                  --out bundle/
   edge-lpr export --det det_infer/ --rec rec_infer/ --dict keys.txt --images photos/ --out bundle/
   edge-lpr export --verify bundle/
   edge-lpr export --pretrained weights/      PP-OCRv3's general weights as .pdparams, to start from

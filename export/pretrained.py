@@ -1,4 +1,4 @@
-"""Makes the bundle of PP-OCRv3's general weights that the package carries.
+"""Makes a bundle of PP-OCRv3's general weights, which read any Chinese text.
 
 The wheel `rapidocr-onnxruntime==1.2.11` holds exactly the general Chinese PP-OCRv3 detection and recognition
 models in ONNX, with their batch normalisations still separate. Run::

@@ -84,5 +84,5 @@ def run(args: argparse.Namespace) -> int:
         return Progress(label, total, "images")
 
     calibrate(args.bundle, args.data, options, stage, lambda line: print(line, file=sys.stderr, flush=True))
-    print(f"{args.bundle}: {', '.join(options.precisions)} added; edge-lpr compare shows what they cost")
+    print(f"{args.bundle}: now holds {' and '.join(options.precisions)}; edge-lpr compare shows the cost")
     return 0

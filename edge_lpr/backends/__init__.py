@@ -13,6 +13,7 @@ from typing import Any
 from edge_lpr.backends.base import AUTO, BACKENDS, Backend, BackendKind, BackendOption, Models, open_both
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
+from edge_lpr.precisions import REFERENCE
 
 __all__ = [
     "AUTO",
@@ -86,6 +87,8 @@ def open_models(
 
 def _open(kind: BackendKind, bundle: Bundle, precision: str, given: Mapping[str, Any]) -> Models:
     own = {option.name for option in kind.options}
+    if precision == AUTO and not kind.picks_precision:
+        precision = REFERENCE
     return kind.open(bundle, precision, {name: value for name, value in given.items() if name in own})
 
 

@@ -104,10 +104,12 @@ class BackendKind:
     Attributes:
         name: What it is chosen by.
         rank: "auto" tries the lowest first.
-        open: Opens both models of a bundle: from the bundle, a precision or "auto", and the options given.
+        open: Opens both models of a bundle: from the bundle, a precision, and the options given.
         absence: Why this machine cannot have it, so that "auto" need not try; "" where it may.
         options: The settings that it has.
         check: Raises `SettingError` for a value of these settings that cannot be, whichever backend will run.
+        picks_precision: Whether `open` takes `AUTO` for a precision and picks one by itself; else it is given
+            the reference, FP32, in its place.
     """
 
     name: str
@@ -116,6 +118,7 @@ class BackendKind:
     absence: Callable[[], str] = lambda: ""
     options: tuple[BackendOption, ...] = ()
     check: Callable[[Mapping[str, Any]], None] = lambda options: None
+    picks_precision: bool = False
 
 
 def _shared_alike(kind: BackendKind, others: Iterable[BackendKind]) -> None:

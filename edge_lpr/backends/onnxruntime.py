@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from edge_lpr.backends.base import AUTO, BACKENDS, BackendKind, BackendOption, Models, open_both
+from edge_lpr.backends.base import BACKENDS, BackendKind, BackendOption, Models, open_both
 from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, SettingError
 from edge_lpr.precisions import REFERENCE
@@ -143,9 +144,8 @@ class OnnxRuntimeBackend:
 
 def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
     threads = options.get("threads")
-    chosen = REFERENCE if precision == AUTO else precision
-    det, rec = open_both(bundle, chosen, lambda model: OnnxRuntimeBackend.from_file(model, threads=threads))
-    why = f"ONNX Runtime on {det.device}, {chosen}"
+    det, rec = open_both(bundle, precision, partial(OnnxRuntimeBackend.from_file, threads=threads))
+    why = f"ONNX Runtime on {det.device}, {precision}"
     if getattr(det, "fell_back", False):
         why += "; its CUDA could not start (edge-lpr doctor tells more)"
     return Models(det, rec, why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import importlib.util
 import json
 import platform
 import sys
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
+from edge_lpr.cli import COMMANDS
 from edge_lpr.console.interrupts import silent_libraries
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style, pad, paint
@@ -36,6 +38,14 @@ _MARKS: dict[str, tuple[str, Style]] = {
     "missing": ("--", "yellow"),
     "broken": ("!!", "red"),
 }
+_EXTRAS = {
+    "evaluate": ("shapely", "rapidfuzz"),
+    "export": ("paddle", "paddle2onnx", "onnx", "yaml"),
+    "finetune": ("torch", "onnx", "shapely", "matplotlib"),
+    "calib": ("onnx", "shapely", "rapidfuzz", "matplotlib", "jinja2"),
+    "tensorrt": ("pycuda", "tensorrt"),
+}
+"""Extras that commands come with, and the modules to look for."""
 _MODEL_FILE = Path("/proc/device-tree/model")  # names a Jetson
 
 
@@ -68,7 +78,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     with silent_libraries(active=not args.debug):
-        checks = [*_system(), *_packages(), *_video(), *_gpu(), *_models(args.bundle)]
+        checks = [*_system(), *_packages(), *_video(), *_gpu(), *_models(args.bundle), *_extras()]
     able = not any(check.state == "broken" for check in checks)
     if args.json:
         answer = {"version": 1, "able": able, "checks": [asdict(check) for check in checks]}
@@ -114,6 +124,20 @@ def _packages() -> list[Check]:
         checks.append(
             Check("packages", "onnxruntime", "broken", _short(e), "pip install --upgrade onnxruntime")
         )
+    return checks
+
+
+def _extras() -> list[Check]:
+    """What is there for the commands beside reading; nothing of it is imported."""
+    checks = []
+    for extra, modules in _EXTRAS.items():
+        lacking = [module for module in modules if importlib.util.find_spec(module) is None]
+        commands = ", ".join(name for name, command in COMMANDS.items() if command.extra == extra)
+        if lacking:
+            advice = f"pip install 'edge-lpr[{extra}]'"
+            checks.append(Check("commands", commands, "missing", f"no {', '.join(lacking)}", advice))
+        else:
+            checks.append(Check("commands", commands, "ok", f"extra {extra}"))
     return checks
 
 

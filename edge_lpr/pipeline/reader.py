@@ -74,6 +74,10 @@ class PlateReader:
     ) -> None:
         if precision != AUTO and precision not in PRECISIONS:
             raise SettingError(f"precision {precision!r}: expected auto, {', '.join(PRECISIONS.names())}")
+        if models is not None and (backend, precision, threads, options) != (AUTO, AUTO, None, None):
+            raise SettingError(
+                "models are given, so backend, precision, threads and options say nothing; leave them out"
+            )
         det, read, track = split_settings(settings or {})
         self.settings = ReadSettings(any_text, min_score, format_prior).changed(read)
         self.tracking = TrackSettings().changed(track)

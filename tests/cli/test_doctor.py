@@ -62,3 +62,17 @@ def test_a_missing_backend_is_named_with_its_remedy(
     if found["CUDA"]["state"] != "ok":  # without a GPU nothing else can run
         assert code == 1 and found["trial"]["state"] == "broken"
         assert "edge-lpr[cpu]" in found["trial"]["found"]
+
+
+def test_each_commands_packages_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edge_lpr.cli import doctor
+
+    monkeypatch.setitem(doctor._EXTRAS, "calib", ("numpy", "no_such_module"))
+    assert main(["doctor", "--json"]) == 0
+    found = checks(capsys)
+    assert found["calibrate, compare"]["state"] == "missing"
+    assert found["calibrate, compare"]["found"] == "no no_such_module"
+    assert found["calibrate, compare"]["advice"] == "pip install 'edge-lpr[calib]'"
+    assert {"evaluate", "export", "finetune", "build, engines"} <= set(found)

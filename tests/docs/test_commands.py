@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -163,6 +164,42 @@ def test_every_python_example_compiles_and_imports_what_exists() -> None:
             for line in code.splitlines():
                 if line.startswith(("from edge_lpr", "import edge_lpr")):
                     exec(line, {})
+
+
+def python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for code in re.findall(rf"{re.escape(RUN)}\n```python\n(.*?)```", text, re.DOTALL):
+            yield page.name, code
+
+
+@pytest.mark.parametrize(("page", "code"), list(examples()))
+def test_python_examples_that_need_nothing_are_run(page: str, code: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{page}: {done.stderr}"
+
+
+def test_what_the_page_on_extending_registers_can_be_chosen(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    code = "\n".join(code for page, code in examples() if page == "extending.md")
+    command = ["samples/street.jpg", "--backend", "mine", "--greet", "hello"]
+    code += f"\nfrom edge_lpr.cli import main\nraise SystemExit(main({command}))"
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "hello 苏E7K52M" in done.stdout
 
 
 def test_the_table_of_fields_is_the_outputs() -> None:

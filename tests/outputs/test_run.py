@@ -69,7 +69,8 @@ def brokers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Broker]]:
 
 
 def test_the_outputs_by_rank() -> None:
-    assert OUTPUTS.names() == ("crops", "jsonl", "csv", "lines", "save")
+    own = ("crops", "jsonl", "csv", "lines", "save")
+    assert tuple(name for name in OUTPUTS.names() if name in own) == own
 
 
 def test_nothing_is_lost_when_the_reader_of_our_output_leaves(

@@ -15,6 +15,8 @@ import pytest
 
 import edge_lpr
 from edge_lpr import PlateReader
+from edge_lpr.backends import open_models
+from edge_lpr.bundle import load_bundle
 from edge_lpr.errors import BackendError, BundleError, SettingError
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -172,3 +174,13 @@ def test_real_scenes_and_negatives(reader: PlateReader, shared_data: Path) -> No
         elif folder == "ccpd":
             found += bool(texts & {r.text for r in reader.read(make_image(shared_data / file))})
     assert found >= 20
+
+
+@pytest.mark.parametrize(
+    "other", [{"backend": "onnxruntime"}, {"precision": "fp32"}, {"threads": 1}, {"options": {}}]
+)
+def test_models_of_ones_own_go_with_no_choice_of_models(other: dict[str, Any]) -> None:
+    opened = open_models(load_bundle())
+    with pytest.raises(SettingError, match="models are given"):
+        PlateReader(models=opened, **other)
+    opened.close()

@@ -86,5 +86,13 @@ def _open_engine(model: ModelFile, folder: str | Path | None, **settings: Any) -
 
 
 BACKENDS.register(
-    BackendKind(name="tensorrt", rank=10, open=_open, absence=_absence, options=_OPTIONS, check=_check)
+    BackendKind(
+        name="tensorrt",
+        rank=10,
+        open=_open,
+        absence=_absence,
+        options=_OPTIONS,
+        check=_check,
+        picks_precision=True,
+    )
 )
