@@ -146,7 +146,12 @@ class _Exporter:
         return BundleParts(
             name=self.settings.name,
             licence=self.settings.licence,
-            origin={"det": _origin(self.det), "rec": _origin(self.rec), "converter": versions(*_CONVERTER)},
+            origin={
+                "det": _origin(self.det),
+                "rec": _origin(self.rec),
+                "converter": versions(*_CONVERTER),
+                **self.settings.origin,
+            },
             det=det.SerializeToString(deterministic=True),
             rec=rec.SerializeToString(deterministic=True),
             charset=self.charset if kept is None else kept,

