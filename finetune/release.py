@@ -284,7 +284,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     bundle = stages.add_parser("bundle", help="print the command that exports the weights")
     bundle.add_argument("--runs", type=Path, required=True, help="folder of the runs")
     bundle.add_argument(
-        "--out", type=Path, default=Path("bundle"), help="the bundle's folder (default: bundle)"
+        "--out", type=Path, default=Path("bundle"), help="the bundle's folder (default: %(default)s)"
     )
     unseen = stages.add_parser("held-out", help="measure a bundle on the images held out")
     unseen.add_argument("--data", type=Path, nargs="+", required=True, help="labelled images")

@@ -21,7 +21,7 @@ from edge_lpr.finetune.synthesis.negatives import TextRenderer
 from edge_lpr.finetune.synthesis.rec_augment import RecAug, bring_to_height, rec_con_aug
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.losses import ctc_loss
-from edge_lpr.geometry import crop_quad
+from edge_lpr.geometry import crop_quad, whole
 from edge_lpr.pipeline.ctc import PlateDecoder, greedy_path
 from edge_lpr.plates import PLATE_CHARSET
 from edge_lpr.plates.characters import DOT
@@ -217,9 +217,7 @@ class RecTraining:
                 continue
             if corners is not None:
                 return crop_quad(image, jitter_corners(corners, rng)), text
-            height, width = image.shape[:2]
-            whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-            return crop_quad(image, jitter_corners(whole, rng, 0.5)), text
+            return crop_quad(image, jitter_corners(whole(image), rng, 0.5)), text
         raise InputError("20 labelled images in a row cannot be read; check the label files' images")
 
     def _fit(self, crop: Image) -> Image:

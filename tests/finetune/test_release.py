@@ -104,11 +104,8 @@ def test_the_bundle_tells_how_its_weights_were_made(
     program, command_name, *words = shlex.split(capsys.readouterr().out)
     assert (program, command_name) == ("edge-lpr", "export")
     args = command_parser("export").parse_args(words)
-    assert (args.det, args.rec_width, args.rec_resize_mode) == (
-        runs / "det" / "final.pdparams",
-        [160],
-        "stretch",
-    )
+    assert args.det == runs / "det" / "final.pdparams"
+    assert (args.rec_width, args.rec_resize_mode) == ([160], "stretch")
     assert (args.out, args.origin, args.det_max) == (out, runs / "origin.json", 1376)
     assert load_origin(args.origin) == told
 
@@ -169,9 +166,8 @@ def test_missing_general_weights_name_the_command(tmp_path: Path, capsys: pytest
     runs = tmp_path / "my runs"
     assert release.main(["train", "--data", str(tmp_path), "--out", str(runs)]) == 2
     error = capsys.readouterr().err
-    assert error.endswith(
-        f"write the general weights with: edge-lpr export --pretrained '{runs / 'general'}'\n"
-    )
+    command = f"edge-lpr export --pretrained '{runs / 'general'}'"
+    assert error.endswith(f"write the general weights with: {command}\n")
     assert error.count("\n") == 1
 
 
