@@ -160,6 +160,7 @@ class _Exporter:
             rec_arch=self.rec.title,
             det_size={
                 **DET_SIZE,
+                **({"stride": self.det.architecture.stride} if self.det.architecture else {}),
                 **self.det.config.det_size,
                 **({} if self.settings.det_limit is None else {"limit_side_len": self.settings.det_limit}),
                 **({} if self.settings.det_max is None else {"max_side_len": self.settings.det_max}),

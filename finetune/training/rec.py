@@ -55,7 +55,7 @@ class RecBatch:
     """Crops and what stands on them.
 
     Attributes:
-        images: uint8 N×48×W×3 BGR.
+        images: uint8 N×height×W×3 BGR.
         targets: int64 N×L class indices, padded with 0.
         lengths: int64 N.
     """
@@ -173,7 +173,9 @@ class RecTraining:
     ) -> None:
         self.config, self.render, self.text = config, render, text
         arrays = cut_head_weights(weights, characters, source)
-        network = TorchNetwork(closest(arrays, "rec"), len(HEAD_CHARSET) + 2)
+        architecture = closest(arrays, "rec")
+        config.check(architecture)
+        network = TorchNetwork(architecture, len(HEAD_CHARSET) + 2)
         load_weights(network, arrays, source=source)
         network.freeze(config.frozen_blocks)
         self.network: nn.Module = network
