@@ -32,12 +32,13 @@ from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.benchmarks import gpu_parts as parts
 from edge_lpr.benchmarks.gpu_report import Step, earlier_parts, joined, run_parts, table
 from edge_lpr.bundle.manifest import Bundle, load_bundle
+from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.datasets.labels import Sample, load_labels
 from edge_lpr.engines.build import build_jobs
 from edge_lpr.engines.commands._options import add_build_options, settings_from
 from edge_lpr.engines.timing_cache import slug
 from edge_lpr.environment import machine, tool
-from edge_lpr.errors import EdgeLprError, InputError
+from edge_lpr.errors import InputError
 from edge_lpr.io.atomic_io import create_folder, write_json
 from edge_lpr.io.image_io import read_image
 from edge_lpr.pipeline.detector import input_size
@@ -49,6 +50,7 @@ SAMPLE_VIDEO = Path("samples") / "street.mp4"
 QUERY = "clocks.sm,clocks.mem,clocks.max.sm,power.limit,temperature.gpu,pstate,utilization.gpu"
 
 
+@module_main("benchmarks.gpu")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the benchmark.
 
@@ -58,16 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 when every part was done, 1 when one failed, 2 for bad input.
     """
-    args = _parser().parse_args(argv)
-    try:
-        return _run(args)
-    except EdgeLprError as e:
-        print(f"benchmarks.gpu: {e}", file=sys.stderr)
-        return e.exit_code
+    return _run(_parser().parse_args(argv))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m edge_lpr.benchmarks.gpu",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -206,4 +203,4 @@ def _file_name(facts: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -13,10 +13,8 @@ between machines. RapidOCR's texts pass the plate filter of this kit's formats b
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import random
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +26,7 @@ import numpy as np
 from edge_lpr.backends import Models, open_models
 from edge_lpr.backends.recording import RecordingBackend
 from edge_lpr.bundle.manifest import load_bundle
+from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.progress import Progress
 from edge_lpr.datasets.labels import Sample, load_labels
 from edge_lpr.environment import machine, peak_memory
@@ -186,9 +185,10 @@ def _result(contender: Contender, images: int) -> dict[str, float]:
     }
 
 
+@module_main("benchmarks.speed")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the benchmark; see the module's text."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m edge_lpr.benchmarks.speed", description=(__doc__ or "").split("\n\n", maxsplit=1)[0]
     )
     parser.add_argument("data", nargs="+", help="folders of labelled scenes")
@@ -213,4 +213,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -15,7 +15,7 @@ from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
 from edge_lpr.errors import EdgeLprError, MissingExtraError, SettingError
-from edge_lpr.export.settings import BOUND, ExportSettings
+from edge_lpr.export.settings import BOUND, ExportSettings, load_origin
 from edge_lpr.io.atomic_io import create_folder, write_bytes
 from edge_lpr.settings import Rule, add_options, given
 
@@ -35,7 +35,7 @@ the bundle is written only when its ONNX models give Paddle's own probabilities,
                          recognition. An inference.yml beside it is read for dictionary and sizes.
 
 The bundle holds det.fp32.onnx, rec.fp32.onnx, bundle.json, parity.json (the comparison with Paddle)
-and reference.npz (what Paddle put out for a few images, so that --verify works without Paddle).
+and reference.npz (what Paddle returned for a few images, so that --verify works without Paddle).
 """
 
 EPILOG = """\
@@ -89,6 +89,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(made.add_argument, ExportSettings, _OF_BUNDLE)
     made.add_argument("--name", default="", help="the bundle's name (default: its folder's)")
     made.add_argument("--licence", default="unknown", help="SPDX identifier of the weights' licence")
+    made.add_argument(
+        "--origin",
+        type=Path,
+        metavar="FILE",
+        help="JSON object that the bundle's origin is to hold, too",
+    )
     check = parser.add_argument_group("comparison with Paddle")
     check.add_argument(
         "--images", type=Path, metavar="DIR", help="images to compare on (default: drawn ones)"
@@ -121,6 +127,8 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.wheel is not None and args.pretrained is None:
         raise SettingError("--wheel goes with --pretrained alone")
+    if args.origin is not None and args.out is None:
+        raise SettingError("--origin goes with --out alone")
     if args.verify is not None:
         return _verify(args)
     if args.pretrained is not None:
@@ -160,6 +168,7 @@ def _settings(args: argparse.Namespace) -> ExportSettings:
         rec_widths=tuple(sorted(set(args.rec_width))) if args.rec_width else None,
         name=args.name or (args.out or args.verify).resolve().name,
         licence=args.licence,
+        origin={} if args.origin is None else load_origin(args.origin),
         **given(args, ExportSettings, ("branch", *_OF_BUNDLE, *_OF_COMPARISON)),
     )
     if args.images is None:

@@ -165,7 +165,12 @@ class _Exporter:
         return BundleParts(
             name=self.settings.name,
             licence=self.settings.licence,
-            origin={"det": _origin(self.det), "rec": _origin(self.rec), "converter": versions(*_CONVERTER)},
+            origin={
+                "det": _origin(self.det),
+                "rec": _origin(self.rec),
+                "converter": versions(*_CONVERTER),
+                **self.settings.origin,
+            },
             det=det.SerializeToString(deterministic=True),
             rec=rec.SerializeToString(deterministic=True),
             charset=self.charset if kept is None else kept,
@@ -174,6 +179,7 @@ class _Exporter:
             rec_arch=self.rec.title,
             det_size={
                 **DET_SIZE,
+                **({"stride": self.det.architecture.stride} if self.det.architecture else {}),
                 **self.det.config.det_size,
                 **({} if self.settings.det_limit is None else {"limit_side_len": self.settings.det_limit}),
                 **({} if self.settings.det_max is None else {"max_side_len": self.settings.det_max}),

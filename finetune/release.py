@@ -1,19 +1,21 @@
 """Repeats the making of the bundle that ships: general weights, two fine-tunings, export.
 
+    edge-lpr export --pretrained runs/general
     python -m edge_lpr.finetune.release train --data ../shared/data --font NotoSansCJK-Regular.ttc --out runs
     python -m edge_lpr.finetune.release bundle --runs runs --out bundle
     python -m edge_lpr.finetune.release held-out --data ../shared/data --bundle bundle
 
-`train` needs the extra `finetune`, `bundle` the extra `export`; they may run in two environments. Three of
-four labelled plates are trained on, the fourth is held out; its figures, which `held-out` prints, are those
-of unseen images. The runs resume when the command is given again. The recipe is configs/release.json.
+`bundle` writes how the weights were made and prints the `edge-lpr export` to type. `train` needs the extra
+`finetune`, exporting the extra `export`; they may run in two environments. Three of four labelled plates are
+trained on, the fourth is held out; its figures, which `held-out` prints, are those of unseen images. The runs
+resume when the command is given again. The recipe is configs/release.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -23,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.errors import EdgeLprError, InputError, ModelError
-from edge_lpr.io.atomic_io import create_folder, write_bytes
+from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.errors import InputError, ModelError
+from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.types import PARTS, Part
 
 if TYPE_CHECKING:
@@ -32,9 +35,18 @@ if TYPE_CHECKING:
     from edge_lpr.finetune.training.config import TrainConfig
     from edge_lpr.finetune.training.trainer import StepReport
 
-__all__ = ["average", "held_out", "load_recipe", "make_bundle", "split", "stage_config", "train"]
+__all__ = [
+    "average",
+    "export_command",
+    "held_out",
+    "load_recipe",
+    "made",
+    "split",
+    "stage_config",
+    "train",
+]
 
-GENERAL = "general"
+GENERAL, ORIGIN = "general", "origin.json"
 Step = Mapping[str, Any]
 
 
@@ -146,36 +158,32 @@ class _Walk:
         write_bytes(out, (self.runs / step["start"]).read_bytes())
 
 
-def train(part: Part, data: Sequence[Path], runs: Path, font: Path | None = None) -> int:
+def train(part: Part, data: Sequence[Path], runs: Path, font: Path | None = None) -> None:
     """Fine-tunes one network by the recipe; ends with `runs/PART/final.pdparams`.
 
     Args:
         part: Which one.
         data: Labelled images.
-        runs: Folder of the runs.
+        runs: Folder of the runs; the general weights are in its folder `general`.
         font: For crops of other text, which the recognizer learns to tell from plates; None teaches none.
 
-    Returns:
-        0, or the exit code of `edge-lpr export --pretrained` where it failed, which has said why.
-
     Raises:
+        InputError: The general weights are missing.
         EdgeLprError: See `run.finetune`.
     """
-    from edge_lpr.cli import main as edge_lpr
     from edge_lpr.datasets.labels import load_labels
 
+    for name in ("det.pdparams", "rec.pdparams", "rec_keys.txt"):
+        if not (runs / GENERAL / name).is_file():
+            command = shlex.join(["edge-lpr", "export", "--pretrained", str(runs / GENERAL)])
+            raise InputError(f"{runs / GENERAL}: holds no {name}; write the general weights with: {command}")
     recipe = load_recipe()
     samples = [s for s in load_labels(data).samples if _is_for(part, s)]
     learnt, held = split(samples, recipe["held_out"])
-    if not (runs / GENERAL / "rec_keys.txt").is_file():
-        code = edge_lpr(["export", "--pretrained", str(runs / GENERAL)])
-        if code:
-            return code
     walk = _Walk(recipe, part, runs, learnt, held, font)
     for step in recipe["parts"][part]["steps"]:
         take: Callable[[Step], None] = getattr(walk, step["do"])
         take(step)
-    return 0
 
 
 def _is_for(part: Part, sample: Sample) -> bool:
@@ -184,48 +192,55 @@ def _is_for(part: Part, sample: Sample) -> bool:
     return bool(sample.plates) and (sample.located or sample.crop)
 
 
-def make_bundle(runs: Path, out: Path) -> int:
-    """Exports both networks and writes into `bundle.json` how their weights were made.
+def export_command(runs: Path, out: Path) -> list[str]:
+    """Returns the words of the `edge-lpr export` that makes the bundle.
+
+    Args:
+        runs: Folder of the runs, as `train` left it, with the origin beside them.
+        out: The bundle's folder.
+    """
+    recipe = load_recipe()["export"]
+    given = {name: str(runs / path) for name, path in recipe["files"].items()}
+    given |= {name: str(value) for name, value in recipe["options"].items()}
+    given |= {"origin": str(runs / ORIGIN), "out": str(out)}
+    return ["edge-lpr", "export", *(word for name, value in given.items() for word in (f"--{name}", value))]
+
+
+def made(runs: Path) -> dict[str, Any]:
+    """Returns how the weights were made, as `origin.made` of the bundle tells it.
 
     Args:
         runs: Folder of the runs, as `train` left it.
-        out: The bundle's folder.
 
-    Returns:
-        The exit code of `edge-lpr export`.
+    Raises:
+        InputError: A run is missing, or its files cannot be read.
     """
-    from edge_lpr.cli import main as edge_lpr
-
     recipe = load_recipe()
-    given = {name: str(runs / path) for name, path in recipe["export"]["files"].items()}
-    given |= {name: str(value) for name, value in recipe["export"]["options"].items()}
-    options = [word for name, value in given.items() for word in (f"--{name}", value)]
-    code = edge_lpr(["export", *options, "--out", str(out)])
-    if code == 0:
-        manifest = json.loads((out / "bundle.json").read_text(encoding="utf-8"))
-        manifest["origin"]["made"] = _made(recipe, runs)
-        text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
-        write_bytes(out / "bundle.json", text.encode())
-    return code
-
-
-def _made(recipe: Mapping[str, Any], runs: Path) -> dict[str, Any]:
-    made: dict[str, Any] = dict(recipe["made"])
+    told: dict[str, Any] = dict(recipe["made"])
     for part, metric in zip(PARTS, ("hmean", "accuracy"), strict=True):
         for step in recipe["parts"][part]["steps"]:
             if step["do"] != "finetune":
                 continue
-            folder = runs / step["out"]
-            for name in ("config", "history"):
-                if not (folder / f"{name}.json").is_file():
-                    raise InputError(f"{folder}: holds no {name}.json; make the run with: release train")
-            history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
-            last = history["metrics"][-1]
-            made[step["out"]] = {
-                "config": json.loads((folder / "config.json").read_text(encoding="utf-8")),
-                "held_out": {"step": last["step"], metric: last[metric]},
-            }
-    return made
+            config, history = (_load(runs / step["out"] / f"{name}.json") for name in ("config", "history"))
+            try:
+                last = history["metrics"][-1]
+                measured = {"step": last["step"], metric: last[metric]}
+            except (KeyError, IndexError, TypeError) as e:
+                raise InputError(f"{runs / step['out'] / 'history.json'}: tells no {metric}") from e
+            told[step["out"]] = {"config": config, "held_out": measured}
+    return told
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise InputError(f"{path.parent}: holds no {path.name}; make the run with: release train") from e
+    except (OSError, ValueError) as e:
+        raise InputError(f"{path}: cannot be read ({e})") from e
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: holds {type(found).__name__}, expected an object")
+    return found
 
 
 def held_out(data: Sequence[Path], bundle: Path | None) -> str:
@@ -255,9 +270,10 @@ def held_out(data: Sequence[Path], bundle: Path | None) -> str:
     return "\n".join(lines)
 
 
+@module_main("release")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one of the stages."""
-    parser = argparse.ArgumentParser(prog="python -m edge_lpr.finetune.release", description=__doc__)
+    parser = Parser(prog="python -m edge_lpr.finetune.release", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     stages = parser.add_subparsers(dest="stage", required=True)
     training = stages.add_parser("train", help="fine-tune both networks")
@@ -265,25 +281,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     training.add_argument("--font", type=Path, help="font with Chinese characters, for crops of other text")
     training.add_argument("--part", choices=PARTS, action="append", help="only this one")
     training.add_argument("--out", type=Path, required=True, help="folder of the runs")
-    bundle = stages.add_parser("bundle", help="export the weights")
+    bundle = stages.add_parser("bundle", help="print the command that exports the weights")
     bundle.add_argument("--runs", type=Path, required=True, help="folder of the runs")
-    bundle.add_argument("--out", type=Path, required=True, help="the bundle's folder")
+    bundle.add_argument(
+        "--out", type=Path, default=Path("bundle"), help="the bundle's folder (default: %(default)s)"
+    )
     unseen = stages.add_parser("held-out", help="measure a bundle on the images held out")
     unseen.add_argument("--data", type=Path, nargs="+", required=True, help="labelled images")
     unseen.add_argument("--bundle", type=Path, help="the bundle's folder (default: the package's)")
     args = parser.parse_args(argv)
-    try:
-        if args.stage == "bundle":
-            return make_bundle(args.runs, args.out)
-        if args.stage == "held-out":
-            print(held_out(args.data, args.bundle))
-            return 0
+    if args.stage == "bundle":
+        write_json(args.runs / ORIGIN, {"made": made(args.runs)})
+        print(shlex.join(export_command(args.runs, args.out)))
+    elif args.stage == "held-out":
+        print(held_out(args.data, args.bundle))
+    else:
         for part in args.part or PARTS:
-            if code := train(part, args.data, args.out, args.font):
-                return code
-    except EdgeLprError as e:
-        print(f"release: {e}", file=sys.stderr)
-        return e.exit_code
+            train(part, args.data, args.out, args.font)
     return 0
 
 

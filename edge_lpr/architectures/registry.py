@@ -33,6 +33,7 @@ class Architecture:
         training_only: Prefixes of parameters that inference does not need. Checkpoints may hold them or not.
         mean: Subtracted from B, G and R, of pixels scaled to 0..1.
         std: Divided by afterwards.
+        stride: What the input's width is a multiple of, in pixels; its height, too, where that is free.
         height: Input height in pixels; None where it is free.
         rank: Its place among the others; of two that a checkpoint fits as well, the lower is taken.
     """
@@ -45,6 +46,7 @@ class Architecture:
     training_only: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    stride: int
     height: int | None = None
     rank: int = 0
 

@@ -260,9 +260,9 @@ class _Reader:
         return value
 
     def number(self, node: object, key: str, low: int, high: int) -> int:
-        value: int = self.get(node, key, int, f"a whole number from {low} to {high}")
+        value: int = self.get(node, key, int, f"an integer from {low} to {high}")
         if not low <= value <= high:
-            raise self.fail(key, value, f"a whole number from {low} to {high}")
+            raise self.fail(key, value, f"an integer from {low} to {high}")
         return value
 
     def table(self, node: object, key: str) -> dict[str, Any]:
@@ -323,7 +323,7 @@ class _Reader:
     def rec(self, node: dict[str, Any]) -> RecSpec:
         size = self.table(node, "rec.size")
         widths = self.get(size, "rec.size.widths", list, "a list of widths")
-        wanted = "ascending whole numbers from 16 to 4096"
+        wanted = "ascending integers from 16 to 4096"
         if not widths or any(type(w) is not int or not 16 <= w <= 4096 for w in widths):
             raise self.fail("rec.size.widths", widths, wanted)
         if sorted(set(widths)) != widths:

@@ -68,9 +68,9 @@ class BundleParts:
             off.
         det_arch: What the detection network is called.
         rec_arch: What the recognition network is called.
+        rec_height: Height of the recognition input, in pixels.
         det_size: Size rules of detection, as in `DET_SIZE`.
         postprocess: DB parameters by PP-OCR's names.
-        rec_height: Height of the recognition input, in pixels.
         rec_widths: Widths that the recognition input may have, ascending, in pixels.
         rec_resize_mode: "pad" or "stretch": how a crop comes to one of the widths.
     """
@@ -82,11 +82,11 @@ class BundleParts:
     rec: bytes
     charset: Sequence[str]
     unknown_class: bool
-    det_arch: str = "PP-OCRv3 det"
-    rec_arch: str = "PP-OCRv3 rec (CTC)"
+    det_arch: str
+    rec_arch: str
+    rec_height: int
     det_size: Mapping[str, Any] = field(default_factory=lambda: dict(DET_SIZE))
     postprocess: Mapping[str, Any] = field(default_factory=lambda: dict(DET_POSTPROCESS))
-    rec_height: int = 48
     rec_widths: Sequence[int] = (320,)
     rec_resize_mode: str = "pad"
 

@@ -15,9 +15,8 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import NoReturn
 
-from edge_lpr.console.interrupts import Terminated
+from edge_lpr.console.module_main import Parser, interrupt_code
 from edge_lpr.console.text import printable
 from edge_lpr.environment import tool
 from edge_lpr.errors import EdgeLprError, MissingExtraError
@@ -78,14 +77,6 @@ _PIPE_CLOSED = 141  # what a shell reports of a program that SIGPIPE ended
 _OPTION = re.compile(r"--[a-z]+(_[a-z]+)+")
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line that says where help is."""
-
-    def error(self, message: str) -> NoReturn:
-        """Prints the line and leaves with exit code 2."""
-        self.exit(2, f"{self.prog}: {printable(message)}; see: {self.prog} --help\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command.
 
@@ -105,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EdgeLprError as e:
         return _fail(str(e), e.exit_code, debug)
     except KeyboardInterrupt as e:
-        return _fail("interrupted", 143 if isinstance(e, Terminated) else 130, debug)
+        return _fail("interrupted", interrupt_code(e), debug)
     except BrokenPipeError:
         # Who read our output has left (| head); Python would complain once more as it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

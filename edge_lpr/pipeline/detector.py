@@ -50,7 +50,7 @@ class Detector:
             image: uint8 H×W×3 BGR.
 
         Raises:
-            BackendError: The network failed, or put out something that is no probability map.
+            BackendError: The network failed, or returned something that is no probability map.
         """
         return self.detect_batch([image])[0]
 

@@ -56,6 +56,30 @@ class Ground:
     left: FloatColor | None = None
 
 
+@dataclass(frozen=True)
+class PlateColour:
+    """How plates of one colour show in photographs.
+
+    Attributes:
+        ground: Mean colour of the ground as it is rendered: blue, green, red, 0 to 255.
+        ink: That of the characters.
+        hues: Least and largest hue of the ground, 0 to 179 as in OpenCV; None where it has none.
+        matches: Tells from a ground that was measured (blue, green, red, 1 to 256) whether it is this one.
+            Asked by the rank of the kinds; None takes what is left. Colours whose ink is paler than the
+            ground and those whose ink is darker are never taken for each other.
+    """
+
+    ground: FloatColor
+    ink: FloatColor
+    hues: tuple[int, int] | None = None
+    matches: Callable[[float, float, float], bool] | None = None
+
+    @property
+    def pale_ink(self) -> bool:
+        """Whether the characters are brighter than the ground."""
+        return sum(self.ink) > sum(self.ground)
+
+
 @dataclass(frozen=True, eq=False)
 class PlateKind:
     """One kind of plate.
@@ -63,8 +87,7 @@ class PlateKind:
     Attributes:
         name: What `PlateRead.kind` says.
         rank: Order of the kinds; where two formats fit a reading equally well, the lower rank's is taken.
-        colour: What the ground is called; tells kinds that share a format apart. "blue", "green" and "yellow"
-            are looked for in an image (`edge_lpr.plates.colour`).
+        colour: What the ground is called; tells kinds that share a format apart.
         formats: Name to positions, each the characters that may stand there. Kinds may share a format: it has
             the same name and positions in each.
         layouts: How it is arranged; the first that has the rows and the number of characters is taken.
@@ -75,6 +98,8 @@ class PlateKind:
         accent: Regular expression of the part of a text that is painted in `accent_ink` on most plates.
         accent_ink: Colour of that part.
         sample: Draws a text, where a format and its positions alone do not say how often what occurs.
+        in_photos: How its colour shows in photographs: what tells it from others in an image, and from what
+            to what compositing maps it. One kind of a colour is enough to give it; None where nobody does.
     """
 
     name: str
@@ -88,6 +113,7 @@ class PlateKind:
     accent: str | None = None
     accent_ink: FloatColor = RED
     sample: Callable[[TextSource], str] | None = None
+    in_photos: PlateColour | None = None
 
     def __post_init__(self) -> None:
         if not self.formats or self.share < 0:

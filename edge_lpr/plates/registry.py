@@ -16,7 +16,15 @@ __all__ = ["KINDS", "plate_kinds", "register"]
 
 
 def _one_meaning(kind: PlateKind, others: Iterable[PlateKind]) -> None:
-    """Sees that a format's name stands for the same positions in every kind."""
+    """Sees that the name of a format or a colour stands for the same in every kind."""
+    others = list(others)
+    for other in others:
+        shown, before = kind.in_photos, other.in_photos
+        if kind.colour == other.colour and None not in (shown, before) and shown != before:
+            raise SettingError(
+                f"plate kind {kind.name!r}: {kind.colour!r} shows otherwise in photos than that of "
+                f"{other.name!r}; give it another name"
+            )
     for name, positions in kind.formats.items():
         for other in others:
             if other.formats.get(name, positions) != positions:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from edge_lpr.types import Image
 
 TWO_ROW_ASPECT = 2.5
 """Crops narrower than this share of their height may show two rows: such a plate is 440×220 mm, one in a
@@ -18,7 +19,7 @@ _UPPER_STRETCH = 65 / 80
 """Makes a character of the upper row as wide as one of the lower."""
 
 
-def unfold_rows(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def unfold_rows(crop: Image) -> Image:
     """Sets the lower row of a two-row plate to the right of its upper row.
 
     Args:
@@ -29,7 +30,7 @@ def unfold_rows(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     height, width = crop.shape[:2]
 
-    def cut(region: tuple[float, float, float, float]) -> NDArray[np.uint8]:
+    def cut(region: tuple[float, float, float, float]) -> Image:
         x0, y0 = int(region[0] * width), int(region[2] * height)
         x1, y1 = max(x0 + 1, round(region[1] * width)), max(y0 + 1, round(region[3] * height))
         return crop[y0:y1, x0:x1]

@@ -56,8 +56,8 @@ class Comparison:
         """Adds one output.
 
         Args:
-            found: What the graph put out.
-            wanted: What Paddle put out, of the same shape.
+            found: What the graph returned.
+            wanted: What Paddle returned, of the same shape.
 
         Raises:
             ModelError: The shapes differ.

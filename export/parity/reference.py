@@ -1,4 +1,4 @@
-"""What Paddle put out for a few images, kept in the bundle, so that it can be verified where Paddle is not.
+"""What Paddle returned for a few images, kept in the bundle, so that it can be verified where Paddle is not.
 
 `reference.npz` holds small images and crops (uint8, as the graphs take them) and Paddle's outputs for them,
 rounded to 1e-6, as the bundle's graphs have them: `det_in_0`, `det_out_0`, …, `rec_in_0`, `rec_out_0`, ….
@@ -70,7 +70,7 @@ def pack_reference(det: Sequence[tuple[Image, Floats]], rec: Sequence[tuple[Imag
 
 
 def check_reference(bundle: Bundle) -> tuple[Comparison, Comparison]:
-    """Compares a bundle's fp32 graphs with what Paddle put out when the bundle was made.
+    """Compares a bundle's fp32 graphs with what Paddle returned when the bundle was made.
 
     Args:
         bundle: The bundle.

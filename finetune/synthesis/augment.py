@@ -8,20 +8,21 @@ python -m edge_lpr.finetune.synthesis.augment ../shared/data --sheet crops.png -
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.datasets.labels import Sample, load_labels
-from edge_lpr.errors import EdgeLprError, InputError
-from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file, write_sheet
+from edge_lpr.errors import InputError
+from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file
 from edge_lpr.finetune.synthesis.det_augment import augment_scene
 from edge_lpr.finetune.synthesis.rec_augment import RecAug, bring_to_height
 from edge_lpr.finetune.synthesis.training_images import Photos
 from edge_lpr.geometry import crop_quad
+from edge_lpr.io.image_io import write_image
 from edge_lpr.types import Image, Rng
 
 SCENE = (416, 416)
@@ -97,11 +98,10 @@ def bench(samples: Sequence[Sample], seconds: float = 4.0) -> dict[str, float]:
     return rates(work, seconds)
 
 
+@module_main("augment")
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints rates or writes a contact sheet."""
-    parser = argparse.ArgumentParser(
-        prog="python -m edge_lpr.finetune.synthesis.augment", description=__doc__
-    )
+    parser = Parser(prog="python -m edge_lpr.finetune.synthesis.augment", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("data", type=Path, nargs="+", help="labelled images, as `edge-lpr finetune --ccpd`")
     parser.add_argument("--bench", action="store_true", help="print images per second on one core")
@@ -111,16 +111,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--what", choices=("crops", "scenes"), default="crops")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
-    try:
-        samples = load_labels(args.data).samples
-        if args.bench:
-            for name, rate in bench(samples).items():
-                print(f"{name}: {rate:.0f} per second on one core")
-        if args.sheet:
-            write_sheet(args.sheet, sheet(samples, args.what, args.seed))
-    except EdgeLprError as e:
-        print(f"augment: {e}", file=sys.stderr)
-        return e.exit_code
+    samples = load_labels(args.data).samples
+    if args.bench:
+        for name, rate in bench(samples).items():
+            print(f"{name}: {rate:.0f} per second on one core")
+    if args.sheet:
+        write_image(args.sheet, sheet(samples, args.what, args.seed))
     return 0
 
 

@@ -18,18 +18,11 @@ from edge_lpr.finetune.synthesis import corruptions
 from edge_lpr.finetune.synthesis.render.plate import render_plate
 from edge_lpr.finetune.synthesis.render.text import PlateMix, SyntheticPlate, sample_plate
 from edge_lpr.finetune.synthesis.render.view import loosen, paste
-from edge_lpr.geometry import crop_quad
+from edge_lpr.geometry import crop_quad, side_lengths
+from edge_lpr.plates.colour import plate_colours
 from edge_lpr.plates.registry import KINDS
 from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
-from edge_lpr.types import FloatColor, Image, Quad, Rng
-
-_NOMINAL: dict[str, tuple[FloatColor, FloatColor]] = {
-    "blue": ((185.0, 85.0, 20.0), (240.0, 240.0, 238.0)),
-    "green": ((160.0, 218.0, 155.0), (25.0, 22.0, 22.0)),
-    "yellow": ((35.0, 180.0, 240.0), (25.0, 22.0, 22.0)),
-    "white": ((238.0, 240.0, 240.0), (25.0, 22.0, 22.0)),
-}
-"""Colours of ground and ink, BGR, that `render_plate` gives plates on average."""
+from edge_lpr.types import Image, Quad, Rng
 
 
 @dataclass(frozen=True)
@@ -39,7 +32,7 @@ class Look:
     Attributes:
         ground: Mean colour of the plate's ground, BGR float32 3.
         ink: Mean colour of its characters, BGR float32 3.
-        colour: Which of blue, green, yellow and white the plate seems to be.
+        colour: Which of the colours that kinds know in photos the plate seems to be.
         sharpness: Mean gradient at edges as a share of the contrast, per pixel.
         field: Light across the plate, float32 H×W around 1.
     """
@@ -79,30 +72,31 @@ def measure(photo: Image, quad: Quad) -> Look:
     )
     ground, ink = (low, high) if pale else (high, low)
     b, g, r = (float(v) + 1 for v in ground)
-    if pale:
-        colour = "blue"
-    elif g > 1.08 * r and g > 1.04 * b:
-        colour = "green"
-    elif b < 0.72 * r:
-        colour = "yellow"
-    else:
-        colour = "white"
     light = cv2.GaussianBlur(crop.max(axis=2).astype(np.float32), (0, 0), max(1.0, h / 2))
     return Look(
         ground=ground.astype(np.float32),
         ink=ink.astype(np.float32),
-        colour=colour,
+        colour=_colour(b, g, r, pale),
         sharpness=_sharpness(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY).astype(np.float32)),
         field=np.clip(light / max(1.0, float(light.mean())), 0.5, 1.6),
     )
 
 
+def _colour(b: float, g: float, r: float, pale_ink: bool) -> str:
+    """Names the colour of a ground: the first by rank that matches, else the one that takes what is left."""
+    candidates = {name: c for name, c in plate_colours().items() if c.pale_ink == pale_ink}
+    for name, colour in candidates.items():
+        if colour.matches is not None and colour.matches(b, g, r):
+            return name
+    return next(name for name, colour in candidates.items() if colour.matches is None)
+
+
 def _relight(flat: Image, look: Look, rng: Rng) -> Image:
     """Maps the renderer's colours to the photo's: a common lift, a gain per channel."""
-    ground, ink = (np.asarray(c, np.float32) for c in _NOMINAL[look.colour])
-    bright, dark = (look.ink, look.ground) if look.colour == "blue" else (look.ground, look.ink)
-    nominal_dark = ground if look.colour == "blue" else ink
-    nominal_bright = ink if look.colour == "blue" else ground
+    nominal = plate_colours()[look.colour]
+    ground, ink = (np.asarray(c, np.float32) for c in (nominal.ground, nominal.ink))
+    bright, dark = (look.ink, look.ground) if nominal.pale_ink else (look.ground, look.ink)
+    nominal_bright, nominal_dark = (ink, ground) if nominal.pale_ink else (ground, ink)
     # The darkest channel of the dark colour is where stray light shows.
     lift = float(np.clip(dark.min() - 0.06 * bright.max(), 0, 90)) * 0.8
     wanted = np.stack([bright, dark]) - lift
@@ -190,8 +184,8 @@ def swap_scene(
 
 def _is_high(quad: Quad) -> bool:
     """Whether a plate is as high as one in two rows."""
-    sides = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
-    return bool(max(sides[0], sides[2]) < TWO_ROW_ASPECT * max(sides[1], sides[3]))
+    top, right, bottom, left = side_lengths(quad)
+    return bool(max(top, bottom) < TWO_ROW_ASPECT * max(right, left))
 
 
 def _two_rows(mix: PlateMix | None) -> PlateMix:

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from edge_lpr.types import Image
-
-__all__ = ["rates", "sheet_file", "write_sheet"]
+__all__ = ["rates", "sheet_file"]
 
 _SUFFIXES = (".png", ".jpg")
 
@@ -44,9 +42,3 @@ def sheet_file(text: str) -> Path:
     if path.suffix not in _SUFFIXES:
         raise ArgumentTypeError(f"{text}: cannot write {path.suffix!r}; name it .png or .jpg")
     return path
-
-
-def write_sheet(path: Path, image: Image) -> None:
-    """Writes a contact sheet, uint8 H×W×3 BGR."""
-    _, data = cv2.imencode(path.suffix, image)
-    path.write_bytes(data.tobytes())

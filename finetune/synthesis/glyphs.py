@@ -14,19 +14,23 @@ their own, as the Open Font License asks of modified versions of a font with res
 
 from __future__ import annotations
 
-import argparse
+import io
 import json
 import string
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from fontTools import subset as ft_subset
-from fontTools.ttLib import TTFont
+from fontTools.ttLib import TTFont, TTLibError
 from PIL import Image, ImageDraw, ImageFont
 
-from edge_lpr.errors import OutputError
+from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.errors import InputError, SettingError
 from edge_lpr.io import drawing
+from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.plates.characters import DOT, PROVINCES
 from edge_lpr.plates.charset import SUFFIXES
 from edge_lpr.types import Mask
@@ -34,8 +38,6 @@ from edge_lpr.types import Mask
 HANZI = PROVINCES + SUFFIXES
 ALNUM = string.ascii_uppercase + string.digits
 LABEL_TEXT = "".join(chr(c) for c in range(32, 127)) + DOT + "：，" + HANZI
-
-"""Stands for every character that an atlas does not hold."""
 
 DRAW_ASSETS = Path(drawing.__file__).parents[1] / "assets"
 PLATE_ASSETS = Path(__file__).parents[1] / "assets"
@@ -52,6 +54,10 @@ def cut_subset(source: Path, text: str, out: Path, family: str, face: str | None
         out: Where the subset goes, .otf or .ttf.
         family: Family name of the subset; must not hold a reserved name of the original.
         face: In a collection, the full name of the face to take ("Noto Sans CJK SC").
+
+    Raises:
+        InputError: The source cannot be read as a font, or has no such face.
+        OutputError: The subset cannot be written.
     """
     font = _open_face(source, face)
     options = ft_subset.Options(hinting=False, layout_features=[], notdef_outline=True, glyph_names=False)
@@ -70,18 +76,24 @@ def cut_subset(source: Path, text: str, out: Path, family: str, face: str | None
         for key, value in (("FullName", family), ("FamilyName", family)):
             if hasattr(top, key):
                 setattr(top, key, value)
-    font.save(str(out))
+    buffer = io.BytesIO()
+    font.save(buffer)
+    write_bytes(out, buffer.getvalue())
 
 
 def _open_face(source: Path, face: str | None) -> TTFont:
-    if source.suffix.lower() != ".ttc":
-        return TTFont(str(source))
-    number = 0
-    while True:
-        font = TTFont(str(source), fontNumber=number)
-        if face is None or font["name"].getDebugName(4).startswith(face):
-            return font
-        number += 1
+    try:
+        if source.suffix.lower() != ".ttc":
+            return TTFont(str(source))
+        number = 0
+        while True:
+            font = TTFont(str(source), fontNumber=number)
+            if face is None or font["name"].getDebugName(4).startswith(face):
+                return font
+            number += 1
+    except (OSError, TTLibError) as e:
+        wanted = "" if face is None else f" with the face {face!r}"
+        raise InputError(f"{source}: cannot be read as a font{wanted} ({e})") from e
 
 
 def rasterise(font: Path, char: str, size: int) -> Mask:
@@ -159,19 +171,22 @@ def plate_atlas(fonts: dict[str, Path], size: int = 96) -> tuple[Mask, dict[str,
     return sheet, {"size": size, "fonts": table}
 
 
-def write_atlas(folder: Path, sheet: Mask, metrics: dict[str, object]) -> None:
-    """Writes `glyphs.png` and `glyphs.json` into a folder."""
-    ok, data = cv2.imencode(".png", sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    if not ok:
-        raise OutputError(f"cannot encode {folder / 'glyphs.png'}")
-    (folder / "glyphs.png").write_bytes(data.tobytes())
+def write_atlas(folder: Path, sheet: Mask, metrics: Mapping[str, Any]) -> None:
+    """Writes `glyphs.png` and `glyphs.json` into a folder.
+
+    Raises:
+        OutputError: One of them cannot be written.
+    """
+    _, data = cv2.imencode(".png", sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    write_bytes(folder / "glyphs.png", data.tobytes())
     text = json.dumps(metrics, ensure_ascii=False, separators=(",", ":"))
-    (folder / "glyphs.json").write_text(text + "\n", encoding="utf-8")
+    write_bytes(folder / "glyphs.json", (text + "\n").encode())
 
 
-def main(argv: list[str] | None = None) -> int:
+@module_main("glyphs")
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs `subset` or `atlas`."""
-    parser = argparse.ArgumentParser(prog="python -m edge_lpr.finetune.synthesis.glyphs", description=__doc__)
+    parser = Parser(prog="python -m edge_lpr.finetune.synthesis.glyphs", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     cut = commands.add_parser("subset", help="cut the subsets from the original fonts")
     cut.add_argument("--noto-thin", type=Path, required=True, help="NotoSansCJK-Thin.ttc")
@@ -186,6 +201,8 @@ def main(argv: list[str] | None = None) -> int:
         cut_subset(args.noto_thin, HANZI, PLATE_ASSETS / "hei-thin.otf", "Edge LPR Hei", "Noto Sans CJK SC")
         for item in args.latin:
             name, _, file = item.partition("=")
+            if not name or not file:
+                raise SettingError(f"--latin {item}: expected NAME=FILE")
             cut_subset(
                 Path(file),
                 ALNUM,

@@ -1,7 +1,7 @@
 """Crops that show no plate: other text, and plain surfaces.
 
-A recognizer that only ever saw plates reads a plate into everything. The head has one class, `other`, for all
-characters that plates do not use; these crops teach it.
+A recognizer that only ever saw plates reads a plate into everything. The head has one
+unknown class for all characters that plates do not use; these crops teach it.
 """
 
 from __future__ import annotations

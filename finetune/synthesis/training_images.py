@@ -48,11 +48,7 @@ class Photos:
     """
 
     def __init__(self, samples: Sequence[Sample]) -> None:
-        self.samples = [
-            s
-            for s in samples
-            if not s.crop and s.plates is not None and all(p.corners is not None for p in s.plates)
-        ]
+        self.samples = [s for s in samples if s.located]
         self._kept: dict[int, Photo] = {}
         self._bytes = 0
 

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_lpr.architectures.registry import Architecture, of_part
 from edge_lpr.errors import SettingError
 from edge_lpr.settings import Settings, setting
 from edge_lpr.types import PARTS, Part
@@ -16,10 +17,9 @@ from edge_lpr.types import PARTS, Part
 __all__ = ["TrainConfig", "default_config", "load_config"]
 
 MAX_CONFIG_BYTES = 1 << 20
-_SIDES: dict[Part, tuple[int, int]] = {"rec": (8, 64), "det": (32, 96)}
-"""What a side is a multiple of, and its least: smaller scenes have no room for a plate that can be read."""
+_LEAST: dict[Part, int] = {"rec": 64, "det": 96}
+"""Least side, in pixels: smaller scenes have no room for a plate that can be read."""
 _MAX_SIDE = 4096
-_REC_HEIGHT = 48
 
 
 def _share(default: float, help: str) -> Any:  # noqa: A002, ANN401 - as `setting`
@@ -38,10 +38,13 @@ class TrainConfig(Settings):
     steps: int = setting(2000, "optimizer steps of the whole run", low=1)
     batch: int = setting(64, "images per step", low=1, high=4096)
     width: int = setting(
-        160, "input width in pixels, a multiple of 8 (rec) or 32 (det)", low=1, high=_MAX_SIDE
+        160, "input width in pixels, a multiple of the network's stride", low=1, high=_MAX_SIDE
     )
     height: int = setting(
-        _REC_HEIGHT, "input height in pixels: 48 (rec), a multiple of 32 (det)", low=1, high=_MAX_SIDE
+        of_part("rec")[0].height or _LEAST["rec"],
+        "input height in pixels: the network's own (rec), a multiple of its stride (det)",
+        low=1,
+        high=_MAX_SIDE,
     )
     learning_rate: float = setting(
         5e-4, "Adam's, at the first step; it falls along a half cosine", low=1e-9, high=1
@@ -59,7 +62,7 @@ class TrainConfig(Settings):
     freeze_batch_norm: bool = setting(True, "keep the pretrained batch-norm statistics")
     # Edges and strokes are the same on plates as in any text, and most of a step's time is spent there.
     frozen_blocks: int = setting(
-        0, "blocks at the start of the recognizer's backbone that are not trained", low=0, high=13
+        0, "blocks at the start of the backbone that are not trained, at most as many as it has", low=0
     )
     swapped_share: float = _share(
         0.3, "share of rendered images that are photos with another plate, where there are photos"
@@ -101,20 +104,36 @@ class TrainConfig(Settings):
         if self.part not in PARTS:
             raise SettingError(f"part is {self.part!r}, expected {' or '.join(PARTS)}")
         super().__post_init__()
-        multiple, least = _SIDES[self.part]
-        for name, side in (("width", self.width), ("height", self.height)):
-            if name == "height" and self.part == "rec":
-                if side != _REC_HEIGHT:
-                    raise SettingError(f"height is {side}, expected {_REC_HEIGHT}")
-            elif side % multiple or side < least:
-                raise SettingError(
-                    f"{name} is {side}, expected a multiple of {multiple} from {least} to {_MAX_SIDE}"
-                )
+        misfits = [self._misfit(architecture) for architecture in of_part(self.part)]
+        if all(misfits):
+            raise SettingError(str(misfits[0]))
         if self.final_learning_rate > self.learning_rate:
             raise SettingError(
                 f"final_learning_rate is {self.final_learning_rate}, expected at most learning_rate "
                 f"({self.learning_rate})"
             )
+
+    def check(self, architecture: Architecture) -> None:
+        """Sees that the settings fit the network that a run trains.
+
+        Raises:
+            SettingError: It does not take such an input, or has fewer blocks.
+        """
+        if misfit := self._misfit(architecture):
+            raise SettingError(f"{misfit} (for {architecture.name})")
+
+    def _misfit(self, architecture: Architecture) -> str | None:
+        stride, least = architecture.stride, _LEAST[self.part]
+        for name, side in (("width", self.width), ("height", self.height)):
+            if name == "height" and architecture.height is not None:
+                if side != architecture.height:
+                    return f"height is {side}, expected {architecture.height}"
+            elif side % stride or side < least:
+                return f"{name} is {side}, expected a multiple of {stride} from {least} to {_MAX_SIDE}"
+        blocks = len(architecture.backbone_parts()) - 1  # without the stem
+        if self.frozen_blocks > blocks:
+            return f"frozen_blocks is {self.frozen_blocks}, must be an integer from 0 to {blocks}"
+        return None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as JSON values."""

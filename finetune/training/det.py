@@ -27,8 +27,6 @@ __all__ = ["DetBatch", "DetTraining"]
 
 # Draws a scene of width×height: uint8 H×W×3 BGR, the corners of its texts, and which of them do not count.
 SceneSource = Callable[[Rng, tuple[int, int]], tuple[Image, list[Quad], list[bool]]]
-THRESHOLD_BRANCH = "head.thresh."
-STRIDE = 32
 _RENDERED_SCENES = 64
 
 
@@ -71,14 +69,19 @@ class DetTraining:
         validation: Sequence[Sample] = (),
     ) -> None:
         self.config, self.scene = config, scene
-        network = TorchNetwork(closest(weights, "det"))
+        architecture = closest(weights, "det")
+        config.check(architecture)
+        self.stride = architecture.stride
+        network = TorchNetwork(architecture)
+        # DB's two branches have the same layers: what finds texts, and what only training needs.
+        binarize, threshold = architecture.head.removesuffix("conv1.weight"), architecture.training_only[0]
         arrays = {
-            name.replace("head.binarize.", THRESHOLD_BRANCH): value
+            name.replace(binarize, threshold): value
             for name, value in weights.items()
-            if name.startswith("head.binarize.")
+            if name.startswith(binarize)
         }
         # The probability branch's own last layer is certain nearly everywhere: no gradient comes through it.
-        for name in (f"{THRESHOLD_BRANCH}conv3.weight", f"{THRESHOLD_BRANCH}conv3.bias"):
+        for name in (f"{threshold}conv3.weight", f"{threshold}conv3.bias"):
             if name in arrays:
                 arrays[name] = np.zeros_like(arrays[name])
         load_weights(network, {**arrays, **weights}, source=source)
@@ -117,7 +120,8 @@ class DetTraining:
         settings = DetectorSettings()
         for image, plates in self._measured():
             ratio = max(1.0, self.config.height / min(image.shape[:2]))
-            height, width = (max(STRIDE, round(v * ratio / STRIDE) * STRIDE) for v in image.shape[:2])
+            stride = self.stride
+            height, width = (max(stride, round(v * ratio / stride) * stride) for v in image.shape[:2])
             resized = torch.from_numpy(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
             prob = network(resized[None].to(device))[0, 0].cpu().numpy()
             corners, _ = db_boxes(prob, settings, image.shape[:2])

@@ -21,7 +21,7 @@ from edge_lpr.finetune.synthesis.negatives import TextRenderer
 from edge_lpr.finetune.synthesis.rec_augment import RecAug, bring_to_height, rec_con_aug
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.losses import ctc_loss
-from edge_lpr.geometry import crop_quad
+from edge_lpr.geometry import crop_quad, whole
 from edge_lpr.pipeline.ctc import PlateDecoder, greedy_path
 from edge_lpr.plates import PLATE_CHARSET
 from edge_lpr.plates.characters import DOT
@@ -55,7 +55,7 @@ class RecBatch:
     """Crops and what stands on them.
 
     Attributes:
-        images: uint8 N×48×W×3 BGR.
+        images: uint8 N×height×W×3 BGR.
         targets: int64 N×L class indices, padded with 0.
         lengths: int64 N.
     """
@@ -173,7 +173,9 @@ class RecTraining:
     ) -> None:
         self.config, self.render, self.text = config, render, text
         arrays = cut_head_weights(weights, characters, source)
-        network = TorchNetwork(closest(arrays, "rec"), len(HEAD_CHARSET) + 2)
+        architecture = closest(arrays, "rec")
+        config.check(architecture)
+        network = TorchNetwork(architecture, len(HEAD_CHARSET) + 2)
         load_weights(network, arrays, source=source)
         network.freeze(config.frozen_blocks)
         self.network: nn.Module = network
@@ -217,9 +219,7 @@ class RecTraining:
                 continue
             if corners is not None:
                 return crop_quad(image, jitter_corners(corners, rng)), text
-            height, width = image.shape[:2]
-            whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-            return crop_quad(image, jitter_corners(whole, rng, 0.5)), text
+            return crop_quad(image, jitter_corners(whole(image), rng, 0.5)), text
         raise InputError("20 labelled images in a row cannot be read; check the label files' images")
 
     def _fit(self, crop: Image) -> Image:

@@ -19,7 +19,7 @@ from edge_lpr.finetune.training.det import DetTraining
 from edge_lpr.finetune.training.plot import plot_history
 from edge_lpr.finetune.training.rec import HEAD_CHARSET, UNKNOWN_LINE, RecTraining, cut_head_weights
 from edge_lpr.finetune.training.trainer import HISTORY, StepReport, train
-from edge_lpr.io.atomic_io import create_folder, write_bytes
+from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.types import Arrays
 
 __all__ = ["RunFiles", "cut_checkpoint", "finetune"]
@@ -92,7 +92,7 @@ def finetune(
     else:
         task = _rec_task(config, files, arrays, source)
     create_folder(out)
-    write_bytes(out / CONFIG, (json.dumps(config.to_json(), indent=2) + "\n").encode())
+    write_json(out / CONFIG, config.to_json(), indent=2)
     if config.part == "rec":
         write_bytes(out / KEYS, ("\n".join([*HEAD_CHARSET, UNKNOWN_LINE]) + "\n").encode())
         write_bytes(out / CHARSET, ("\n".join(HEAD_CHARSET) + "\n").encode())

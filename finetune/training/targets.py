@@ -14,9 +14,9 @@ import numpy as np
 import pyclipper
 from numpy.typing import NDArray
 
-__all__ = ["DetTargets", "det_targets"]
+from edge_lpr.types import FloatMap
 
-Map = NDArray[np.float32]
+__all__ = ["DetTargets", "det_targets"]
 
 SHRINK_RATIO = 0.4
 THRESHOLD_MIN, THRESHOLD_MAX = 0.3, 0.7
@@ -34,10 +34,10 @@ class DetTargets:
         border_mask: 1 within the border's reach.
     """
 
-    shrink: Map
-    shrink_mask: Map
-    border: Map
-    border_mask: Map
+    shrink: FloatMap
+    shrink_mask: FloatMap
+    border: FloatMap
+    border_mask: FloatMap
 
 
 def _offset(polygon: NDArray[np.float64], distance: float) -> NDArray[np.int32] | None:
@@ -50,7 +50,7 @@ def _offset(polygon: NDArray[np.float64], distance: float) -> NDArray[np.int32] 
     return np.array(max(paths, key=len), np.int32) if paths else None
 
 
-def _distance_to_edges(polygon: NDArray[np.float64], x0: int, y0: int, width: int, height: int) -> Map:
+def _distance_to_edges(polygon: NDArray[np.float64], x0: int, y0: int, width: int, height: int) -> FloatMap:
     """Distance in pixels of each pixel of a window to the polygon's outline: float32 height×width."""
     ys, xs = np.mgrid[y0 : y0 + height, x0 : x0 + width].astype(np.float32)
     nearest = np.full((height, width), np.inf, np.float32)
@@ -61,7 +61,7 @@ def _distance_to_edges(polygon: NDArray[np.float64], x0: int, y0: int, width: in
     return nearest
 
 
-def _draw_border(polygon: NDArray[np.float64], distance: float, canvas: Map, mask: Map) -> None:
+def _draw_border(polygon: NDArray[np.float64], distance: float, canvas: FloatMap, mask: FloatMap) -> None:
     grown = _offset(polygon, distance)
     if grown is None:
         return

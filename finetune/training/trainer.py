@@ -219,6 +219,7 @@ class _Run(Generic[Batch]):
         )
         save_state(self.out / STATE, state)
         save_checkpoint(self.out / LATEST, weights_of(self.average.module))
+        # By hand: a metric may be infinite or no number, which `write_json` refuses.
         write_bytes(self.out / HISTORY, json.dumps(self.history).encode())
 
     def resume(self) -> None:

@@ -22,6 +22,7 @@ def test_every_table_is_found_without_a_framework() -> None:
     assert set(ARCHITECTURES.names()) >= {"ch_PP-OCRv3_det", "ch_PP-OCRv3_rec"}
     assert {a.part for a in of_part("det")} == {"det"}
     assert [DET.title, REC.title] == ["PP-OCRv3 det", "PP-OCRv3 rec (CTC)"]
+    assert (DET.stride, DET.height, REC.stride, REC.height) == (32, None, 8, 48)
     with pytest.raises(SettingError, match=r"architecture 'x': expected one of ch_PP-OCRv3_det"):
         ARCHITECTURES["x"]
     code = (

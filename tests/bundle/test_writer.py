@@ -25,6 +25,9 @@ def parts() -> BundleParts:
         rec=rec_model(models.small_rec(5)).SerializeToString(),
         charset="京AB1",
         unknown_class=False,
+        det_arch="PP-OCRv3 det",
+        rec_arch="PP-OCRv3 rec (CTC)",
+        rec_height=48,
         rec_widths=(320, 160),
     )
 

@@ -81,12 +81,17 @@ def test_checkpoints_to_a_verified_bundle(folder: Path, capsys: pytest.CaptureFi
     (folder / "cut.txt").write_text("A\n1\n京\n", encoding="utf-8")
     cut = str(folder / "cut.txt")
     rules = ["--rec-width", "160", "--det-limit", "480", "--det-max", "1376", "--det-box-thresh", "0.5"]
+    (folder / "origin.json").write_text('{"made": {"steps": 5}}')
+    rules += ["--origin", str(folder / "origin.json")]
     assert main(arguments(folder, "b", "--charset", cut, *rules, "--name", "tiny")) == 0
     told = capsys.readouterr()
     assert "as Paddle" in told.out
     assert "13 parameters of heads that only training uses (head.thresh)" in told.out
     bundle = load_bundle(folder / "b")
     assert (bundle.name, bundle.rec.charset, bundle.rec.unknown_class) == ("tiny", ("A", "1", "京"), True)
+    assert list(bundle.raw["origin"]) == ["det", "rec", "converter", "made"]
+    assert bundle.raw["origin"]["made"] == {"steps": 5}
+    assert bundle.raw["det"]["size"]["stride"] == 32
     assert bundle.rec.widths == (160,)
     assert (bundle.det.limit_side_len, bundle.det.max_side_len) == (480, 1376)
     assert bundle.det.postprocess["box_thresh"] == 0.5
@@ -102,6 +107,9 @@ def test_checkpoints_to_a_verified_bundle(folder: Path, capsys: pytest.CaptureFi
         assert arrays["rec_out_0"].std() > 0.02
         assert arrays["det_out_0"].std() > 0.002
     assert main(["export", "--verify", str(folder / "b")]) == 0
+    capsys.readouterr()
+    assert main(["export", "--verify", str(folder / "b"), "--origin", str(folder / "origin.json")]) == 2
+    assert capsys.readouterr().err == "edge-lpr: --origin goes with --out alone\n"
 
 
 def test_inference_models_and_a_verification_against_paddle(

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.architectures.weights import Parameter
 from edge_lpr.errors import ModelError
-from edge_lpr.export.onnx_to_pdparams import transplant
+from edge_lpr.export.onnx_to_pdparams import onnx_to_pdparams
 
 DET, REC = ARCHITECTURES["ch_PP-OCRv3_det"], ARCHITECTURES["ch_PP-OCRv3_rec"]
 
@@ -43,20 +43,20 @@ def numbered(wanted: Sequence[Parameter], first: int = 37) -> tuple[onnx.ModelPr
 
 def test_each_array_finds_its_parameter() -> None:
     model, truth = numbered(DET.parameters())
-    found = transplant(model, DET, "m")
+    found = onnx_to_pdparams(model, DET, "m")
     assert list(found) == [p.name for p in DET.parameters()]
     for name, wanted in truth.items():
         np.testing.assert_array_equal(found[name], wanted)
     model, truth = numbered(REC.parameters(71), first=9)  # 9 and 10 sort wrongly as text
-    for name, value in transplant(model, REC, "m").items():
+    for name, value in onnx_to_pdparams(model, REC, "m").items():
         np.testing.assert_array_equal(value, truth[name])
 
 
 def test_other_models_are_refused() -> None:
     model, _ = numbered(DET.parameters())
     with pytest.raises(ModelError, match="expected 36"):
-        transplant(model, REC, "m")
+        onnx_to_pdparams(model, REC, "m")
     model, _ = numbered(REC.parameters(72))
     model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value = 71
     with pytest.raises(ModelError, match=r"ctc_head\.fc\.weight"):
-        transplant(model, REC, "m")
+        onnx_to_pdparams(model, REC, "m")

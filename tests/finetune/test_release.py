@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import argparse
 import json
+import shlex
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
+from edge_lpr.cli import command_parser
 from edge_lpr.datasets.labels import LabelledPlate, Sample
 from edge_lpr.errors import ModelError
-from edge_lpr.export import command
+from edge_lpr.export.settings import load_origin
 from edge_lpr.finetune import release
 from edge_lpr.types import Part
 
@@ -76,16 +77,9 @@ def test_average(tmp_path: Path) -> None:
         release.average({a: 0.5, c: 0.5}, out)
 
 
-def test_the_bundle_tells_how_its_weights_were_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[list[str]] = []
-
-    def export(arguments: list[str]) -> int:
-        called.append(arguments)
-        (tmp_path / "out").mkdir()
-        (tmp_path / "out" / "bundle.json").write_text('{"origin": {"det": {}}}')
-        return 0
-
-    monkeypatch.setattr("edge_lpr.cli.main", export)
+def test_the_bundle_tells_how_its_weights_were_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for stage, metric in (
         ("det-1", "hmean"),
         ("det-2", "hmean"),
@@ -98,21 +92,34 @@ def test_the_bundle_tells_how_its_weights_were_made(tmp_path: Path, monkeypatch:
         (folder / "config.json").write_text('{"steps": 5}')
         rows = [{"step": 1, metric: 0.5}, {"step": 2, metric: 0.75}]
         (folder / "history.json").write_text(json.dumps({"loss": [], "metrics": rows}))
-    assert release.make_bundle(tmp_path / "runs", tmp_path / "out") == 0
-    manifest = json.loads((tmp_path / "out" / "bundle.json").read_text(encoding="utf-8"))
-    assert manifest["origin"]["made"]["det-2"] == {
-        "config": {"steps": 5},
-        "held_out": {"step": 2, "hmean": 0.75},
-    }
-    assert manifest["origin"]["made"]["rec-3"]["held_out"]["accuracy"] == 0.75
-    assert called[0][0] == "export"
-    given = dict(zip(called[0][1::2], called[0][2::2], strict=True))
-    assert given["--det"] == str(tmp_path / "runs" / "det" / "final.pdparams")
-    assert (given["--rec-width"], given["--rec-resize-mode"]) == ("160", "stretch")
-    # Every option is one that the command has.
-    parser = argparse.ArgumentParser()
-    command.configure(parser)
-    assert parser.parse_args(called[0][1:]).det_max == 1376
+    runs, out = tmp_path / "runs", tmp_path / "out"
+    assert release.main(["bundle", "--runs", str(runs), "--out", str(out)]) == 0
+    told = json.loads((runs / "origin.json").read_text(encoding="utf-8"))
+    assert set(told) == {"made"}
+    assert told["made"]["det-2"] == {"config": {"steps": 5}, "held_out": {"step": 2, "hmean": 0.75}}
+    assert told["made"]["rec-3"]["held_out"]["accuracy"] == 0.75
+    shipped = json.loads((files("edge_lpr") / "bundles/default/bundle.json").read_text(encoding="utf-8"))
+    assert set(told["made"]) == set(shipped["origin"]["made"])
+    # What is printed is the command, nothing else, and every option is one that it has.
+    program, command_name, *words = shlex.split(capsys.readouterr().out)
+    assert (program, command_name) == ("edge-lpr", "export")
+    args = command_parser("export").parse_args(words)
+    assert args.det == runs / "det" / "final.pdparams"
+    assert (args.rec_width, args.rec_resize_mode) == ([160], "stretch")
+    assert (args.out, args.origin, args.det_max) == (out, runs / "origin.json", 1376)
+    assert load_origin(args.origin) == told
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"metrics": []}', '{"metrics": [{"step": 1}]}'])
+def test_damaged_runs_are_one_line(tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "det-1").mkdir()
+    (tmp_path / "det-1" / "config.json").write_text("{}")
+    (tmp_path / "det-1" / "history.json").write_text(content)
+    assert release.main(["bundle", "--runs", str(tmp_path)]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith(f"release: {tmp_path / 'det-1' / 'history.json'}: ")
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert not (tmp_path / "origin.json").exists()
 
 
 def test_missing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,20 +162,13 @@ def test_the_stages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert (runs / "rec" / "keys.txt").read_text(encoding="utf-8").endswith("<unknown>\n")
 
 
-def test_general_weights_that_cannot_be_had_end_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((60, 120, 3), np.uint8))
-    (tmp_path / "rec.txt").write_text("a.png\t皖A12345\n", encoding="utf-8")
-    called: list[list[str]] = []
-
-    def refuse(arguments: list[str]) -> int:
-        called.append(arguments)
-        return 2
-
-    monkeypatch.setattr("edge_lpr.cli.main", refuse)
-    assert release.main(["train", "--data", str(tmp_path), "--out", str(tmp_path / "runs")]) == 2
-    assert called == [["export", "--pretrained", str(tmp_path / "runs" / "general")]]
+def test_missing_general_weights_name_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = tmp_path / "my runs"
+    assert release.main(["train", "--data", str(tmp_path), "--out", str(runs)]) == 2
+    error = capsys.readouterr().err
+    command = f"edge-lpr export --pretrained '{runs / 'general'}'"
+    assert error.endswith(f"write the general weights with: {command}\n")
+    assert error.count("\n") == 1
 
 
 def test_held_out_figures(shared_data: Path) -> None:

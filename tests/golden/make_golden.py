@@ -41,7 +41,7 @@ def load(wheel: Path, name: str) -> dict[str, Any]:
 
 
 def text_map(rng: np.random.Generator) -> np.ndarray:
-    """Draws blurred bars at all angles, with noise: what a DB network puts out, and worse."""
+    """Draws blurred bars at all angles, with noise: what a DB network returns, and worse."""
     height, width = (int(n) * 32 for n in rng.integers(2, 9, 2))
     prob = np.zeros((height, width), np.float32)
     for _ in range(int(rng.integers(3, 8))):

@@ -53,5 +53,6 @@ TINY = Architecture(
     training_only=("head.extra.",),
     mean=(0.5, 0.4, 0.3),
     std=(0.5, 0.25, 0.125),
+    stride=12,
     height=48,
 )

@@ -11,10 +11,15 @@ import numpy as np
 import pytest
 
 from edge_lpr.errors import SettingError
+from edge_lpr.finetune.synthesis import compositing
 from edge_lpr.finetune.synthesis.render.plate import render_plate
 from edge_lpr.finetune.synthesis.render.text import PlateMix, SyntheticPlate, kind_shares, sample_plate
+from edge_lpr.finetune.synthesis.render.view import paste
+from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.ctc import PlateDecoder
 from edge_lpr.plates import KINDS, PLATE_CHARSET, charset, kinds, plate_formats, plate_kinds, register
+from edge_lpr.plates.colour import colour_shares
+from edge_lpr.plates.kind import PlateColour
 
 # Two letters in red and five digits on white; ends in a character that no head has yet.
 NAVY = """
@@ -41,6 +46,31 @@ register(
 """
 
 
+# A colour that no kind has yet: white on red.
+COAST = """
+from edge_lpr.plates.characters import OFFICES, PROVINCES, SERIAL
+from edge_lpr.plates.kind import WHITE, Ground, PlateColour, PlateKind
+from edge_lpr.plates.layout import ONE_ROW
+from edge_lpr.plates.registry import register
+
+register(
+    PlateKind(
+        name="toy coast",
+        rank=36,
+        colour="red",
+        formats={"standard": (PROVINCES, OFFICES, *[SERIAL] * 5)},
+        layouts=(ONE_ROW,),
+        ground=Ground((40.0, 40.0, 200.0)),
+        ink=WHITE,
+        share=0.0,
+        in_photos=PlateColour(
+            (40.0, 40.0, 200.0), WHITE, hues=(0, 10), matches=lambda b, g, r: r > 1.5 * max(b, g)
+        ),
+    )
+)
+"""
+
+
 @pytest.fixture
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """A registry that the test may add to."""
@@ -48,16 +78,19 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def navy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Iterator[None]:
+def one_more(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_registry: None
+) -> Iterator[None]:
     """One more file beside the kinds that ship."""
-    (tmp_path / "toynavy.py").write_text(NAVY, encoding="utf-8")
+    (tmp_path / "toykind.py").write_text(request.param, encoding="utf-8")
     monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(tmp_path)])
     monkeypatch.setattr(KINDS, "_loaded", False)
     yield
-    del sys.modules["edge_lpr.plates.kinds.toynavy"]
+    sys.modules.pop("edge_lpr.plates.kinds.toykind", None)
 
 
-@pytest.mark.usefixtures("navy")
+@pytest.mark.usefixtures("one_more")
+@pytest.mark.parametrize("one_more", [NAVY], indirect=True, ids=["navy"])
 def test_one_file_adds_a_kind_to_reading_and_rendering() -> None:
     assert plate_kinds()[:5] == ("blue", "yellow", "green", "toy navy", "police")
     assert [form.name for form in plate_formats() if "toy navy" in form.kinds] == ["toy navy", "toy navy old"]
@@ -86,6 +119,43 @@ def test_one_file_adds_a_kind_to_reading_and_rendering() -> None:
         reds.append((redness[:, :125].mean(), redness[:, 150:].mean()))
     assert np.median(reds, axis=0)[0] > 0.1
     assert np.median(reds, axis=0)[1] < 0.02
+
+
+@pytest.mark.usefixtures("one_more")
+@pytest.mark.parametrize("one_more", [COAST], indirect=True, ids=["coast"])
+def test_one_file_adds_a_colour_to_reading_and_compositing() -> None:
+    plates = {
+        kind: render_plate(SyntheticPlate("皖A12345", kind), np.random.default_rng(3), 80)
+        for kind in ("toy coast", "blue", "yellow", "police")
+    }
+    # The format is also that of blue and yellow plates: the colour tells which kind it is.
+    standard = next(form for form in plate_formats() if form.name == "standard")
+    assert list(standard.kinds.values()) == ["blue", "yellow", "red"]
+    assert [standard.kind(plates[kind]) for kind in ("toy coast", "blue", "yellow")] == [
+        "toy coast",
+        "blue",
+        "yellow",
+    ]
+
+    quad = np.array([[150, 120], [400, 120], [400, 200], [150, 200]], np.float32)
+    photos = {}
+    for kind, plate in plates.items():
+        photos[kind] = np.full((300, 560, 3), 128, np.uint8)
+        paste(photos[kind], plate, quad)
+    seen = {kind: compositing.measure(photo, quad).colour for kind, photo in photos.items()}
+    assert seen == {"toy coast": "red", "blue": "blue", "yellow": "yellow", "police": "white"}
+
+    plate = SyntheticPlate("川Z8Q8Q8", "toy coast")
+    out = crop_quad(compositing.swap_plate(photos["toy coast"], quad, plate, np.random.default_rng(1)), quad)
+    assert colour_shares(out)["red"] > 0.4
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_colour_shows_alike_in_every_kind() -> None:
+    other = PlateColour((1.0, 1.0, 1.0), (9.0, 9.0, 9.0))
+    with pytest.raises(SettingError, match="'toy': 'blue' shows otherwise in photos than that of 'blue'"):
+        register(replace(KINDS["blue"], name="toy", in_photos=other))
+    register(replace(KINDS["blue"], name="toy", in_photos=None))
 
 
 @pytest.mark.usefixtures("own_registry")

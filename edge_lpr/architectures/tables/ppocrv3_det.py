@@ -62,5 +62,6 @@ register(
         # ImageNet's, given in the order red, green, blue and applied to blue, green, red by PaddleOCR.
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
+        stride=32,
     )
 )

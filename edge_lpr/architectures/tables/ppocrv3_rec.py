@@ -50,6 +50,7 @@ register(
         training_only=("head.sar_head.", "head.gtc_head.", "head.before_gtc."),
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
+        stride=8,
         height=48,
     )
 )

@@ -7,7 +7,7 @@ first that were given out, and still the commonest.
 from __future__ import annotations
 
 from edge_lpr.plates.characters import DIGITS, LETTERS, OFFICES, PROVINCES, SERIAL
-from edge_lpr.plates.kind import BLACK, Ground, PlateKind, TextSource
+from edge_lpr.plates.kind import BLACK, Ground, PlateColour, PlateKind, TextSource
 from edge_lpr.plates.layout import Dot, Layout, row
 from edge_lpr.plates.registry import register
 from edge_lpr.types import Rng
@@ -38,6 +38,10 @@ def _sample(draw: TextSource) -> str:
     return draw.province + draw.office + draw.serial(5, letters=False) + energy
 
 
+def _matches(b: float, g: float, r: float) -> bool:
+    return g > 1.08 * r and g > 1.04 * b
+
+
 register(
     PlateKind(
         name="green",
@@ -52,5 +56,6 @@ register(
         ink=BLACK,
         share=0.20,
         sample=_sample,
+        in_photos=PlateColour((160.0, 218.0, 155.0), BLACK, hues=(37, 92), matches=_matches),
     )
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_lpr.plates.characters import OFFICES, PROVINCES, SERIAL
-from edge_lpr.plates.kind import BLACK, Ground, PlateKind
+from edge_lpr.plates.kind import BLACK, Ground, PlateColour, PlateKind
 from edge_lpr.plates.layout import ONE_ROW
 from edge_lpr.plates.registry import register
 
@@ -18,5 +18,6 @@ register(
         ink=BLACK,
         accent="警",
         share=0.05,
+        in_photos=PlateColour((238.0, 240.0, 240.0), BLACK),
     )
 )

@@ -7,15 +7,17 @@ python -m edge_lpr.finetune.synthesis.render --sheet scenes.png --what scenes --
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file, write_sheet
+from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file
 from edge_lpr.finetune.synthesis.render.plate import render_plate
 from edge_lpr.finetune.synthesis.render.streams import crops, scenes
 from edge_lpr.finetune.synthesis.render.text import PlateMix, sample_plate
+from edge_lpr.io.image_io import write_image
 from edge_lpr.types import Image
 
 
@@ -58,9 +60,10 @@ def sheet(what: str, seed: int) -> Image:
     return np.asarray(np.vstack(rows), np.uint8)
 
 
-def main(argv: list[str] | None = None) -> int:
+@module_main("render")
+def main(argv: Sequence[str] | None = None) -> int:
     """Prints rates or writes a contact sheet."""
-    parser = argparse.ArgumentParser(prog="python -m edge_lpr.finetune.synthesis.render", description=__doc__)
+    parser = Parser(prog="python -m edge_lpr.finetune.synthesis.render", description=__doc__)
     parser.add_argument("--bench", action="store_true", help="print images per second on one core")
     parser.add_argument(
         "--sheet", type=sheet_file, metavar="FILE", help="write a contact sheet, .png or .jpg"
@@ -72,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         for name, rate in bench().items():
             print(f"{name}: {rate:.0f} per second on one core")
     if args.sheet:
-        write_sheet(args.sheet, sheet(args.what, args.seed))
+        write_image(args.sheet, sheet(args.what, args.seed))
     return 0
 
 

@@ -8,24 +8,20 @@ of both.
 
 from __future__ import annotations
 
-import argparse
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from edge_lpr.errors import OutputError
+from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.finetune.synthesis.street.film import write
 
 
-def main(argv: list[str] | None = None) -> int:
+@module_main("street")
+def main(argv: Sequence[str] | None = None) -> int:
     """Makes the sample."""
-    parser = argparse.ArgumentParser(prog="python -m edge_lpr.finetune.synthesis.street", description=__doc__)
+    parser = Parser(prog="python -m edge_lpr.finetune.synthesis.street", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("samples"), help="folder to write to")
     args = parser.parse_args(argv)
-    try:
-        write(args.out)
-    except OutputError as e:
-        print(f"street: {e}", file=sys.stderr)
-        return e.exit_code
+    write(args.out)
     return 0
 
 

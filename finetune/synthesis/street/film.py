@@ -5,7 +5,6 @@ Everything is drawn here and the texts are made up, so that the sample can be sh
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,8 @@ from edge_lpr.finetune.synthesis.street.art import (
     Canvas,
     street_background,
 )
+from edge_lpr.io.atomic_io import write_bytes, write_json
+from edge_lpr.io.video_io import VideoFile
 from edge_lpr.types import Color, Image, Rng
 
 FPS = 12
@@ -232,25 +233,21 @@ def write(folder: Path) -> None:
     """Writes the video, the still and their truth into a folder, which is made if missing.
 
     Raises:
-        OutputError: The folder cannot be made, or OpenCV cannot encode one of them.
+        OutputError: The folder cannot be made, or one of them cannot be encoded or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise OutputError(f"{folder}: cannot be made ({e.strerror or e}); give another --out") from e
     images, seen = frames()
-    writer = cv2.VideoWriter(
-        str(folder / "street.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (WIDTH, HEIGHT)
-    )
-    if not writer.isOpened():
-        raise OutputError(f"OpenCV cannot write {folder / 'street.mp4'}: this build has no MPEG-4 encoder")
-    for image in images:
-        writer.write(image)
-    writer.release()
+    video = VideoFile(folder / "street.mp4", FPS, live=False)
+    for number, image in enumerate(images):
+        video.write(image, number / FPS)
+    video.close()
     still = round(STILL * FPS)
     ok, data = cv2.imencode(".jpg", images[still], [cv2.IMWRITE_JPEG_QUALITY, 92])
     if not ok:
         raise OutputError(f"OpenCV cannot encode {folder / 'street.jpg'}")
-    (folder / "street.jpg").write_bytes(data.tobytes())
+    write_bytes(folder / "street.jpg", data.tobytes())
     facts = {"street.mp4": truth(seen), "street.jpg": still_truth(seen, still)}
-    (folder / "street.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / "street.json", facts, indent=None)

@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 
-from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file, write_sheet
+from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file
 
 
 def test_rates_number_their_calls_and_give_opencv_its_threads_back() -> None:
@@ -20,8 +19,6 @@ def test_rates_number_their_calls_and_give_opencv_its_threads_back() -> None:
 
 
 def test_sheets(tmp_path: Path) -> None:
-    image = np.full((4, 6, 3), 90, np.uint8)
-    write_sheet(sheet_file(str(tmp_path / "x.png")), image)
-    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "x.png")), image)
+    assert sheet_file(str(tmp_path / "x.png")) == tmp_path / "x.png"
     with pytest.raises(argparse.ArgumentTypeError, match=r"cannot write '\.foo'"):
         sheet_file("x.foo")

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("fontTools", reason="glyph atlases are made with fontTools (extra finetune)")
 pytest.importorskip("PIL", reason="glyph atlases are made with Pillow (extra finetune)")
 
+from edge_lpr.errors import OutputError
 from edge_lpr.finetune.synthesis import glyphs
 
 
@@ -39,6 +40,23 @@ def test_a_subset_keeps_the_characters_and_takes_a_new_name(tmp_path: Path) -> N
     assert set(font.getBestCmap()) == {ord("皖"), ord("苏")}
     assert font["name"].getDebugName(1) == "Test Family"
     assert "Adobe" in font["name"].getDebugName(0)
+
+
+def test_what_is_no_font_or_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.otf").write_bytes(b"no font")
+    font = glyphs.PLATE_ASSETS / "hei-thin.otf"
+    for source in ("a.otf", "none.otf", "none.ttc"):
+        words = ["--noto-thin", str(font), "--noto-medium", str(tmp_path / source)]
+        assert glyphs.main(["subset", *words]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"glyphs: {tmp_path / source}: cannot be read as a font")
+        assert error.count("\n") == 1
+    with pytest.raises(OutputError, match=r"s\.otf: cannot be written"):
+        glyphs.cut_subset(font, "皖", tmp_path / "no" / "s.otf", "Test Family")
+    with pytest.raises(OutputError, match=r"glyphs\.png: cannot be written"):
+        glyphs.write_atlas(tmp_path / "no", np.zeros((2, 2), np.uint8), {})
 
 
 def test_no_subset_bears_a_reserved_name() -> None:

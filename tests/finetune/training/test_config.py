@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.errors import SettingError
 from edge_lpr.finetune.training.config import TrainConfig, default_config, load_config
 
@@ -34,6 +36,7 @@ def test_overrides() -> None:
         ('{"steps": 0}', "steps is 0, must be an integer ≥ 1"),
         ('{"width": 150}', "width is 150, expected a multiple of 8"),
         ('{"height": 32}', "height is 32, expected 48"),
+        ('{"frozen_blocks": 14}', "frozen_blocks is 14, must be an integer from 0 to 13"),
         ('{"learning_rate": 2}', "learning_rate is 2"),
         ('{"precision": "int8"}', "precision is 'int8'"),
         ('{"augment": "imgaug"}', "augment is 'imgaug', expected ppocr or camera"),
@@ -54,6 +57,23 @@ def test_bad_configs_are_one_line(tmp_path: Path, text: str, message: str) -> No
 def test_missing_config(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="cannot be read"):
         load_config(tmp_path / "no.json", "rec")
+
+
+def test_a_network_takes_the_input_that_its_table_says() -> None:
+    rec = ARCHITECTURES["ch_PP-OCRv3_rec"]
+    config = TrainConfig(part="rec")
+    assert (config.height, config.width % rec.stride) == (rec.height, 0)
+    config.check(rec)
+    for other, message in (
+        (replace(rec, height=32), "height is 48, expected 32 \\(for ch_PP-OCRv3_rec\\)"),
+        (replace(rec, stride=12), "width is 160, expected a multiple of 12 from 64"),
+    ):
+        with pytest.raises(SettingError, match=message):
+            config.check(other)
+    with pytest.raises(SettingError, match="frozen_blocks is 17, must be an integer from 0 to 16"):
+        TrainConfig(part="det", width=96, height=96, frozen_blocks=17)
+    with pytest.raises(SettingError, match="height is 80, expected a multiple of 32 from 96 to 4096"):
+        TrainConfig(part="det", width=96, height=80)
 
 
 def test_part_is_checked() -> None:

@@ -20,7 +20,6 @@ from edge_lpr.architectures.pdparams import load_checkpoint  # noqa: E402
 from edge_lpr.console.interrupts import Terminated  # noqa: E402
 from edge_lpr.errors import InputError, ModelError, OutputError, TrainingError  # noqa: E402
 from edge_lpr.finetune.training.config import TrainConfig  # noqa: E402
-from edge_lpr.finetune.training.plot import plot_history  # noqa: E402
 from edge_lpr.finetune.training.trainer import StepReport, averaged, cosine, train  # noqa: E402
 
 
@@ -258,9 +257,3 @@ def test_a_second_signal_does_not_wait_for_the_step(tmp_path: Path) -> None:
     with pytest.raises(Terminated):
         train(Impatient(), config(), tmp_path)
     assert (tmp_path / "latest.state").is_file()
-
-
-def test_plot(tmp_path: Path) -> None:
-    history = train(Line(), config(), tmp_path)
-    plot_history(history, "score", tmp_path / "run.png")
-    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")

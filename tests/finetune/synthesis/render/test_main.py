@@ -8,10 +8,12 @@ import pytest
 from edge_lpr.finetune.synthesis.render import __main__ as render
 
 
-def test_contact_sheets_are_written(tmp_path: Path) -> None:
+def test_contact_sheets_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(tmp_path / "sheet.png")
     assert render.main(["--sheet", file, "--what", "plates"]) == 0
     assert cv2.imread(file).shape[1] == 4 * 378
+    assert render.main(["--sheet", str(tmp_path / "no" / "sheet.png"), "--what", "plates"]) == 1
+    assert capsys.readouterr().err.startswith(f"render: {tmp_path / 'no' / 'sheet.png'}: cannot be written")
     with pytest.raises(SystemExit) as stop:
         render.main(["--sheet", str(tmp_path / "sheet.xyz")])
     assert stop.value.code == 2
