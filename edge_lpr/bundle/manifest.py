@@ -43,6 +43,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_lpr.errors import BundleError
+from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.types import Part
 
@@ -220,14 +221,10 @@ def load_bundle(path: str | Path | None = None) -> Bundle:
     manifest = folder / "bundle.json"
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; a bundle is a folder with a bundle.json")
+    missing = f"{folder}: no bundle.json in it; make a bundle with: edge-lpr export"
+    data = read_bounded(manifest, MAX_JSON_BYTES, "a bundle.json", BundleError, missing=missing)
     try:
-        if manifest.stat().st_size > MAX_JSON_BYTES:
-            raise BundleError(f"{manifest}: larger than {MAX_JSON_BYTES >> 20} MiB: not a bundle.json")
-        raw = json.loads(manifest.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except FileNotFoundError as e:
-        raise BundleError(f"{folder}: no bundle.json in it; make a bundle with: edge-lpr export") from e
-    except OSError as e:
-        raise BundleError(f"{manifest}: cannot be read ({e.strerror or e})") from e
+        raw = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as e:
         raise BundleError(f"{manifest}: not valid JSON ({e}); make or copy the bundle again") from e
     return _Reader(manifest, folder).bundle(raw)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge_lpr.errors import SourceError
+from edge_lpr.errors import SourceError, one_line
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.settings import Settings, setting
 
@@ -173,7 +173,7 @@ class CaptureSource(Source):
         except SourceError as e:
             self._error = e
         except (cv2.error, MemoryError) as e:
-            self._error = SourceError(f"{self.label}: decoding failed ({' '.join(str(e).split())[:120]})")
+            self._error = SourceError(f"{self.label}: decoding failed ({one_line(e, 120)})")
         finally:
             with self._changed:
                 self._ended = True

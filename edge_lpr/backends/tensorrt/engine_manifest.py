@@ -31,6 +31,7 @@ from typing import Any
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
+from edge_lpr.io.bounded_io import read_bounded
 
 FORMAT = "edge-lpr-engine"
 VERSION = 1
@@ -258,14 +259,9 @@ def read_manifest(path: Path) -> EngineManifest:
     Raises:
         BackendError: Not a manifest, damaged, or of a newer format.
     """
+    data = read_bounded(path, MAX_MANIFEST_BYTES, "an engine's manifest", BackendError)
     try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
-            raise BackendError(
-                f"{path}: larger than {MAX_MANIFEST_BYTES >> 20} MiB: not an engine's manifest"
-            )
-        raw = json.loads(path.read_bytes())
-    except OSError as e:
-        raise BackendError(f"{path}: cannot be read ({e.strerror or e})") from e
+        raw = json.loads(data)
     except (ValueError, RecursionError) as e:
         raise BackendError(f"{path}: not valid JSON ({e})") from e
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
