@@ -100,9 +100,8 @@ def _packages() -> list[Check]:
             imported = importlib.import_module(module)
             checks.append(Check("packages", module, "ok", str(getattr(imported, "__version__", "found"))))
         except Exception as e:  # a package for another numpy or glibc fails with anything
-            checks.append(
-                Check("packages", module, "broken", one_line(e, named=True), f"pip install {package}")
-            )
+            found = one_line(e, named=True)
+            checks.append(Check("packages", module, "broken", found, f"pip install {package}"))
     try:
         import onnxruntime as ort
 
@@ -229,9 +228,8 @@ def _try(path: str | None) -> Check:
                 f"{reader.description}; {(time.monotonic() - began) * 1000:.0f} ms for a blank image",
             )
     except Exception as e:  # what breaks here is what doctor is asked about
-        return Check(
-            "models", "trial", "broken", str(e) if isinstance(e, EdgeLprError) else one_line(e, named=True)
-        )
+        found = str(e) if isinstance(e, EdgeLprError) else one_line(e, named=True)
+        return Check("models", "trial", "broken", found)
 
 
 def _print(checks: list[Check], able: bool) -> None:

@@ -95,7 +95,7 @@ def is_ccpd_name(stem: str) -> bool:
 
 def _whole(field: str, text: str, high: int) -> int:
     if not _WHOLE.fullmatch(text) or int(text) > high:
-        raise CcpdNameError(f"{field} is {text!r}, expected a whole number from 0 to {high}")
+        raise CcpdNameError(f"{field} is {text!r}, expected an integer from 0 to {high}")
     return int(text)
 
 

@@ -37,8 +37,8 @@ def read_bounded(
         what: What it would be, as the end of a sentence: "a dictionary".
         error: What is raised, made of one line.
         label: What messages call it; the path where None.
-        excess: What is said of a larger file; `{size}` and `{limit}` are bytes, `{size_mib}` and `{limit_mib}` the
-            same in MiB, and `{what}` is the argument.
+        excess: What is said of a larger file: a format of `size` and `limit`, in bytes, of `size_mib` and
+            `limit_mib`, and of `what`.
         missing: The whole message where there is no such file; None treats it like what cannot be read.
 
     Returns:

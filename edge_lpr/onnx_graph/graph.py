@@ -1,8 +1,8 @@
 """An ONNX graph as the export passes edit it: nodes in order, constants as numpy arrays.
 
 `OnnxGraph` holds what `onnx.ModelProto` spreads over initializers, `Constant` nodes and value infos. The
-passes (`fold`, `fuse`, `adapt`) change it in place, and `to_model` writes it back: shapes inferred, checked
-in full mode, every node named.
+passes (`fold`, `fuse`) change it in place, and `to_model` writes it back: shapes inferred, checked in full
+mode, every node named.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class OnnxGraph:
     Attributes:
         nodes: Operators in execution order; no `Constant` and `Identity` among them.
         constants: Weights and other fixed tensors by name.
-        inputs: OnnxGraph inputs, without the constants.
-        outputs: OnnxGraph outputs.
+        inputs: The graph's inputs, without the constants.
+        outputs: The graph's outputs.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:

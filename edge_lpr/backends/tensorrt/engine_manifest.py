@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_lpr.backends.tensorrt.profile import Profile, Shape
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
@@ -41,34 +42,6 @@ MAX_MANIFEST_BYTES = 1 << 20
 MAX_ENGINE_BYTES = 4 << 30
 # AMPERE_PLUS, the hardware compatibility that all supported versions have, begins with this capability.
 AMPERE = (8, 0)
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Profile:
-    """The shapes that one optimization profile takes; the model has one input.
-
-    Attributes:
-        min: Smallest N×H×W×3.
-        opt: The shape that kernels are chosen for.
-        max: Largest N×H×W×3.
-    """
-
-    min: Shape
-    opt: Shape
-    max: Shape
-
-    def holds(self, shape: Shape) -> bool:
-        """Tells whether an input of this shape fits."""
-        return len(shape) == len(self.min) and all(
-            low <= size <= high for low, size, high in zip(self.min, shape, self.max, strict=True)
-        )
-
-    def __str__(self) -> str:
-        return "×".join(
-            str(low) if low == high else f"{low}–{high}" for low, high in zip(self.min, self.max, strict=True)
-        )
 
 
 @dataclass(frozen=True)
