@@ -14,13 +14,12 @@ Example::
 from __future__ import annotations
 
 from edge_lpr._checkout import find_stages
+from edge_lpr._version import __version__
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.tracker import PlateEvent
 from edge_lpr.plates import PlateRead, plate_kinds
 
 __all__ = ["EdgeLprError", "PlateEvent", "PlateRead", "PlateReader", "__version__", "plate_kinds"]
-
-__version__ = "0.1.0"
 
 find_stages()

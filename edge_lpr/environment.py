@@ -11,6 +11,8 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from edge_lpr._version import __version__
+
 __all__ = ["cache_folder", "cores", "machine", "peak_memory", "tool", "versions"]
 
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -24,8 +26,6 @@ _READING = (
 
 def tool() -> str:
     """Returns this kit's name and version, as files that it makes bear it: "edge-lpr 0.1.0"."""
-    from edge_lpr import __version__
-
     return f"edge-lpr {__version__}"
 
 

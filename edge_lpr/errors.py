@@ -85,3 +85,19 @@ class TrainingError(EdgeLprError):
 
 class OutputError(EdgeLprError):
     """A result cannot be written: no permission, no space, no such folder."""
+
+
+def one_line(error: BaseException, limit: int = 200, *, named: bool = False) -> str:
+    """Returns what an exception of another library says, as a part of one line.
+
+    Args:
+        error: The exception; its text may have many lines or none.
+        limit: Most characters of its text.
+        named: Whether the exception's type stands before the text.
+
+    Returns:
+        The text, each run of blanks and line ends one blank; the type alone where there is no text.
+    """
+    kind = type(error).__name__
+    text = " ".join(str(error).split())[:limit]
+    return f"{kind}: {text}" if named and text else text or kind

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 """uint8 H×W×3, blue, green and red, 0 to 255."""
+Batch = NDArray[np.uint8]
+"""uint8 N×H×W×3, images of one size as a model takes them."""
 Mask = NDArray[np.uint8]
 """uint8 H×W coverage, 0 to 255."""
 FloatMap = NDArray[np.float32]

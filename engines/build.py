@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.engine_folder import read_manifests
-from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, Profile, engine_key
+from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, engine_key
+from edge_lpr.backends.tensorrt.profile import Profile
 from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.engines.build_settings import BuildSettings, known_names
 from edge_lpr.engines.profiles import det_sizes, profiles

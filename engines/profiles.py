@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from edge_lpr.backends.tensorrt.engine_manifest import Profile
+from edge_lpr.backends.tensorrt.profile import Profile
 from edge_lpr.bundle.manifest import Bundle, DetSpec
 from edge_lpr.errors import SettingError
 from edge_lpr.pipeline.detector import input_size

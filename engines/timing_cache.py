@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.backends.tensorrt.engine_manifest import Machine
+from edge_lpr.errors import BackendError
 from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.io.bounded_io import read_bounded
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -32,9 +34,8 @@ class TimingCache:
 
     def load(self) -> bytes:
         """Returns what earlier builds learned; nothing where there is no cache."""
-        with suppress(OSError):
-            if self.path.stat().st_size <= MAX_CACHE_BYTES:
-                return self.path.read_bytes()
+        with suppress(BackendError):
+            return read_bounded(self.path, MAX_CACHE_BYTES, "a timing cache", BackendError)
         return b""
 
     def attach(self, config: trt.IBuilderConfig) -> None:

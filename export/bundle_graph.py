@@ -217,7 +217,10 @@ def cut_head_graph(graph: OnnxGraph, probs: str, keep: Sequence[int]) -> str:
         keep: Classes to keep, in their new order.
 
     Returns:
-        The name of the new output, N×T×(len(keep) + 1).
+        The name of the new output, float32 N×T×(len(keep) + 1); the last class is the sum of those dropped.
+
+    Raises:
+        ModelError: A class is asked for twice, none is, or one that the head does not have.
     """
     classes = graph.shapes()[probs][-1]
     if (

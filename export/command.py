@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
 from edge_lpr.errors import EdgeLprError, MissingExtraError, SettingError
 from edge_lpr.export.settings import BOUND, ExportSettings, load_origin
-from edge_lpr.io.atomic_io import create_folder, write_bytes
+from edge_lpr.io.atomic_io import create_folder, json_text, write_json
 from edge_lpr.settings import Rule, add_options, given
 
 if TYPE_CHECKING:
@@ -193,15 +192,14 @@ def _export(args: argparse.Namespace) -> int:
 
     check_replaceable(args.out)
     exported = _run_export(args, None)
-    report = _report_text(exported.report)
     if args.report is not None:
-        _save(args.report, report)
+        _save(args.report, exported.report)
     if not exported.passed:
         kept = args.report or args.out.with_name(f"{args.out.name}.parity.json")
-        _save(kept, report)
+        _save(kept, exported.report)
         _print(args, exported.report, exported.comparisons, args.out)
         raise EdgeLprError(f"the ONNX models do not give what Paddle gives; no bundle is written, see {kept}")
-    bundle = exported.write(args.out, report)
+    bundle = exported.write(args.out, json_text(exported.report))
     _print(args, exported.report, exported.comparisons, bundle.path)
     return 0
 
@@ -223,20 +221,16 @@ def _verify(args: argparse.Namespace) -> int:
             **{part: {c.stage: c.as_json() for c in found} for part, found in comparisons.items()},
         }
     if args.report is not None:
-        _save(args.report, _report_text(report))
+        _save(args.report, report)
     _print(args, report, comparisons, args.verify)
     if not report["passed"]:
         raise EdgeLprError(f"{args.verify}: does not give what Paddle gives; export the bundle again")
     return 0
 
 
-def _report_text(report: dict[str, Any]) -> str:
-    return json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-
-
-def _save(path: Path, report: str) -> None:
+def _save(path: Path, report: dict[str, Any]) -> None:
     create_folder(path.parent)
-    write_bytes(path, report.encode())
+    write_json(path, report)
 
 
 def _print(
@@ -246,7 +240,7 @@ def _print(
     bundle: Path,
 ) -> None:
     if args.json:
-        print(_report_text(report), end="")
+        write_json("-", report)
         return
     stages = [(part, c) for part, found in comparisons.items() for c in found]
     rows = [["", "largest difference", "mean", "compared", "differing"]]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_lpr.errors import MissingExtraError, ModelError
+from edge_lpr.errors import MissingExtraError, ModelError, one_line
+from edge_lpr.io.bounded_io import read_bounded
 
 __all__ = ["InferenceConfig", "read_inference_yml"]
 
@@ -55,14 +56,11 @@ def read_inference_yml(path: Path) -> InferenceConfig:
         import yaml
     except ImportError as e:
         raise MissingExtraError("yaml", "export", f"Reading {path}") from e
+    data = read_bounded(path, _MAX_BYTES, "an inference.yml", ModelError)
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ModelError(f"{path}: larger than {_MAX_BYTES >> 20} MiB: not an inference.yml")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise ModelError(f"{path}: cannot be read ({e.strerror or e})") from e
+        content = yaml.safe_load(data.decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as e:
-        raise ModelError(f"{path}: not valid YAML ({' '.join(str(e).split())[:120]})") from e
+        raise ModelError(f"{path}: not valid YAML ({one_line(e, 120)})") from e
     return _config(content if isinstance(content, dict) else {}, path)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
 from edge_lpr.architectures.registry import Architecture, identify
+from edge_lpr.environment import cores
 from edge_lpr.errors import MissingExtraError, ModelError
 from edge_lpr.export.inference_yml import InferenceConfig, read_inference_yml
 from edge_lpr.export.paddle_program import check_program, check_weights
@@ -109,7 +109,7 @@ class PaddleModel:
         given, taken = folder / "inputs.npz", folder / "outputs.npz"
         np.savez(given, **dict(inputs))  # type: ignore[arg-type]
         paths = {"model": model, "params": params, "inputs": given, "outputs": taken}
-        self._work({**{k: str(v) for k, v in paths.items()}, "threads": os.cpu_count() or 1})
+        self._work({**{k: str(v) for k, v in paths.items()}, "threads": cores()})
         with np.load(taken, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
 

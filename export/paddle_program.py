@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge_lpr.errors import ModelError
+from edge_lpr.io.bounded_io import read_bounded
 
 __all__ = ["check_program", "check_weights", "operators"]
 
@@ -46,12 +47,7 @@ def check_program(path: Path) -> None:
     Raises:
         ModelError: Missing, too large, damaged, or with quantized operators.
     """
-    try:
-        if path.stat().st_size > MAX_PROGRAM_BYTES:
-            raise ModelError(f"{path}: larger than {MAX_PROGRAM_BYTES >> 20} MiB: not a model's program")
-        data = path.read_bytes()
-    except OSError as e:
-        raise ModelError(f"{path}: cannot be read ({e.strerror or e})") from e
+    data = read_bounded(path, MAX_PROGRAM_BYTES, "a model's program", ModelError)
     try:
         found = operators(data, path.suffix)
     except (ValueError, RecursionError) as e:

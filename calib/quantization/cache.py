@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 from edge_lpr.errors import OutputError
-from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.io.atomic_io import write_json
 
 __all__ = ["Cache", "cache_key"]
 
@@ -48,7 +49,9 @@ class Cache:
             if self.path is not None:
                 try:
                     self.path.parent.mkdir(parents=True, exist_ok=True)
-                    write_bytes(self.path, json.dumps(self.values, indent=0).encode())
+                    # JSON has no NaN, which a model that INT8 broke may be measured to give.
+                    finite = {k: v for k, v in self.values.items() if math.isfinite(v)}
+                    write_json(self.path, finite, indent=0)
                 except (OSError, OutputError):
                     self.path = None  # remembering is a convenience; the search goes on without
         return self.values[key]

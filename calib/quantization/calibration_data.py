@@ -26,7 +26,7 @@ from edge_lpr.pipeline.ctc import PlateDecoder
 from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.recognizer import Recognizer
 from edge_lpr.pipeline.settings import ReadSettings
-from edge_lpr.types import Image, Part
+from edge_lpr.types import Batch, Image, Part
 
 __all__ = ["CalibrationData", "Meter", "Stage", "collect"]
 
@@ -67,9 +67,9 @@ class CalibrationData:
         warnings: What is thin or unsuitable.
     """
 
-    det_inputs: list[NDArray[np.uint8]]
+    det_inputs: list[Batch]
     det_outputs: list[NDArray[np.float32]]
-    rec_inputs: list[NDArray[np.uint8]]
+    rec_inputs: list[Batch]
     crops: list[Image]
     names: list[str]
     sha256: str
@@ -153,9 +153,7 @@ def collect(
     )
 
 
-def _rec_inputs(
-    bundle: Bundle, model: onnx.ModelProto, crops: Sequence[Image], stage: Stage
-) -> list[NDArray[np.uint8]]:
+def _rec_inputs(bundle: Bundle, model: onnx.ModelProto, crops: Sequence[Image], stage: Stage) -> list[Batch]:
     """Records what crops become on their way into the recognizer."""
     backend = RecordingBackend(OnnxRuntimeBackend(model.SerializeToString(), device="cpu"))
     recognizer = Recognizer(backend, bundle.rec)

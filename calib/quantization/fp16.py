@@ -21,7 +21,7 @@ from edge_lpr.errors import ModelError
 from edge_lpr.onnx_graph.fold import attribute
 from edge_lpr.onnx_graph.graph import OnnxGraph
 from edge_lpr.precisions import PRECISIONS
-from edge_lpr.types import Tick
+from edge_lpr.types import Batch, Tick
 
 __all__ = ["find_overflows", "make", "to_fp16"]
 
@@ -56,17 +56,20 @@ def make(job: Job, tick: Tick) -> tuple[onnx.ModelProto, dict[str, Any]]:
 
 
 def find_overflows(
-    model: onnx.ModelProto, inputs: Iterable[NDArray[np.uint8]], tick: Tick | None = None
+    model: onnx.ModelProto, inputs: Iterable[Batch], tick: Tick | None = None
 ) -> dict[str, str]:
     """Runs a model and lists the nodes that cannot be trusted to FP16.
 
     Args:
         model: The FP32 model, nodes named.
-        inputs: Batches for its input.
+        inputs: Batches for its input, uint8 N×H×W×3.
         tick: Called with 1 after each batch.
 
     Returns:
         The reason by node name.
+
+    Raises:
+        ModelError: There were no inputs, or ONNX Runtime cannot run the model.
     """
     inferred = shape_inference.infer_shapes(model)
     own_inputs = {i.name for i in inferred.graph.input}

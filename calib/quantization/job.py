@@ -15,16 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from edge_lpr.calib.quantization.cache import Cache
 from edge_lpr.calib.quantization.calibration_data import CalibrationData
 from edge_lpr.calib.quantization.objectives import Objective
 from edge_lpr.calib.quantization.options import CalibrationOptions
 from edge_lpr.precisions import REFERENCE
-from edge_lpr.types import Part, Tick
+from edge_lpr.types import Batch, Part, Tick
 
 __all__ = ["Job", "Maker"]
 
@@ -46,7 +44,7 @@ class Job:
 
     part: Part
     model: onnx.ModelProto
-    inputs: Sequence[NDArray[np.uint8]]
+    inputs: Sequence[Batch]
     objective: Objective
     cache: Cache
     options: CalibrationOptions

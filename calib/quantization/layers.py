@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_lpr.calib.quantization.taps import TappedModel
 from edge_lpr.onnx_graph.fold import attribute
 from edge_lpr.onnx_graph.graph import OnnxGraph
+from edge_lpr.types import Batch
 
 CONV = "Conv"
 CONV_TRANSPOSE = "ConvTranspose"
@@ -115,7 +116,7 @@ def multiply_adds(graph: OnnxGraph, shapes: Mapping[str, tuple[int, ...]]) -> di
     return counts
 
 
-def observe_shapes(graph: OnnxGraph, batch: NDArray[np.uint8]) -> dict[str, tuple[int, ...]]:
+def observe_shapes(graph: OnnxGraph, batch: Batch) -> dict[str, tuple[int, ...]]:
     """Runs a graph on one batch and returns the shape of what each convolution and matrix product meets."""
     model = graph.to_model("shapes")
     heavy = [node for node in graph.nodes if node.op_type in HEAVY_TYPES]

@@ -19,7 +19,7 @@ from edge_lpr.evaluation.metrics import RecScore
 from edge_lpr.pipeline.ctc import PlateDecoder
 from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.recognizer import Recognizer
-from edge_lpr.types import Image, Probs, Tick
+from edge_lpr.types import Batch, Image, Probs, Tick
 
 __all__ = ["DetObjective", "Objective", "RecObjective", "det_objective", "rec_objective", "window"]
 
@@ -59,7 +59,7 @@ class Objective(Protocol):
         ...
 
 
-def window(batch: NDArray[np.uint8], prob: NDArray[np.float32]) -> NDArray[np.uint8]:
+def window(batch: Batch, prob: NDArray[np.float32]) -> Batch:
     """Cuts the part of a detector's input that shows text: a distance is as good there, and comes faster.
 
     Args:
@@ -93,7 +93,7 @@ class DetObjective:
 
     spec: DetSpec
     samples: Sequence[Sample]
-    inputs: Sequence[NDArray[np.uint8]]
+    inputs: Sequence[Batch]
     references: Sequence[NDArray[np.float32]]
     tick: Tick | None = None
     metric: str = field(default="hmean", init=False)
@@ -178,7 +178,7 @@ class RecObjective:
 def det_objective(
     spec: DetSpec,
     model: onnx.ModelProto,
-    inputs: Sequence[NDArray[np.uint8]],
+    inputs: Sequence[Batch],
     maps: Sequence[NDArray[np.float32]],
     samples: Sequence[Sample],
 ) -> DetObjective:

@@ -35,7 +35,16 @@ def weight_scales(weight: NDArray[np.float32], axis: int) -> NDArray[np.float32]
 
 
 def round_weight(weight: NDArray[np.float32], scales: NDArray[np.float32], axis: int) -> NDArray[np.int8]:
-    """Rounds a weight to INT8, −127 to 127."""
+    """Rounds a weight to INT8.
+
+    Args:
+        weight: float32 weight of any shape.
+        scales: float32 C, above 0: what a step is worth in each output channel.
+        axis: Its output channel axis, of size C.
+
+    Returns:
+        int8 of the weight's shape, −127 to 127; what lies beyond saturates.
+    """
     shape = [1] * weight.ndim
     shape[axis] = -1
     levels = np.rint(weight / scales.reshape(shape))

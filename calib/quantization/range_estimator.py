@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.calib.quantization.taps import TappedModel
 from edge_lpr.errors import ModelError
-from edge_lpr.types import Tick
+from edge_lpr.types import Batch, Tick
 
 __all__ = ["LEVELS", "RangeEstimator", "TensorStats", "estimate_range", "mse_range", "observe"]
 
@@ -56,7 +56,7 @@ class TensorStats:
 def observe(
     model: onnx.ModelProto,
     channel_axis: Mapping[str, int | None],
-    inputs: Iterable[NDArray[np.uint8]],
+    inputs: Iterable[Batch],
     tick: Tick | None = None,
 ) -> dict[str, TensorStats]:
     """Runs a model over images and looks at some of its activations.
@@ -130,7 +130,15 @@ def estimate_range(stats: TensorStats, estimator: RangeEstimator) -> float:
 
 
 def mse_range(magnitude: NDArray[np.float32], amax: float) -> float:
-    """Returns the symmetric range of least squared error for these magnitudes, among 40 up to `amax`."""
+    """Finds the symmetric range of least squared error, of rounding and saturation together.
+
+    Args:
+        magnitude: float32 of any shape, magnitudes of the values, 0 or more.
+        amax: The largest magnitude that may be told apart, above 0.
+
+    Returns:
+        The best of the candidates `SHARES` × `amax`, above 0.
+    """
     errors = []
     for share in SHARES:
         step = np.float32(amax * share / LEVELS)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from edge_lpr.backends.onnxruntime import open_session
+from edge_lpr.types import Batch
 
 __all__ = ["TappedModel"]
 
@@ -35,7 +35,7 @@ class TappedModel:
         self._input = tapped.graph.input[0].name
         self._session = open_session(tapped.SerializeToString())
 
-    def run(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    def run(self, batch: Batch) -> dict[str, NDArray[Any]]:
         """Runs the model once.
 
         Args:

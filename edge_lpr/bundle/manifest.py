@@ -42,7 +42,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_lpr.bundle.json_reader import JsonReader
 from edge_lpr.errors import BundleError
+from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.types import Part
 
@@ -220,74 +222,35 @@ def load_bundle(path: str | Path | None = None) -> Bundle:
     manifest = folder / "bundle.json"
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; a bundle is a folder with a bundle.json")
+    missing = f"{folder}: no bundle.json in it; make a bundle with: edge-lpr export"
+    data = read_bounded(manifest, MAX_JSON_BYTES, "a bundle.json", BundleError, missing=missing)
     try:
-        if manifest.stat().st_size > MAX_JSON_BYTES:
-            raise BundleError(f"{manifest}: larger than {MAX_JSON_BYTES >> 20} MiB: not a bundle.json")
-        raw = json.loads(manifest.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except FileNotFoundError as e:
-        raise BundleError(f"{folder}: no bundle.json in it; make a bundle with: edge-lpr export") from e
-    except OSError as e:
-        raise BundleError(f"{manifest}: cannot be read ({e.strerror or e})") from e
+        raw = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as e:
         raise BundleError(f"{manifest}: not valid JSON ({e}); make or copy the bundle again") from e
-    return _Reader(manifest, folder).bundle(raw)
+    return _Reader(manifest).bundle(raw)
 
 
 def _refuse_constant(text: str) -> float:
     raise ValueError(f"{text} is not JSON")
 
 
-class _Reader:
-    """Walks the parsed JSON and names the key that is wrong."""
-
-    def __init__(self, manifest: Path, folder: Path) -> None:
-        self.manifest = manifest
-        self.folder = folder
-
-    def fail(self, key: str, found: object, expected: str) -> BundleError:
-        shown = repr(found)
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
-        return BundleError(f"{self.manifest}: {key} is {shown}, expected {expected}")
-
-    def get(self, node: object, key: str, kind: type, expected: str) -> Any:  # noqa: ANN401 - of the type that `kind` asks for
-        value = node.get(key.rsplit(".", 1)[-1]) if isinstance(node, dict) else None
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.fail(key, value, expected)
-        return value
-
-    def text(self, node: object, key: str) -> str:
-        value: str = self.get(node, key, str, "a text")
-        return value
-
-    def number(self, node: object, key: str, low: int, high: int) -> int:
-        value: int = self.get(node, key, int, f"an integer from {low} to {high}")
-        if not low <= value <= high:
-            raise self.fail(key, value, f"an integer from {low} to {high}")
-        return value
-
-    def table(self, node: object, key: str) -> dict[str, Any]:
-        value: dict[str, Any] = self.get(node, key, dict, "an object")
-        return value
-
-    def choice(self, node: object, key: str, *choices: str) -> str:
-        value = self.text(node, key)
-        if value not in choices:
-            raise self.fail(key, value, " or ".join(map(repr, choices)))
-        return value
+class _Reader(JsonReader):
+    """Makes a bundle of the parsed JSON."""
 
     def bundle(self, raw: object) -> Bundle:
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-            raise BundleError(f'{self.manifest}: not a bundle.json of this kit (no "format": "{FORMAT}")')
+            raise BundleError(f'{self.file}: not a bundle.json of this kit (no "format": "{FORMAT}")')
         version = self.number(raw, "version", 1, 1 << 31)
         if version != VERSION:
             raise BundleError(
-                f"{self.manifest}: format version {version}, this edge-lpr reads version {VERSION}; "
+                f"{self.file}: format version {version}, this edge-lpr reads version {VERSION}; "
                 "upgrade edge-lpr or export the bundle again"
             )
         det = self.table(raw, "det")
         rec = self.table(raw, "rec")
         return Bundle(
-            path=self.folder,
+            path=self.file.parent,
             name=self.text(raw, "name"),
             licence=self.text(raw, "licence"),
             origin=self.table(raw, "origin"),
@@ -363,21 +326,10 @@ class _Reader:
             yield (
                 precision,
                 ModelFile(
-                    path=self.inside(self.text(entry, f"{where}.file"), f"{where}.file"),
+                    path=self.inside(entry, f"{where}.file"),
                     sha256=sha256,
                     size=self.number(entry, f"{where}.bytes", 1, MAX_MODEL_BYTES),
                     precision=precision,
                     extra={k: v for k, v in entry.items() if k not in ("file", "sha256", "bytes")},
                 ),
             )
-
-    def inside(self, name: str, key: str) -> Path:
-        # A bundle comes from somebody else: neither ".." nor a link may lead out of its folder.
-        path = self.folder / name
-        try:
-            inside = path.resolve().is_relative_to(self.folder.resolve())
-        except (OSError, ValueError):
-            inside = False
-        if not inside or not name:
-            raise self.fail(key, name, "a file inside the bundle's folder")
-        return path

@@ -19,7 +19,7 @@ from importlib import import_module
 from edge_lpr.console.module_main import Parser, interrupt_code
 from edge_lpr.console.text import printable
 from edge_lpr.environment import tool
-from edge_lpr.errors import EdgeLprError, MissingExtraError
+from edge_lpr.errors import EdgeLprError, MissingExtraError, one_line
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail("out of memory; give fewer or smaller images at once, or a smaller --stride", 1, debug)
     except Exception as e:
-        found = " ".join(str(e).split())[:200]
-        return _fail(f"internal error, {type(e).__name__}: {found}; --debug shows where", 1, debug)
+        return _fail(f"internal error, {one_line(e, named=True)}; --debug shows where", 1, debug)
 
 
 def command_parser(name: str) -> Parser:

@@ -19,7 +19,7 @@ from edge_lpr.console.interrupts import silent_libraries
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style, pad, paint
 from edge_lpr.environment import cores, versions
-from edge_lpr.errors import BackendError, EdgeLprError
+from edge_lpr.errors import BackendError, EdgeLprError, one_line
 
 DESCRIPTION = """\
 Looks at this machine: Python and packages, video back ends, GPU, TensorRT, the model bundle and
@@ -110,7 +110,8 @@ def _packages() -> list[Check]:
             imported = importlib.import_module(module)
             checks.append(Check("packages", module, "ok", str(getattr(imported, "__version__", "found"))))
         except Exception as e:  # a package for another numpy or glibc fails with anything
-            checks.append(Check("packages", module, "broken", _short(e), f"pip install {package}"))
+            found = one_line(e, named=True)
+            checks.append(Check("packages", module, "broken", found, f"pip install {package}"))
     try:
         import onnxruntime as ort
 
@@ -122,7 +123,13 @@ def _packages() -> list[Check]:
         checks.append(Check("packages", "onnxruntime", "missing", "not installed", advice))
     except Exception as e:
         checks.append(
-            Check("packages", "onnxruntime", "broken", _short(e), "pip install --upgrade onnxruntime")
+            Check(
+                "packages",
+                "onnxruntime",
+                "broken",
+                one_line(e, named=True),
+                "pip install --upgrade onnxruntime",
+            )
         )
     return checks
 
@@ -245,7 +252,8 @@ def _try(path: str | None) -> Check:
                 f"{reader.description}; {(time.monotonic() - began) * 1000:.0f} ms for a blank image",
             )
     except Exception as e:  # what breaks here is what doctor is asked about
-        return Check("models", "trial", "broken", str(e) if isinstance(e, EdgeLprError) else _short(e))
+        found = str(e) if isinstance(e, EdgeLprError) else one_line(e, named=True)
+        return Check("models", "trial", "broken", found)
 
 
 def _print(checks: list[Check], able: bool) -> None:
@@ -265,7 +273,3 @@ def _print(checks: list[Check], able: bool) -> None:
         else "plates cannot be read on this machine: see !! above"
     )
     print(paint(end, "green" if able else "red", sys.stdout))
-
-
-def _short(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

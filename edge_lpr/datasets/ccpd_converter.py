@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +21,12 @@ import numpy as np
 
 from edge_lpr.datasets.ccpd import CcpdLabel, parse_ccpd_name
 from edge_lpr.datasets.labels import NO_PLATE
+from edge_lpr.environment import cores
 from edge_lpr.errors import CcpdNameError, InputError, OutputError
 from edge_lpr.geometry import crop_quad
 from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.image_io import IMAGE_SUFFIXES, decode_image
+from edge_lpr.types import Tick
 
 JPEG_QUALITY = 95
 # Images waiting for a worker: enough to keep all busy, few enough that Ctrl-C ends at once.
@@ -80,7 +82,7 @@ def convert_ccpd(
     source: Path,
     out: Path,
     workers: int | None = None,
-    tick: Callable[[int], None] | None = None,
+    tick: Tick | None = None,
 ) -> Conversion:
     """Converts a CCPD folder.
 
@@ -104,7 +106,7 @@ def convert_ccpd(
     crops: dict[Path, str] = {}
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for path, outcome in _work(images, source, out, workers or os.cpu_count() or 1):
+        for path, outcome in _work(images, source, out, workers or cores()):
             relative = path.relative_to(source)
             if isinstance(outcome, _SkipError):
                 result.problems.append((relative.as_posix(), str(outcome)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_lpr.errors import ModelError
+from edge_lpr.io.bounded_io import read_bounded
 
 __all__ = ["charset_for_head", "check_charset", "keep_classes", "load_charset_file"]
 
@@ -25,19 +26,16 @@ def load_charset_file(path: str | Path) -> tuple[str, ...]:
         ModelError: Missing, too large, not UTF-8, or empty.
     """
     file = Path(path)
+    data = read_bounded(file, _MAX_DICTIONARY_BYTES, "a dictionary", ModelError)
     try:
-        if file.stat().st_size > _MAX_DICTIONARY_BYTES:
-            raise ModelError(f"{file}: larger than {_MAX_DICTIONARY_BYTES >> 20} MiB: not a dictionary")
-        text = file.read_text(encoding="utf-8-sig")
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as e:
         raise ModelError(
             f"{file}: not UTF-8 text (byte {e.start}); a dictionary has a character per line"
         ) from e
-    except OSError as e:
-        raise ModelError(f"{file}: cannot be read ({e.strerror or e})") from e
     # Not splitlines(): that would also split at the separators that are themselves characters of a
     # dictionary.
-    lines = [line.rstrip("\r") for line in text.split("\n")]
+    lines = text.split("\n")
     if lines and not lines[-1]:
         lines.pop()
     if not lines:

@@ -28,6 +28,7 @@ import numpy as np
 
 from edge_lpr.datasets.ccpd import is_ccpd_name, parse_ccpd_name
 from edge_lpr.errors import CcpdNameError, InputError
+from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
 from edge_lpr.types import Image, Quad
 
@@ -175,12 +176,9 @@ def _read_folder(folder: Path, labels: Labels, unlabelled: bool) -> None:
 
 
 def _read_file(file: Path, labels: Labels) -> None:
+    data = read_bounded(file, MAX_LABEL_BYTES, "a label file", InputError)
     try:
-        if file.stat().st_size > MAX_LABEL_BYTES:
-            raise InputError(f"{file}: larger than {MAX_LABEL_BYTES >> 20} MiB: not a label file")
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as e:
-        raise InputError(f"{file}: cannot be read ({e.strerror or e})") from e
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as e:
         raise InputError(f"{file}: not a UTF-8 text (byte {e.start}); expected a label file") from e
     rows = _csv_rows(text) if file.suffix.lower() == ".csv" else _ppocr_rows(text)

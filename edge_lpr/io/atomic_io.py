@@ -128,11 +128,21 @@ def write_json(path: str | Path, data: Mapping[str, Any], indent: int | None = 1
     Raises:
         OutputError: It cannot be written.
     """
-    text = json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False) + "\n"
+    text = json_text(data, indent)
     if str(path) == "-":
         sys.stdout.write(text)
     else:
         write_bytes(path, text.encode())
+
+
+def json_text(data: Mapping[str, Any], indent: int | None = 1) -> str:
+    """Returns JSON as `write_json` writes it.
+
+    Args:
+        data: What it is to hold; no NaN in it.
+        indent: Blanks per level; None for one line.
+    """
+    return json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False) + "\n"
 
 
 def write_with(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import math
-import sys
 import threading
 import time
 import weakref
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge_lpr.errors import SourceError
+from edge_lpr.errors import SourceError, one_line
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.settings import Settings, setting
 
@@ -145,10 +144,13 @@ class CaptureSource(Source):
             raise self._error
         if not self._opened:
             self._stop = True
-            raise SourceError(
-                f"{self.label}: no answer within {self._options.timeout:g} s; check address and network, or "
-                "allow more with --timeout"
-            )
+            raise self._no_answer()
+
+    def _no_answer(self) -> SourceError:
+        return SourceError(
+            f"{self.label}: no answer within {self._options.timeout:g} s; check address and network, or "
+            "allow more with --timeout"
+        )
 
     # What runs in the decoding thread.
 
@@ -173,7 +175,7 @@ class CaptureSource(Source):
         except SourceError as e:
             self._error = e
         except (cv2.error, MemoryError) as e:
-            self._error = SourceError(f"{self.label}: decoding failed ({' '.join(str(e).split())[:120]})")
+            self._error = SourceError(f"{self.label}: decoding failed ({one_line(e, 120)})")
         finally:
             with self._changed:
                 self._ended = True
@@ -186,10 +188,7 @@ class CaptureSource(Source):
         capture = self._opener()
         if not capture.isOpened():
             if self._bounded and time.monotonic() - began >= self._options.timeout * 0.95:
-                raise SourceError(
-                    f"{self.label}: no answer within {self._options.timeout:g} s; check address and network, "
-                    "or allow more with --timeout"
-                )
+                raise self._no_answer()
             raise SourceError(f"{self.label}: cannot be opened: {self._expected}")
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         fps = capture.get(cv2.CAP_PROP_FPS)
@@ -326,34 +325,3 @@ def stop_captures() -> None:
     with contextlib.suppress(KeyboardInterrupt):
         for source in sources:
             source._thread.join(source._options.timeout + GRACE)
-
-
-def open_file(path: str) -> cv2.VideoCapture:
-    """Opens a video file by its absolute path, which no back end takes for a protocol or pattern."""
-    return cv2.VideoCapture(path, cv2.CAP_FFMPEG if has_backend(cv2.CAP_FFMPEG) else cv2.CAP_ANY)
-
-
-def open_address(address: str, timeout: float) -> cv2.VideoCapture:
-    """Opens a network address with a time limit, in seconds, on opening and on each frame."""
-    if not has_backend(cv2.CAP_FFMPEG):
-        return cv2.VideoCapture(address, cv2.CAP_ANY)  # the caller's own deadline is the only limit
-    limit = max(1, int(timeout * 1000))
-    params = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit]
-    return cv2.VideoCapture(address, cv2.CAP_FFMPEG, params)
-
-
-def open_camera(camera: int | str) -> cv2.VideoCapture:
-    """Opens a camera by its index, or on Linux by its device file."""
-    capture = cv2.VideoCapture(camera, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-    return capture
-
-
-def open_pipeline(pipeline: str) -> cv2.VideoCapture:
-    """Opens a GStreamer pipeline."""
-    return cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
-
-
-def has_backend(api: int) -> bool:
-    """Tells whether this OpenCV has a video back end (`cv2.CAP_…`) that it can really load."""
-    return bool(cv2.videoio_registry.hasBackend(api))

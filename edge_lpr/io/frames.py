@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-from numpy.typing import NDArray
+from edge_lpr.types import Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +22,7 @@ class Frame:
         name: What to call it: the image's path, or the source's label.
     """
 
-    image: NDArray[np.uint8]
+    image: Image
     index: int
     time: float | None
     name: str

@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.errors import OutputError, SourceError
+from edge_lpr.errors import OutputError, SourceError, one_line
 from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.types import Image
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -45,13 +46,25 @@ def read_image(path: str | Path) -> Image:
     Raises:
         SourceError: Missing, unreadable, empty, not an image, damaged, or larger than `MAX_PIXELS`.
     """
-    path = Path(path)
-    data = _bytes(path)
+    excess = "{size_mib} MiB are more than an image of {limit_mib} MiB"
+    missing = f"{path}: no such file"
+    data = read_bounded(path, MAX_BYTES, "an image", SourceError, excess=excess, missing=missing)
     return decode_image(data, str(path))
 
 
 def decode_image(data: bytes, name: str) -> Image:
-    """Decodes an image from memory; `name` is what error messages call it. See `read_image`."""
+    """Decodes an image from memory, as `read_image` does.
+
+    Args:
+        data: The bytes of an image file.
+        name: What error messages call it.
+
+    Returns:
+        uint8 H×W×3, BGR.
+
+    Raises:
+        SourceError: Empty, not an image, damaged, or larger than `MAX_PIXELS`.
+    """
     if not data:
         raise SourceError(f"{name}: the file is empty (0 bytes)")
     size = image_size(data)
@@ -74,7 +87,7 @@ def decode_image(data: bytes, name: str) -> Image:
         # imdecode, not imread: imread cannot open names beyond the code page on Windows.
         image = cv2.imdecode(buffer, flags)
     except (cv2.error, MemoryError) as e:
-        raise SourceError(f"{name}: cannot be decoded ({_reason(e)})") from e
+        raise SourceError(f"{name}: cannot be decoded ({one_line(e, 120)})") from e
     if image is None:
         raise SourceError(
             f"{name}: damaged or cut short: the header is in order, the image cannot be decoded"
@@ -205,18 +218,6 @@ def _to_bgr8(image: NDArray[Any]) -> Image:
     return np.ascontiguousarray(image[..., :3])
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise SourceError(f"{path}: {size >> 20} MiB are more than an image of {MAX_BYTES >> 20} MiB")
-        return path.read_bytes()
-    except FileNotFoundError as e:
-        raise SourceError(f"{path}: no such file") from e
-    except OSError as e:
-        raise SourceError(f"{path}: cannot be read ({e.strerror or e})") from e
-
-
 def _opening(data: bytes) -> str:
     head = data[:16]
     shown = (
@@ -225,7 +226,3 @@ def _opening(data: bytes) -> str:
         else head.hex(" ", 4)
     )
     return f"a file that starts with {shown!r}"
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

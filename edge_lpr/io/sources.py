@@ -21,17 +21,10 @@ from typing import Literal
 import cv2
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import (
-    CaptureOptions,
-    CaptureSource,
-    has_backend,
-    open_address,
-    open_camera,
-    open_file,
-    open_pipeline,
-)
+from edge_lpr.io.capture import CaptureOptions, CaptureSource
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.image_io import FORMATS, IMAGE_SUFFIXES, image_size, read_image
+from edge_lpr.io.openers import has_backend, open_address, open_camera, open_file, open_pipeline
 
 __all__ = ["CaptureOptions", "Target", "find_targets", "mask_secrets", "open_source"]
 

@@ -1,8 +1,8 @@
 """An ONNX graph as the export passes edit it: nodes in order, constants as numpy arrays.
 
 `OnnxGraph` holds what `onnx.ModelProto` spreads over initializers, `Constant` nodes and value infos. The
-passes (`fold`, `fuse`, `adapt`) change it in place, and `to_model` writes it back: shapes inferred, checked
-in full mode, every node named.
+passes (`fold`, `fuse`) change it in place, and `to_model` writes it back: shapes inferred, checked in full
+mode, every node named.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper, shape_inference, version_converter
 
-from edge_lpr.errors import ModelError
+from edge_lpr.errors import ModelError, one_line
+from edge_lpr.io.bounded_io import read_bounded
 
 __all__ = ["MAX_ONNX_BYTES", "OPSET", "OnnxGraph", "load_onnx"]
 
@@ -45,29 +46,19 @@ def load_onnx(source: str | Path | bytes, label: str | None = None) -> onnx.Mode
     if isinstance(source, bytes):
         data = source
     else:
-        path = Path(source)
-        try:
-            size = path.stat().st_size
-            if size > MAX_ONNX_BYTES:
-                raise ModelError(f"{name}: {size} bytes, more than the {MAX_ONNX_BYTES} that export reads")
-            data = path.read_bytes()
-        except OSError as e:
-            raise ModelError(f"{name}: cannot be read ({e.strerror or e})") from e
+        excess = "{size} bytes, more than the {limit} that export reads"
+        data = read_bounded(source, MAX_ONNX_BYTES, "a model", ModelError, label=name, excess=excess)
     try:
         model = onnx.load_model_from_string(data)
     except (DecodeError, ValueError) as e:
-        raise ModelError(f"{name}: not an ONNX file, or a damaged one ({_one_line(e)})") from e
+        raise ModelError(f"{name}: not an ONNX file, or a damaged one ({one_line(e)})") from e
     if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
         raise ModelError(f"{name}: keeps its weights in other files; save it as one file")
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, shape_inference.InferenceError) as e:
-        raise ModelError(f"{name}: not a valid ONNX model ({_one_line(e)})") from e
+        raise ModelError(f"{name}: not a valid ONNX model ({one_line(e)})") from e
     return model
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 class OnnxGraph:
@@ -76,8 +67,8 @@ class OnnxGraph:
     Attributes:
         nodes: Operators in execution order; no `Constant` and `Identity` among them.
         constants: Weights and other fixed tensors by name.
-        inputs: OnnxGraph inputs, without the constants.
-        outputs: OnnxGraph outputs.
+        inputs: The graph's inputs, without the constants.
+        outputs: The graph's outputs.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -102,7 +93,7 @@ class OnnxGraph:
             try:
                 model = version_converter.convert_version(_with_ranks(model), OPSET)
             except (RuntimeError, ValueError) as e:
-                raise ModelError(f"the ONNX model cannot be brought to opset {OPSET} ({_one_line(e)})") from e
+                raise ModelError(f"the ONNX model cannot be brought to opset {OPSET} ({one_line(e)})") from e
         self.constants: dict[str, Array] = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         self.inputs = [_freed(i) for i in model.graph.input if i.name not in self.constants]
         self.outputs = [_freed(o) for o in model.graph.output]
@@ -234,7 +225,7 @@ class OnnxGraph:
             model = shape_inference.infer_shapes(self._assemble(name, doc), strict_mode=True, data_prop=True)
             onnx.checker.check_model(model, full_check=True)
         except (onnx.checker.ValidationError, shape_inference.InferenceError) as e:
-            raise ModelError(f"{name}: the exported graph is not valid ({_one_line(e)})") from e
+            raise ModelError(f"{name}: the exported graph is not valid ({one_line(e)})") from e
         return model
 
     def _assemble(self, name: str = "graph", doc: str = "") -> onnx.ModelProto:

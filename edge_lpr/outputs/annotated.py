@@ -74,13 +74,21 @@ class AnnotatedOutput(Output):
         self._videos[source].write(image, frame.time or 0.0)
 
     def finish(self, source: Source) -> None:
-        """Completes the video of one source."""
+        """Completes the video of one source; does nothing where none was begun.
+
+        Raises:
+            OutputError: It cannot be completed.
+        """
         video = self._videos.pop(source, None)
         if video is not None:
             video.close()
 
     def close(self) -> None:
-        """Completes all videos; one that cannot be completed is named once the others are."""
+        """Completes all videos.
+
+        Raises:
+            OutputError: Some cannot be completed; each is named, once the others are complete.
+        """
         failures: list[str] = []
         for source in list(self._videos):
             try:

@@ -24,6 +24,7 @@ from edge_lpr.export.parity.comparison import (
     compare_texts,
 )
 from edge_lpr.export.parity.images import probe_images
+from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.precisions import REFERENCE
 from edge_lpr.types import Image
@@ -99,23 +100,19 @@ def check_reference(bundle: Bundle) -> tuple[Comparison, Comparison]:
 
 def _read(path: Path) -> dict[str, list[tuple[Image, Floats]]]:
     wrong = f"{path}: no reference to verify the bundle with"
+    missing = f"{wrong}; give the Paddle models it was made from with --det and --rec"
+    data = read_bounded(path, _MAX_BYTES, "a reference that export wrote", BundleError, missing=missing)
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise BundleError(
-                f"{path}: larger than {_MAX_BYTES >> 20} MiB: not a reference that export wrote"
-            )
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             # An archive says how large it unpacks; a small file can claim to be a huge array.
             if sum(entry.file_size for entry in archive.infolist()) > _MAX_ARRAY_BYTES:
                 raise BundleError(f"{path}: unpacks to more than {_MAX_ARRAY_BYTES >> 20} MiB")
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             pairs: dict[str, list[tuple[Image, Floats]]] = {"det": [], "rec": []}
             for part, found in pairs.items():
                 while f"{part}_in_{len(found)}" in arrays.files:
                     i = len(found)
                     found.append((arrays[f"{part}_in_{i}"], arrays[f"{part}_out_{i}"]))
-    except FileNotFoundError as e:
-        raise BundleError(f"{wrong}; give the Paddle models it was made from with --det and --rec") from e
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
         raise BundleError(f"{path}: damaged ({e}); export the bundle again") from e
     if not pairs["det"] or not pairs["rec"]:

@@ -3,37 +3,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from helpers.ccpd import ONE, SAME_PLATE, make_image, write_ccpd
 
-from edge_lpr.cli import main
 from edge_lpr.datasets import ccpd_converter
 from edge_lpr.datasets.ccpd_converter import convert_ccpd
 from edge_lpr.datasets.labels import load_labels
 from edge_lpr.errors import InputError, OutputError
 
-ONE = "025-90_90-20&10_80&30-80&30_20&30_20&10_80&10-0_0_22_27_27_33_16-37-15.jpg"
-SAME_PLATE = ONE.replace("-37-15", "-99-15")
-GREEN = "02-90_90-20&10_80&30-80&30_20&30_20&10_80&10-0_0_5_24_30_31_32_33-154-77.jpg"
-
-
-def make_image(path: Path, size: tuple[int, int] = (40, 100)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = np.zeros((*size, 3), np.uint8)
-    image[10:30, 20:80] = (200, 50, 20)
-    cv2.imencode(path.suffix, image)[1].tofile(path)
-    return path
-
 
 @pytest.fixture
 def ccpd(tmp_path: Path) -> Path:
-    root = tmp_path / "ccpd"
-    for name in (ONE, SAME_PLATE):
-        make_image(root / "ccpd_base" / name)
-    make_image(root / "ccpd_green" / GREEN)
-    make_image(root / "ccpd_np" / "0001.jpg")
-    return root
+    return write_ccpd(tmp_path / "ccpd")
 
 
 def test_each_image_keeps_its_crop(ccpd: Path, tmp_path: Path) -> None:
@@ -159,13 +141,3 @@ def test_output_that_cannot_be_written(ccpd: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OutputError, match="cannot be written"):
         convert_ccpd(ccpd, tmp_path / "out")
-
-
-def test_command(ccpd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_image(ccpd / "bad-name.jpg")
-    assert main(["dataset", "ccpd", str(ccpd), "--out", str(tmp_path / "out")]) == 0
-    captured = capsys.readouterr()
-    assert "4 images, 3 plates; 1 skipped" in captured.out
-    assert "skipped: bad-name.jpg: 2 fields" in captured.err
-    assert main(["dataset", "ccpd", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2
-    assert main(["dataset", "ccpd", str(ccpd), "--out", str(tmp_path / "out"), "--workers", "0"]) == 2

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, Profile, engine_key
+from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, engine_key
+from edge_lpr.backends.tensorrt.profile import Profile
 from edge_lpr.bundle.manifest import ModelFile
 
 ORIN = Machine("10.3.0", "Orin", "8.7", integrated=True, platform="aarch64", cuda="12.6", driver="540.4.0")

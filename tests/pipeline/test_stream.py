@@ -159,7 +159,8 @@ def test_live_sources_are_read_together_and_end_apart(reader: PlateReader, stree
 
 
 def _live(path: Path):  # noqa: ANN202 (a CaptureSource, without importing its parts)
-    from edge_lpr.io.capture import CaptureSource, open_file
+    from edge_lpr.io.capture import CaptureSource
+    from edge_lpr.io.openers import open_file
 
     assert find_targets(path)[0].kind == "video"
     options = CaptureOptions(reconnect=0)

@@ -22,9 +22,9 @@ def main(expected: dict[str, Any]) -> None:
         expected: The features that this version has.
     """
     trt = sys.modules["tensorrt"] = importlib.import_module("tensorrt_bindings")
-    from edge_lpr.backends.tensorrt import api, tensors
+    from edge_lpr.backends.tensorrt import api, features, tensors
 
-    found = json.loads(json.dumps(asdict(api.features(trt))))
+    found = json.loads(json.dumps(asdict(features.features(trt))))
     assert found == expected, f"features are {found}, expected {expected}"
 
     # Everything that `api` asks for by name, and mypy therefore cannot see.

@@ -1,6 +1,6 @@
 """CUDA graphs through the driver API: pycuda has no calls for them.
 
-CUDA Driver API, "CudaGraph Management" and "Stream Management"; the calls are those of CUDA 11.4 and later.
+CUDA Driver API, "Graph Management" and "Stream Management"; the calls are those of CUDA 11.4 and later.
 """
 
 from __future__ import annotations

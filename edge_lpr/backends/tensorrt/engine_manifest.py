@@ -28,9 +28,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_lpr.backends.tensorrt.profile import Profile, Shape
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
+from edge_lpr.io.bounded_io import read_bounded
 
 FORMAT = "edge-lpr-engine"
 VERSION = 1
@@ -40,34 +42,6 @@ MAX_MANIFEST_BYTES = 1 << 20
 MAX_ENGINE_BYTES = 4 << 30
 # AMPERE_PLUS, the hardware compatibility that all supported versions have, begins with this capability.
 AMPERE = (8, 0)
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Profile:
-    """The shapes that one optimization profile takes; the model has one input.
-
-    Attributes:
-        min: Smallest N×H×W×3.
-        opt: The shape that kernels are chosen for.
-        max: Largest N×H×W×3.
-    """
-
-    min: Shape
-    opt: Shape
-    max: Shape
-
-    def holds(self, shape: Shape) -> bool:
-        """Tells whether an input of this shape fits."""
-        return len(shape) == len(self.min) and all(
-            low <= size <= high for low, size, high in zip(self.min, shape, self.max, strict=True)
-        )
-
-    def __str__(self) -> str:
-        return "×".join(
-            str(low) if low == high else f"{low}–{high}" for low, high in zip(self.min, self.max, strict=True)
-        )
 
 
 @dataclass(frozen=True)
@@ -258,14 +232,9 @@ def read_manifest(path: Path) -> EngineManifest:
     Raises:
         BackendError: Not a manifest, damaged, or of a newer format.
     """
+    data = read_bounded(path, MAX_MANIFEST_BYTES, "an engine's manifest", BackendError)
     try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
-            raise BackendError(
-                f"{path}: larger than {MAX_MANIFEST_BYTES >> 20} MiB: not an engine's manifest"
-            )
-        raw = json.loads(path.read_bytes())
-    except OSError as e:
-        raise BackendError(f"{path}: cannot be read ({e.strerror or e})") from e
+        raw = json.loads(data)
     except (ValueError, RecursionError) as e:
         raise BackendError(f"{path}: not valid JSON ({e})") from e
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.cuda_graph import CudaGraph
-from edge_lpr.backends.tensorrt.engine_manifest import Shape
+from edge_lpr.backends.tensorrt.profile import Shape
 from edge_lpr.backends.tensorrt.tensors import Tensors
 from edge_lpr.errors import BackendError
 
@@ -126,10 +126,11 @@ class ExecutionSlot:
         """Enqueues copy, network and copy back, and does not wait.
 
         Args:
-            array: The input; its shape is one that a profile holds.
+            array: The input, N×H×W×3 of the dtype that the engine takes (uint8), of a shape that a profile
+                holds. It is copied before this returns.
 
         Raises:
-            BackendError: The device or TensorRT refused.
+            BackendError: No profile holds the shape, or the device or TensorRT refused.
         """
         mark = self._api.log.mark()
         try:
@@ -154,10 +155,13 @@ class ExecutionSlot:
         self._running = context
 
     def finish(self) -> dict[str, NDArray[Any]]:
-        """Waits for the run and returns copies of its outputs.
+        """Waits for the run that `start` began; each run is finished once.
+
+        Returns:
+            Copies of the outputs by name, of the shapes and dtypes that the engine's tensors have.
 
         Raises:
-            BackendError: The device failed while running.
+            BackendError: No run was started, or the device failed while running.
         """
         context, self._running = self._running, None
         if context is None:

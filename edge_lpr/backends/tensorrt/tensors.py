@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_lpr.backends.tensorrt.engine_manifest import Profile, Shape
+from edge_lpr.backends.tensorrt.profile import Profile, Shape
 from edge_lpr.errors import BackendError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from helpers.engine_manifests import H200, ORIN, PLAN, PROFILES, manifest, model
 
 from edge_lpr.backends.tensorrt.engine_folder import read_manifests
-from edge_lpr.backends.tensorrt.engine_manifest import Machine, Profile, engine_key, read_manifest
+from edge_lpr.backends.tensorrt.engine_manifest import Machine, engine_key, read_manifest
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError, OutputError
 
@@ -182,11 +182,3 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="cannot be written"):
         manifest(tmp_path / "engines", ModelFile(tmp_path / "m", "0" * 64, 1, "fp16", {})).write(PLAN)
-
-
-def test_profiles_hold_their_range() -> None:
-    profile = Profile((2, 48, 320, 3), (8, 48, 320, 3), (8, 48, 320, 3))
-    assert profile.holds((2, 48, 320, 3)) and profile.holds((8, 48, 320, 3))
-    assert not profile.holds((1, 48, 320, 3)) and not profile.holds((9, 48, 320, 3))
-    assert not profile.holds((2, 48, 320))
-    assert str(profile) == "2–8×48×320×3"

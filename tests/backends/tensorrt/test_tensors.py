@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_lpr.backends.tensorrt.engine_manifest import Profile
+from edge_lpr.backends.tensorrt.profile import Profile
 from edge_lpr.backends.tensorrt.tensors import Tensors
 
 
