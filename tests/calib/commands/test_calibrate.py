@@ -59,7 +59,7 @@ def test_what_is_asked_for_is_made_once(
     arguments = ["calibrate", str(bundle), "--data", str(data), "--precision", "fp16", "fp16"]
     assert main([*arguments, "--cache", str(tmp_path / "cache")]) == 0
     captured = capsys.readouterr()
-    assert captured.out == f"{bundle}: fp16 added; edge-lpr compare shows what they cost\n"
+    assert captured.out == f"{bundle}: now holds fp16; edge-lpr compare shows the cost\n"
     assert "warning: only 6 scenes" in captured.err
     assert sorted(p.name[:4] for p in (tmp_path / "cache").iterdir()) == ["det-", "rec-"]
     assert {p.name for p in bundle.glob("*.fp16.onnx")} == {"det.fp16.onnx", "rec.fp16.onnx"}
