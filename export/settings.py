@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_lpr.errors import SettingError
+from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.settings import Settings, setting, whole_setting
 from edge_lpr.types import Image
 
@@ -101,15 +102,12 @@ def load_origin(path: Path) -> dict[str, Any]:
     Raises:
         SettingError: It cannot be read, is no JSON object, or has a name that export itself gives.
     """
+    excess = "{size} bytes, an origin has at most {limit}"
+    data = read_bounded(path, _MAX_ORIGIN_BYTES, "an origin", SettingError, excess=excess)
     try:
-        size = path.stat().st_size
-        if size > _MAX_ORIGIN_BYTES:
-            raise SettingError(f"{path}: {size} bytes, an origin has at most {_MAX_ORIGIN_BYTES}")
-        origin = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        origin = json.loads(data.decode(), parse_constant=_refuse_constant)
     except json.JSONDecodeError as e:
         raise SettingError(f"{path}: not JSON: {e.msg} at line {e.lineno}, column {e.colno}") from e
-    except OSError as e:
-        raise SettingError(f"{path}: cannot be read as an origin ({e.strerror or e})") from e
     except (ValueError, RecursionError) as e:
         raise SettingError(f"{path}: cannot be read as an origin ({e})") from e
     if not isinstance(origin, dict):

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.errors import ModelError
+from edge_lpr.errors import ModelError, one_line
 from edge_lpr.io.atomic_io import create_folder, write_with
+from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.types import Arrays
 
 __all__ = ["MAX_CHECKPOINT_BYTES", "branches", "load_checkpoint", "save_checkpoint", "select_branch"]
@@ -46,13 +47,8 @@ def load_checkpoint(path: str | Path) -> Arrays:
         ModelError: Missing, too large, truncated, no checkpoint, or a pickle with anything but arrays in it.
     """
     file = Path(path)
-    try:
-        size = file.stat().st_size
-        if size > MAX_CHECKPOINT_BYTES:
-            raise ModelError(f"{file}: {size} bytes, more than the {MAX_CHECKPOINT_BYTES} that export reads")
-        data = file.read_bytes()
-    except OSError as e:
-        raise ModelError(f"{file}: cannot be read ({e.strerror or e})") from e
+    excess = "{size} bytes, more than the {limit} that export reads"
+    data = read_bounded(file, MAX_CHECKPOINT_BYTES, "a checkpoint", ModelError, excess=excess)
     try:
         content = _ArraysOnly(io.BytesIO(data)).load()
     except _ForbiddenError as e:
@@ -61,8 +57,7 @@ def load_checkpoint(path: str | Path) -> Arrays:
             "get the file from its maker again"
         ) from e
     except Exception as e:  # a pickle that was made up or damaged can raise anything at all
-        reason = " ".join(str(e).split())[:120] or type(e).__name__
-        raise ModelError(f"{file}: not a .pdparams checkpoint, or a damaged one ({reason})") from e
+        raise ModelError(f"{file}: not a .pdparams checkpoint, or a damaged one ({one_line(e, 120)})") from e
     return _checked(content, file)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.backends.base import BACKENDS, BackendKind, BackendOption, Models, open_both
 from edge_lpr.bundle.manifest import Bundle, ModelFile
-from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, SettingError
+from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, SettingError, one_line
 from edge_lpr.precisions import REFERENCE
 from edge_lpr.settings import Rule
 from edge_lpr.types import Size
@@ -59,7 +59,9 @@ def open_session(
     try:
         return ort.InferenceSession(model, options, providers=list(providers))
     except Exception as e:  # ONNX Runtime's errors have no common class that is documented
-        raise ModelError(f"{label}: ONNX Runtime {ort.__version__} cannot load it ({_one_line(e)})") from e
+        raise ModelError(
+            f"{label}: ONNX Runtime {ort.__version__} cannot load it ({one_line(e, 300)})"
+        ) from e
 
 
 class OnnxRuntimeBackend:
@@ -134,7 +136,7 @@ class OnnxRuntimeBackend:
         try:
             values = self._session.run(self._outputs, dict(inputs))
         except Exception as e:
-            raise BackendError(f"ONNX Runtime failed on {self.device}: {_one_line(e)}") from e
+            raise BackendError(f"ONNX Runtime failed on {self.device}: {one_line(e, 300)}") from e
         return dict(zip(self._outputs, values, strict=True))
 
     def close(self) -> None:
@@ -166,10 +168,6 @@ def _built_for_cuda() -> bool:
     except ImportError as e:
         raise MissingExtraError("onnxruntime", "cpu", "reading plates on this machine") from e
     return CUDA in ort.get_available_providers()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 BACKENDS.register(

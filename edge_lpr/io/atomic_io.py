@@ -156,6 +156,13 @@ def write_with(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
         OutputError: It cannot be written; what was there before is untouched.
     """
     path = Path(path)
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe is never replaced
+            with path.open("wb", buffering=0) as file:
+                write(file)
+            return
+    except OSError as e:
+        raise output_error(path, e) from e
     part = part_path(path)
     try:
         try:

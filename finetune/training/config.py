@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from edge_lpr.architectures.registry import Architecture, of_part
 from edge_lpr.errors import SettingError
+from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.settings import Settings, setting
 from edge_lpr.types import PARTS, Part
 
@@ -179,12 +180,9 @@ def load_config(path: Path | None, part: Part, **overrides: float | str) -> Trai
     """
     if path is None:
         return _from_json(default_config(part), part, f"configs/{part}.json", overrides)
+    excess = "{size} bytes, a config has less than {limit}"
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise SettingError(
-                f"{path}: {path.stat().st_size} bytes, a config has less than {MAX_CONFIG_BYTES}"
-            )
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
+        text = read_bounded(path, MAX_CONFIG_BYTES, "a config", SettingError, excess=excess).decode()
+    except UnicodeDecodeError as e:
         raise SettingError(f"{path}: cannot be read as a config: {e}") from e
     return _from_json(text, part, str(path), overrides)

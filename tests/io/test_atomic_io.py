@@ -13,6 +13,7 @@ from edge_lpr.io.atomic_io import (
     create_folder,
     safe_name,
     unique,
+    write_bytes,
 )
 
 FULL = Path("/dev/full")
@@ -125,3 +126,15 @@ def test_names_are_safe_and_unique() -> None:
     assert safe_name("皖A·D1234") == "皖A·D1234" and safe_name("../") == "_"
     taken: set[str] = set()
     assert [unique(n, taken) for n in ("a.png", "A.png", "a.png")] == ["a.png", "A-2.png", "a-3.png"]
+
+
+def test_a_pipe_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_bytes(pipe, b"whole")
+        assert os.read(reader, 99) == b"whole"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
