@@ -46,7 +46,9 @@ DET_SIZE: Mapping[str, Any] = {
 """Size rules of detection: PP-OCR's defaults for inference, and a bound on memory and time."""
 
 DET_POSTPROCESS: Mapping[str, Any] = {
-    name: getattr(_PPOCR, name) for name in DetectorSettings.names() if not name.startswith("det_limit")
+    name: getattr(_PPOCR, name)
+    for name in DetectorSettings.names()
+    if name != "box_type" and not name.startswith("det_limit")
 }
 """DB post-processing as PP-OCR's own inference has it by default."""
 

@@ -1,12 +1,15 @@
 """DB post-processing: from a probability map to boxes, with PP-OCR's parameters by their names.
 
-Boxes agree with PaddleOCR 2.10.0's `DBPostProcess` (box type "quad") on the same probability map. The method
-is that of M. Liao et al., "Real-time Scene Text Detection with Differentiable Binarization", AAAI 2020.
+Each box is PP-OCR's smallest rotated rectangle, and beside it the quadrilateral of the same contour
+(`edge_lpr.pipeline.quads`): a plate that is seen from the side is sheared. Rectangles agree with PaddleOCR
+2.10.0's `DBPostProcess` (its box type "quad") on the same probability map. The method is that of M. Liao et
+al., "Real-time Scene Text Detection with Differentiable Binarization", AAAI 2020.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -14,7 +17,8 @@ import numpy as np
 import pyclipper
 from numpy.typing import NDArray
 
-from edge_lpr.geometry import area_and_perimeter
+from edge_lpr.geometry import area_and_perimeter, is_clockwise_convex
+from edge_lpr.pipeline.quads import enclosing_quad, grow_quad
 from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.types import FloatMap, Quad
 
@@ -22,10 +26,34 @@ from edge_lpr.types import FloatMap, Quad
 MIN_SIZE = 3
 
 
-def db_boxes(
-    prob: FloatMap, settings: DetectorSettings, size: tuple[int, ...]
-) -> tuple[NDArray[np.int32], list[float]]:
-    """Reads boxes off a DB probability map, as PaddleOCR's `DBPostProcess` does.
+@dataclass(frozen=True, eq=False)
+class Box:
+    """One box of the detector.
+
+    Attributes:
+        rectangle: float32 4×2, top-left, top-right, bottom-right, bottom-left, in whole source pixels: the
+            smallest rotated rectangle around the text, as PaddleOCR has it.
+        quad: float32 4×2 likewise, in source pixels: the quadrilateral around the text; None where there is
+            none, or rectangles were asked for.
+        score: Mean probability inside, 0 to 1.
+    """
+
+    rectangle: Quad
+    quad: Quad | None
+    score: float
+
+    @property
+    def corners(self) -> Quad:
+        """The text's own corners, as far as they are known: float32 4×2, in source pixels."""
+        return self.rectangle if self.quad is None else self.quad
+
+    def outlines(self) -> tuple[Quad, ...]:
+        """The outlines that the text may be cut out along, the quadrilateral first."""
+        return (self.rectangle,) if self.quad is None else (self.quad, self.rectangle)
+
+
+def db_boxes(prob: FloatMap, settings: DetectorSettings, size: tuple[int, ...]) -> list[Box]:
+    """Reads boxes off a DB probability map: rectangles as PaddleOCR's `DBPostProcess` has them, and quads.
 
     Args:
         prob: float32 H×W, 0 to 1.
@@ -33,8 +61,7 @@ def db_boxes(
         size: Height and width of the source image, in pixels: what the boxes are scaled to.
 
     Returns:
-        int32 N×4×2 corners (tl, tr, br, bl) in source pixels, and the N scores, in the order in which OpenCV
-        finds the contours.
+        The boxes, in the order in which OpenCV finds the contours.
     """
     height, width = prob.shape
     bitmap = (prob > settings.thresh).astype(np.uint8)
@@ -43,8 +70,7 @@ def db_boxes(
     contours, _ = cv2.findContours(bitmap, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     scale = np.array([size[1] / width, size[0] / height])
     limit = np.array([size[1], size[0]])
-    corners: list[NDArray[np.int32]] = []
-    scores: list[float] = []
+    boxes: list[Box] = []
     for contour in contours[: settings.max_candidates]:
         quad, side = _min_area_quad(contour)
         if side < MIN_SIZE:
@@ -59,9 +85,20 @@ def db_boxes(
         quad, side = _min_area_quad(grown)
         if side < MIN_SIZE + 2:
             continue
-        corners.append(np.clip(np.round(quad * scale), 0, limit).astype(np.int32))
-        scores.append(score)
-    return np.array(corners, np.int32).reshape(-1, 4, 2), scores
+        rectangle = np.clip(np.round(quad * scale), 0, limit).astype(np.float32)
+        own = _own_corners(contour, settings, scale) if settings.box_type == "quad" else None
+        boxes.append(Box(rectangle, own, score))
+    return boxes
+
+
+def _own_corners(
+    contour: NDArray[Any], settings: DetectorSettings, scale: NDArray[np.float64]
+) -> Quad | None:
+    quad = enclosing_quad(contour)
+    if quad is None:
+        return None
+    own = (grow_quad(quad, settings.unclip_ratio) * scale).astype(np.float32)
+    return own if is_clockwise_convex(own) else None
 
 
 def unclip(quad: Quad, ratio: float) -> NDArray[np.int32] | None:

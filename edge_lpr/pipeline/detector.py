@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,22 +10,9 @@ import numpy as np
 from edge_lpr.backends.base import Backend
 from edge_lpr.bundle.manifest import DetSpec
 from edge_lpr.errors import BackendError
-from edge_lpr.pipeline.db_postprocess import db_boxes
+from edge_lpr.pipeline.db_postprocess import Box, db_boxes
 from edge_lpr.pipeline.settings import DetectorSettings
-from edge_lpr.types import FloatMap, Image, Quad, Size
-
-
-@dataclass(frozen=True, eq=False)
-class Box:
-    """One box of the detector.
-
-    Attributes:
-        corners: float32 4×2, top-left, top-right, bottom-right, bottom-left, in source pixels.
-        score: Mean probability inside, 0 to 1.
-    """
-
-    corners: Quad
-    score: float
+from edge_lpr.types import FloatMap, Image, Size
 
 
 class Detector:
@@ -76,8 +62,7 @@ class Detector:
                 maps = self._maps([images[i] for i in part], [contents[i] for i in part], frame)
                 for i, whole in zip(part, maps, strict=True):
                     prob = whole[: contents[i][0], : contents[i][1]]
-                    corners, scores = db_boxes(prob, self.settings, images[i].shape[:2])
-                    boxes[i] = [Box(c.astype(np.float32), s) for c, s in zip(corners, scores, strict=True)]
+                    boxes[i] = db_boxes(prob, self.settings, images[i].shape[:2])
         return boxes
 
     def input_size(self, height: int, width: int) -> Size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,7 +15,7 @@ from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.errors import SettingError
 from edge_lpr.geometry import crop_quad, whole
 from edge_lpr.pipeline.ctc import PlateDecoder, Reading
-from edge_lpr.pipeline.detector import Box, Detector
+from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.ordered_pool import in_order
 from edge_lpr.pipeline.recognizer import Recognizer
 from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings, split_settings
@@ -24,7 +25,7 @@ from edge_lpr.plates import PlateRead
 from edge_lpr.plates.read import TEXT
 from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
 from edge_lpr.precisions import PRECISIONS
-from edge_lpr.types import Image, Quad
+from edge_lpr.types import Image, Probs, Quad
 
 
 class PlateReader:
@@ -139,17 +140,17 @@ class PlateReader:
         for image in images:
             _check_image(image)
         owners: list[int] = []
-        boxes: list[Box] = []
-        crops: list[Image] = []
+        places: list[list[_Crop]] = []
         for i, found in enumerate(self.detector.detect_batch(images)):
             for box in found:
-                crop = crop_quad(images[i], box.corners)
-                if self.settings.any_text or self.settings.has_plate_shape(crop):
+                crops = [_Crop(crop_quad(images[i], quad), quad, box.score) for quad in box.outlines()]
+                if not self.settings.any_text:
+                    crops = [crop for crop in crops if self.settings.has_plate_shape(crop.image)]
+                if crops:
                     owners.append(i)
-                    boxes.append(box)
-                    crops.append(crop)
+                    places.append(crops)
         reads: list[list[PlateRead]] = [[] for _ in images]
-        for i, read in zip(owners, self._recognize(crops, boxes), strict=True):
+        for i, read in zip(owners, self._recognize(places), strict=True):
             if read is not None:
                 reads[i].append(read)
         return [sorted(plates, key=lambda r: tuple(r.corners.min(axis=0)[::-1])) for plates in reads]
@@ -179,7 +180,7 @@ class PlateReader:
         """
         for crop in crops:
             _check_image(crop)
-        return self._recognize(crops, [Box(whole(crop), 1.0) for crop in crops])
+        return self._recognize([[_Crop(crop, whole(crop), 1.0)] for crop in crops])
 
     def events(self, source: str | int | Path) -> Iterator[PlateEvent]:
         """Reads any source and gives one event per vehicle.
@@ -193,30 +194,36 @@ class PlateReader:
         for result in read_stream(self, source):
             yield from result.events
 
-    def _recognize(self, crops: Sequence[Image], boxes: Sequence[Box]) -> list[PlateRead | None]:
-        readings = [self.decoder.decode(p) for p in self.recognizer.probabilities(crops)]
-        corners = [box.corners for box in boxes]
+    def _recognize(self, places: Sequence[Sequence[_Crop]]) -> list[PlateRead | None]:
+        """Reads places, each cut out in one or several ways, of which the best reading counts."""
+        crops = [crop for place in places for crop in place]
+        found = [(self.decoder.decode(p), c) for p, c in zip(self._probabilities(crops), crops, strict=True)]
+        best: list[tuple[Reading, _Crop]] = []
+        for place in places:
+            part, found = found[: len(place)], found[len(place) :]
+            best.append(max(part, key=lambda one: self._rank(one[0])))
         # A doubtful reading is tried again, all in one batch: turned round, since in CCPD the order of a
         # box's corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
-        retries: list[tuple[int, Image, bool]] = []
-        for i, (reading, crop) in enumerate(zip(readings, crops, strict=True)):
+        retries: list[tuple[int, _Crop]] = []
+        for i, (reading, crop) in enumerate(best):
             if reading.format is None or reading.min_score < self.settings.retry_below:
-                retries.append((i, np.ascontiguousarray(crop[::-1, ::-1]), True))
-                if crop.shape[1] < TWO_ROW_ASPECT * crop.shape[0]:
-                    retries.append((i, unfold_rows(crop), False))
-        found = self.recognizer.probabilities([retry for _, retry, _ in retries])
-        for (i, _, turned), probs in zip(retries, found, strict=True):
+                retries.append((i, crop.turned()))
+                if crop.image.shape[1] < TWO_ROW_ASPECT * crop.image.shape[0]:
+                    retries.append((i, crop.unfolded()))
+        for (i, crop), probs in zip(retries, self._probabilities([c for _, c in retries]), strict=True):
             reading = self.decoder.decode(probs)
-            if self._rank(reading) > self._rank(readings[i]):
-                readings[i] = reading
-                corners[i] = np.roll(boxes[i].corners, 2, axis=0) if turned else boxes[i].corners
-        return [self._judge(*found) for found in zip(readings, crops, boxes, corners, strict=True)]
+            if self._rank(reading) > self._rank(best[i][0]):
+                best[i] = reading, crop
+        return [self._judge(reading, crop) for reading, crop in best]
+
+    def _probabilities(self, crops: Sequence[_Crop]) -> list[Probs]:
+        return self.recognizer.probabilities([crop.image for crop in crops])
 
     def _rank(self, reading: Reading) -> tuple[bool, float]:
         """What is better: a plate that can be reported, and then the surer reading."""
         return reading.format is not None and reading.min_score >= self.settings.min_score, reading.score
 
-    def _judge(self, reading: Reading, crop: Image, box: Box, corners: Quad) -> PlateRead | None:
+    def _judge(self, reading: Reading, crop: _Crop) -> PlateRead | None:
         if reading.format is None:
             if not (self.settings.any_text and reading.text):
                 return None
@@ -224,17 +231,46 @@ class PlateReader:
         else:
             if reading.min_score < self.settings.min_score:
                 return None
-            kind = reading.format.kind(crop)
+            kind = reading.format.kind(crop.plate)
         return PlateRead(
             text=reading.text,
             kind=kind,
             score=reading.score,
             min_score=reading.min_score,
             char_scores=reading.char_scores,
-            corners=corners,
-            det_score=box.score,
+            corners=crop.corners,
+            det_score=crop.det_score,
             log_probs=reading.log_probs,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Crop:
+    """A plate cut out.
+
+    Attributes:
+        image: uint8 h×w×3 BGR, as the recognizer gets it.
+        corners: Where it was cut out, float32 4×2, in source pixels, top-left as it is read first.
+        det_score: The detector's score of it, 0 to 1.
+        source: The crop that it was made of, where it was; None for one as it was cut.
+    """
+
+    image: Image
+    corners: Quad
+    det_score: float
+    source: Image | None = None
+
+    @property
+    def plate(self) -> Image:
+        """The plate as it was cut out: what its colours are taken of."""
+        return self.image if self.source is None else self.source
+
+    def turned(self) -> _Crop:
+        image = np.ascontiguousarray(self.image[::-1, ::-1])
+        return _Crop(image, np.roll(self.corners, 2, axis=0), self.det_score, self.image)
+
+    def unfolded(self) -> _Crop:
+        return _Crop(unfold_rows(self.image), self.corners, self.det_score, self.image)
 
 
 def _check_image(image: Image) -> None:

@@ -31,6 +31,11 @@ class DetectorSettings(Settings):
     score_mode: str = setting(
         "fast", "what a box's score is averaged over: its rectangle, or the contour", choices=("fast", "slow")
     )
+    box_type: str = setting(
+        "quad",
+        "plates are cut out along their own corners too (quad), or PP-OCR's rectangle alone",
+        choices=("quad", "rectangle"),
+    )
     det_limit_side_len: int = setting(
         736, "the detector's input size; see the next", low=32, high=8192, metavar="PX"
     )

@@ -139,8 +139,10 @@ def compare_boxes(
     Returns:
         The boxes of Paddle's map, int32 4×2 each.
     """
-    ours, _ = db_boxes(found, settings, found.shape)
-    theirs, _ = db_boxes(wanted, settings, wanted.shape)
+    ours, theirs = (
+        np.array([box.rectangle for box in db_boxes(prob, settings, prob.shape)]).reshape(-1, 4, 2)
+        for prob in (found, wanted)
+    )
     comparison.compared += len(theirs)
     if len(ours) != len(theirs):
         comparison.differing.append(f"{name}: {len(ours)} boxes, Paddle has {len(theirs)}")

@@ -124,8 +124,8 @@ class DetTraining:
             height, width = (max(stride, round(v * ratio / stride) * stride) for v in image.shape[:2])
             resized = torch.from_numpy(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
             prob = network(resized[None].to(device))[0, 0].cpu().numpy()
-            corners, _ = db_boxes(prob, settings, image.shape[:2])
-            score.add(plates, list(corners.astype(np.float32)))
+            boxes = db_boxes(prob, settings, image.shape[:2])
+            score.add(plates, [box.corners for box in boxes])
         return {"hmean": score.hmean, "precision": score.precision, "recall": score.recall}
 
     def _measured(self) -> Iterator[tuple[Image, Sequence[LabelledPlate]]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from edge_lpr.pipeline.ctc import greedy
 from edge_lpr.pipeline.db_postprocess import db_boxes, unclip
+from edge_lpr.pipeline.quads import grow_quad
 from edge_lpr.pipeline.settings import DetectorSettings
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "paddleocr.npz"
@@ -29,7 +31,9 @@ def test_boxes_are_paddleocrs(golden: dict[str, NDArray[Any]], dilation: bool, m
     count = 0
     for n in range(16):
         prob = golden[f"map{n}"].astype(np.float32) / 255
-        boxes, scores = db_boxes(prob, settings, tuple(golden[f"size{n}"]))
+        found = db_boxes(prob, settings, tuple(golden[f"size{n}"]))
+        boxes = np.array([box.rectangle for box in found], np.int32).reshape(-1, 4, 2)
+        scores = [box.score for box in found]
         expected = golden[f"boxes{n}_{int(dilation)}_{mode}"]
         assert boxes.shape == expected.shape
         assert np.abs(boxes - expected).max(initial=0) <= 1
@@ -63,11 +67,24 @@ def test_max_candidates_bounds_the_boxes() -> None:
     prob = np.zeros((256, 256), np.float32)
     for y in range(0, 256, 32):
         prob[y + 8 : y + 24, 16:240] = 0.9
-    assert len(db_boxes(prob, DetectorSettings(), (256, 256))[0]) == 8
-    assert len(db_boxes(prob, DetectorSettings(max_candidates=3), (256, 256))[0]) == 3
+    assert len(db_boxes(prob, DetectorSettings(), (256, 256))) == 8
+    assert len(db_boxes(prob, DetectorSettings(max_candidates=3), (256, 256))) == 3
 
 
 def test_an_empty_map_has_no_boxes() -> None:
-    boxes, scores = db_boxes(np.zeros((64, 96), np.float32), DetectorSettings(), (64, 96))
-    assert boxes.shape == (0, 4, 2)
-    assert scores == []
+    assert db_boxes(np.zeros((64, 96), np.float32), DetectorSettings(), (64, 96)) == []
+
+
+def test_a_sheared_plate_has_its_own_corners_beside_the_rectangle() -> None:
+    plate = np.array([[60, 60], [220, 100], [225, 150], [65, 110]], np.float32)
+    prob = np.zeros((200, 320), np.float32)
+    cv2.fillConvexPoly(prob, plate.astype(np.int32), 0.9)
+    (box,) = db_boxes(prob, DetectorSettings(), (400, 640))
+    assert box.quad is not None
+    assert box.corners is box.quad
+    assert box.outlines() == (box.quad, box.rectangle)
+    # Grown as DB shrank it, at twice the map's size; a pixel of the map at each corner is the mask's own.
+    assert np.abs(box.quad - 2 * grow_quad(plate, 1.5)).max() < 5
+    (alone,) = db_boxes(prob, DetectorSettings(box_type="rectangle"), (400, 640))
+    assert alone.quad is None
+    np.testing.assert_array_equal(alone.corners, box.rectangle)
