@@ -1,8 +1,8 @@
 """Labelled images, from whichever of four sources, as one kind of sample.
 
 - ``plates.csv``: ``file,label,corners_tl_tr_br_bl,…``, a row per plate, corners as ``"x,y x,y x,y x,y"`` or
-  empty; an image without plates has one row with an empty label. Images in a folder named ``crops`` are
-  plates cut out.
+  empty; an image without plates has one row with an empty label. Images in a folder whose
+  name begins with ``crops`` are plates cut out; the label ``?`` is a plate that counts neither way.
 - PP-OCR label files: ``image<TAB>[{"transcription": …, "points": [[x, y], …]}, …]`` for detection,
   ``crop<TAB>text`` for recognition.
 - CCPD folders, by their file names (`edge_lpr.datasets.ccpd`); images below a folder ``ccpd_np`` have no
@@ -36,8 +36,8 @@ LABEL_FILES = ("plates.csv", "det.txt", "rec.txt")
 # The folders of a converted data set.
 IMAGES, CROPS = "images", "crops"
 NO_PLATE = "ccpd_np"
-# PP-OCR's marks for a text that is neither to be learnt nor counted.
-IGNORED = frozenset({"###", "*"})
+# PP-OCR's marks for a text that is neither to be learnt nor counted, and that of ``plates.csv``.
+IGNORED = frozenset({"###", "*", "?"})
 MAX_LABEL_BYTES = 512 << 20
 
 
@@ -45,7 +45,7 @@ class LabelledPlate(NamedTuple):
     """One labelled plate.
 
     Attributes:
-        text: Its characters without the dot; "###" or "*" for one that is not to be counted.
+        text: Its characters without the dot; "###", "*" or "?" for one that is not to be counted.
         corners: float32 4×2, top-left, top-right, bottom-right, bottom-left, in pixels; None where unknown.
     """
 
@@ -240,7 +240,7 @@ def _csv_row(row: dict[str, str | None]) -> Row | _RejectError:
     name, label, corners = (row.get(c) or "" for c in ("file", "label", "corners_tl_tr_br_bl"))
     if not name:
         return _RejectError("no file name in the row")
-    crop = CROPS in PurePosixPath(name).parts[:-1]
+    crop = any(folder.startswith(CROPS) for folder in PurePosixPath(name).parts[:-1])
     try:
         quad = _quad([point.split(",") for point in corners.split()]) if corners.strip() else None
     except _RejectError as e:

@@ -146,7 +146,9 @@ class EndToEndScore:
         if all(p.corners is not None for p in plates):
             hits, reported = self._add_located(plates, reads)
         else:
-            hits, reported = _text_hits(counted, reads), len(reads)
+            hits = _text_hits(counted, reads)
+            # Where a plate that is not to be counted lies is not known: any read may be of it.
+            reported = max(hits, len(reads) - (len(plates) - len(counted)))
         self.labelled += len(counted)
         self.reported += reported
         self.hits += hits

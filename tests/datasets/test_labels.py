@@ -177,3 +177,15 @@ def test_the_shared_plates(shared_data: Path) -> None:
         (mine,), (listed,) = sample.plates or (), by_name[sample.path.name] or ()
         assert mine.text == listed.text
         assert np.array_equal(mine.corners, listed.corners)
+
+
+def test_plates_that_count_neither_way_and_more_folders_of_crops(tmp_path: Path) -> None:
+    for name in ("far/a.png", "crops2/皖A12345.png"):
+        make_image(tmp_path / name)
+    (tmp_path / "plates.csv").write_text(
+        'file,label,corners_tl_tr_br_bl\nfar/a.png,?,"1,1 5,1 5,3 1,3"\ncrops2/皖A12345.png,皖A12345,\n',
+        encoding="utf-8",
+    )
+    scene, crop = load_labels([tmp_path]).samples
+    assert scene.plates is not None and scene.plates[0].ignored and scene.located
+    assert crop.crop and crop.plates is not None and not crop.plates[0].ignored

@@ -96,3 +96,8 @@ def test_negatives_and_ignored_labels() -> None:
     assert (score.labelled, score.reported, score.precision) == (0, 1, 0)
     assert score.add([LabelledPlate("###", box(0, 0))], [("皖A12345", box(0, 0))])
     assert (score.labelled, score.reported) == (0, 1)
+    score = EndToEndScore()
+    assert score.add([LabelledPlate("?", None), LabelledPlate("皖A12345", None)], [("皖A12345", box(0, 0))])
+    both = [("皖A12345", box(0, 0)), ("京B99999", box(0, 9))]
+    assert score.add([LabelledPlate("?", None), LabelledPlate("皖A12345", None)], both)
+    assert (score.labelled, score.reported, score.hits) == (2, 2, 2)
