@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -40,16 +41,18 @@ class Detector:
         """
         return self.detect_batch([image])[0]
 
-    def detect_batch(self, images: Sequence[Image]) -> list[list[Box]]:
+    def detect_batch(self, images: Sequence[Image], longer_side: int | None = None) -> list[list[Box]]:
         """Finds the text boxes of several images; those that get the same input size run as one batch.
 
         Args:
             images: uint8 H×W×3 BGR, of any sizes.
+            longer_side: What the longer side is brought to, in pixels, in place of the settings' size; images
+                are never enlarged for it.
 
         Returns:
             The boxes of each image, in the images' order.
         """
-        contents = [self.input_size(*image.shape[:2]) for image in images]
+        contents = [self.input_size(*image.shape[:2], longer_side) for image in images]
         groups: dict[Size, list[int]] = {}
         for i, content in enumerate(contents):
             frame, contents[i] = fit_frame(content, self.backend.sizes)
@@ -65,9 +68,12 @@ class Detector:
                     boxes[i] = db_boxes(prob, self.settings, images[i].shape[:2])
         return boxes
 
-    def input_size(self, height: int, width: int) -> Size:
+    def input_size(self, height: int, width: int, longer_side: int | None = None) -> Size:
         """Returns the height and width, in pixels, that an image of this size is resized to."""
-        return input_size(self.model, self.settings, height, width)
+        settings = self.settings
+        if longer_side is not None:
+            settings = replace(settings, det_limit_type="max", det_limit_side_len=longer_side)
+        return input_size(self.model, settings, height, width)
 
     def _maps(self, images: Sequence[Image], contents: Sequence[Size], frame: Size) -> FloatMap:
         batch = np.zeros((len(images), *frame, 3), np.uint8)

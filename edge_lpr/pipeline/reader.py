@@ -27,6 +27,10 @@ from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.types import Image, Probs, Quad
 
+_RESCANS = (1.0, 0.7)
+"""An image that shows no plate is searched again at these shares of `rescan_side`, one after the other: a
+plate half as wide as the picture is found at the first, one that fills it at the second."""
+
 
 class PlateReader:
     """Reads plates from images, videos and cameras.
@@ -128,20 +132,38 @@ class PlateReader:
         """
         return self.read_batch([image])[0]
 
-    def read_batch(self, images: Sequence[Image]) -> list[list[PlateRead]]:
+    def read_batch(
+        self, images: Sequence[Image], rescan: Sequence[bool] | None = None
+    ) -> list[list[PlateRead]]:
         """Reads the plates of several images, whose crops are recognized together.
 
         Args:
             images: uint8 H×W×3 BGR, of any sizes.
+            rescan: Whether each image is searched again at `rescan_side` where it shows no plate; None
+                for all.
 
         Returns:
             The plates of each image, in the images' order.
         """
         for image in images:
             _check_image(image)
+        reads = self._read_at(images)
+        for share in _RESCANS:
+            side = round(share * self.settings.rescan_side)
+            again = [
+                i
+                for i, image in enumerate(images)
+                if not reads[i] and (rescan is None or rescan[i]) and 0 < side < max(image.shape[:2])
+            ]
+            found = self._read_at([images[i] for i in again], side)
+            for i, plates in zip(again, found, strict=True):
+                reads[i] = [read for read in plates if read.min_score >= self.settings.rescan_score]
+        return [sorted(plates, key=lambda r: tuple(r.corners.min(axis=0)[::-1])) for plates in reads]
+
+    def _read_at(self, images: Sequence[Image], longer_side: int | None = None) -> list[list[PlateRead]]:
         owners: list[int] = []
         places: list[list[_Crop]] = []
-        for i, found in enumerate(self.detector.detect_batch(images)):
+        for i, found in enumerate(self.detector.detect_batch(images, longer_side)):
             for box in found:
                 crops = [_Crop(crop_quad(images[i], quad), quad, box.score) for quad in box.outlines()]
                 if not self.settings.any_text:
@@ -153,7 +175,7 @@ class PlateReader:
         for i, read in zip(owners, self._recognize(places), strict=True):
             if read is not None:
                 reads[i].append(read)
-        return [sorted(plates, key=lambda r: tuple(r.corners.min(axis=0)[::-1])) for plates in reads]
+        return reads
 
     def read_batches(
         self, batches: Iterable[Sequence[Image]]

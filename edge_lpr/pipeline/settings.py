@@ -69,6 +69,21 @@ class ReadSettings(Settings):
         high=1,
         metavar="P",
     )
+    # A plate that fills the picture is larger than any that the detector was trained on; shrunk, it is not.
+    rescan_side: int = setting(
+        320,
+        "an image without a plate is searched again with this longer side; 0: never",
+        low=0,
+        high=4096,
+        metavar="PX",
+    )
+    # What is found by shrinking alone is more often text on a sign: it has to be surer.
+    rescan_score: float = setting(
+        0.9, "least score of a worst character that was found so", low=0, high=1, metavar="P"
+    )
+    rescan_interval: float = setting(
+        1.0, "of a video or stream, one frame in so many seconds is searched again", low=0, metavar="S"
+    )
     # However it is tilted: GA 36 plates are 3.1 and 3.4 heights wide, 2 in two rows; a detector's box takes
     # in a frame or loses a character.
     min_aspect: float = setting(1.3, "no plate is narrower than so many heights", low=0.1, high=100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.sources import find_targets, open_source
 from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.ordered_pool import in_order
-from edge_lpr.pipeline.settings import TrackSettings
+from edge_lpr.pipeline.settings import ReadSettings, TrackSettings
 from edge_lpr.pipeline.tracker import PlateEvent, PlateTracker
 from edge_lpr.plates import PlateRead
 from edge_lpr.types import Image
@@ -33,16 +34,20 @@ class BatchReader(Protocol):
     Attributes:
         bundle: Says what the columns of `PlateRead.log_probs` are.
         detector: Its backend says how many frames are best read at once.
+        settings: What counts as a plate, and how often a video's frames are searched again.
         tracking: How the reads of one vehicle are joined.
         workers: How many batches are best at work at once.
     """
 
     bundle: Bundle
     detector: Detector
+    settings: ReadSettings
     tracking: TrackSettings
     workers: int
 
-    def read_batch(self, images: Sequence[Image]) -> list[list[PlateRead]]:
+    def read_batch(
+        self, images: Sequence[Image], rescan: Sequence[bool] | None = None
+    ) -> list[list[PlateRead]]:
         """Reads the plates of each image; see `PlateReader.read_batch`."""
         ...
 
@@ -81,6 +86,7 @@ class Stream:
         tracked = track and not source.is_image
         model = reader.bundle.rec
         self.tracker = PlateTracker(model.charset, model.unknown_class, reader.tracking) if tracked else None
+        self._next_rescan = -math.inf
 
     def __iter__(self) -> Iterator[FrameResult]:
         """Gives a step for each frame; `flush` afterwards gives the rest, after an interruption too.
@@ -94,7 +100,7 @@ class Stream:
         else:
             size, workers = self.reader.detector.backend.preferred_batch, self.reader.workers
         for frames, found in in_order(self._read, self._batches(size), workers):
-            for frame, reads in zip(frames, found, strict=True):
+            for (frame, _), reads in zip(frames, found, strict=True):
                 yield self.step(frame, reads)
 
     def step(self, frame: Frame, reads: Sequence[PlateRead]) -> FrameResult:
@@ -109,13 +115,26 @@ class Stream:
         events = self.tracker.flush() if self.tracker is not None else ()
         return FrameResult(self.source, None, (), events, self.tracker is not None)
 
-    def _batches(self, size: int) -> Iterator[list[Frame]]:
-        batch: list[Frame] = []
+    def may_rescan(self, frame: Frame) -> bool:
+        """Tells whether a frame is searched again where it shows no plate; asked once for each, in order.
+
+        An empty street would else cost a second search in every frame. A vehicle that fills the picture stays
+        in it for longer than `rescan_interval`, and one sure read is enough to report it.
+        """
+        if self.source.is_image or frame.time is None:
+            return True
+        if frame.time < self._next_rescan:
+            return False
+        self._next_rescan = frame.time + self.reader.settings.rescan_interval
+        return True
+
+    def _batches(self, size: int) -> Iterator[list[tuple[Frame, bool]]]:
+        batch: list[tuple[Frame, bool]] = []
         pixels = 0
         ended: SourceError | None = None
         try:
             for frame in self.source:
-                batch.append(frame)
+                batch.append((frame, self.may_rescan(frame)))
                 pixels += frame.image.shape[0] * frame.image.shape[1]
                 if len(batch) >= size or pixels >= MAX_BATCH_PIXELS:
                     yield batch
@@ -127,8 +146,8 @@ class Stream:
         if ended is not None:
             raise ended
 
-    def _read(self, batch: list[Frame]) -> list[list[PlateRead]]:
-        return self.reader.read_batch([frame.image for frame in batch])
+    def _read(self, batch: list[tuple[Frame, bool]]) -> list[list[PlateRead]]:
+        return self.reader.read_batch([frame.image for frame, _ in batch], [rescan for _, rescan in batch])
 
 
 def read_live(streams: Sequence[Stream]) -> Iterator[FrameResult]:
@@ -162,7 +181,8 @@ def read_live(streams: Sequence[Stream]) -> Iterator[FrameResult]:
                 running.remove(stream)
                 yield stream.flush()
         if ready:
-            found = ready[0][0].reader.read_batch([frame.image for _, frame in ready])
+            rescan = [stream.may_rescan(frame) for stream, frame in ready]
+            found = ready[0][0].reader.read_batch([frame.image for _, frame in ready], rescan)
             for (stream, frame), reads in zip(ready, found, strict=True):
                 yield stream.step(frame, reads)
         elif running:

@@ -184,3 +184,16 @@ def test_models_of_ones_own_go_with_no_choice_of_models(other: dict[str, Any]) -
     with pytest.raises(SettingError, match="models are given"):
         PlateReader(models=opened, **other)
     opened.close()
+
+
+def test_a_plate_that_fills_the_picture_is_found_by_searching_again(plate_scene: Any) -> None:
+    plate = plate_scene("皖A13H25")[80:151, 70:250]
+    image = cv2.resize(plate, None, fx=10, fy=10, interpolation=cv2.INTER_CUBIC)
+    with PlateReader(settings={"rescan_side": 0}) as once:
+        assert once.read(image) == []
+    with PlateReader() as reader:
+        (read,) = reader.read(image)
+        assert read.text == "皖A13H25"
+        assert reader.read_batch([image, image], [False, True])[0] == []
+    with PlateReader(settings={"rescan_score": 1.0}) as surer:
+        assert surer.read(image) == []

@@ -93,7 +93,9 @@ def test_images_are_read_in_batches_and_in_order(
     batches: list[int] = []
     whole = reader.read_batch
     monkeypatch.setattr(reader.detector.backend, "preferred_batch", 8)
-    monkeypatch.setattr(reader, "read_batch", lambda images: [batches.append(len(images)), whole(images)][1])
+    monkeypatch.setattr(
+        reader, "read_batch", lambda images, again: [batches.append(len(images)), whole(images, again)][1]
+    )
     with open_source(tmp_path, on_warning=lambda line: None) as source:
         steps = list(Stream(reader, source))
     assert batches == [3]
@@ -165,3 +167,20 @@ def _live(path: Path):  # noqa: ANN202 (a CaptureSource, without importing its p
     assert find_targets(path)[0].kind == "video"
     options = CaptureOptions(reconnect=0)
     return CaptureSource(path.name, lambda: open_file(str(path)), options, True, lambda line: None, "")
+
+
+def test_a_video_is_searched_again_once_a_second_and_an_image_always(
+    reader: PlateReader, street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(
+        reader, "read_batch", lambda images, again: [asked.extend(again), [[] for _ in images]][1]
+    )
+    with open_source(street) as source:
+        list(Stream(reader, source))
+    assert [i for i, again in enumerate(asked) if again] == [0, 25, 50]
+    asked.clear()
+    cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1].tofile(tmp_path / "a.png")
+    with open_source(tmp_path / "a.png") as source:
+        list(Stream(reader, source))
+    assert asked == [True]
