@@ -13,6 +13,8 @@ from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
 from edge_lpr.errors import MissingExtraError, SettingError
 from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings
+from edge_lpr.settings import add_options, given
 from edge_lpr.types import TASKS
 
 DESCRIPTION = """\
@@ -47,6 +49,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", choices=TASKS, help="what is measured")
     parser.add_argument("data", nargs="+", metavar="DATA", help="label file, or folder of labelled images")
     add_model_options(parser)
+    add = parser.add_argument_group("what is reported").add_argument
+    add_options(add, ReadSettings)
+    add = parser.add_argument_group("detection, by PP-OCR's names (default: the bundle's)").add_argument
+    add_options(add, DetectorSettings, show_default=False)
     parser.add_argument(
         "--decoder",
         default="plate",
@@ -71,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     if args.decoder == "greedy" and args.task != "rec":
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
     labels = load_labels([_rec_file(d) for d in args.data] if args.task == "rec" else args.data)
-    with PlateReader(**model_arguments(args)) as reader:
+    changed = {**given(args, ReadSettings), **given(args, DetectorSettings)}
+    with PlateReader(**model_arguments(args), settings=changed) as reader:
         with Progress(args.task, len(labels.samples), "images") as progress:
             result = evaluate_reader(args.task, reader, labels.samples, args.decoder, progress.update)
         description = reader.description

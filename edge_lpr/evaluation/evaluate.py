@@ -26,12 +26,20 @@ ALL = "all"
 BATCH = 32
 
 METRICS: dict[type, tuple[str, ...]] = {
-    DetScore: ("precision", "recall", "hmean"),
+    DetScore: ("precision", "recall", "hmean", "corner_err"),
     RecScore: ("acc", "norm_edit_dis"),
     EndToEndScore: ("recall", "precision", "f", "character_acc", "text_recall"),
 }
 # Counts that are only there to compute a metric from.
-_HIDDEN = ("distance", "edits", "characters", "script_hits", "script_labelled", "script_reported")
+_HIDDEN = (
+    "distance",
+    "corner_distance",
+    "edits",
+    "characters",
+    "script_hits",
+    "script_labelled",
+    "script_reported",
+)
 
 
 @dataclass(frozen=True)

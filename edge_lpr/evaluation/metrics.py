@@ -17,7 +17,7 @@ from rapidfuzz.distance import Levenshtein
 from shapely.geometry import Polygon
 
 from edge_lpr.datasets.labels import LabelledPlate
-from edge_lpr.geometry import convex_polygon, iou_matrix
+from edge_lpr.geometry import convex_polygon, iou_matrix, side_lengths
 from edge_lpr.types import Quad
 
 IOU = 0.5
@@ -39,6 +39,7 @@ class DetScore:
     labelled: int = 0
     found: int = 0
     matched: int = 0
+    corner_distance: float = 0.0
 
     def add(self, plates: Sequence[LabelledPlate], boxes: Sequence[Quad]) -> int:
         """Counts one image whose labels all have corners.
@@ -54,9 +55,11 @@ class DetScore:
         kept = [b for b in boxes if not any(_share_inside(convex_polygon(b), i) > IOU for i in ignored)]
         overlap = iou_matrix(truths, kept)
         taken: set[int] = set()
-        for row in overlap:
+        for truth, row in zip(truths, overlap, strict=True):
             free = [j for j in np.flatnonzero(row > IOU).tolist() if j not in taken]
             taken.update(free[:1])
+            for j in free[:1]:
+                self.corner_distance += _corner_distance(truth, kept[j])
         self.labelled += len(truths)
         self.found += len(kept)
         self.matched += len(taken)
@@ -76,6 +79,17 @@ class DetScore:
     def hmean(self) -> float:
         """Harmonic mean of precision and recall, 0 to 1."""
         return f_measure(self.precision, self.recall)
+
+    @property
+    def corner_err(self) -> float:
+        """Mean distance of the corners of found plates from their labels, as a share of the plate's height."""
+        return _ratio(self.corner_distance, self.matched)
+
+
+def _corner_distance(truth: Quad, box: Quad) -> float:
+    _, right, _, left = side_lengths(truth)
+    away = float(np.linalg.norm(box - truth, axis=1).mean())
+    return _ratio(2 * away, float(right + left))
 
 
 def _share_inside(box: Polygon, region: Polygon) -> float:

@@ -101,3 +101,13 @@ def test_negatives_and_ignored_labels() -> None:
     both = [("皖A12345", box(0, 0)), ("京B99999", box(0, 9))]
     assert score.add([LabelledPlate("?", None), LabelledPlate("皖A12345", None)], both)
     assert (score.labelled, score.reported, score.hits) == (2, 2, 2)
+
+
+def test_the_error_of_corners_is_a_share_of_the_plates_height() -> None:
+    score = DetScore()
+    assert score.corner_err == 0
+    truth = box(0, 0, 20, 4)
+    score.add([LabelledPlate("", truth)], [truth + np.float32([1, 0])])
+    assert score.corner_err == pytest.approx(0.25)
+    score.add([LabelledPlate("", truth)], [truth, box(90, 90)])
+    assert score.corner_err == pytest.approx(0.125)
