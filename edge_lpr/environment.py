@@ -9,8 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
-
 from edge_lpr._version import __version__
 
 __all__ = ["cache_folder", "cores", "machine", "peak_memory", "tool", "versions"]
@@ -93,6 +91,8 @@ def cache_folder(name: str) -> Path:
     Args:
         name: The folder's name.
     """
+    from platformdirs import user_cache_path
+
     return user_cache_path("edge-lpr", appauthor=False) / name
 
 

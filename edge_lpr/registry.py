@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pkgutil import iter_modules
+from threading import RLock
 from typing import Generic, Protocol, TypeVar
 
 from edge_lpr.errors import SettingError
@@ -55,6 +56,8 @@ class Registry(Generic[T]):
         self._check = check
         self._choices: dict[str, T] = {}
         self._loaded = not package
+        self._loading = False
+        self._lock = RLock()
 
     def register(self, choice: T) -> T:
         """Adds a choice, and returns it.
@@ -100,12 +103,16 @@ class Registry(Generic[T]):
     def _load(self) -> None:
         if self._loaded:
             return
-        self._loaded = True  # a module that asks while it is imported gets what is there by then
-        try:
-            package = import_module(self._package)
-            for module in iter_modules(package.__path__):
-                if not module.name.startswith("_"):
-                    import_module(f"{self._package}.{module.name}")
-        except BaseException:
-            self._loaded = False  # who asks again is told again
-            raise
+        with self._lock:
+            # A module that asks while this thread imports it gets what is there by then; other threads wait.
+            if self._loaded or self._loading:
+                return
+            self._loading = True
+            try:
+                package = import_module(self._package)
+                for module in iter_modules(package.__path__):
+                    if not module.name.startswith("_"):
+                        import_module(f"{self._package}.{module.name}")
+            finally:
+                self._loading = False
+            self._loaded = True

@@ -16,6 +16,7 @@ import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from edge_lpr.errors import SettingError
@@ -37,6 +38,7 @@ class Rule:
         choices: The texts that it may be; empty for a number.
         metavar: What --help calls its value.
         optional: Whether it may be None, which the help explains.
+        endless: Whether it may be infinite, which the command calls "forever".
     """
 
     help: str
@@ -46,6 +48,7 @@ class Rule:
     choices: tuple[str, ...] = ()
     metavar: str = ""
     optional: bool = False
+    endless: bool = False
 
     def expected(self) -> str:
         """Says what it may be, as the end of a sentence."""
@@ -67,12 +70,18 @@ class Rule:
             return self.optional
         if self.choices:
             return value in self.choices
-        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
+        if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
+            return False
+        try:
+            number = float(value)
+        except OverflowError:
+            return False
+        if math.isinf(number) and not self.endless:
             return False
         return (
-            not math.isnan(value)
-            and (self.low is None or value >= self.low)
-            and (self.high is None or value <= self.high)
+            not math.isnan(number)
+            and (self.low is None or number >= self.low)
+            and (self.high is None or number <= self.high)
         )
 
     def parse(self, text: str) -> Any:  # noqa: ANN401 - of the setting's own type
@@ -86,7 +95,12 @@ class Rule:
             value = text
         else:
             try:
-                value = int(text) if self.whole else math.inf if text == "forever" else float(text)
+                if text == "forever":
+                    value = math.inf
+                elif "_" in text or text != text.strip():  # Python's own notation, nobody's on a command line
+                    value = math.nan
+                else:
+                    value = int(text) if self.whole else float(text)
             except ValueError:
                 value = math.nan
         if not self.holds(value):
@@ -114,7 +128,7 @@ def setting(
         metavar: What --help calls its value; N or X where not given.
     """
     whole = isinstance(default, int) and not isinstance(default, bool)
-    rule = Rule(help, low, high, whole, tuple(choices), metavar, default is None)
+    rule = Rule(help, low, high, whole, tuple(choices), metavar, default is None, default == math.inf)
     return field(default=default, metadata={"rule": rule})
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +44,29 @@ def test_a_name_is_given_once_and_registering_again_is_no_error() -> None:
 def test_the_kits_own_register_themselves() -> None:
     assert BACKENDS.names() == ("tensorrt", "onnxruntime")
     assert PRECISIONS.names() == ("fp32", "fp16", "int8")
+
+
+def test_threads_that_ask_at_once_all_get_everything() -> None:
+    code = (
+        "import sys, threading; sys.setswitchinterval(1e-6)\n"
+        "from edge_lpr.backends.base import BACKENDS\n"
+        "found, gate = [], threading.Barrier(6)\n"
+        "def ask(): gate.wait(); found.append(BACKENDS.names())\n"
+        "threads = [threading.Thread(target=ask) for _ in range(6)]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]\n"
+        "assert found == [('tensorrt', 'onnxruntime')] * 6, found\n"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_failed_to_import_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "made_up_tools"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "saw.py").write_text("raise RuntimeError('broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    tools: Registry[Tool] = Registry("tool", "made_up_tools")
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="broken"):
+            tools.names()

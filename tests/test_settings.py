@@ -6,6 +6,7 @@ import argparse
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from edge_lpr.errors import SettingError
@@ -73,3 +74,21 @@ def test_help_ends_in_the_default() -> None:
     assert "(default forever)" in told
     assert "--rack N which rack (default: any)" in told
     assert "(default 0.5)" not in parser(show_default=False).format_help()
+
+
+@pytest.mark.parametrize("text", ["1_0", " 3", "3 ", "forever", "inf", "9" * 400])
+def test_an_integer_is_written_in_digits(text: str) -> None:
+    with pytest.raises(argparse.ArgumentError, match="must be an integer"):
+        parser().parse_args(["--rounds", text])
+
+
+def test_only_what_is_endless_by_default_may_be_endless() -> None:
+    assert Oven(wait=math.inf).wait == math.inf
+    with pytest.raises(SettingError, match="share is inf"):
+        Oven(share=math.inf)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert Oven(share=np.float32(0.25), rounds=np.int64(2)).rounds == 2
+    with pytest.raises(SettingError, match="rounds is"):
+        Oven(rounds=np.float32(2))

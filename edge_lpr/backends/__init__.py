@@ -96,15 +96,16 @@ def _check(backend: str, given: Mapping[str, Any]) -> None:
     if backend not in backend_choices():
         raise SettingError(f"backend {backend!r}: expected one of {', '.join(backend_choices())}")
     owners: dict[str, list[str]] = {}
+    flags = {option.name: option.flag for option in backend_options()}
     for kind in BACKENDS:
         for option in kind.options:
             owners.setdefault(option.name, []).append(kind.name)
-    for name, value in given.items():
+    for name in given:
         if name not in owners:
             raise SettingError(f"no backend setting {name!r}; there are {', '.join(owners)}")
         if backend != AUTO and backend not in owners[name]:
             raise SettingError(
-                f"{name} {value}: a setting of {' and '.join(owners[name])}, and the backend is {backend}; "
+                f"{flags[name] or f'{name} {given[name]}'}: a setting of {' and '.join(owners[name])}, and the backend is {backend}; "
                 "leave one out"
             )
     for kind in BACKENDS:

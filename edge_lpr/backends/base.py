@@ -11,9 +11,20 @@ from numpy.typing import NDArray
 from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.errors import SettingError
 from edge_lpr.registry import Registry
+from edge_lpr.settings import Rule
 from edge_lpr.types import Size
 
-__all__ = ["AUTO", "BACKENDS", "Backend", "BackendKind", "BackendOption", "Models", "open_both"]
+__all__ = [
+    "AUTO",
+    "BACKENDS",
+    "THREADS",
+    "Backend",
+    "BackendKind",
+    "BackendOption",
+    "Models",
+    "check_threads",
+    "open_both",
+]
 
 AUTO = "auto"
 """In place of a backend's or a precision's name: the best that runs here."""
@@ -119,6 +130,24 @@ class BackendKind:
     options: tuple[BackendOption, ...] = ()
     check: Callable[[Mapping[str, Any]], None] = lambda options: None
     picks_precision: bool = False
+
+
+_THREADS = Rule("CPU threads (default: one per core)", low=1, whole=True, optional=True)
+THREADS = BackendOption(
+    "threads", "--threads", {"metavar": "N", "type": _THREADS.parse, "help": _THREADS.help}
+)
+"""A hint that every backend takes: what runs on a GPU has no use for it."""
+
+
+def check_threads(options: Mapping[str, Any]) -> None:
+    """Sees that `THREADS`, where it is given, is an integer from 1.
+
+    Raises:
+        SettingError: It is not.
+    """
+    threads = options.get(THREADS.name)
+    if not _THREADS.holds(threads):
+        raise SettingError(f"threads is {threads!r}, {_THREADS.expected()}")
 
 
 def _shared_alike(kind: BackendKind, others: Iterable[BackendKind]) -> None:

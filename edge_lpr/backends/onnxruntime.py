@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from edge_lpr.backends.base import BACKENDS, BackendKind, BackendOption, Models, open_both
+from edge_lpr.backends.base import BACKENDS, THREADS, BackendKind, Models, check_threads, open_both
 from edge_lpr.bundle.manifest import Bundle, ModelFile
-from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, SettingError, one_line
+from edge_lpr.environment import cores
+from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, one_line
 from edge_lpr.precisions import REFERENCE
-from edge_lpr.settings import Rule
 from edge_lpr.types import Size
 
 __all__ = ["CUDA", "OnnxRuntimeBackend", "open_session"]
@@ -111,7 +111,7 @@ class OnnxRuntimeBackend:
         # One image fills a CPU's cores by itself; a batch is no faster there, and takes memory for each
         # image.
         self.preferred_batch = GPU_BATCH if on_cuda else 1
-        self.concurrency = GPU_CONCURRENCY if on_cuda else 1
+        self.concurrency = min(GPU_CONCURRENCY, cores()) if on_cuda else 1
         self.input_name: str = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
 
@@ -153,15 +153,6 @@ def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
     return Models(det, rec, why)
 
 
-_THREADS = Rule("CPU threads (default: one per core)", low=1, whole=True, optional=True)
-
-
-def _check(options: Mapping[str, Any]) -> None:
-    threads = options.get("threads")
-    if not _THREADS.holds(threads):
-        raise SettingError(f"threads is {threads!r}, {_THREADS.expected()}")
-
-
 def _built_for_cuda() -> bool:
     try:
         import onnxruntime as ort
@@ -175,13 +166,7 @@ BACKENDS.register(
         name="onnxruntime",
         rank=100,
         open=_open,
-        check=_check,
-        options=(
-            BackendOption(
-                "threads",
-                "--threads",
-                {"metavar": "N", "type": _THREADS.parse, "help": _THREADS.help},
-            ),
-        ),
+        check=check_threads,
+        options=(THREADS,),
     )
 )

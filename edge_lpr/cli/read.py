@@ -92,7 +92,8 @@ class _Run:
         if not targets:
             return 2
         run = RunInfo(targets, any(target.live for target in targets), self.clear)
-        with RunOutputs(_requested(self.args), run, self.say) as outputs, self.open_reader() as reader:
+        # The reader first: where it cannot be opened, no output has touched what is there.
+        with self.open_reader() as reader, RunOutputs(_requested(self.args), run, self.say) as outputs:
             self.outputs, self.reader = outputs, reader
             if is_terminal(sys.stderr) and not self.args.quiet:
                 self.say(reader.description)

@@ -47,6 +47,8 @@ def printable(text: str) -> str:
 
 def columns(text: str) -> int:
     """Counts the terminal columns of a text; Chinese characters take two."""
+    if text.isascii() and text.isprintable():
+        return len(text)
     from rich.cells import cell_len
 
     return cell_len(text)

@@ -202,7 +202,7 @@ def _decode(path: Path, label: CcpdLabel | None, crop: Path) -> None:
         1
     ]
     crop.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(crop, np.asarray(encoded).tobytes())
+    write_bytes(crop, np.asarray(encoded).tobytes(), durable=False)
 
 
 def _link(path: Path, image: Path) -> None:

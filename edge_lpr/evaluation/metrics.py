@@ -82,7 +82,7 @@ class DetScore:
 
     @property
     def corner_err(self) -> float:
-        """Mean distance of the corners of found plates from their labels, as a share of the plate's height."""
+        """Mean distance of found plates' corners from their labels, as a share of the plate's height."""
         return _ratio(self.corner_distance, self.matched)
 
 

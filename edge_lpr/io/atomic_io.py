@@ -91,6 +91,15 @@ class TextFile:
             where = f"; the results lie in {self._aside}" if self._aside else ""
             raise OutputError(f"{self._shown}: cannot be completed ({e.strerror or e}){where}") from e
 
+    def discard(self) -> None:
+        """Gives up what was written aside; what was there before stays."""
+        if self._file is None:
+            return
+        self._file.close()
+        self._file = None
+        if self._aside is not None:
+            self._aside.unlink(missing_ok=True)
+
     def _cut(self, done: int) -> None:
         """Takes back half a line."""
         if self._file is not None and self._file.seekable():
@@ -104,17 +113,18 @@ class TextFile:
                 self._file.write(b"\n")
 
 
-def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
+def write_bytes(path: str | Path, data: bytes | memoryview, *, durable: bool = True) -> None:
     """Writes a file whole, or leaves what is there as it is.
 
     Args:
         path: The file.
         data: What it is to hold.
+        durable: Whether it is on the disk before it has its name; see `write_with`.
 
     Raises:
         OutputError: It cannot be written.
     """
-    write_with(path, lambda file: file.write(data))
+    write_with(path, lambda file: file.write(data), durable=durable)
 
 
 def write_json(path: str | Path, data: Mapping[str, Any], indent: int | None = 1) -> None:
@@ -130,7 +140,13 @@ def write_json(path: str | Path, data: Mapping[str, Any], indent: int | None = 1
     """
     text = json_text(data, indent)
     if str(path) == "-":
-        sys.stdout.write(text)
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            raise output_error(Path("standard output"), e) from e
     else:
         write_bytes(path, text.encode())
 
@@ -145,36 +161,39 @@ def json_text(data: Mapping[str, Any], indent: int | None = 1) -> str:
     return json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False) + "\n"
 
 
-def write_with(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_with(path: str | Path, write: Callable[[IO[bytes]], object], *, durable: bool = True) -> None:
     """Has a function write a file, and gives it its name once all of it is on the disk.
 
     Args:
-        path: The file.
+        path: The file; a link is followed, a device or pipe is written to as it is.
         write: Writes into the open file that it is given.
+        durable: Whether all of it is on the disk before it has its name: a power cut leaves the old file or
+            the new one. Not for one of many small files, where that would take longer than the writing.
 
     Raises:
         OutputError: It cannot be written; what was there before is untouched.
     """
-    path = Path(path)
+    shown, path = Path(path), Path(path).resolve()
     try:
         if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe is never replaced
             with path.open("wb", buffering=0) as file:
                 write(file)
             return
     except OSError as e:
-        raise output_error(path, e) from e
+        raise output_error(shown, e) from e
     part = part_path(path)
     try:
         try:
             with part.open("wb") as file:
                 write(file)
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     except OSError as e:
-        raise output_error(path, e) from e
+        raise output_error(shown, e) from e
 
 
 def part_path(path: Path, suffix: str = "") -> Path:

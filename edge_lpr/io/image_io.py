@@ -110,7 +110,7 @@ def write_image(path: Path, image: Image) -> None:
     if not ok:
         height, width = image.shape[:2]
         raise OutputError(f"{path}: {width}×{height} pixels cannot be encoded as {path.suffix}")
-    write_bytes(path, data.tobytes())
+    write_bytes(path, data.tobytes(), durable=False)
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:  # noqa: PLR0911 (one return per format)

@@ -60,3 +60,8 @@ class TextOut:
         """Completes the file; may be called twice."""
         if self._file is not None:
             self._file.close()
+
+    def discard(self) -> None:
+        """Leaves the file as it was."""
+        if self._file is not None:
+            self._file.discard()

@@ -56,6 +56,10 @@ class Output(ABC):
             OutputError: It cannot be completed.
         """
 
+    def discard(self) -> None:
+        """Gives the output up before anything was written: what was there before stays as it was."""
+        self.close()
+
     def __enter__(self: T) -> T:
         return self
 

@@ -58,6 +58,10 @@ class CsvOutput(Output):
         """Completes the file; may be called twice."""
         self._out.close()
 
+    def discard(self) -> None:
+        """Leaves the file as it was; see `Output.discard`."""
+        self._out.discard()
+
     def _row(self, cells: Sequence[object]) -> None:
         line = io.StringIO()
         csv.writer(line).writerow(cells)

@@ -38,6 +38,10 @@ class JsonlOutput(Output):
         """Completes the file; may be called twice."""
         self._out.close()
 
+    def discard(self) -> None:
+        """Leaves the file as it was; see `Output.discard`."""
+        self._out.discard()
+
 
 OUTPUTS.register(
     OutputKind(

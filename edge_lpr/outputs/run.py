@@ -42,7 +42,8 @@ class RunOutputs:
                 if kind.name in requested:
                     self._outputs.append(kind.open(requested[kind.name], run))
         except BaseException:
-            self.close()
+            for output in self._outputs:
+                output.discard()
             raise
 
     def __enter__(self) -> RunOutputs:

@@ -52,7 +52,7 @@ class Detector:
         Returns:
             The boxes of each image, in the images' order.
         """
-        contents = [self.input_size(*image.shape[:2], longer_side) for image in images]
+        contents = [self.input_size(image.shape[0], image.shape[1], longer_side) for image in images]
         groups: dict[Size, list[int]] = {}
         for i, content in enumerate(contents):
             frame, contents[i] = fit_frame(content, self.backend.sizes)

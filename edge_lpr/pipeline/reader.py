@@ -18,7 +18,7 @@ from edge_lpr.pipeline.ctc import PlateDecoder, Reading
 from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.ordered_pool import in_order
 from edge_lpr.pipeline.recognizer import Recognizer
-from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings, split_settings
+from edge_lpr.pipeline.settings import MIN_SIDE, DetectorSettings, ReadSettings, TrackSettings, split_settings
 from edge_lpr.pipeline.stream import read_stream
 from edge_lpr.pipeline.tracker import PlateEvent
 from edge_lpr.plates import PlateRead
@@ -149,7 +149,7 @@ class PlateReader:
             _check_image(image)
         reads = self._read_at(images)
         for share in _RESCANS:
-            side = round(share * self.settings.rescan_side)
+            side = max(round(share * self.settings.rescan_side), min(self.settings.rescan_side, MIN_SIDE))
             again = [
                 i
                 for i, image in enumerate(images)

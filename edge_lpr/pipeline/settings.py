@@ -16,6 +16,9 @@ from edge_lpr.types import Image
 
 __all__ = ["DetectorSettings", "ReadSettings", "TrackSettings", "split_settings"]
 
+MIN_SIDE = 32
+"""A side of the detector's input has at least so many pixels: its network's stride."""
+
 
 @dataclass(frozen=True)
 class DetectorSettings(Settings):
@@ -37,7 +40,7 @@ class DetectorSettings(Settings):
         choices=("quad", "rectangle"),
     )
     det_limit_side_len: int = setting(
-        736, "the detector's input size; see the next", low=32, high=8192, metavar="PX"
+        736, "the detector's input size; see the next", low=MIN_SIDE, high=8192, metavar="PX"
     )
     det_limit_type: str = setting(
         "min",
@@ -72,7 +75,7 @@ class ReadSettings(Settings):
     # A plate that fills the picture is larger than any that the detector was trained on; shrunk, it is not.
     rescan_side: int = setting(
         320,
-        "an image without a plate is searched again with this longer side; 0: never",
+        "an image without a plate is searched again with this longer side; 0: never (32 at least)",
         low=0,
         high=4096,
         metavar="PX",

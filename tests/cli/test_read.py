@@ -319,3 +319,18 @@ def test_a_damaged_bundle_is_one_line(
     assert main([str(scenes / "1.png"), "--bundle", str(bundle)]) == 2
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1 and ".onnx" in captured.err and captured.out == ""
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--bundle", "none"], ["--save", "x.gif"], ["--engines", "none"], ["--threads", "0"]]
+)
+def test_what_cannot_begin_leaves_older_results_as_they_are(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("o.jsonl", "o.csv"):
+        (tmp_path / name).write_text("older")
+    code, _, err = run(scenes, "--jsonl", "o.jsonl", "--csv", "o.csv", *wrong)
+    assert code == 2 and err.count("\n") == 1
+    assert [(tmp_path / name).read_text() for name in ("o.jsonl", "o.csv")] == ["older", "older"]
+    assert not list(tmp_path.glob(".*part"))

@@ -79,7 +79,7 @@ def test_early_stop_is_said(
 def test_print_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["finetune", "det", "--print-config"]) == 0
     assert '"learning_rate": 0.0005' in capsys.readouterr().out
-    assert "cannot be read as a config" in error_of(capsys, "det", "--print-config", "--config", "none.json")
+    assert "none.json: cannot be read" in error_of(capsys, "det", "--print-config", "--config", "none.json")
 
 
 def test_bad_input_is_one_line(start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -138,3 +138,19 @@ def test_a_pipe_is_written_to_and_never_replaced(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_link_is_followed_by_whole_files_too(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    write_bytes(tmp_path / "link", b"whole")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"whole"
+
+
+def test_what_is_given_up_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "o.jsonl").write_text("older")
+    file = TextFile(tmp_path / "o.jsonl")
+    file.write("x")
+    file.discard()
+    file.discard()
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["older"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_lpr.backends.base import AUTO, BACKENDS, BackendKind, BackendOption, Models, open_both
+from edge_lpr.backends.base import AUTO, BACKENDS, THREADS, BackendKind, BackendOption, Models, open_both
 from edge_lpr.backends.tensorrt.cuda import has_driver
 from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
@@ -44,6 +44,7 @@ _OPTIONS = (
         },
     ),
     BackendOption("slots"),
+    THREADS,
 )
 
 
@@ -61,7 +62,7 @@ def _check(options: Mapping[str, Any]) -> None:
 
 def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
     """Opens the engines of a precision; for "auto", of the best one that has engines of both models."""
-    settings = {name: value for name, value in options.items() if name != "engines"}
+    settings = {name: value for name, value in options.items() if name not in ("engines", THREADS.name)}
     if settings.get("mapped") in ("mapped", "copied"):  # as the command says it
         settings["mapped"] = settings["mapped"] == "mapped"
     held = [p for p in sorted(PRECISIONS, key=lambda p: p.engine_rank) if p.name in bundle.precisions()]
