@@ -104,8 +104,9 @@ def _check(backend: str, given: Mapping[str, Any]) -> None:
         if name not in owners:
             raise SettingError(f"no backend setting {name!r}; there are {', '.join(owners)}")
         if backend != AUTO and backend not in owners[name]:
+            shown = flags[name] or f"{name} {given[name]}"
             raise SettingError(
-                f"{flags[name] or f'{name} {given[name]}'}: a setting of {' and '.join(owners[name])}, and the backend is {backend}; "
+                f"{shown}: a setting of {' and '.join(owners[name])}, and the backend is {backend}; "
                 "leave one out"
             )
     for kind in BACKENDS:
