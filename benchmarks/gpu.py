@@ -67,7 +67,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m edge_lpr.benchmarks.gpu",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("bundle", nargs="?", metavar="BUNDLE", help="a bundle's folder (default: the one of the package)")

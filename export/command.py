@@ -56,7 +56,6 @@ _OF_COMPARISON = ("limit", "bound")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     models = parser.add_argument_group("models")
     models.add_argument("--det", type=Path, metavar="PATH", help="detection model")
     models.add_argument("--rec", type=Path, metavar="PATH", help="recognition model")

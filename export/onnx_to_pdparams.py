@@ -2,7 +2,7 @@
 
 The ONNX models of the wheel (see `pretrained`) keep the internal names that Paddle gave each array, numbered
 in the order in which PaddleOCR made the layers. Together with the list of layers in that order, that says
-which parameter each array is. Run::
+which parameter each array is. Run
 
     python -m edge_lpr.export.onnx_to_pdparams --out DIR
 """

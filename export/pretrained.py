@@ -1,7 +1,7 @@
 """Makes a bundle of PP-OCRv3's general weights, which read any Chinese text.
 
 The wheel `rapidocr-onnxruntime==1.2.11` holds exactly the general Chinese PP-OCRv3 detection and recognition
-models in ONNX, with their batch normalisations still separate. Run::
+models in ONNX, with their batch normalisations still separate. Run
 
     python -m edge_lpr.export.pretrained --out BUNDLE/
 """

@@ -53,7 +53,6 @@ _SHOWN = 10
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("part", choices=("det", "rec"), help="what is trained")
     parser.add_argument("--pretrained", type=Path, metavar="FILE", help=".pdparams to start from")
     parser.add_argument("--dict", type=Path, metavar="FILE", help="rec: the dictionary of that .pdparams")

@@ -13,7 +13,6 @@ resume when the command is given again. The recipe is configs/release.json.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -274,7 +273,6 @@ def held_out(data: Sequence[Path], bundle: Path | None) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one of the stages."""
     parser = Parser(prog="python -m edge_lpr.finetune.release", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     stages = parser.add_subparsers(dest="stage", required=True)
     training = stages.add_parser("train", help="fine-tune both networks")
     training.add_argument("--data", type=Path, nargs="+", required=True, help="labelled images")

@@ -37,7 +37,6 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("bundle", metavar="BUNDLE", help="folder of the bundle")
     parser.add_argument("--data", nargs="+", required=True, metavar="DATA", help="labelled images")
     parser.add_argument(

@@ -7,7 +7,6 @@ need.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
@@ -114,9 +113,7 @@ def command_parser(name: str) -> Parser:
         ModuleNotFoundError: The command needs a package that is not installed.
     """
     command = COMMANDS.get(name, READ)
-    parser = Parser(
-        prog=_prog(name), allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog=_prog(name), allow_abbrev=False)
     import_module(command.module).configure(parser)
     parser.add_argument("--debug", action="store_true", help="show tracebacks and libraries' logs")
     if name == "read":

@@ -33,7 +33,6 @@ SHOWN = 10
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("format", choices=("ccpd",), help="what the folder holds")
     parser.add_argument("source", metavar="DIR", type=Path, help="folder of images, with subfolders or not")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write")

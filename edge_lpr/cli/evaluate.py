@@ -45,7 +45,6 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("task", choices=TASKS, help="what is measured")
     parser.add_argument("data", nargs="+", metavar="DATA", help="label file, or folder of labelled images")
     add_model_options(parser)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import NoReturn, ParamSpec
+from typing import Any, NoReturn, ParamSpec
 
 from edge_lpr.console.interrupts import Terminated
 from edge_lpr.console.text import printable
@@ -18,7 +18,10 @@ Parameters = ParamSpec("Parameters")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line that says where help is."""
+    """An argument parser whose texts keep their lines; an error is one line that says where help is."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of argparse
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
 
     def error(self, message: str) -> NoReturn:
         """Prints the line and leaves with exit code 2."""

@@ -7,7 +7,6 @@ python -m edge_lpr.finetune.synthesis.augment ../shared/data --sheet crops.png -
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.datasets.labels import Sample, load_labels
-from edge_lpr.errors import InputError
+from edge_lpr.errors import InputError, SettingError
 from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file
 from edge_lpr.finetune.synthesis.det_augment import augment_scene
 from edge_lpr.finetune.synthesis.rec_augment import RecAug, bring_to_height
@@ -102,7 +101,6 @@ def bench(samples: Sequence[Sample], seconds: float = 4.0) -> dict[str, float]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints rates or writes a contact sheet."""
     parser = Parser(prog="python -m edge_lpr.finetune.synthesis.augment", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("data", type=Path, nargs="+", help="labelled images, as `edge-lpr finetune --ccpd`")
     parser.add_argument("--bench", action="store_true", help="print images per second on one core")
     parser.add_argument(
@@ -112,6 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     samples = load_labels(args.data).samples
+    if not (args.bench or args.sheet):
+        raise SettingError("nothing to do: give --bench, --sheet FILE, or both")
     if args.bench:
         for name, rate in bench(samples).items():
             print(f"{name}: {rate:.0f} per second on one core")

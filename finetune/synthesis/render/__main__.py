@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.errors import SettingError
 from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file
 from edge_lpr.finetune.synthesis.render.plate import render_plate
 from edge_lpr.finetune.synthesis.render.streams import crops, scenes
@@ -71,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--what", choices=("plates", "crops", "scenes"), default="crops")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
+    if not (args.bench or args.sheet):
+        raise SettingError("nothing to do: give --bench, --sheet FILE, or both")
     if args.bench:
         for name, rate in bench().items():
             print(f"{name}: {rate:.0f} per second on one core")

@@ -29,3 +29,8 @@ def test_bench_prints_a_rate_per_stream(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["crops", "scenes 640x640"]
     assert cv2.getNumThreads() == threads
+
+
+def test_nothing_to_do_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert render.main([]) == 2
+    assert capsys.readouterr().err == "render: nothing to do: give --bench, --sheet FILE, or both\n"
