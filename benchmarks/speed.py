@@ -151,7 +151,7 @@ def compare_readers(samples: Sequence[Sample], threads: int, repeats: int) -> di
         "bare_sessions": {"images_per_second": len(samples) / bare.seconds},
         "pipeline_adds": ours.seconds / bare.seconds - 1,
         "page_of_200_words": {
-            "looks": sum(shape[0] for shape in runs),
+            "crops": sum(shape[0] for shape in runs),
             "runs": len(runs),
             "seconds": page_seconds,
         },
