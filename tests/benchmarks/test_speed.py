@@ -35,5 +35,5 @@ def test_each_way_reads_each_image(
     assert json.loads(capsys.readouterr().out) == found
     assert (found["images"], found["edge_lpr"]["recall"]) == (2, 1.0)
     assert found["bare_sessions"]["images_per_second"] > 0 and "rapidocr" not in found
-    assert found["page_of_200_words"]["looks"] >= 200
+    assert found["page_of_200_words"]["crops"] >= 200
     assert found["machine"]["cores"] >= 1 and found["peak_memory_mb"] > 10
