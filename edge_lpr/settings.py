@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from edge_lpr.errors import SettingError
 
-__all__ = ["Rule", "Settings", "add_options", "given", "setting"]
+__all__ = ["Rule", "Settings", "add_options", "given", "setting", "whole_setting"]
 
 T = TypeVar("T", bound="Settings")
 

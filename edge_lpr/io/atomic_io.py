@@ -40,7 +40,7 @@ class TextFile:
     def __init__(self, path: Path, append: bool = False, bom: bool = False) -> None:
         self.path = path.resolve()
         self._shown = path
-        special = self.path.exists() and not self.path.is_file()
+        special = _is_special(self.path)
         self._aside = None if append or special else part_path(self.path)
         self._file: BinaryIO | None = None
         try:
@@ -175,7 +175,7 @@ def write_with(path: str | Path, write: Callable[[IO[bytes]], object], *, durabl
     """
     shown, path = Path(path), Path(path).resolve()
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe is never replaced
+        if _is_special(path) and not path.is_dir():
             with path.open("wb", buffering=0) as file:
                 write(file)
             return
@@ -194,6 +194,11 @@ def write_with(path: str | Path, write: Callable[[IO[bytes]], object], *, durabl
             part.unlink(missing_ok=True)
     except OSError as e:
         raise output_error(shown, e) from e
+
+
+def _is_special(path: Path) -> bool:
+    """Tells whether a device, a pipe or a folder has the name: nothing that may be replaced."""
+    return path.exists() and not path.is_file()
 
 
 def part_path(path: Path, suffix: str = "") -> Path:

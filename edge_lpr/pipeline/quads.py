@@ -60,14 +60,29 @@ def _removals(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray
     before, after = np.roll(points, 1, axis=0), np.roll(points, -2, axis=0)
     end = np.roll(points, -1, axis=0)
     first, second = points - before, end - after
-    across = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-    gap = end - points
-    with np.errstate(divide="ignore", invalid="ignore"):
-        along = (gap[:, 0] * second[:, 1] - gap[:, 1] * second[:, 0]) / across
-        corner = points + along[:, None] * first
-        added = np.abs(gap[:, 0] * (corner - points)[:, 1] - gap[:, 1] * (corner - points)[:, 0]) / 2
-    possible = (np.abs(across) > _PARALLEL) & (along > 0)
-    return np.where(possible, added, np.inf), corner
+    along, corner = _meeting(points, first, end, second)
+    added = np.abs(_cross(end - points, corner - points)) / 2
+    return np.where(along > 0, added, np.inf), corner
+
+
+def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+
+
+def _meeting(
+    start: NDArray[np.float64],
+    direction: NDArray[np.float64],
+    other: NDArray[np.float64],
+    other_direction: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns where lines meet, N×2, and how many times its direction each lies from its start.
+
+    Parallel lines do not: the start stands for their meeting, 0 times the direction away.
+    """
+    across = _cross(direction, other_direction)
+    parallel = np.abs(across) <= _PARALLEL
+    along = np.where(parallel, 0.0, _cross(other - start, other_direction) / np.where(parallel, 1.0, across))
+    return along, start + along[:, None] * direction
 
 
 def grow_quad(quad: Quad, ratio: float) -> Quad:
@@ -91,18 +106,13 @@ def grow_quad(quad: Quad, ratio: float) -> Quad:
     moved = points + outwards * (area * ratio / perimeter)
     # Each corner is where the moved side before it meets the moved side after it.
     start, direction = np.roll(moved, 1, axis=0), np.roll(side, 1, axis=0)
-    across = direction[:, 0] * side[:, 1] - direction[:, 1] * side[:, 0]
-    gap = moved - start
-    across = np.where(np.abs(across) < _PARALLEL, 1.0, across)
-    along = (gap[:, 0] * side[:, 1] - gap[:, 1] * side[:, 0]) / across
-    return (start + along[:, None] * direction).astype(np.float32)
+    return _meeting(start, direction, moved, side)[1].astype(np.float32)
 
 
 def order_corners(points: NDArray[Any]) -> Quad:
     """Orders the corners of a convex quadrilateral: clockwise on the screen, from the top left one.
 
-    The first side is the one that reads as the plate's upper edge: of the two longer opposite sides the upper
-    one, where the quadrilateral is wider than high on the screen.
+    The first side, taken for the plate's upper edge, is the one that runs furthest to the right.
 
     Args:
         points: 4×2 corners in either direction, from any.
@@ -114,7 +124,5 @@ def order_corners(points: NDArray[Any]) -> Quad:
     following = np.roll(quad, -1, axis=0)
     if float(np.sum(quad[:, 0] * following[:, 1] - following[:, 0] * quad[:, 1])) < 0:
         quad = quad[::-1]
-    # The direction of a side that runs rightwards most is that of the upper edge.
-    side = np.roll(quad, -1, axis=0) - quad
-    first = int(np.argmax(side[:, 0] - np.abs(side[:, 1]) * 1e-6))
+    first = int(np.argmax(np.roll(quad, -1, axis=0)[:, 0] - quad[:, 0]))
     return np.roll(quad, -first, axis=0).astype(np.float32)

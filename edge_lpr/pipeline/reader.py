@@ -148,13 +148,15 @@ class PlateReader:
         for image in images:
             _check_image(image)
         reads = self._read_at(images)
-        for share in _RESCANS:
-            side = max(round(share * self.settings.rescan_side), min(self.settings.rescan_side, MIN_SIDE))
+        for share in _RESCANS if self.settings.rescan_side else ():
+            side = max(round(share * self.settings.rescan_side), MIN_SIDE)
             again = [
                 i
                 for i, image in enumerate(images)
-                if not reads[i] and (rescan is None or rescan[i]) and 0 < side < max(image.shape[:2])
+                if not reads[i] and (rescan is None or rescan[i]) and side < max(image.shape[:2])
             ]
+            if not again:
+                break
             found = self._read_at([images[i] for i in again], side)
             for i, plates in zip(again, found, strict=True):
                 reads[i] = [read for read in plates if read.min_score >= self.settings.rescan_score]
@@ -218,12 +220,11 @@ class PlateReader:
 
     def _recognize(self, places: Sequence[Sequence[_Crop]]) -> list[PlateRead | None]:
         """Reads places, each cut out in one or several ways, of which the best reading counts."""
-        crops = [crop for place in places for crop in place]
-        found = [(self.decoder.decode(p), c) for p, c in zip(self._probabilities(crops), crops, strict=True)]
+        posteriors = iter(self._probabilities([crop for place in places for crop in place]))
         best: list[tuple[Reading, _Crop]] = []
         for place in places:
-            part, found = found[: len(place)], found[len(place) :]
-            best.append(max(part, key=lambda one: self._rank(one[0])))
+            readings = [(self.decoder.decode(next(posteriors)), crop) for crop in place]
+            best.append(max(readings, key=lambda one: self._rank(one[0])))
         # A doubtful reading is tried again, all in one batch: turned round, since in CCPD the order of a
         # box's corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
         retries: list[tuple[int, _Crop]] = []

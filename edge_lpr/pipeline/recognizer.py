@@ -64,7 +64,9 @@ class Recognizer:
 
     def _run(self, crops: Sequence[Image], width: int) -> Probs:
         height, mode = self.model.height, self.model.resize_mode
-        batch = np.stack([fit_crop(crop, height, width, mode) for crop in crops])
+        batch = np.empty((len(crops), height, width, 3), np.uint8)
+        for slot, crop in zip(batch, crops, strict=True):
+            _fill(slot, crop, mode)
         probs: Probs = self.backend.run({self.model.input_name: batch})[self.model.output_name]
         if probs.ndim != 3 or len(probs) != len(crops) or probs.shape[2] != self.model.classes:
             raise BackendError(
@@ -87,13 +89,17 @@ def fit_crop(crop: Image, height: int, width: int, mode: str = "pad") -> Image:
     Returns:
         uint8 height×width×3 BGR.
     """
-    used = width if mode == "stretch" else min(width, _natural_width(crop, height))
-    resized = cv2.resize(crop, (used, height), interpolation=cv2.INTER_LINEAR)
-    if used == width:
-        return np.asarray(resized, np.uint8)
-    fitted = np.full((height, width, 3), PADDING, np.uint8)
-    fitted[:, :used] = resized
+    fitted = np.empty((height, width, 3), np.uint8)
+    _fill(fitted, crop, mode)
     return fitted
+
+
+def _fill(slot: Image, crop: Image, mode: str) -> None:
+    """Brings a crop into its place in a batch, uint8 height×width×3; see `fit_crop`."""
+    height, width = slot.shape[:2]
+    used = width if mode == "stretch" else min(width, _natural_width(crop, height))
+    slot[:, :used] = cv2.resize(crop, (used, height), interpolation=cv2.INTER_LINEAR)
+    slot[:, used:] = PADDING
 
 
 def _natural_width(crop: Image, height: int) -> int:
