@@ -155,8 +155,6 @@ class PlateReader:
                 for i, image in enumerate(images)
                 if not reads[i] and (rescan is None or rescan[i]) and side < max(image.shape[:2])
             ]
-            if not again:
-                break
             found = self._read_at([images[i] for i in again], side)
             for i, plates in zip(again, found, strict=True):
                 reads[i] = [read for read in plates if read.min_score >= self.settings.rescan_score]

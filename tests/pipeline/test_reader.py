@@ -195,5 +195,8 @@ def test_a_plate_that_fills_the_picture_is_found_by_searching_again(plate_scene:
         (read,) = reader.read(image)
         assert read.text == "皖A13H25"
         assert reader.read_batch([image, image], [False, True])[0] == []
+        # No larger than the first size of the second search, and yet found at the next.
+        small = cv2.resize(image, (300, 118), interpolation=cv2.INTER_AREA)
+        assert [read.text for read in reader.read(small)] == ["皖A13H25"]
     with PlateReader(settings={"rescan_score": 1.0}) as surer:
         assert surer.read(image) == []
