@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_lpr.datasets.labels import IGNORED, Sample
@@ -104,16 +104,23 @@ class RenderedCrops:
         photos: Photos | None = None,
         swapped: float = 0.3,
     ) -> None:
-        self.mix, self.settings = mix or PlateMix(), settings or CropSettings()
+        self.mix, self.settings = mix or PlateMix(two_rows=0.4), settings or CropSettings()
         self.photos, self.swapped = photos, swapped if photos else 0.0
 
     def __call__(self, rng: Rng) -> tuple[Image, str]:
         """Draws a crop, uint8 H×W×3 BGR of natural size, and what stands on it."""
-        plate = sample_plate(rng, self.mix)
         photo = self.photos.draw(rng) if self.photos and rng.random() < self.swapped else None
         if photo is not None and photo.quads:
             i = int(rng.integers(len(photo.quads)))
-            return compositing.swap_crop(photo.image, photo.quads[i], plate, rng, photo.looks[i]), plate.text
+            quad = photo.quads[i]
+            rows = (
+                compositing.two_rows(self.mix)
+                if compositing.is_high(quad)
+                else replace(self.mix, two_rows=0.0)
+            )
+            plate = sample_plate(rng, rows)
+            return compositing.swap_crop(photo.image, quad, plate, rng, photo.looks[i]), plate.text
+        plate = sample_plate(rng, self.mix)
         return render_crop(plate, rng, self.settings), plate.text
 
 

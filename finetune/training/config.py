@@ -79,6 +79,9 @@ class TrainConfig(Settings):
     concat_share: float = _share(
         0.0, "rec, share of labelled plates joined with up to two others (PP-OCRv3's RecConAug, 0.5 there)"
     )
+    slanted_share: float = _share(
+        0.3, "rec, share of labelled plates that are cut out sheared, as a rectangle around them would do it"
+    )
     precision: Literal["float32", "bfloat16"] = setting(
         "float32",
         "bfloat16 for mixed precision, which pays on a GPU and on CPUs with AMX",

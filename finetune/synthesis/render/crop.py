@@ -17,6 +17,8 @@ from edge_lpr.finetune.synthesis.render.view import (
     paste,
     plate_corners,
     project,
+    sample_slant,
+    slanted,
     tone,
     turn,
 )
@@ -33,14 +35,16 @@ class CropSettings:
         min_width: Smallest width of the plate in the image, in pixels.
         max_width: Largest; widths are drawn evenly in the logarithm.
         strength: Of the degradations, see `corruptions.camera`.
-        boxed: Share of crops cut as the upright box around a tilted plate at 94×24, as CCPD's crops are; the
+        boxed: Share of crops cut as the upright box around a tilted plate at 94×24, as CCPD's crops are.
+        slanted: Share that is cut sheared, as the rectangle around a plate seen from the side does it; the
             rest are straightened along a detector's quadrilateral.
     """
 
     min_width: float = 56
     max_width: float = 240
     strength: float = 1.0
-    boxed: float = 0.35
+    boxed: float = 0.3
+    slanted: float = 0.25
 
 
 def render_crop(plate: SyntheticPlate, rng: Rng, settings: CropSettings | None = None) -> Image:
@@ -72,7 +76,11 @@ def render_crop(plate: SyntheticPlate, rng: Rng, settings: CropSettings | None =
     patch = corruptions.camera(patch, rng, height, settings.strength)
     if boxed:
         return _cut_box(patch, quad, rng)
-    crop = crop_quad(patch, loosen(quad, rng).astype(np.float32))
+    cut = loosen(quad, rng).astype(np.float32)
+    if rng.random() < settings.slanted:
+        # The rows of a high plate are cut apart at a fixed height.
+        cut = slanted(cut, *sample_slant(rng, 1.0 if plate.rows == 1 else 0.2))
+    crop = crop_quad(patch, cut)
     # Two rows as the reader hands them to the recognizer.
     return unfold_rows(crop) if plate.rows == 2 else crop
 
