@@ -13,7 +13,8 @@ FORMATS = {plate.name: plate for plate in plate_formats()}
 def test_the_order_is_that_of_the_kinds() -> None:
     assert list(FORMATS) == [
         *("standard", "green small", "green large", "police", "learner", "trailer"),
-        *("hong kong", "macau", "consulate", "embassy", "embassy old"),
+        *("hong kong", "macau", "consulate", "embassy", "embassy old", "military", "military old"),
+        *("armed police", "armed police old", "emergency", "tractor"),
     ]
     assert FORMATS["standard"].kinds == {"blue": "blue", "yellow": "yellow"}
 
@@ -28,6 +29,18 @@ def test_the_order_is_that_of_the_kinds() -> None:
         ("green small", "皖AD11166", True),
         ("green small", "皖A111166", False),
         ("green large", "皖A11166D", True),
+        ("military", "BS13107", True),
+        ("military", "京S13107", False),
+        ("military", "AS13107", False),
+        ("military old", "北A12345", True),
+        ("armed police", "WJ京1234X", True),
+        ("armed police", "WJ京12345", True),
+        ("armed police", "WJ京1234A", False),
+        ("armed police old", "WJ1693015", True),
+        ("armed police old", "WJ31消0010", True),
+        ("emergency", "京X0001应急", True),
+        ("emergency", "京A0001应急", False),
+        ("tractor", "苏0112345", True),
     ],
 )
 def test_accepts(name: str, text: str, accepted: bool) -> None:
