@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edge_lpr.finetune.synthesis.render.plate import render_plate
+from edge_lpr.finetune.synthesis.render.text import SyntheticPlate
 from edge_lpr.plates import plate_formats
+from edge_lpr.plates.read import UNKNOWN_KIND
 
 FORMATS = {plate.name: plate for plate in plate_formats()}
 
@@ -54,6 +57,35 @@ def test_colour_decides_between_blue_and_yellow(bgr: tuple[int, int, int], kind:
     assert FORMATS["standard"].kind(crop) == kind
 
 
-def test_a_grey_image_is_the_commonest_kind() -> None:
-    assert FORMATS["standard"].kind(np.full((24, 94, 3), 128, np.uint8)) == "blue"
+def test_a_grey_image_is_of_no_known_kind() -> None:
+    assert FORMATS["standard"].kind(np.full((24, 94, 3), 128, np.uint8)) == UNKNOWN_KIND
     assert FORMATS["standard"].kind(None) == "blue"
+
+
+def plate(text: str, kind: str, height: int = 60) -> np.ndarray:
+    return render_plate(SyntheticPlate(text, kind), np.random.default_rng(5), height)
+
+
+GREEN = plate("皖AD12345", "green")
+SEVEN = np.ascontiguousarray(GREEN[:, : GREEN.shape[1] * 7 // 8])
+
+
+@pytest.mark.parametrize("image", [GREEN, SEVEN], ids=["covered", "cut off"])
+def test_seven_characters_on_green_ground_are_no_plate(image: np.ndarray) -> None:
+    assert FORMATS["standard"].is_cut("皖AD1234", image, left=False, right=False)
+    assert not FORMATS["standard"].is_cut("皖A8X234", image, left=False, right=False)
+
+
+def test_a_blue_plate_is_whole_also_at_the_border() -> None:
+    image = plate("皖AD1234", "blue")
+    assert not FORMATS["standard"].is_cut("皖AD1234", image, left=True, right=True)
+
+
+@pytest.mark.parametrize(("left", "right", "cut"), [(True, False, False), (False, True, True)])
+def test_without_colour_the_border_makes_a_plate_doubtful(left: bool, right: bool, cut: bool) -> None:
+    grey = np.repeat(SEVEN.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    assert FORMATS["standard"].is_cut("皖AD1234", grey, left=left, right=right) is cut
+
+
+def test_the_longest_format_is_never_cut() -> None:
+    assert not FORMATS["green small"].is_cut("皖AD12345", GREEN, left=True, right=True)
