@@ -315,7 +315,7 @@ class PlateReader:
 def _may_be_plate(image: Image) -> bool:
     """Tells whether a whole picture has the shape of a plate that was cut out."""
     height, width = image.shape[:2]
-    return _WIDE <= width / height <= _WIDEST or (height <= _SMALL and _HIGH <= width / height < _WIDE)
+    return bool(_WIDE <= width / height <= _WIDEST or (height <= _SMALL and _HIGH <= width / height < _WIDE))
 
 
 def _check_image(image: Image) -> None:
