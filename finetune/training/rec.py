@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from edge_lpr.architectures.registry import closest
 from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights
+from edge_lpr.datasets.dictionary import UNKNOWN_LINE
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import EdgeLprError, InputError, ModelError
 from edge_lpr.finetune.synthesis import corruptions
@@ -46,8 +47,6 @@ CropSource = Callable[[Rng], tuple[Image, str]]
 
 # The dot is taught as a blank: it is no part of a plate's text.
 HEAD_CHARSET: tuple[str, ...] = tuple(c for c in PLATE_CHARSET if c != DOT)
-# The last line of the dictionary of a fine-tuned head: the class of all other characters.
-UNKNOWN_LINE = "<unknown>"
 _EVALUATION_BATCH = 64
 _RENDERED_CROPS = 256
 # Share of pixels that are yellow on a yellow plate in poor light.
