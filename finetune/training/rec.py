@@ -25,7 +25,7 @@ from edge_lpr.finetune.synthesis.render.view import sample_slant, slanted
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.losses import ctc_loss
 from edge_lpr.geometry import crop_quad, whole
-from edge_lpr.pipeline.ctc import PlateDecoder, greedy_path
+from edge_lpr.pipeline.ctc import UNKNOWN, PlateDecoder, greedy_path
 from edge_lpr.plates import PLATE_CHARSET
 from edge_lpr.plates.characters import DOT
 from edge_lpr.plates.colour import colour_shares
@@ -206,6 +206,13 @@ class RecTraining:
         return {**self.__dict__, "network": None, "_fixed": None}
 
     def _draw(self, rng: Rng) -> tuple[Image, str]:
+        crop, text = self._seen(rng)
+        if rng.random() < self.config.mirrored_share:
+            # Mirrored characters are none: a camera that mirrors must not read another plate.
+            return np.ascontiguousarray(crop[:, ::-1]), UNKNOWN * len(text)
+        return crop, text
+
+    def _seen(self, rng: Rng) -> tuple[Image, str]:
         if self.samples and (self.render is None or rng.random() < self.config.real_share):
             return self._real(rng)
         if self.text is not None and rng.random() < self.config.negative_share:

@@ -141,7 +141,9 @@ def _rec_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str)
     if files.render:
         settings = CropSettings(min_width=MIN_PLATE_WIDTH, strength=config.strength)
         photos = Photos(files.photos or files.labelled)
-        render = RenderedCrops(settings=settings, photos=photos, swapped=config.swapped_share)
+        render = RenderedCrops(
+            settings=settings, photos=photos, swapped=config.swapped_share, cut=config.cut_share
+        )
     text = None if files.font is None else TextRenderer(characters, files.font)
     return RecTraining(
         config,

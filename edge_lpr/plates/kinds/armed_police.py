@@ -45,7 +45,7 @@ def _sample(draw: TextSource) -> str:
 
 register(
     PlateKind(
-        name="armed police",
+        name="armed_police",
         rank=130,
         colour="white",
         formats={

@@ -1,4 +1,4 @@
-"""Vehicles of the armed forces since 2013: two letters, the first of them red or both, and five digits, on white.
+"""Vehicles of the armed forces since 2013: two letters, often red, and five digits, on white.
 
 The first letter names the command or the branch (V, Q, K, H, E and those of the former military regions), the
 second the department. The standard is not published; letters are those seen on plates in photographs and in

@@ -14,7 +14,7 @@ BRANCHES = "军空海北沈兰济南广成"
 
 register(
     PlateKind(
-        name="military old",
+        name="military_old",
         rank=120,
         colour="white",
         formats={"military old": (BRANCHES, LETTERS, *[DIGITS] * 5)},

@@ -1,4 +1,7 @@
-"""Tractors: white on green, in two rows: province and two digits of the district, five digits (NY 345.1-2005)."""
+"""Tractors: white on green, in two rows (NY 345.1-2005).
+
+Above stand the province and two digits of the district, below five digits.
+"""
 
 from __future__ import annotations
 
