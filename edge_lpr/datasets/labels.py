@@ -113,7 +113,7 @@ class Labels:
         ignored = sum(plate.ignored for sample in self.samples for plate in sample.plates or ())
         told = (
             ("plates", ignored, "neither learnt nor counted: marked as difficult, or read by nobody"),
-            ("labels", self.repeated, "left out: what they name was labelled before"),
+            ("labels", self.repeated, "left out: the same was labelled before"),
         )
         return [f"{counted({unit: count})[0]} {what}" for unit, count, what in told if count]
 

@@ -167,7 +167,8 @@ class RecTraining:
         render: Draws plates; None to train on `samples` alone.
         samples: Labelled crops, or scenes with corners, to train on.
         validation: Labelled crops, or scenes with corners, to measure on; where empty, rendered plates
-            that the training never sees are measured on instead.
+            that the training never sees are measured on instead, or, where none are rendered, `samples` as
+            the training never sees them.
         text: Draws crops of other text, or None.
     """
 
@@ -285,9 +286,9 @@ class RecTraining:
                 crop = image if corners is None else crop_quad(image, corners)
                 crops.append((unfold_rows(crop) if shows_two_rows(crop) else crop, text))
             if not crops:
-                assert self.render is not None, "no validation and nothing rendered"
                 rng = np.random.default_rng((self.config.seed, 2))
-                crops = [self.render(rng) for _ in range(_RENDERED_CROPS)]
+                draw = self.render or self._real
+                crops = [draw(rng) for _ in range(_RENDERED_CROPS)]
             self._fixed = np.stack([self._fit(c) for c, _ in crops]), [t for _, t in crops]
         return self._fixed
 

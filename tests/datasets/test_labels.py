@@ -256,7 +256,7 @@ def test_a_picture_that_is_listed_twice_counts_once(tmp_path: Path) -> None:
     assert [p.rsplit("det.txt:", 1)[1] for p in labels.problems] == [
         "5: 'b.jpg' again, with other plates: its first line counts"
     ] * 2
-    assert labels.notes[-1] == "7 labels left out: what they name was labelled before"
+    assert labels.notes[-1] == "7 labels left out: the same was labelled before"
 
 
 def test_separators_of_lines_that_are_none(tmp_path: Path) -> None:
