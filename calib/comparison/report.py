@@ -18,9 +18,11 @@ from edge_lpr.calib.comparison.compare import (
     losses,
     measured_tasks,
     pairs,
+    today,
 )
 from edge_lpr.calib.comparison.plots import draw_plots
 from edge_lpr.console.tables import table
+from edge_lpr.environment import machine
 from edge_lpr.errors import EdgeLprError, OutputError
 from edge_lpr.evaluation.evaluate import METRICS, Miss
 from edge_lpr.evaluation.significance import QUANTILES, confusions
@@ -81,6 +83,18 @@ def differences(measured: Sequence[Measured]) -> Table:
     return Table(head, rows)
 
 
+def origin(measured: Sequence[Measured]) -> Table:
+    """Where and when the figures were taken, and what ran: a row for each."""
+    here = machine()
+    rows = [
+        ["date", today()],
+        ["machine", f"{here['cpu']}, {here['cores']} cores, {here['system']}"],
+        ["software", ", ".join(f"{name} {number}" for name, number in here["versions"].items())],
+        ["Python", str(here["python"])],
+    ]
+    return Table(["", ""], rows + [[str(m.variant), m.description] for m in measured], texts=2)
+
+
 def write_report(folder: Path, measured: Sequence[Measured], title: str) -> None:
     """Writes report.html and the plots into a folder, made where missing.
 
@@ -116,6 +130,7 @@ def page(measured: Sequence[Measured], title: str, plots: Mapping[str, bytes]) -
         title=title,
         summary=summary(measured),
         differences=differences(measured),
+        origin=origin(measured),
         plots=[{"name": name, "uri": _uri(data, "png")} for name, data in plots.items()],
         tasks=[
             {

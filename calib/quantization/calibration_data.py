@@ -204,7 +204,8 @@ def _validation(
             ]
             meter.update(1)
     limit = 4 * options.validation
-    for sample in [s for s in shuffled if s.crop and s.plates][: max(0, limit - len(plates))]:
+    crops = [s for s in shuffled if s.crop and any(not plate.ignored for plate in s.plates or ())]
+    for sample in crops[: max(0, limit - len(plates))]:
         try:
             plates.append((sample.read(), (sample.plates or ())[0].text))
         except InputError:

@@ -58,7 +58,8 @@ def strata(sample: Sample) -> Strata:
     grey = cv2.cvtColor(region, cv2.COLOR_BGR2GRAY)
     sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
     return Strata(
-        plate.text[:1] if plate else "", (float(grey.mean()), sharpness, tilt, float(region.shape[0]))
+        plate.text[:1] if plate and not plate.ignored else "",
+        (float(grey.mean()), sharpness, tilt, float(region.shape[0])),
     )
 
 

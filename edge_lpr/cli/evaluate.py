@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from edge_lpr.cli.options import add_model_options, model_arguments
@@ -28,10 +27,12 @@ Reads labelled images and counts what is right, by subset.
         end2end script counts them (images with corners only), and text_recall, the
         recall by text alone: what it has over recall is what the asked overlap costs
 
-DATA is a folder with plates.csv, det.txt or rec.txt, such a file itself, or a CCPD folder
-(labels by file name). Of a folder with det.txt and rec.txt, rec takes rec.txt alone: they show
-the same plates. Labels that cannot be used are listed and skipped. The rate is that
-of the reader alone, one image at a time (crops in batches of 32), images decoded before.
+DATA is a folder with plates.csv, det.txt or rec.txt, or PPOCRLabel's Label.txt or rec_gt.txt,
+such a file itself, or a CCPD folder (labels by file name). Of a folder with scenes and crops
+(det.txt and rec.txt), rec takes the crops alone: they show the same plates. Labels that cannot
+be used are listed and skipped; plates marked as difficult, ### or 待识别 count neither way. The
+rate is that of the reader alone, one image at a time (crops in batches of 32), images decoded
+before.
 """
 
 EPILOG = """\
@@ -67,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     try:
-        from edge_lpr.datasets.labels import load_labels
+        from edge_lpr.datasets.labels import crop_sources, load_labels
         from edge_lpr.environment import machine
         from edge_lpr.evaluation.evaluate import evaluate_reader, score_rows
         from edge_lpr.io.atomic_io import write_json
@@ -75,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtraError(e.name or "shapely", "evaluate", "`edge-lpr evaluate`") from e
     if args.decoder == "greedy" and args.task != "rec":
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
-    labels = load_labels([_rec_file(d) for d in args.data] if args.task == "rec" else args.data)
+    sources = [file for d in args.data for file in crop_sources(d)] if args.task == "rec" else args.data
+    labels = load_labels(sources)
     changed = {**given(args, ReadSettings), **given(args, DetectorSettings)}
     with PlateReader(**model_arguments(args), settings=changed) as reader:
         with Progress(args.task, len(labels.samples), "images") as progress:
@@ -85,7 +87,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         data: dict[str, Any] = {"task": args.task, "reader": description, "data": [str(d) for d in args.data]}
         data |= {"decoder": args.decoder} if args.task == "rec" else {}
-        write_json(args.json, data | {"machine": machine()} | result.to_json() | {"problems": problems})
+        write_json(
+            args.json,
+            data | {"machine": machine()} | result.to_json() | {"problems": problems, "notes": labels.notes},
+        )
     if args.json != "-":
         print(f"{args.task} with {description}" + (", greedy decoding" if args.decoder == "greedy" else ""))
         print(table(score_rows(result.scores)))
@@ -93,15 +98,11 @@ def run(args: argparse.Namespace) -> int:
         if args.list_errors:
             for miss in result.misses:
                 print(f"{miss.item}: expected {_texts(miss.expected)}, found {_texts(miss.found)}")
+    for note in labels.notes:
+        print(note, file=sys.stderr)
     for problem in problems:
         print(f"skipped: {problem}", file=sys.stderr)
     return 0
-
-
-def _rec_file(data: str) -> Path:
-    """The file with the plates of a folder that has its scenes too, so that none is counted twice."""
-    rec = Path(data, "rec.txt")
-    return rec if rec.is_file() and Path(data, "det.txt").is_file() else Path(data)
 
 
 def _texts(texts: Sequence[str]) -> str:

@@ -150,7 +150,8 @@ def evaluate_det(
         matched = result.scores.setdefault(sample.subset, DetScore()).add(plates, boxes)
         whole.add(plates, boxes)
         wanted = [p.text for p in plates if not p.ignored]
-        result.right[str(sample.path)] = matched == len(wanted)
+        if wanted:  # elsewhere nothing can be lost
+            result.right[str(sample.path)] = matched == len(wanted)
         if matched < len(wanted):
             found = (f"{len(boxes)} boxes, {matched} on a plate",)
             result.misses.append(_miss(sample, tuple(wanted), found))
@@ -158,7 +159,10 @@ def evaluate_det(
 
 
 def evaluate_rec(
-    read: Callable[[Sequence[Image]], Sequence[str]], samples: Sequence[Sample], tick: Tick | None = None
+    read: Callable[[Sequence[Image]], Sequence[str]],
+    samples: Sequence[Sample],
+    tick: Tick | None = None,
+    batch: int = BATCH,
 ) -> Evaluation[RecScore]:
     """Counts texts against labels, over crops and over plates cut out of scenes along their labelled corners.
 
@@ -166,6 +170,7 @@ def evaluate_rec(
         read: From uint8 H×W×3 BGR crops to their texts, "" where nothing is read.
         samples: The samples; plates without corners in scenes are left out.
         tick: Called with the number of images after each batch.
+        batch: Plates that are read at once.
     """
     result: Evaluation[RecScore] = Evaluation()
     whole = RecScore()
@@ -192,8 +197,8 @@ def evaluate_rec(
             crop = image if plate.corners is None else crop_quad(image, plate.corners)
             key = str(sample.path) if sample.crop else f"{sample.path}#{i}"
             waiting.append((sample, key, plate, crop))
-        if len(waiting) >= BATCH:
-            flush()
+            if len(waiting) >= batch:
+                flush()
     if waiting:
         flush()
     return _close(result, whole)
@@ -231,6 +236,7 @@ def evaluate_reader(
     samples: Sequence[Sample],
     decoder: Decoder = "plate",
     tick: Tick | None = None,
+    batch: int = BATCH,
 ) -> Evaluation[Any]:
     """Evaluates a `PlateReader`.
 
@@ -240,6 +246,7 @@ def evaluate_reader(
         samples: The samples; those without the labels that the task needs are left out.
         decoder: For "rec": the plate decoder, or greedy CTC decoding as PaddleOCR does it.
         tick: Called with a number of images as they are done.
+        batch: For "rec": plates that are read at once.
 
     Raises:
         InputError: No sample has the labels that the task needs.
@@ -257,7 +264,7 @@ def evaluate_reader(
     def read_plates(crops: Sequence[Image]) -> list[str]:
         return [read.text if read else "" for read in reader.read_crops(crops)]
 
-    return evaluate_rec(read_greedily if decoder == "greedy" else read_plates, samples, tick)
+    return evaluate_rec(read_greedily if decoder == "greedy" else read_plates, samples, tick, batch)
 
 
 def _miss(sample: Sample, expected: tuple[str, ...], found: tuple[str, ...]) -> Miss:

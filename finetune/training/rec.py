@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from edge_lpr.architectures.registry import closest
 from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights
+from edge_lpr.datasets.dictionary import UNKNOWN_LINE
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import EdgeLprError, InputError, ModelError
 from edge_lpr.finetune.synthesis import corruptions
@@ -46,8 +47,6 @@ CropSource = Callable[[Rng], tuple[Image, str]]
 
 # The dot is taught as a blank: it is no part of a plate's text.
 HEAD_CHARSET: tuple[str, ...] = tuple(c for c in PLATE_CHARSET if c != DOT)
-# The last line of the dictionary of a fine-tuned head: the class of all other characters.
-UNKNOWN_LINE = "<unknown>"
 _EVALUATION_BATCH = 64
 _RENDERED_CROPS = 256
 # Share of pixels that are yellow on a yellow plate in poor light.
@@ -168,7 +167,8 @@ class RecTraining:
         render: Draws plates; None to train on `samples` alone.
         samples: Labelled crops, or scenes with corners, to train on.
         validation: Labelled crops, or scenes with corners, to measure on; where empty, rendered plates
-            that the training never sees are measured on instead.
+            that the training never sees are measured on instead, or, where none are rendered, `samples` as
+            the training never sees them.
         text: Draws crops of other text, or None.
     """
 
@@ -286,9 +286,9 @@ class RecTraining:
                 crop = image if corners is None else crop_quad(image, corners)
                 crops.append((unfold_rows(crop) if shows_two_rows(crop) else crop, text))
             if not crops:
-                assert self.render is not None, "no validation and nothing rendered"
                 rng = np.random.default_rng((self.config.seed, 2))
-                crops = [self.render(rng) for _ in range(_RENDERED_CROPS)]
+                draw = self.render or self._real
+                crops = [draw(rng) for _ in range(_RENDERED_CROPS)]
             self._fixed = np.stack([self._fit(c) for c, _ in crops]), [t for _, t in crops]
         return self._fixed
 

@@ -184,3 +184,52 @@ def test_a_dictionary_that_does_not_fit_is_told_before_paddle_starts(
     error = capsys.readouterr().err
     assert "69 characters" in error
     assert "72 classes" in error
+
+
+@pytest.mark.parametrize(
+    ("lines", "charset", "told"),
+    [
+        ("京\n津\nA \n1\n", None, "keys.txt: line 3 is a character with a blank beside it"),
+        ("京\n津\nA1\n", None, "keys.txt: line 3 is 'A1', 2 characters"),
+        ("京\n津\nA1\n", "京\n", "keys.txt: line 3 is 'A1', 2 characters"),
+        ("京\n津\nA\n", "京\n  \n", "charset.txt: line 2 is 2 blanks"),
+        # What `edge-lpr finetune` writes is a dictionary, but not what texts are made of.
+        (
+            "京\n津\n<unknown>\n",
+            None,
+            "keys.txt: line 3 is '<unknown>', which stands for all other characters",
+        ),
+        ("京\n津\n<unknown>\n", "京\n<unknown>\n", "charset.txt: line 2 is '<unknown>', which stands"),
+    ],
+)
+def test_a_line_that_is_not_one_character_is_named_before_paddle_starts(
+    tmp_path: Path, lines: str, charset: str | None, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    (tmp_path / "keys.txt").write_text(lines, encoding="utf-8")
+    det = checkpoint(tmp_path / "d.pdparams", "det")
+    rec = checkpoint(tmp_path / "r.pdparams", "rec", classes=lines.count("\n") + 1)
+    arguments = ["--det", str(det), "--rec", str(rec), "--dict", str(tmp_path / "keys.txt")]
+    if charset is not None:
+        (tmp_path / "charset.txt").write_text(charset, encoding="utf-8")
+        arguments += ["--charset", str(tmp_path / "charset.txt")]
+    assert main(["export", *arguments, "--out", str(tmp_path / "b")]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_the_dictionary_of_an_inference_model_is_looked_at_likewise(
+    inference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    pytest.importorskip("yaml", reason="needs PyYAML, which the extra 'export' installs")
+    det = checkpoint(tmp_path / "d.pdparams", "det")
+    arguments = ["export", "--det", str(det), "--rec", str(inference), "--out", str(tmp_path / "b")]
+    assert main(arguments) == 2
+    assert "no dictionary is known for it" in capsys.readouterr().err
+    (inference / "inference.yml").write_text(
+        "PostProcess: {character_dict: ['京', '津 ', 'A']}", encoding="utf-8"
+    )
+    assert main(arguments) == 2
+    assert "(inference.yml): line 2 is a character with a blank beside it" in capsys.readouterr().err
