@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -118,3 +119,14 @@ def test_the_runtime_is_light(start: str) -> None:
     program = f"import sys, {start}; print(*sorted(m for m in {HEAVY!r} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("part", ["det", "rec"])
+def test_a_config_is_printed_without_any_extra(part: str) -> None:
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({(*HEAVY, 'rapidfuzz', 'onnxruntime')!r})); "
+        f"from edge_lpr.cli import main; sys.exit(main(['finetune', {part!r}, '--print-config']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["part"] == part

@@ -11,7 +11,7 @@ from typing import Any
 from edge_lpr.cli.options import add_model_options, model_arguments
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
-from edge_lpr.errors import MissingExtraError, SettingError
+from edge_lpr.errors import SettingError
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings
 from edge_lpr.settings import add_options, given
@@ -23,15 +23,16 @@ Reads labelled images and counts what is right, by subset.
   det   boxes, as PaddleOCR's DetMetric counts them (IoU 0.5): precision, recall, hmean
   rec   texts of plates cut out, as its RecMetric does: acc (whole text), norm_edit_dis;
         plates of scenes are cut out along their labelled corners
-  e2e   plates found and read: recall and precision (exact text and IoU >= 0.5; by text
-        alone where an image's labels have no corners), F and character accuracy as its
-        end2end script counts them (images with corners only), and text_recall, the
-        recall by text alone: what it has over recall is what the asked overlap costs
+  e2e   plates found and read: recall, precision and F (exact text and IoU >= 0.5; by text
+        alone where an image's labels have no corners), character accuracy as its end2end
+        script counts it (images with corners only), and text_recall, the recall by text
+        alone: what it has over recall is what the asked overlap costs
 
 DATA is a folder with plates.csv, det.txt or rec.txt, such a file itself, or a CCPD folder
 (labels by file name). Of a folder with det.txt and rec.txt, rec takes rec.txt alone: they show
-the same plates. Labels that cannot be used are listed and skipped. The rate is that
-of the reader alone, one image at a time (crops in batches of 32), images decoded before.
+the same plates. Labels that cannot be used are listed and skipped. A metric that nothing was
+counted for is "-" (null in JSON). The rate is that of the reader alone, one image at a time
+(crops in batches of 32), images decoded before.
 """
 
 EPILOG = """\
@@ -66,13 +67,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    try:
-        from edge_lpr.datasets.labels import load_labels
-        from edge_lpr.environment import machine
-        from edge_lpr.evaluation.evaluate import evaluate_reader, score_rows
-        from edge_lpr.io.atomic_io import write_json
-    except ImportError as e:
-        raise MissingExtraError(e.name or "shapely", "evaluate", "`edge-lpr evaluate`") from e
+    from edge_lpr.datasets.labels import load_labels
+    from edge_lpr.environment import machine
+    from edge_lpr.evaluation.evaluate import evaluate_reader, score_rows
+    from edge_lpr.io.atomic_io import write_json
+
     if args.decoder == "greedy" and args.task != "rec":
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
     labels = load_labels([_rec_file(d) for d in args.data] if args.task == "rec" else args.data)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.bundle.manifest import bundled, load_bundle
 from edge_lpr.cli import main
@@ -15,7 +16,7 @@ from edge_lpr.errors import ModelError
 from edge_lpr.export.parity.reference import REFERENCE_FILE, check_reference
 from edge_lpr.export.pretrained import load_pretrained
 
-pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
 
 def test_its_graphs_are_as_a_bundles_should_be() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.bundle.manifest import bundled, load_bundle
 from edge_lpr.errors import BundleError
@@ -18,7 +19,7 @@ from edge_lpr.export.parity.reference import (
     reference_images,
 )
 
-pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
 
 @pytest.fixture
