@@ -14,11 +14,12 @@ from edge_lpr._checkout import STAGES
 PROBE = """
 import sys
 from edge_lpr.export import paddle_model
+from edge_lpr.export.parity.images import scenes
 paddle_model.find_spec = lambda name: True
 model = paddle_model.open_model(sys.argv[1], "det")
 model._work({"model": "none", "params": "none"})
 model.close()
-print("the worker began")
+print("the worker began,", len(scenes()), "scenes came along")
 """
 
 
@@ -54,7 +55,7 @@ def test_the_command_and_its_processes(installed: tuple[Path, Path], place: str,
     (tmp_path / "probe.py").write_text(PROBE, encoding="utf-8")
     weights = str(clone / "finetune" / "weights" / "det.pdparams")
     code, told = run(python, str(tmp_path / "probe.py"), weights, cwd=clone / place)
-    assert (code, told.strip()) == (0, "the worker began"), told
+    assert (code, told.strip()) == (0, "the worker began, 2 scenes came along"), told
 
 
 def test_hints_name_the_clone(installed: tuple[Path, Path]) -> None:

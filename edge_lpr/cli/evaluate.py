@@ -61,6 +61,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON, '-' for standard output")
     parser.add_argument(
+        "--anonymous",
+        action="store_true",
+        help="--json without names of images (hashes of their contents instead) and without texts of plates",
+    )
+    parser.add_argument(
         "--list-errors", action="store_true", help="list each image that was not read as labelled"
     )
 
@@ -69,11 +74,14 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     from edge_lpr.datasets.labels import load_labels
     from edge_lpr.environment import machine
+    from edge_lpr.evaluation.anonymous import anonymous
     from edge_lpr.evaluation.evaluate import evaluate_reader, score_rows
     from edge_lpr.io.atomic_io import write_json
 
     if args.decoder == "greedy" and args.task != "rec":
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
+    if args.anonymous and not args.json:
+        raise SettingError("--anonymous goes with --json alone")
     labels = load_labels([_rec_file(d) for d in args.data] if args.task == "rec" else args.data)
     changed = {**given(args, ReadSettings), **given(args, DetectorSettings)}
     with PlateReader(**model_arguments(args), settings=changed) as reader:
@@ -84,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         data: dict[str, Any] = {"task": args.task, "reader": description, "data": [str(d) for d in args.data]}
         data |= {"decoder": args.decoder} if args.task == "rec" else {}
-        write_json(args.json, data | {"machine": machine()} | result.to_json() | {"problems": problems})
+        data |= {"machine": machine()} | result.to_json() | {"problems": problems}
+        write_json(args.json, anonymous(data, texts=args.task != "det") if args.anonymous else data)
     if args.json != "-":
         print(f"{args.task} with {description}" + (", greedy decoding" if args.decoder == "greedy" else ""))
         print(table(score_rows(result.scores)))

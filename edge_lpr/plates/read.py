@@ -15,7 +15,7 @@ class PlateRead:
     """One plate in one image or frame.
 
     Attributes:
-        text: The plate's characters, without the dot: "皖AD11166".
+        text: The plate's characters, without the dot: "皖AD12345".
         kind: The kind of plate, one of `plate_kinds()`; "text" for what reads better as no plate at all.
         score: Mean of `char_scores`, 0 to 1.
         min_score: The lowest of `char_scores`: one blurred character hides in a mean.

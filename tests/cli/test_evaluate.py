@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
 from edge_lpr.cli import main
+from edge_lpr.datasets.content import content_name
 
 QUAD = [[80, 90], [240, 90], [240, 141], [80, 141]]
 
@@ -79,3 +81,30 @@ def test_overlap_needs_no_package_of_its_own(converted: Path, task: str) -> None
 def test_greedy_decoding_is_for_rec_alone(converted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "e2e", str(converted), "--decoder", "greedy"]) == 2
     assert "--decoder greedy is for rec alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", ["rec", "e2e", "det"])
+def test_an_anonymous_report(converted: Path, task: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = {"rec": "rec.txt", "det": "det.txt", "e2e": "det.txt"}[task]
+    label = (converted / text).read_text(encoding="utf-8")
+    # Another plate at another place: whatever is asked for is a miss.
+    moved = (
+        label.replace("皖A13H25", "京B99999")
+        .replace("[[80, 90]", "[[80, 190]")
+        .replace("[240, 90]", "[240, 190]")
+    )
+    moved = moved.replace("141]", "235]")
+    (converted / text).write_text(f"{moved}images/none.png\t[]\n", encoding="utf-8")
+    assert main(["evaluate", task, str(converted / text), "--json", "-", "--anonymous"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    image = converted / ("crops" if task == "rec" else "images") / "ccpd_base" / "a.png"
+    assert [miss["image"] for miss in told["misses"]] == [content_name(image)]
+    assert told["problems"] == ["1 images or labels skipped"]
+    assert not {"京B99999", "皖A13H25", "a.png"} & set(
+        re.findall(r"[\w.]+", json.dumps(told, ensure_ascii=False))
+    )
+
+
+def test_anonymous_goes_with_json(converted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "e2e", str(converted), "--anonymous"]) == 2
+    assert "--anonymous goes with --json alone" in capsys.readouterr().err

@@ -39,18 +39,23 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def pip_install(python: Path, *arguments: str) -> None:
-    """Installs without a network; skips where setuptools is too old to build, as in a fresh environment."""
+def needs_setuptools(python: str | Path) -> None:
+    """Skips where setuptools is missing or too old to build this kit, as in a fresh environment."""
     old = "import setuptools; exit(int(setuptools.__version__.split('.')[0]) < 77)"
     if run(python, "-c", old, cwd=ROOT)[0]:
         pytest.skip(reason("setuptools", "test"))
+
+
+def pip_install(python: Path, *arguments: str) -> None:
+    """Installs without a network."""
+    needs_setuptools(python)
     quiet = ("--quiet", "--disable-pip-version-check", "--ignore-installed")
     alone = ("--no-index", "--no-deps", "--no-build-isolation")
     code, told = run(python, "-m", "pip", "install", *quiet, *alone, *arguments, cwd=ROOT)
     assert code == 0, told
 
 
-def run(python: Path, *words: str, cwd: Path) -> tuple[int, str]:
+def run(python: str | Path, *words: str, cwd: Path) -> tuple[int, str]:
     """Runs a Python that knows none of the tests' own paths; returns its exit code and what it printed."""
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET")}
     done = subprocess.run(
