@@ -1,6 +1,6 @@
 """What to type to install this kit, or the packages of one of its extras, from where it came.
 
-It is not on a package index: what is called `edge-lpr` there is another project. So no hint names it alone.
+It is on no package index: whatever is called `edge-lpr` there is not this kit. So no hint names it alone.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from edge_lpr.cli import COMMANDS, command_parser
 from edge_lpr.outputs.records import FIELDS
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "README.zh.md", *sorted((ROOT / "docs").glob("*.md"))]
 RUN = "<!-- run -->"
 README_BYTES = 9 * 1024
 
@@ -209,6 +209,14 @@ def test_the_table_of_fields_is_the_outputs() -> None:
     assert rows == [name for name, _, _ in FIELDS]
     for name, kind, meaning in FIELDS:
         assert f"| `{name}` | {kind} | {meaning} |" in text
+
+
+def test_the_quick_start_is_the_same_in_chinese() -> None:
+    english, chinese = ((ROOT / n).read_text(encoding="utf-8") for n in ("README.md", "README.zh.md"))
+    quick_start = english.split("\n## Figures\n")[0]
+    ours, theirs = (re.findall(r"```(\w*)\n(.*?)```", t, re.DOTALL) for t in (quick_start, chinese))
+    assert len(ours) >= 8
+    assert theirs == ours
 
 
 def test_readme_is_one_page() -> None:
