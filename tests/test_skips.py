@@ -16,7 +16,8 @@ def test_reasons_are_counted_by_extra() -> None:
 
 
 def test_a_run_ends_with_the_count_and_lists_nothing() -> None:
-    program = "import sys; sys.modules.update(torch=None, yaml=None); import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    absent = "import sys; sys.modules.update(torch=None, yaml=None)"
+    program = f"{absent}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     files = [f"tests/finetune/training/test_{name}.py" for name in ("losses", "det")]
     files.append("tests/export/test_inference_yml.py")
     code, told = run(sys.executable, "-c", program, "-q", "-p", "no:cacheprovider", *files, cwd=ROOT)
