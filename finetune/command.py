@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.console.progress import Progress
-from edge_lpr.errors import InputError, MissingExtraError, SettingError
+from edge_lpr.errors import InputError, SettingError
 
 if TYPE_CHECKING:
     from edge_lpr.datasets.labels import Sample
@@ -107,16 +107,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    try:
-        from edge_lpr.finetune.training.config import load_config
-        from edge_lpr.finetune.training.run import RunFiles, check_folder, finetune
-    except ImportError as e:
-        raise MissingExtraError(e.name or "torch", "finetune", "`edge-lpr finetune`") from e
+    from edge_lpr.finetune.training.config import load_config
+
     overrides = {} if args.steps is None else {"steps": args.steps}
     config = load_config(args.config, args.part, **overrides)
     if args.print_config:
         print(json.dumps(config.to_json(), indent=2))
         return 0
+    from edge_lpr.finetune.training.run import RunFiles, check_folder, finetune
+
     for option in ("pretrained", "out"):
         if getattr(args, option) is None:
             raise SettingError(f"--{option} is missing; see: edge-lpr finetune --help")

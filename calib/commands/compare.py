@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         from edge_lpr.calib.comparison.report import differences, summary, write_report
         from edge_lpr.io.atomic_io import write_json
     except ImportError as e:
-        raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr compare`") from e
+        raise MissingExtraError(e.name or "rapidfuzz", "calib", "`edge-lpr compare`") from e
     limits = stage.gates(args.gate)
     bundle = load_bundle(args.bundle)
     measured = stage.compare_precisions(

@@ -20,6 +20,7 @@ from edge_lpr.pipeline.ctc import greedy
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.types import EvaluationTask, Image, Quad, Tick
 
+AnyScore = DetScore | RecScore | EndToEndScore
 Score = TypeVar("Score", DetScore, RecScore, EndToEndScore)
 Decoder = Literal["plate", "greedy"]
 ALL = "all"
@@ -31,15 +32,7 @@ METRICS: dict[type, tuple[str, ...]] = {
     EndToEndScore: ("recall", "precision", "f", "character_acc", "text_recall"),
 }
 # Counts that are only there to compute a metric from.
-_HIDDEN = (
-    "distance",
-    "corner_distance",
-    "edits",
-    "characters",
-    "script_hits",
-    "script_labelled",
-    "script_reported",
-)
+_HIDDEN = ("distance", "corner_distance", "edits", "characters")
 
 
 @dataclass(frozen=True)
@@ -109,24 +102,27 @@ class Evaluation(Generic[Score]):
         }
 
 
-def score_json(score: DetScore | RecScore | EndToEndScore) -> dict[str, float]:
-    """Returns a score's counts and metrics by name."""
-    metrics = {name: round(getattr(score, name), 6) for name in METRICS[type(score)]}
+def score_json(score: AnyScore) -> dict[str, float | None]:
+    """Returns a score's counts and metrics by name; None for a metric that nothing was counted for."""
+    undefined = score.undefined()
+    metrics = {
+        name: None if name in undefined else round(getattr(score, name), 6) for name in METRICS[type(score)]
+    }
     return {**asdict(score), **metrics}
 
 
-def score_rows(scores: Mapping[str, DetScore | RecScore | EndToEndScore]) -> list[list[str]]:
-    """Returns scores by subset as rows of a table, the names of the columns first.
+def metric_text(score: AnyScore, name: str) -> str:
+    """Words a metric for a table: four places, "-" where nothing was counted for it."""
+    return "-" if name in score.undefined() else f"{getattr(score, name):.4f}"
 
-    Metrics have four places ("-" where nothing is labelled), counts follow.
-    """
+
+def score_rows(scores: Mapping[str, AnyScore]) -> list[list[str]]:
+    """Returns scores by subset as rows of a table, the names of the columns first; counts follow metrics."""
     kind = type(next(iter(scores.values())))
     counts = [f.name for f in fields(kind) if f.name not in _HIDDEN]
     rows = [["subset", *METRICS[kind], *counts]]
     for subset, score in scores.items():
-        # The metrics' definitions give 0 to images without plates, which would read as a failure.
-        none = getattr(score, "labelled", 1) == 0
-        metrics = ["-" if none else f"{getattr(score, name):.4f}" for name in METRICS[kind]]
+        metrics = [metric_text(score, name) for name in METRICS[kind]]
         rows.append([subset, *metrics, *(str(getattr(score, name)) for name in counts)])
     return rows
 

@@ -17,7 +17,7 @@ class PlateRead:
     """One plate in one image or frame.
 
     Attributes:
-        text: The plate's characters, without the dot: "皖AD11166".
+        text: The plate's characters, without the dot: "皖AD12345".
         kind: The kind of plate, one of `plate_kinds()`; "unknown" where only its colour would tell and there
             is none; "text" for what reads better as no plate at all.
         score: Mean of `char_scores`, 0 to 1.

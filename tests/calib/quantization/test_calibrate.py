@@ -14,6 +14,7 @@ from helpers.tiny_bundle import contents
 from edge_lpr.bundle import writer
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.cli import main
+from edge_lpr.datasets.content import content_name
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.precisions import PRECISIONS, Precision
 
@@ -50,6 +51,8 @@ def test_calibrate_then_compare(
     assert opened.rec.precisions["int8"].extra["accuracy"]["plates"] > 0
     chosen = opened.raw["calibration"]
     assert len(chosen["images"]) == 6 + 5
+    # A bundle is given away: it names images by their contents.
+    assert set(chosen["images"]) <= {content_name(path) for path in data.rglob("*.png")}
     assert len(chosen["sha256"]) == 64
     assert "end to end int8: " in captured.err
     assert set(chosen["end_to_end"]["read"]) == {"fp32", "fp16", "int8"}

@@ -9,8 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.extras import reason
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
+torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint  # noqa: E402
 from edge_lpr.architectures.registry import ARCHITECTURES  # noqa: E402
