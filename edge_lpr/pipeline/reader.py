@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -214,7 +215,8 @@ class PlateReader:
                     crops = [crop for crop in crops if self.settings.has_plate_shape(crop.image)]
                 if crops:
                     owners.append(i)
-                    places.append(crops)
+                    # Whichever way a plate reads better, the first outline is the truer one.
+                    places.append([replace(crop, corners=crops[0].corners) for crop in crops])
         reads: list[list[PlateRead]] = [[] for _ in images]
         for i, read in zip(owners, self._recognize(places), strict=True):
             if read is not None:
