@@ -220,12 +220,13 @@ def test_a_picture_on_its_side_is_read_and_a_frame_as_it_is_told(reader: PlateRe
     for text, read in found.items():
         high, wide = np.ptp(read.corners, axis=0)[::-1]
         assert high > 2 * wide, text
-    assert reader.read_batch([turned], [True]) == [[]]
+    (frame,) = reader.read_batch([turned], [True])
+    assert {r.text for r in frame} < set(upright)
     back = "270" if turn == cv2.ROTATE_90_CLOCKWISE else "90"
     with PlateReader(settings={"rotate": back}) as told:
         assert {r.text for r in told.read_batch([turned], [True])[0]} == set(upright)
     with PlateReader(settings={"rotate": "0"}) as never:
-        assert never.read(turned) == []
+        assert {r.text for r in never.read(turned)} < set(upright)
 
 
 def test_a_mirrored_picture_is_read_where_it_is_told(reader: PlateReader) -> None:
