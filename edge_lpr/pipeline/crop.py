@@ -20,7 +20,8 @@ class Crop:
 
     Attributes:
         image: uint8 h×w×3 BGR, as the recognizer gets it.
-        corners: Where it was cut out, float32 4×2, in source pixels, top-left as it is read first.
+        corners: The plate's own, float32 4×2, in source pixels, top-left as it is read first; the image may
+            be cut out along others.
         det_score: The detector's score of it, 0 to 1.
         source: The crop that it was made of, where it was; None for one as it was cut.
         at_border: Whether its left and its right side lie at the border of the picture it was cut out of.

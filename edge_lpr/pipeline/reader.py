@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +33,7 @@ _RESCANS = (1.0, 0.7)
 plate half as wide as the picture is found at the first, one that fills it at the second."""
 
 _SIDES = (View(1), View(3))
-"""A picture that shows no plate may lie on its side."""
+"""A picture that shows no plate, or only plates that stand on end, may lie on its side."""
 _WIDE, _WIDEST = 2.0, 6.0
 _SMALL, _HIGH = 160, 1.3
 """A picture with a plate's proportions may be a plate cut out; photos are seldom wider than twice their
@@ -169,8 +170,11 @@ class PlateReader:
             again = [w and side < max(view.shape[:2]) for w, view in zip(wanted, views, strict=True)]
             self._search(reads, views, partial(self._read_at, longer_side=side), again, sure=True)
         if stills and self.settings.rotate == AUTO:
+            on_end = [found if all(_stands_on_end(read) for read in found) else [] for found in reads]
+            reads = [[] if lying else found for lying, found in zip(on_end, reads, strict=True)]
             for side_view in _SIDES:
                 self._search(reads, views, partial(self._read_turned, view=side_view), sure=True)
+            reads = [found or lying for lying, found in zip(on_end, reads, strict=True)]
         return [
             sorted(
                 (self._view.back(read, image.shape[:2]) for read in plates),
@@ -214,7 +218,8 @@ class PlateReader:
                     crops = [crop for crop in crops if self.settings.has_plate_shape(crop.image)]
                 if crops:
                     owners.append(i)
-                    places.append(crops)
+                    # Whichever way a plate reads better, the first outline is the truer one.
+                    places.append([replace(crop, corners=crops[0].corners) for crop in crops])
         reads: list[list[PlateRead]] = [[] for _ in images]
         for i, read in zip(owners, self._recognize(places), strict=True):
             if read is not None:
@@ -310,6 +315,12 @@ class PlateReader:
             det_score=crop.det_score,
             log_probs=reading.log_probs,
         )
+
+
+def _stands_on_end(read: PlateRead) -> bool:
+    """Tells whether a plate is higher than wide in the picture: most that stand so are not found."""
+    wide, high = np.ptp(read.corners, axis=0)
+    return bool(high > wide)
 
 
 def _may_be_plate(image: Image) -> bool:

@@ -89,8 +89,8 @@ class ReadSettings(Settings):
     )
     rotate: str = setting(
         "auto",
-        "pictures and frames are turned clockwise by so many degrees; auto: a picture that shows no plate is "
-        "tried on its sides",
+        "pictures and frames are turned clockwise by so many degrees; auto: a picture that shows no "
+        "upright plate is tried on its sides",
         choices=("auto", "0", "90", "180", "270"),
     )
     flip: bool = setting(False, "pictures and frames are mirrored first, for cameras that mirror")
