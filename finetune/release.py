@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.errors import InputError, ModelError
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
+from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.plain_data import parse_json
 from edge_lpr.types import PARTS, Part
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ __all__ = [
 ]
 
 GENERAL, ORIGIN = "general", "origin.json"
+_MAX_JSON_BYTES = 64 << 20
 Step = Mapping[str, Any]
 
 
@@ -231,12 +234,9 @@ def made(runs: Path) -> dict[str, Any]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as e:
-        raise InputError(f"{path.parent}: holds no {path.name}; make the run with: release train") from e
-    except (OSError, ValueError) as e:
-        raise InputError(f"{path}: cannot be read ({e})") from e
+    missing = f"{path.parent}: holds no {path.name}; make the run with: release train"
+    data = read_bounded(path, _MAX_JSON_BYTES, "a run's JSON", InputError, missing=missing)
+    found = parse_json(data, str(path), InputError)
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds {type(found).__name__}, expected an object")
     return found

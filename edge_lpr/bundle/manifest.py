@@ -34,8 +34,7 @@ untouched.
 from __future__ import annotations
 
 import hashlib
-import json
-import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -45,6 +44,7 @@ from typing import Any, Literal
 from edge_lpr.bundle.json_reader import JsonReader
 from edge_lpr.errors import BundleError
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.plain_data import parse_json
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.types import Part
 
@@ -224,15 +224,8 @@ def load_bundle(path: str | Path | None = None) -> Bundle:
         raise BundleError(f"{folder}: no such folder; a bundle is a folder with a bundle.json")
     missing = f"{folder}: no bundle.json in it; make a bundle with: edge-lpr export"
     data = read_bounded(manifest, MAX_JSON_BYTES, "a bundle.json", BundleError, missing=missing)
-    try:
-        raw = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as e:
-        raise BundleError(f"{manifest}: not valid JSON ({e}); make or copy the bundle again") from e
+    raw = parse_json(data, str(manifest), BundleError, remedy="; make or copy the bundle again")
     return _Reader(manifest).bundle(raw)
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")
 
 
 class _Reader(JsonReader):
@@ -268,9 +261,6 @@ class _Reader(JsonReader):
     def det(self, node: dict[str, Any]) -> DetSpec:
         size = self.table(node, "det.size")
         post = self.table(node, "det.postprocess")
-        for key, value in post.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise self.fail(f"det.postprocess.{key}", value, "a finite number")
         limit_type = self.choice(size, "det.size.limit_type", "min", "max")
         return DetSpec(
             input_name=self.tensor(node, "det.input", layout="NHWC", dtype="uint8", colour="BGR"),
@@ -296,7 +286,7 @@ class _Reader(JsonReader):
         if not 1 <= len(charset) <= 100_000 or any(type(c) is not str or not c for c in charset):
             raise self.fail("rec.charset", charset, "a list of 1 to 100,000 characters")
         if len(set(charset)) != len(charset):
-            twice = sorted({c for c in charset if charset.count(c) > 1})
+            twice = sorted(c for c, count in Counter(charset).items() if count > 1)
             raise self.fail("rec.charset", twice, "each character once")
         return RecSpec(
             input_name=self.tensor(node, "rec.input", layout="NHWC", dtype="uint8", colour="BGR"),

@@ -16,7 +16,6 @@ skipped and listed with its reason; the others stay.
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from edge_lpr.datasets.ccpd import is_ccpd_name, parse_ccpd_name
 from edge_lpr.errors import CcpdNameError, InputError
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
+from edge_lpr.io.plain_data import parse_json
 from edge_lpr.types import Image, Quad
 
 LABEL_FILES = ("plates.csv", "det.txt", "rec.txt")
@@ -268,9 +268,9 @@ def _ppocr_rows(text: str) -> Iterator[tuple[int, Row | _RejectError]]:
 
 def _ppocr_scene(name: str, rest: str) -> Row | _RejectError:
     try:
-        entries = json.loads(rest)
-    except (ValueError, RecursionError) as e:
-        return _RejectError(f"{name!r}: the label is not valid JSON ({e})")
+        entries = parse_json(rest, f"{name!r}: the label", _RejectError)
+    except _RejectError as e:
+        return e
     plates = []
     for entry in entries:
         text = entry.get("transcription") if isinstance(entry, dict) else None

@@ -33,6 +33,7 @@ from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.errors import BackendError
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.plain_data import parse_json
 
 FORMAT = "edge-lpr-engine"
 VERSION = 1
@@ -233,10 +234,7 @@ def read_manifest(path: Path) -> EngineManifest:
         BackendError: Not a manifest, damaged, or of a newer format.
     """
     data = read_bounded(path, MAX_MANIFEST_BYTES, "an engine's manifest", BackendError)
-    try:
-        raw = json.loads(data)
-    except (ValueError, RecursionError) as e:
-        raise BackendError(f"{path}: not valid JSON ({e})") from e
+    raw = parse_json(data, str(path), BackendError, remedy="; build the engine again")
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise BackendError(f'{path}: not an engine\'s manifest (no "format": "{FORMAT}")')
     if raw.get("version") != VERSION:
