@@ -22,8 +22,8 @@ _VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 # write. Not among them is what names other files: hls, concat, dash, imf, sdp, image2 (patterns), …
 _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpegtsraw,mpeg,mpegvideo,flv,live_flv,kux,asf,asf_o,ogg,"
-    "dhav,mxf,nut,ivf,gif,apng,h264,hevc,vvc,m4v,h263,h261,vc1,vc1test,obu,av1,mjpeg,mpjpeg,ingenient,"
-    "yuv4mpegpipe,dv,gxf,rm,wtv,xmv,avs2,avs3,cavsvideo,dirac"
+    "dhav,mxf,nut,ivf,gif,apng,h264,hevc,vvc,m4v,h263,h261,vc1,vc1test,obu,av1,mjpeg,jpeg_pipe,mpjpeg,"
+    "ingenient,yuv4mpegpipe,dv,gxf,rm,wtv,xmv,avs2,avs3,cavsvideo,dirac"
 )
 _PROTOCOLS = (
     "http,https,httpproxy,tcp,tls,udp,udplite,rtp,srtp,srt,crypto,rtmp,rtmps,rtmpe,rtmpt,rtmpte,rtmpts,"

@@ -200,8 +200,10 @@ def _of_path(path: Path, text: str) -> list[Target]:
         return [Target("camera", text, address=text)]
     if not stat.S_ISREG(mode):
         raise SourceError(f"{text}: neither a file nor a folder nor a camera")
-    kind: Kind = "images" if path.suffix.lower() in IMAGE_SUFFIXES or _is_image(path) else "video"
-    return [Target(kind, text, (path,))]
+    suffix = path.suffix.lower()
+    # Motion JPEG begins like an image.
+    image = suffix in IMAGE_SUFFIXES or (suffix not in VIDEO_SUFFIXES and _is_image(path))
+    return [Target("images" if image else "video", text, (path,))]
 
 
 def _of_files(files: Iterable[Path], text: str, root: Path | None) -> list[Target]:
