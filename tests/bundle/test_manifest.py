@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.tiny_bundle import rec_model, write_bundle
 
 from edge_lpr.bundle.manifest import bundled, load_bundle
 from edge_lpr.errors import BundleError
@@ -50,9 +51,9 @@ def test_the_embedded_bundle_is_whole() -> None:
     assert bundle.rec.classes == 1 + len(bundle.rec.charset) + bundle.rec.unknown_class
 
 
-def test_reads_files_that_are_as_promised(folder: Path) -> None:
-    bundle = load_bundle(folder)
-    assert bundle.model("rec", "fp32").read() == b"rec" * 10
+def test_reads_files_that_are_as_promised(tmp_path: Path) -> None:
+    bundle = load_bundle(write_bundle(tmp_path / "b"))
+    assert bundle.model("rec", "fp32").read() == rec_model()
     assert bundle.precisions() == ("fp32",)
 
 

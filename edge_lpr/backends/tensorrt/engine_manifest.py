@@ -187,16 +187,10 @@ class EngineManifest:
         """
         damage = self.damage()
         if not damage:
-            try:
-                data = self.engine_path.read_bytes()
-            except OSError as e:
-                damage = f"the engine cannot be read ({e.strerror or e})"
-            else:
-                if hashlib.sha256(data).hexdigest() == self.engine_sha256:
-                    return data
-                damage = (
-                    f"{self.engine_path.name} is not the file that its manifest describes (sha256 differs)"
-                )
+            data = read_bounded(self.engine_path, self.engine_bytes, "an engine", BackendError)
+            if hashlib.sha256(data).hexdigest() == self.engine_sha256:
+                return data
+            damage = f"{self.engine_path.name} is not the file that its manifest describes (sha256 differs)"
         raise BackendError(
             f"{self.engine_path}: {damage}; build it again: edge-lpr build BUNDLE "
             f"--precision {self.precision} --rebuild always --out {self.path.parent}"
