@@ -89,7 +89,7 @@ def _run(model: OnnxModel, input_shape: Shape) -> Cost:
             raise ValueError(f"its operator {shown}: {one_line(e)}") from e
         for done in set(node.inputs):
             readers[done] -= 1
-            if readers[done] == 0 and done not in model.constants:
+            if readers[done] == 0 and done and done not in model.constants:
                 held -= _size(known.shapes[done])
     return cost
 

@@ -443,8 +443,8 @@ def _filled(node: Node, known: Known) -> Result:
 _JOINT = "Add Sub Mul Div Pow Min Max PRelu Where And Or Equal Greater GreaterOrEqual Less LessOrEqual"
 _EACH = (
     "Relu LeakyRelu Elu Sigmoid HardSigmoid HardSwish Clip Tanh Erf Gelu Softplus Exp Log Sqrt Abs Neg Floor "
-    "Ceil Round Reciprocal Not Softmax LogSoftmax BatchNormalization InstanceNormalization LayerNormalization "
-    "QuantizeLinear DequantizeLinear"
+    "Ceil Round Reciprocal Not Softmax LogSoftmax BatchNormalization InstanceNormalization "
+    "LayerNormalization QuantizeLinear DequantizeLinear"
 )
 
 OPERATORS: dict[str, Rule] = {
