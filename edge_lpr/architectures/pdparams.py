@@ -28,7 +28,7 @@ from edge_lpr.types import Arrays
 __all__ = ["MAX_CHECKPOINT_BYTES", "branches", "load_checkpoint", "save_checkpoint", "select_branch"]
 
 MAX_CHECKPOINT_BYTES = 1 << 30
-_MAX_ARRAYS = 100_000
+_MAX_ARRAYS = 20_000
 _NAME_TABLE = "StructuredToParameterName@@"  # Paddle's table of the tensors' internal names
 _SPLIT_TABLE = "UnpackBigParamInfor@@"  # Paddle's note on tensors that it cut into pieces
 _DTYPES = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "b1"})

@@ -1,8 +1,8 @@
 """A pickle's opcodes, looked at before anything runs them.
 
 Python's unpickler believes its file: nine bytes name a place in its memo for which it reserves gigabytes, and
-a tuple nested a million deep, used as a key, ends the process. So the opcodes are walked first, by the lengths
-that `pickletools` knows, with a stack that tells of each value only how deep it would be nested.
+a tuple nested a million deep, used as a key, ends the process. So the opcodes are walked first, by the
+lengths that `pickletools` knows, with a stack that tells of each value only how deep it would be nested.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pickletools
 
 __all__ = ["scan"]
 
-MAX_OPCODES = 2_000_000
+MAX_OPCODES = 500_000
 MAX_DEPTH = 8
 """Most tuples in each other; a checkpoint has four."""
 _MAX_NUMBER = 8  # bytes of an integer
@@ -25,8 +25,8 @@ _PREFIXES = {
     pickletools.TAKEN_FROM_ARGUMENT4U: 4,
     pickletools.TAKEN_FROM_ARGUMENT8U: 8,
 }
-# What protocols 2 to 5 make tables, lists and tuples of texts, numbers and bytes of, and call functions by. Left
-# out are what makes objects by their class, what lies outside of the file, and protocol 0's texts.
+# What protocols 2 to 5 make tables, lists and tuples of texts, numbers and bytes of, and call functions by.
+# Left out are what makes objects by their class, what lies outside of the file, and protocol 0's texts.
 _STRINGS = (
     "BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8"
 )

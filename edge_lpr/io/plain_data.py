@@ -82,7 +82,7 @@ def _check_scalar(value: object) -> None:
             raise ValueError("an integer of more than 64 bits")
     elif isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"{value} as a number")
+            raise ValueError(f"{value}, which is no finite number")
     elif isinstance(value, str) and not value.isascii() and _HALF_CHARACTER.search(value):
         raise ValueError(f"half a character in {value[:20]!r}")
 

@@ -15,14 +15,18 @@ from edge_lpr.pipeline.stream import FrameResult
 
 __all__ = ["CsvOutput"]
 
+# As spreadsheets know them, in the widths that Chinese and Japanese keyboards type too.
+_FORMULA = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}")
+_FORMULA += ("\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}", "\N{MINUS SIGN}")
 _CORNER_COLUMNS = tuple(f"{axis}{i}" for i in range(1, 5) for axis in "xy")
 
 
 class CsvOutput(Output):
     """A table with the columns of `FIELDS`, written through row by row, that spreadsheets open as it is.
 
-    A cell that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP advises against
-    CSV injection: names of files and addresses come from others.
+    Names of files and addresses come from others, so no cell becomes a formula, as OWASP advises against CSV
+    injection: what begins like one gets an apostrophe in front, and every cell stands in quotes, so that a
+    spreadsheet that separates at semicolons or tabs begins no new one in the middle of it.
 
     Args:
         file: The file, "-" for standard output, or an open text stream; a new one gets a header.
@@ -48,7 +52,7 @@ class CsvOutput(Output):
                     cells += [v for point in value for v in point]
                 elif name == "char_scores":
                     cells.append(" ".join("" if v is None else str(v) for v in value))
-                elif isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+                elif isinstance(value, str) and value.lstrip().startswith(_FORMULA):
                     cells.append("'" + value)
                 else:
                     cells.append(value)
@@ -64,7 +68,7 @@ class CsvOutput(Output):
 
     def _row(self, cells: Sequence[object]) -> None:
         line = io.StringIO()
-        csv.writer(line).writerow(cells)
+        csv.writer(line, quoting=csv.QUOTE_ALL).writerow(cells)
         self._out.write(line.getvalue())
 
 

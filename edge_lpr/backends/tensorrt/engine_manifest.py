@@ -30,7 +30,7 @@ from typing import Any
 
 from edge_lpr.backends.tensorrt.profile import Profile, Shape
 from edge_lpr.bundle.manifest import ModelFile
-from edge_lpr.errors import BackendError
+from edge_lpr.errors import BackendError, one_line
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.plain_data import parse_json
@@ -233,13 +233,14 @@ def read_manifest(path: Path) -> EngineManifest:
         raise BackendError(f'{path}: not an engine\'s manifest (no "format": "{FORMAT}")')
     if raw.get("version") != VERSION:
         raise BackendError(
-            f"{path}: manifest version {raw.get('version')!r}, this edge-lpr reads {VERSION}; "
+            f"{path}: manifest version {str(raw.get('version'))[:20]}, this edge-lpr reads {VERSION}; "
             "build the engine again"
         )
     try:
         return _manifest(path, raw)
     except (KeyError, TypeError, ValueError) as e:
-        raise BackendError(f"{path}: damaged manifest ({e!r}); build the engine again") from e
+        reason = one_line(e, 120, named=True)
+        raise BackendError(f"{path}: damaged manifest ({reason}); build the engine again") from e
 
 
 def _manifest(path: Path, raw: dict[str, Any]) -> EngineManifest:
@@ -249,10 +250,15 @@ def _manifest(path: Path, raw: dict[str, Any]) -> EngineManifest:
         value: str = node[key]
         return value
 
+    def number(node: dict[str, Any], key: str) -> float:
+        if isinstance(node[key], bool) or not isinstance(node[key], (int, float)):
+            raise TypeError(f"{key} must be a number")
+        return float(node[key])
+
     def shape(values: object) -> Shape:
-        sizes = values if isinstance(values, list) and 1 <= len(values) <= 8 else [None]
-        if any(type(v) is not int for v in sizes):
-            raise ValueError("a profile's shape must be a list of integers")
+        sizes = values if isinstance(values, list) and len(values) == 4 else [None]
+        if any(type(v) is not int or not 1 <= v <= 1 << 20 for v in sizes):
+            raise ValueError("a profile's shape must be four integers from 1")
         return tuple(sizes)
 
     model, machine, engine, build = (raw[key] for key in ("model", "machine", "engine", "build"))
@@ -282,10 +288,10 @@ def _manifest(path: Path, raw: dict[str, Any]) -> EngineManifest:
         engine_sha256=text(engine, "sha256"),
         engine_bytes=size,
         created=text(build, "created"),
-        seconds=float(build["seconds"]),
+        seconds=number(build, "seconds"),
         tool=text(build, "tool"),
     )
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
+    return tuple(int(part) for part in version.split(".") if part.isascii() and part.isdigit())
