@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say
 from edge_lpr.errors import InputError, ModelError
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.bounded_io import read_bounded
@@ -140,7 +141,7 @@ class _Walk:
                 numbers = " ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
                 left = f"{report.remaining / 60:.0f} min left"
                 line = f"{name} {report.step}/{report.steps} loss {report.loss:.4f} {left} {numbers}"
-                print(line, flush=True)
+                say(line)
 
         config = stage_config(self.recipe, self.part, step)
         finetune(config, inputs, out, resume=(out / STATE).is_file(), report=show)
@@ -290,9 +291,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.stage == "bundle":
         write_json(args.runs / ORIGIN, {"made": made(args.runs)})
-        print(shlex.join(export_command(args.runs, args.out)))
+        say(shlex.join(export_command(args.runs, args.out)))
     elif args.stage == "held-out":
-        print(held_out(args.data, args.bundle))
+        say(held_out(args.data, args.bundle))
     else:
         for part in args.part or PARTS:
             train(part, args.data, args.out, args.font)

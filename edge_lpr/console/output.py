@@ -17,7 +17,7 @@ __all__ = ["say", "say_json", "show"]
 
 
 def say(*parts: Cell, stream: TextIO | None = None) -> None:
-    """Prints a line, or several; control characters but line ends are masked.
+    """Prints a line; control characters, ends of lines among them, are masked.
 
     Args:
         parts: What stands side by side: texts, or texts and how they are painted.
@@ -27,8 +27,7 @@ def say(*parts: Cell, stream: TextIO | None = None) -> None:
     line = ""
     for part in parts:
         text, style = (part, None) if isinstance(part, str) else part
-        masked = "\n".join(map(printable, text.split("\n")))
-        line += paint(masked, style, stream) if style else masked
+        line += paint(printable(text), style, stream) if style else printable(text)
     print(line, file=stream, flush=True)
 
 

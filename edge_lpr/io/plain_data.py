@@ -11,10 +11,13 @@ import math
 import re
 from typing import Any, NoReturn
 
-__all__ = ["MAX_DEPTH", "check_plain", "parse_json"]
+__all__ = ["CONTROL", "MAX_DEPTH", "check_plain", "escape_controls", "parse_json"]
 
 MAX_DEPTH = 64
 """Most levels of lists and objects in each other; a bundle has seven."""
+# Control codes C0 and C1, ends of lines and paragraphs, and the marks that reorder a line (Unicode TR 36).
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What would drive a terminal, or mislead who reads there."""
 _MAX_DIGITS = 19
 _MAX_INTEGER = 2**63
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
@@ -51,6 +54,11 @@ def parse_json(data: bytes | str, label: str, error: type[Exception], *, remedy:
     else:
         return value
     raise error(f"{label}: not valid JSON ({reason}){remedy}")
+
+
+def escape_controls(text: str) -> str:
+    """Returns JSON without control characters but line ends: the same values, for a terminal's eyes too."""
+    return CONTROL.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
 def check_plain(value: object) -> None:
