@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_lpr.errors import MissingExtraError, ModelError, one_line
+from edge_lpr.errors import MissingExtraError, ModelError, one_line, shown
 from edge_lpr.io.bounded_io import read_bounded
 
 __all__ = ["InferenceConfig", "read_inference_yml"]
@@ -79,7 +79,7 @@ def _config(content: dict[str, Any], path: Path) -> InferenceConfig:
     values = {k: post[k] for k in _POSTPROCESS if k in post}
     for key, value in values.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise ModelError(f"{path}: {key} is {_shown(value)}, expected a number")
+            raise ModelError(f"{path}: {key} is {shown(value)}, expected a number")
     normal = _table(steps, "NormalizeImage")
     return InferenceConfig(
         name=str(_table(content, "Global").get("model_name") or "")[:80],
@@ -102,7 +102,7 @@ def _rec_shape(shape: object, path: Path) -> tuple[int, int] | None:
         return None
     whole = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int for n in shape)
     if not whole or not (8 <= shape[1] <= 512 and 16 <= shape[2] <= 4096):  # type: ignore[index]
-        raise ModelError(f"{path}: image_shape is {_shown(shape)}, expected [3, height, width] in pixels")
+        raise ModelError(f"{path}: image_shape is {shown(shape)}, expected [3, height, width] in pixels")
     return shape[1], shape[2]  # type: ignore[index]
 
 
@@ -115,7 +115,7 @@ def _det_size(resize: Mapping[str, Any], path: Path) -> dict[str, int | str]:
     kind = resize.get("limit_type", "min") if "limit_side_len" in resize else "max"
     if type(side) is not int or not 32 <= side <= 8192 or kind not in ("min", "max"):
         raise ModelError(
-            f"{path}: detection's limit is {_shown(side)} ({_shown(kind)}), expected 32 to 8192 (min or max)"
+            f"{path}: detection's limit is {shown(side)} ({shown(kind)}), expected 32 to 8192 (min or max)"
         )
     return {"limit_side_len": side, "limit_type": kind}
 
@@ -125,10 +125,5 @@ def _triple(value: object, key: str, path: Path) -> tuple[float, float, float] |
         return None
     fits = isinstance(value, list) and len(value) == 3 and all(isinstance(v, (int, float)) for v in value)
     if not fits or not all(math.isfinite(v) and (key == "mean" or v > 0) for v in value):  # type: ignore[attr-defined]
-        raise ModelError(f"{path}: {key} is {_shown(value)}, expected three numbers")
+        raise ModelError(f"{path}: {key} is {shown(value)}, expected three numbers")
     return float(value[0]), float(value[1]), float(value[2])  # type: ignore[index]
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

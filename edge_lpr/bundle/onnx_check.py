@@ -12,7 +12,7 @@ from collections import Counter
 
 from edge_lpr.bundle.onnx_reader import Node, OnnxModel, Shape, read_onnx
 from edge_lpr.bundle.onnx_shapes import OPERATORS, Known
-from edge_lpr.errors import one_line
+from edge_lpr.errors import one_line, shown
 
 __all__ = ["MAX_ELEMENTS", "MAX_WORK", "Cost", "check_onnx"]
 
@@ -85,8 +85,8 @@ def _run(model: OnnxModel, input_shape: Shape) -> Cost:
             cost.elements = max(cost.elements, held)
             _check(cost)
         except (ValueError, ArithmeticError, LookupError, TypeError) as e:  # made up, it may break any rule
-            shown = f"{node.op} {node.name[:80]!r}" if node.name else node.op
-            raise ValueError(f"its operator {shown}: {one_line(e)}") from e
+            called = f"{node.op} {shown(node.name)}" if node.name else node.op
+            raise ValueError(f"its operator {called}: {one_line(e)}") from e
         for done in set(node.inputs):
             readers[done] -= 1
             if readers[done] == 0 and done and done not in model.constants:
@@ -96,6 +96,9 @@ def _run(model: OnnxModel, input_shape: Shape) -> Cost:
 
 def _step(node: Node, known: Known, cost: Cost) -> int:
     """Adds what an operator gives to what is known; returns how many numbers that is."""
+    missing = [name for name in node.inputs if name and name not in known.shapes]
+    if missing:
+        raise ValueError(f"its input {shown(missing[0])} is made by nothing before it")
     result = OPERATORS[node.op](node, known)
     made = 0
     for name, shape in zip(node.outputs, result.shapes, strict=False):

@@ -38,11 +38,11 @@ class Known:
         """Returns the shape of an input.
 
         Raises:
-            ValueError: The operator lacks it, or nothing before makes it.
+            ValueError: The operator lacks it.
         """
         name = node.inputs[at] if at < len(node.inputs) else ""
         if name not in self.shapes:
-            raise ValueError(f"its input {at + 1} {name!r} is made by nothing before it")
+            raise ValueError(f"it lacks input {at + 1}")
         return self.shapes[name]
 
     def given(self, node: Node, at: int) -> bool:

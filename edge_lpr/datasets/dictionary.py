@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_lpr.errors import ModelError
+from edge_lpr.errors import ModelError, shown
 from edge_lpr.io.bounded_io import read_bounded
 
 __all__ = ["charset_for_head", "check_charset", "keep_classes", "load_charset_file"]
@@ -57,7 +57,7 @@ def check_charset(charset: Sequence[str], label: str) -> None:
             raise ModelError(f"{label}: line {number} is empty, expected a character")
         if character in first:
             raise ModelError(
-                f"{label}: {character!r} stands in line {first[character]} and again in line {number}"
+                f"{label}: {shown(character)} stands in line {first[character]} and again in line {number}"
             )
         first[character] = number
 

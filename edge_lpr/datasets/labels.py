@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 
 from edge_lpr.datasets.ccpd import is_ccpd_name, parse_ccpd_name
-from edge_lpr.errors import CcpdNameError, InputError
+from edge_lpr.errors import CcpdNameError, InputError, shown
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
 from edge_lpr.io.plain_data import parse_json
@@ -211,11 +211,11 @@ def _inside(root: Path, name: str) -> None:
     try:
         path = (root / name).resolve()
         if not path.is_relative_to(root):
-            raise _RejectError(f"the image {name!r} is outside of the label file's folder")
+            raise _RejectError(f"the image {shown(name)} is outside of the label file's folder")
         if not path.is_file():
-            raise _RejectError(f"no image {name!r} beside the label file")
+            raise _RejectError(f"no image {shown(name)} beside the label file")
     except (OSError, ValueError) as e:
-        raise _RejectError(f"the image's name {name[:80]!r} cannot be a file's name") from e
+        raise _RejectError(f"the image's name {shown(name)} cannot be a file's name") from e
 
 
 Row = tuple[str, list[LabelledPlate], bool]
@@ -247,7 +247,7 @@ def _csv_row(row: dict[str, str | None]) -> Row | _RejectError:
         return e
     text = clean_text(label)
     if not text:
-        return (name, [], crop) if quad is None else _RejectError(f"{name!r} has corners and no label")
+        return (name, [], crop) if quad is None else _RejectError(f"{shown(name)} has corners and no label")
     return name, [LabelledPlate(text, quad)], crop
 
 
@@ -263,19 +263,19 @@ def _ppocr_rows(text: str) -> Iterator[tuple[int, Row | _RejectError]]:
         elif clean_text(rest):
             yield number, (name, [LabelledPlate(clean_text(rest), None)], True)
         else:
-            yield number, _RejectError(f"{name!r} has an empty label")
+            yield number, _RejectError(f"{shown(name)} has an empty label")
 
 
 def _ppocr_scene(name: str, rest: str) -> Row | _RejectError:
     try:
-        entries = parse_json(rest, f"{name!r}: the label", _RejectError)
+        entries = parse_json(rest, f"{shown(name)}: the label", _RejectError)
     except _RejectError as e:
         return e
     plates = []
     for entry in entries:
         text = entry.get("transcription") if isinstance(entry, dict) else None
         if not isinstance(text, str):
-            return _RejectError(f"{name!r}: a label without a text in 'transcription'")
+            return _RejectError(f"{shown(name)}: a label without a text in 'transcription'")
         try:
             plates.append(LabelledPlate(clean_text(text), _quad(entry.get("points"))))
         except _RejectError as e:
@@ -290,12 +290,10 @@ def _quad(points: object) -> Quad:
     except (TypeError, ValueError):
         quad = []
     if len(quad) != 4 or not all(math.isfinite(v) and abs(v) < 1e6 for point in quad for v in point):
-        raise _RejectError(
-            f"corners are {str(points)[:80]!r}, expected four points, top-left first and clockwise"
-        )
+        raise _RejectError(f"corners are {shown(points)}, expected four points, top-left first and clockwise")
     array = np.array(quad, np.float32)
     if cv2.contourArea(array) < 1:
-        raise _RejectError(f"corners are {str(points)[:80]!r}: they enclose no area")
+        raise _RejectError(f"corners are {shown(points)}: they enclose no area")
     return array
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_lpr.architectures.registry import Architecture, of_part
-from edge_lpr.errors import SettingError
+from edge_lpr.errors import SettingError, shown
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.plain_data import parse_json
 from edge_lpr.settings import Settings, setting
@@ -103,7 +103,7 @@ class TrainConfig(Settings):
 
     def __post_init__(self) -> None:
         if self.part not in PARTS:
-            raise SettingError(f"part is {self.part!r}, expected {' or '.join(PARTS)}")
+            raise SettingError(f"part is {shown(self.part)}, expected {' or '.join(PARTS)}")
         super().__post_init__()
         misfits = [self._misfit(architecture) for architecture in of_part(self.part)]
         if all(misfits):
@@ -149,10 +149,10 @@ def _from_json(text: str | bytes, part: Part, name: str, overrides: Mapping[str,
     unknown = sorted(set(values) - set(TrainConfig.names()))
     if unknown:
         raise SettingError(
-            f"{name}: unknown setting {unknown[0]!r}; known are {', '.join(TrainConfig.names())}"
+            f"{name}: unknown setting {shown(unknown[0])}; known are {', '.join(TrainConfig.names())}"
         )
     if values.get("part", part) != part:
-        raise SettingError(f"{name}: is for {values['part']!r}, but `finetune {part}` was asked for")
+        raise SettingError(f"{name}: is for {shown(values['part'])}, but `finetune {part}` was asked for")
     try:
         return TrainConfig(**{**values, "part": part})
     except SettingError as e:

@@ -121,7 +121,7 @@ BODY = helper.make_graph(
             model(node("Cast", "x", to=TensorProto.STRING)),
             "casts to type 8, which is no number",
         ),
-        (model(node("Relu", "nowhere")), "its input 1 'nowhere' is made by nothing before it"),
+        (model(node("Relu", "nowhere")), "its input 'nowhere' is made by nothing before it"),
         (model(node("Relu", "x"), node("Relu", "x")), "it makes 'y', which is there already"),
         (b"\x00\x00\x00\x00ORTM" + bytes(100), "ONNX Runtime's own format"),
         (b"", "no graph in it"),
