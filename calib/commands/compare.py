@@ -80,10 +80,10 @@ def run(args: argparse.Namespace) -> int:
         lambda line: say(line, stream=sys.stderr),
     )
     if args.json != "-":
-        show(summary(measured))
+        show(str(summary(measured)))
         if len(measured) > 1:
             say()
-            show(differences(measured))
+            show(str(differences(measured)))
     data = stage.to_json(measured, args.data, bundle)
     if args.out:
         write_report(args.out, measured, f"{bundle.name}: precisions compared")

@@ -106,6 +106,7 @@ class _Named:
     """
 
     __slots__ = ("_call",)
+    _call: Callable[..., object]
 
     def __init__(self, call: Callable[..., object]) -> None:
         object.__setattr__(self, "_call", call)

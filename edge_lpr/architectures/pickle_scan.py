@@ -116,7 +116,7 @@ class _Machine:
         return taken
 
     def _take_to_mark(self) -> list[int]:
-        taken = []
+        taken: list[int] = []
         while self._stack:
             depth = self._stack.pop()
             if depth == _MARK:

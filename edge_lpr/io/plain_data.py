@@ -68,7 +68,7 @@ def check_plain(value: object) -> None:
         ValueError: They are not; says what was found.
     """
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         inner: list[object] = []
         for item in level:
             if isinstance(item, dict):
@@ -78,10 +78,11 @@ def check_plain(value: object) -> None:
                 inner += item
             else:
                 _check_scalar(item)
-        if not inner:
-            return
         level = inner
-    raise ValueError(f"more than {MAX_DEPTH} levels in each other")
+    if any(isinstance(item, (dict, list)) for item in level):
+        raise ValueError(f"more than {MAX_DEPTH} levels in each other")
+    for item in level:
+        _check_scalar(item)
 
 
 def _check_scalar(value: object) -> None:

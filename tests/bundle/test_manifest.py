@@ -135,3 +135,9 @@ def test_a_file_outside_the_folder_is_refused(folder: Path, name: str) -> None:
 def test_what_the_runtime_does_not_know_is_kept(folder: Path) -> None:
     bundle = load_bundle(changed(folder, put("det", "precisions", "fp32", "accuracy", value={"hmean": 0.9})))
     assert bundle.model("det", "fp32").extra["accuracy"] == {"hmean": 0.9}
+
+
+def test_a_charset_of_one_character_is_refused_at_once(folder: Path) -> None:
+    changed(folder, lambda raw: raw["rec"].update(charset=["A"] * 100_000))
+    with pytest.raises(BundleError, match=r"rec\.charset is \['A'\], expected each character once"):
+        load_bundle(folder)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
@@ -252,9 +253,10 @@ TARGETS: dict[str, Target] = {
     "manifest": Target(_manifests, _list_engines, "a.json"),
     "config": Target(lambda: [default_config("rec").encode()], lambda path: load_config(path, "rec")),
     "origin": Target(_texts('{"data": {"a": [1, 2.5, null]}}'), load_origin),
-    "inference_yml": Target(_texts(_YAML), read_inference_yml, "inference.yml"),
     "program": Target(_programs, check_program, "a.pdmodel"),
     "program_json": Target(_texts('{"program": {"ops": [{"#": "1.conv2d"}]}}'), check_program, "a.json"),
     "weights": Target(_weights, check_weights, "a.pdiparams"),
     "reference": Target(_arrays, read_reference, "reference.npz"),
 }
+if find_spec("yaml") is not None:
+    TARGETS["inference_yml"] = Target(_texts(_YAML), read_inference_yml, "inference.yml")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-for package in ("onnx", "onnxruntime", "yaml", "shapely"):
+for package in ("onnx", "onnxruntime", "shapely"):
     pytest.importorskip(package, reason="the targets need all parsers")
 
 from fuzz.targets import TARGETS  # noqa: E402 - imports what was looked for before
