@@ -33,6 +33,7 @@ from edge_lpr.benchmarks import gpu_parts as parts
 from edge_lpr.benchmarks.gpu_report import Step, earlier_parts, joined, run_parts, table
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say, show
 from edge_lpr.datasets.labels import Sample, load_labels
 from edge_lpr.engines.build import build_jobs
 from edge_lpr.engines.commands._options import add_build_options, settings_from
@@ -123,8 +124,8 @@ def _run(args: argparse.Namespace) -> int:
             steps, bench.left, lambda so_far: write_json(out, {**report, "parts": joined(earlier, so_far)})
         )
     for line in table(facts, joined(earlier, done)):
-        print(line)
-    print(f"written: {out}")
+        show(line)
+    say(f"written: {out}")
     return 1 if any(part["state"] == "failed" for part in done.values()) else 0
 
 

@@ -103,3 +103,9 @@ def one_line(error: BaseException, limit: int = 200, *, named: bool = False) -> 
     kind = type(error).__name__
     text = " ".join(str(error).split())[:limit]
     return f"{kind}: {text}" if named and text else text or kind
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """Returns a value as a message shows it: what came from others may be of any length."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

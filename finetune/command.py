@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_lpr.console.output import say, say_json
 from edge_lpr.console.progress import Progress
 from edge_lpr.errors import InputError, SettingError
 
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     overrides = {} if args.steps is None else {"steps": args.steps}
     config = load_config(args.config, args.part, **overrides)
     if args.print_config:
-        print(json.dumps(config.to_json(), indent=2))
+        say_json(config.to_json())
         return 0
     from edge_lpr.finetune.training.run import RunFiles, check_folder, finetune
 
@@ -163,10 +163,10 @@ def run(args: argparse.Namespace) -> int:
         )
     last = history["metrics"][-1]["step"]
     if last < config.steps:
-        print(f"ended early, at step {last:.0f}: {config.patience} evaluations without a better metric")
+        say(f"ended early, at step {last:.0f}: {config.patience} evaluations without a better metric")
     metric = "hmean" if args.part == "det" else "accuracy"
     best = max(history["metrics"], key=lambda row: row[metric])
-    print(f"{args.out / 'best.pdparams'}: {metric} {best[metric]:.4f} at step {best['step']:.0f}")
+    say(f"{args.out / 'best.pdparams'}: {metric} {best[metric]:.4f} at step {best['step']:.0f}")
     return 0
 
 

@@ -25,8 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say
 from edge_lpr.errors import InputError, ModelError
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
+from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.plain_data import parse_json
 from edge_lpr.types import PARTS, Part
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ __all__ = [
 ]
 
 GENERAL, ORIGIN = "general", "origin.json"
+_MAX_JSON_BYTES = 64 << 20
 Step = Mapping[str, Any]
 
 
@@ -137,7 +141,7 @@ class _Walk:
                 numbers = " ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
                 left = f"{report.remaining / 60:.0f} min left"
                 line = f"{name} {report.step}/{report.steps} loss {report.loss:.4f} {left} {numbers}"
-                print(line, flush=True)
+                say(line)
 
         config = stage_config(self.recipe, self.part, step)
         finetune(config, inputs, out, resume=(out / STATE).is_file(), report=show)
@@ -231,12 +235,9 @@ def made(runs: Path) -> dict[str, Any]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as e:
-        raise InputError(f"{path.parent}: holds no {path.name}; make the run with: release train") from e
-    except (OSError, ValueError) as e:
-        raise InputError(f"{path}: cannot be read ({e})") from e
+    missing = f"{path.parent}: holds no {path.name}; make the run with: release train"
+    data = read_bounded(path, _MAX_JSON_BYTES, "a run's JSON", InputError, missing=missing)
+    found = parse_json(data, str(path), InputError)
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds {type(found).__name__}, expected an object")
     return found
@@ -290,9 +291,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.stage == "bundle":
         write_json(args.runs / ORIGIN, {"made": made(args.runs)})
-        print(shlex.join(export_command(args.runs, args.out)))
+        say(shlex.join(export_command(args.runs, args.out)))
     elif args.stage == "held-out":
-        print(held_out(args.data, args.bundle))
+        say(held_out(args.data, args.bundle))
     else:
         for part in args.part or PARTS:
             train(part, args.data, args.out, args.font)

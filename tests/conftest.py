@@ -19,6 +19,17 @@ from edge_lpr.io.frames import Frame, Source
 from edge_lpr.pipeline.tracker import PlateEvent
 from edge_lpr.plates import PlateRead
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="how long tests/fuzz goes on (default 60)",
+    )
+
+
 CORNERS = np.array([[10, 20], [110.04, 20], [110, 50], [10, 50]], np.float32)
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from edge_lpr.calib.quantization.options import CalibrationOptions, makeable
+from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
 from edge_lpr.environment import cache_folder
 from edge_lpr.errors import MissingExtraError
@@ -87,8 +88,6 @@ def run(args: argparse.Namespace) -> int:
     def stage(label: str, total: int | None) -> Progress:
         return Progress(label, total, "images")
 
-    made = calibrate(
-        args.bundle, args.data, options, stage, lambda line: print(line, file=sys.stderr, flush=True)
-    )
-    print(f"{args.bundle}: now holds {' and '.join(made)}; edge-lpr compare shows the cost")
+    made = calibrate(args.bundle, args.data, options, stage, lambda line: say(line, stream=sys.stderr))
+    say(f"{args.bundle}: now holds {' and '.join(made)}; edge-lpr compare shows the cost")
     return 0

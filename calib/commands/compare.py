@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_lpr.backends import AUTO, backend_choices
 from edge_lpr.cli.options import add_backend_options, backend_arguments
+from edge_lpr.console.output import say, show
 from edge_lpr.errors import MissingExtraError
 
 DESCRIPTION = """\
@@ -81,12 +82,13 @@ def run(args: argparse.Namespace) -> int:
         args.data,
         args.backend,
         backend_arguments(args),
-        lambda line: print(line, file=sys.stderr),
+        lambda line: say(line, stream=sys.stderr),
     )
     if args.json != "-":
-        print(summary(measured))
+        show(str(summary(measured)))
         if len(measured) > 1:
-            print(f"\n{differences(measured)}")
+            say()
+            show(str(differences(measured)))
     data = stage.to_json(measured, args.data, bundle)
     if args.out:
         write_report(args.out, measured, f"{bundle.name}: precisions compared")
@@ -95,5 +97,5 @@ def run(args: argparse.Namespace) -> int:
         write_json(args.json, data)
     failed = stage.check_gates(measured, limits)
     for line in failed:
-        print(f"gate: {line}", file=sys.stderr)
+        say(f"gate: {line}", stream=sys.stderr)
     return 1 if failed else 0

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from edge_lpr.console.module_main import Parser, interrupt_code
-from edge_lpr.console.text import printable
+from edge_lpr.console.output import say
 from edge_lpr.environment import tool
 from edge_lpr.errors import EdgeLprError, MissingExtraError, one_line
 
@@ -156,8 +156,9 @@ def _dashes(argument: str) -> str:
 
 def _fail(message: str, code: int, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
-    print(f"edge-lpr: {printable(message)}", file=sys.stderr)
+        for line in traceback.format_exc().splitlines():
+            say(line, stream=sys.stderr)
+    say(f"edge-lpr: {message}", stream=sys.stderr)
     return code
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
 from edge_lpr.errors import SettingError
 
@@ -56,5 +57,5 @@ def run(args: argparse.Namespace) -> int:
             )
     reused = f", {result.reused} of them from an earlier run" if result.reused else ""
     counts = f"{result.images} images, {result.crops} plates{reused}; {len(result.problems)} skipped"
-    print(f"{args.out}: {counts}")
+    say(f"{args.out}: {counts}")
     return 0

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import importlib
 import importlib.util
-import json
 import platform
 import sys
 import time
@@ -16,8 +15,9 @@ from pathlib import Path
 
 from edge_lpr.cli import COMMANDS
 from edge_lpr.console.interrupts import silent_libraries
+from edge_lpr.console.output import say, say_json, show
 from edge_lpr.console.tables import Cell, table
-from edge_lpr.console.text import Style, pad, paint
+from edge_lpr.console.text import Style, pad
 from edge_lpr.environment import cores, versions
 from edge_lpr.errors import BackendError, EdgeLprError, one_line
 from edge_lpr.installing import install_command
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     able = not any(check.state == "broken" for check in checks)
     if args.json:
         answer = {"version": 1, "able": able, "checks": [asdict(check) for check in checks]}
-        print(json.dumps(answer, ensure_ascii=False, indent=1))
+        say_json(answer)
     else:
         _print(checks, able)
     return 0 if able else 1
@@ -260,17 +260,17 @@ def _try(path: str | None) -> Check:
 def _print(checks: list[Check], able: bool) -> None:
     width = max(len(check.name) for check in checks)
     for group, members in groupby(checks, lambda check: check.group):
-        print(paint(group, "bold", sys.stdout))
+        say((group, "bold"))
         rows: list[list[Cell]] = []
         for check in members:
             # All groups have their columns in the same places.
             rows.append(["", _MARKS[check.state], pad(check.name, width), check.found])
             if check.advice:
                 rows.append(["", "", "", (f"→ {check.advice}", "yellow")])
-        print(table(rows, left=range(4), head=False, wrap=True))
+        show(table(rows, left=range(4), head=False, wrap=True))
     end = (
         "plates can be read on this machine"
         if able
         else "plates cannot be read on this machine: see !! above"
     )
-    print(paint(end, "green" if able else "red", sys.stdout))
+    say((end, "green" if able else "red"))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge_lpr.cli.options import add_model_options, model_arguments
+from edge_lpr.console.output import say, show
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
 from edge_lpr.errors import SettingError
@@ -96,16 +97,16 @@ def run(args: argparse.Namespace) -> int:
         data |= {"machine": machine()} | result.to_json() | {"problems": problems, "notes": labels.notes}
         write_json(args.json, anonymous(data, texts=args.task != "det") if args.anonymous else data)
     if args.json != "-":
-        print(f"{args.task} with {description}" + (", greedy decoding" if args.decoder == "greedy" else ""))
-        print(table(score_rows(result.scores)))
-        print(f"{result.fps:.1f} {'plates' if args.task == 'rec' else 'images'}/s over {result.items}")
+        say(f"{args.task} with {description}" + (", greedy decoding" if args.decoder == "greedy" else ""))
+        show(table(score_rows(result.scores)))
+        say(f"{result.fps:.1f} {'plates' if args.task == 'rec' else 'images'}/s over {result.items}")
         if args.list_errors:
             for miss in result.misses:
-                print(f"{miss.item}: expected {_texts(miss.expected)}, found {_texts(miss.found)}")
+                say(f"{miss.item}: expected {_texts(miss.expected)}, found {_texts(miss.found)}")
     for note in labels.notes:
-        print(note, file=sys.stderr)
+        say(note, stream=sys.stderr)
     for problem in problems:
-        print(f"skipped: {problem}", file=sys.stderr)
+        say(f"skipped: {problem}", stream=sys.stderr)
     return 0
 
 

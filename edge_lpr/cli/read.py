@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("what is reported").add_argument
     add("--every-frame", action="store_true", help="the reads of each frame, not fused to one per vehicle")
     add_options(add, ReadSettings)
-    add_options(add, CaptureOptions, ("stride",))
+    add_options(add, CaptureOptions, ("stride", "max_pixels"))
     add = parser.add_argument_group("outputs").add_argument
     for kind in OUTPUTS:
         if kind.flag:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -17,8 +16,9 @@ import cv2
 import numpy as np
 
 from edge_lpr.datasets.label_text import UNCOUNTED, LabelledPlate, clean_text, is_uncounted
-from edge_lpr.errors import InputError
+from edge_lpr.errors import InputError, shown
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.plain_data import parse_json
 from edge_lpr.types import Quad
 
 __all__ = ["CROPS", "RejectedLabelError", "Row", "find_image", "read_rows"]
@@ -80,11 +80,11 @@ def find_image(root: Path, written: str, *, any_folder: bool) -> str:
         name = next((n for n in names if (root / n).is_file()), names[0])
         path = (root / name).resolve()
         if not path.is_relative_to(root):
-            raise RejectedLabelError(f"the image {written!r} is outside of the label file's folder")
+            raise RejectedLabelError(f"the image {shown(written)} is outside of the label file's folder")
         if not path.is_file():
-            raise RejectedLabelError(f"no image {written!r} beside the label file")
+            raise RejectedLabelError(f"no image {shown(written)} beside the label file")
     except (OSError, ValueError) as e:
-        raise RejectedLabelError(f"the image's name {written[:80]!r} cannot be a file's name") from e
+        raise RejectedLabelError(f"the image's name {shown(written)} cannot be a file's name") from e
     return name
 
 
@@ -115,7 +115,11 @@ def _csv_row(row: dict[str, str | None]) -> Row | RejectedLabelError:
         return e
     text = _text(label)
     if not text:
-        return (name, [], crop) if quad is None else RejectedLabelError(f"{name!r} has corners and no label")
+        return (
+            (name, [], crop)
+            if quad is None
+            else RejectedLabelError(f"{shown(name)} has corners and no label")
+        )
     return name, [LabelledPlate(text, quad)], crop
 
 
@@ -132,19 +136,19 @@ def _ppocr_rows(text: str) -> Iterator[tuple[int, Row | RejectedLabelError]]:
         elif plate := _text(rest):
             yield number, (name, [LabelledPlate(plate, None)], True)
         else:
-            yield number, RejectedLabelError(f"{name!r} has an empty label")
+            yield number, RejectedLabelError(f"{shown(name)} has an empty label")
 
 
 def _ppocr_scene(name: str, rest: str) -> Row | RejectedLabelError:
     try:
-        entries = json.loads(rest)
-    except (ValueError, RecursionError) as e:
-        return RejectedLabelError(f"{name!r}: the label is not valid JSON ({e})")
+        entries = parse_json(rest, f"{shown(name)}: the label", RejectedLabelError)
+    except RejectedLabelError as e:
+        return e
     plates = []
     for entry in entries:
         text = entry.get("transcription") if isinstance(entry, dict) else None
         if not isinstance(text, str):
-            return RejectedLabelError(f"{name!r}: a label without a text in 'transcription'")
+            return RejectedLabelError(f"{shown(name)}: a label without a text in 'transcription'")
         # JSON's true and 1 are equal here.
         text = UNCOUNTED if entry.get("difficult") in (True, "true", "True") else _text(text)
         try:
@@ -171,7 +175,7 @@ def _quad(points: object) -> Quad:
     corners = _points(points)
     if len(corners) != 4:
         raise RejectedLabelError(
-            f"corners are {str(points)[:80]!r}, expected four points, top-left first and clockwise"
+            f"corners are {shown(points)}, expected four points, top-left first and clockwise"
         )
     return _with_area(corners, points)
 
@@ -190,5 +194,5 @@ def _points(points: object) -> Quad:
 
 def _with_area(corners: Quad, points: object) -> Quad:
     if cv2.contourArea(corners) < 1:
-        raise RejectedLabelError(f"corners are {str(points)[:80]!r}: they enclose no area")
+        raise RejectedLabelError(f"corners are {shown(points)}: they enclose no area")
     return corners

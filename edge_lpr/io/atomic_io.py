@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from edge_lpr.errors import OutputError
+from edge_lpr.io.plain_data import escape_controls
 
 _numbers = itertools.count()
 _UNSAFE = re.compile(r"[^\w.·-]+")
@@ -152,13 +153,13 @@ def write_json(path: str | Path, data: Mapping[str, Any], indent: int | None = 1
 
 
 def json_text(data: Mapping[str, Any], indent: int | None = 1) -> str:
-    """Returns JSON as `write_json` writes it.
+    """Returns JSON as `write_json` writes it: in Unicode, control characters escaped.
 
     Args:
         data: What it is to hold; no NaN in it.
         indent: Blanks per level; None for one line.
     """
-    return json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False) + "\n"
+    return escape_controls(json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False)) + "\n"
 
 
 def write_with(path: str | Path, write: Callable[[IO[bytes]], object], *, durable: bool = True) -> None:

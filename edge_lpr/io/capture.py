@@ -20,7 +20,10 @@ import cv2
 import numpy as np
 
 from edge_lpr.errors import SourceError, one_line
+from edge_lpr.io.checked_capture import Capture
 from edge_lpr.io.frames import Frame, Source
+from edge_lpr.io.image_header import BYTES_PER_PIXEL
+from edge_lpr.io.image_io import MAX_PIXELS
 from edge_lpr.settings import Settings, setting
 
 DEFAULT_FPS = 25.0  # where a container names none: PAL's, what most Chinese cameras are set to
@@ -46,6 +49,9 @@ class CaptureOptions(Settings):
     reconnect: float = setting(
         math.inf, "seconds for which a lost source is tried again; 0: not at all", low=0, metavar="S"
     )
+    max_pixels: int = setting(
+        MAX_PIXELS, "pixels that an image or frame may have, of 3 bytes each as it is decoded", low=1
+    )
 
 
 class CaptureSource(Source):
@@ -66,7 +72,7 @@ class CaptureSource(Source):
     def __init__(
         self,
         label: str,
-        opener: Callable[[], cv2.VideoCapture],
+        opener: Callable[[], Capture],
         options: CaptureOptions,
         live: bool | None,
         on_warning: Callable[[str], None],
@@ -183,7 +189,7 @@ class CaptureSource(Source):
             if self.wake is not None:
                 self.wake.set()
 
-    def _open_first(self) -> cv2.VideoCapture:
+    def _open_first(self) -> Capture:
         began = time.monotonic()
         capture = self._opener()
         if not capture.isOpened():
@@ -207,7 +213,7 @@ class CaptureSource(Source):
             self._changed.notify_all()
         return capture
 
-    def _pump(self, capture: cv2.VideoCapture) -> None:
+    def _pump(self, capture: Capture) -> None:
         """Hands on frames until the capture ends."""
         step = 1 / (self.fps or DEFAULT_FPS)
         while not self._stop and self._grab(capture):
@@ -230,7 +236,7 @@ class CaptureSource(Source):
                 image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
             self._put(Frame(np.asarray(image, np.uint8), index, self._seconds, self.label))
 
-    def _grab(self, capture: cv2.VideoCapture) -> bool:
+    def _grab(self, capture: Capture) -> bool:
         """Goes to the next frame that can be decoded; False at the end.
 
         A damaged frame makes `grab` fail exactly as the end does; only what comes after tells them apart.
@@ -250,7 +256,8 @@ class CaptureSource(Source):
                 self.dropped += len(self._queue)
                 self._queue.clear()
             else:
-                while len(self._queue) >= QUEUE and not self._stop:
+                room = BYTES_PER_PIXEL * self._options.max_pixels // frame.image.nbytes
+                while len(self._queue) >= max(1, min(QUEUE, room)) and not self._stop:
                     self._changed.wait(0.5)
             self._queue.append(frame)
             self._changed.notify_all()
@@ -274,7 +281,7 @@ class CaptureSource(Source):
         if self.skipped:
             self._notes.append(f"{self.label}: {self.skipped} frames could not be decoded and were skipped")
 
-    def _reopen(self) -> cv2.VideoCapture | None:
+    def _reopen(self) -> Capture | None:
         """Tries to reach a lost live source again; None when it is given up."""
         lost = time.monotonic()
         limit = self._options.reconnect

@@ -13,8 +13,8 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -22,9 +22,19 @@ import cv2
 
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions, CaptureSource
-from edge_lpr.io.frames import Frame, Source
-from edge_lpr.io.image_io import FORMATS, IMAGE_SUFFIXES, image_size, read_image
-from edge_lpr.io.openers import has_backend, open_address, open_camera, open_file, open_pipeline
+from edge_lpr.io.checked_capture import CheckedCapture
+from edge_lpr.io.frames import Source
+from edge_lpr.io.image_header import read_header
+from edge_lpr.io.image_io import FORMATS, IMAGE_SUFFIXES
+from edge_lpr.io.image_source import ImageSource
+from edge_lpr.io.openers import (
+    has_backend,
+    open_address,
+    open_camera,
+    open_file,
+    open_packets,
+    open_pipeline,
+)
 
 __all__ = ["CaptureOptions", "Target", "find_targets", "mask_secrets", "open_source"]
 
@@ -39,6 +49,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+://)([^\s:@/\"']*)(:?)\S*@")
 _KEY = r"password|passwd|pwd|pass|token|secret|apikey|api_key|key|auth|user-pw|proxy-pw|passphrase"
 _QUERY = re.compile(rf"(?i)((?:^|[?&;\s])(?:{_KEY})\s*=\s*)(\"[^\"]*\"|'[^']*'|[^&\s\"';]+)")
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"<asx")
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
 _logger = logging.getLogger("edge_lpr")
 
@@ -140,54 +151,28 @@ def open_source(
     return opened
 
 
-class ImageSource(Source):
-    """Images, one frame each; one that cannot be read is reported and left out.
-
-    Args:
-        target: A target of kind "images".
-        stride: Every stride-th image is read.
-        on_warning: See `Source`.
-    """
-
-    is_image = True
-
-    def __init__(self, target: Target, stride: int, on_warning: Callable[[str], None]) -> None:
-        super().__init__(target.label, on_warning)
-        self._paths = target.paths[::stride]
-        self.total = len(self._paths)
-
-    def __iter__(self) -> Iterator[Frame]:
-        # The next image is decoded while this one is read: on a GPU decoding is the longer part.
-        with ThreadPoolExecutor(1, "edge-lpr images") as decoder:
-            coming = decoder.submit(read_image, self._paths[0])
-            for index, path in enumerate(self._paths):
-                decoded = coming
-                if index + 1 < len(self._paths):
-                    coming = decoder.submit(read_image, self._paths[index + 1])
-                try:
-                    image = decoded.result()
-                except SourceError as e:
-                    self.skipped += 1
-                    self.on_warning(str(e))
-                    continue
-                yield Frame(image, index, None, str(path))
-        self.state = "done"
-
-
 def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
     label, address = source.label, source.address
+
+    def checked(opener: Callable[[], cv2.VideoCapture], path: str = "") -> Callable[[], CheckedCapture]:
+        packets = partial(open_packets, path) if path else None
+        return lambda: CheckedCapture(opener(), label, options.max_pixels, packets)
+
     if source.kind == "images":
-        return ImageSource(source, options.stride, on_warning)
+        return ImageSource(label, source.paths[:: options.stride], options.max_pixels, on_warning)
     if source.kind == "video":
         path = source.paths[0]
         _check_video(path)
         full = str(path.resolve())
         expected = "damaged or cut short, or no video that this OpenCV can decode"
-        return CaptureSource(label, lambda: open_file(full), options, False, on_warning, expected)
+        return CaptureSource(
+            label, checked(lambda: open_file(full), full), options, False, on_warning, expected
+        )
     if source.kind == "camera":
         camera = int(address) if address.isdecimal() else address
         expected = "no camera there, in use by another program, or no permission (ls /dev/video*)"
-        return CaptureSource(label, lambda: open_camera(camera), options, True, on_warning, expected)
+        opener = checked(lambda: open_camera(camera))
+        return CaptureSource(label, opener, options, True, on_warning, expected)
     if source.kind == "pipeline":
         if not has_backend(cv2.CAP_GSTREAMER):
             raise SourceError(
@@ -197,11 +182,11 @@ def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], N
         expected = (
             "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"
         )
-        return CaptureSource(label, lambda: open_pipeline(address), options, None, on_warning, expected)
+        opener = checked(lambda: open_pipeline(address))
+        return CaptureSource(label, opener, options, None, on_warning, expected)
     expected = "refused, wrong path, user or password, or no video there"
-    return CaptureSource(
-        label, lambda: open_address(address, options.timeout), options, None, on_warning, expected
-    )
+    opener = checked(lambda: open_address(address, options.timeout))
+    return CaptureSource(label, opener, options, None, on_warning, expected)
 
 
 def _of_path(path: Path, text: str) -> list[Target]:
@@ -215,8 +200,10 @@ def _of_path(path: Path, text: str) -> list[Target]:
         return [Target("camera", text, address=text)]
     if not stat.S_ISREG(mode):
         raise SourceError(f"{text}: neither a file nor a folder nor a camera")
-    kind: Kind = "images" if path.suffix.lower() in IMAGE_SUFFIXES or _is_image(path) else "video"
-    return [Target(kind, text, (path,))]
+    suffix = path.suffix.lower()
+    # Motion JPEG begins like an image.
+    image = suffix in IMAGE_SUFFIXES or (suffix not in VIDEO_SUFFIXES and _is_image(path))
+    return [Target("images" if image else "video", text, (path,))]
 
 
 def _of_files(files: Iterable[Path], text: str, root: Path | None) -> list[Target]:
@@ -247,7 +234,7 @@ def _exists(path: Path) -> bool:
 
 
 def _is_image(path: Path) -> bool:
-    return image_size(_head(path)) is not None
+    return read_header(_head(path)) is not None
 
 
 def _head(path: Path, size: int = 1 << 16) -> bytes:
@@ -263,7 +250,11 @@ def _check_video(path: Path) -> None:
     head = _head(path, 4096)
     if not head:
         raise SourceError(f"{path}: the file is empty (0 bytes)")
-    # FFmpeg "plays" plain text, and a playlist sends it to other files and addresses. No container is without
-    # control characters in its first kilobytes.
+    # A playlist sends its reader to other files and addresses, and may come from a stranger.
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS):
+        raise SourceError(
+            f"{path}: a playlist, which names other files; give those, or the address that it comes from"
+        )
+    # FFmpeg "plays" plain text. No container is without control characters in its first kilobytes.
     if not _CONTROL.intersection(head):
         raise SourceError(f"{path}: a text file; expected a video, or an image ({FORMATS})")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from edge_lpr.io.atomic_io import json_text
 from edge_lpr.outputs._text import TextOut
 from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
 from edge_lpr.outputs.records import Result, to_record
@@ -32,7 +32,7 @@ class JsonlOutput(Output):
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
         """Writes a line for each result; see `Output.write`."""
         for result in results:
-            self._out.write(json.dumps(to_record(result), ensure_ascii=False, allow_nan=False) + "\n")
+            self._out.write(json_text(to_record(result), indent=None))
 
     def close(self) -> None:
         """Completes the file; may be called twice."""

@@ -14,6 +14,7 @@ from edge_lpr.errors import SourceError
 from edge_lpr.geometry import crop_quad
 from edge_lpr.io.capture import CaptureOptions, CaptureSource
 from edge_lpr.io.frames import Frame, Source
+from edge_lpr.io.image_io import MAX_PIXELS
 from edge_lpr.io.sources import find_targets, open_source
 from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.ordered_pool import in_order
@@ -99,7 +100,8 @@ class Stream:
             size, workers = 1, 1
         else:
             size, workers = self.reader.detector.backend.preferred_batch, self.reader.workers
-        for frames, found in in_order(self._read, self._batches(size), workers):
+        batches = self._batches(size)
+        for frames, found in in_order(self._read, batches, workers, _pixels, MAX_PIXELS):
             for (frame, _), reads in zip(frames, found, strict=True):
                 yield self.step(frame, reads)
 
@@ -215,6 +217,10 @@ def read_stream(
                 else:
                     yield step
             yield stream.flush()
+
+
+def _pixels(batch: Sequence[tuple[Frame, bool]]) -> int:
+    return sum(frame.image.shape[0] * frame.image.shape[1] for frame, _ in batch)
 
 
 def _event_of(read: PlateRead, frame: Frame) -> PlateEvent:

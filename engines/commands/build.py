@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import threading
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from edge_lpr.backends.tensorrt.engine_folder import FOLDER_VARIABLE, engines_folder
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
 from edge_lpr.bundle.manifest import load_bundle
+from edge_lpr.console.output import say, say_json
 from edge_lpr.console.progress import Progress
-from edge_lpr.console.text import duration, pad, paint
+from edge_lpr.console.text import duration, pad
 from edge_lpr.engines.commands._options import add_build_options, settings_from
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.precisions import PRECISIONS
@@ -92,18 +92,18 @@ def run(args: argparse.Namespace) -> int:
                 state = "built"
             except EdgeLprError as e:
                 state, error, code = "failed", str(e), max(code, e.exit_code)
-                print(f"edge-lpr build: {job.label}: {error}", file=sys.stderr)
+                say(f"edge-lpr build: {job.label}: {error}", stream=sys.stderr)
         entry = {"part": job.part, "precision": job.model.precision, "state": state, "error": error}
         report.append({**entry, "manifest": manifest.to_json() if manifest else None})
         if not args.json:
             _say(job, state, manifest)
     if args.json:
-        print(json.dumps({"folder": str(folder), "engines": report}, indent=1, ensure_ascii=False))
+        say_json({"folder": str(folder), "engines": report})
     elif any(entry["state"] == "missing" for entry in report):
         place = f" --out {args.out}" if args.out else ""
-        print(f"build them: edge-lpr build{' ' + args.bundle if args.bundle else ''}{place}")
+        say(f"build them: edge-lpr build{' ' + args.bundle if args.bundle else ''}{place}")
     elif folder != engines_folder():
-        print(
+        say(
             f"edge-lpr reads with them: edge-lpr --engines {folder} SOURCE, or export {FOLDER_VARIABLE}="
             f"{folder.absolute()}"
         )
@@ -160,8 +160,7 @@ def _say(job: BuildJob, state: str, manifest: EngineManifest | None) -> None:
         size = f"{manifest.engine_bytes / 1e6:6.1f} MB"
         detail = f"  {size}  {duration(manifest.seconds):>7}  {manifest.engine_path}"
     # One by one as they are done, minutes apart: no table.
-    shown = paint(pad(state, 8), "green" if manifest else "yellow", sys.stdout)
-    print(f"{shown}{pad(job.label, 9)}{detail}", flush=True)
+    say((pad(state, 8), "green" if manifest else "yellow"), f"{pad(job.label, 9)}{detail}")
 
 
 def _show(jobs: list[BuildJob], folder: Path, settings: BuildSettings, as_json: bool) -> int:
@@ -176,11 +175,11 @@ def _show(jobs: list[BuildJob], folder: Path, settings: BuildSettings, as_json: 
             for job in jobs
         ]
         shown = {"folder": str(folder), "flags": settings.flags(), "engines": engines}
-        print(json.dumps(shown, indent=1, ensure_ascii=False))
+        say_json(shown)
         return 0
     for job in jobs:
-        print(f"{job.label:<9} {job.model.path}")
+        say(f"{job.label:<9} {job.model.path}")
         for profile in job.profiles:
-            print(f"          batch×height×width×3: {profile}, fastest at {'×'.join(map(str, profile.opt))}")
-    print(f"into {folder}")
+            say(f"          batch×height×width×3: {profile}, fastest at {'×'.join(map(str, profile.opt))}")
+    say(f"into {folder}")
     return 0

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say
 from edge_lpr.datasets.labels import Sample, load_labels
 from edge_lpr.errors import InputError, SettingError
 from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file
@@ -114,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise SettingError("nothing to do: give --bench, --sheet FILE, or both")
     if args.bench:
         for name, rate in bench(samples).items():
-            print(f"{name}: {rate:.0f} per second on one core")
+            say(f"{name}: {rate:.0f} per second on one core")
     if args.sheet:
         write_image(args.sheet, sheet(samples, args.what, args.seed))
     return 0

@@ -77,24 +77,26 @@ def test_folders_and_files_of_others_are_left_alone(tmp_path: Path, parts: Bundl
 
 
 def test_a_precision_is_added_and_replaced(tmp_path: Path, parts: BundleParts) -> None:
+    # The same model, told apart by its description (field 6 of the ONNX file).
+    first, second, other = parts.det + b"2\x011", parts.det + b"2\x012", parts.rec + b"2\x013"
     bundle = create_bundle(parts, tmp_path / "b")
-    add_precisions(bundle, {("det", "int8"): NewModel(b"first", {"accuracy": 0.5})}, {"seed": 1})
+    add_precisions(bundle, {("det", "int8"): NewModel(first, {"accuracy": 0.5})}, {"seed": 1})
     added = load_bundle(bundle.path)
-    assert added.model("det", "int8").read() == b"first"
+    assert added.model("det", "int8").read() == first
     assert added.model("det", "int8").extra == {"accuracy": 0.5}
     assert added.raw["calibration"] == {"seed": 1}
     assert added.model("det", "fp32").read() == parts.det
 
-    add_precisions(added, {("det", "int8"): NewModel(b"second", {}), ("rec", "int8"): NewModel(b"x", {})}, {})
+    add_precisions(added, {("det", "int8"): NewModel(second, {}), ("rec", "int8"): NewModel(other, {})}, {})
     replaced = load_bundle(bundle.path)
-    assert replaced.model("det", "int8").read() == b"second"
+    assert replaced.model("det", "int8").read() == second
     assert replaced.model("det", "int8").extra == {}
     assert replaced.precisions() == ("fp32", "int8")
     assert len(list(bundle.path.glob("*.onnx"))) == 4  # the replaced file is gone
 
     # What a bundle has already is not written again.
     before = {path: path.stat().st_mtime_ns for path in bundle.path.glob("*.onnx")}
-    add_precisions(replaced, {("det", "int8"): NewModel(b"second", {"layers": 3})}, {})
+    add_precisions(replaced, {("det", "int8"): NewModel(second, {"layers": 3})}, {})
     assert {path: path.stat().st_mtime_ns for path in bundle.path.glob("*.onnx")} == before
     assert load_bundle(bundle.path).model("det", "int8").extra == {"layers": 3}
 
