@@ -15,20 +15,28 @@ The tree::
     └── OutputError                  a result that cannot be written
 
 A message names the file or setting, says what was found and what was expected, and what to type next; it
-is one line. The command prints it as it is.
+is one line, and without the secrets of addresses. The command prints it as it is.
 """
 
 from __future__ import annotations
 
+from edge_lpr.masking import masked
+
 
 class EdgeLprError(Exception):
     """Base of all errors raised on purpose.
+
+    Args:
+        message: What is wrong; see `edge_lpr.masking` for what is taken out of it.
 
     Attributes:
         exit_code: What the command returns to the shell when this error ends it.
     """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(masked(message))
 
 
 class InputError(EdgeLprError):
@@ -96,8 +104,9 @@ def one_line(error: BaseException, limit: int = 200, *, named: bool = False) -> 
         named: Whether the exception's type stands before the text.
 
     Returns:
-        The text, each run of blanks and line ends one blank; the type alone where there is no text.
+        The text, each run of blanks and line ends one blank, secrets masked; the type alone where there is no
+        text.
     """
     kind = type(error).__name__
-    text = " ".join(str(error).split())[:limit]
+    text = " ".join(masked(str(error)).split())[:limit]
     return f"{kind}: {text}" if named and text else text or kind

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 from edge_lpr.cli import COMMANDS
-from edge_lpr.console.interrupts import silent_libraries
+from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style, pad, paint
 from edge_lpr.environment import cores, versions
@@ -77,7 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    with silent_libraries(active=not args.debug):
+    with libraries_apart(shown=args.debug):
         checks = [*_system(), *_packages(), *_video(), *_gpu(), *_models(args.bundle), *_extras()]
     able = not any(check.state == "broken" for check in checks)
     if args.json:
