@@ -38,7 +38,7 @@ SECRET_NAMES = (
 """What the names of secret values begin with, or hold, as a regular expression."""
 
 _ADDRESS = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
-_HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.%]+\])(?::[0-9]{1,5})?", re.ASCII)
+_HOST = re.compile(r"(?:[\w.-]+|\[[\w:.%-]+\])(?::[0-9]{1,5})?", re.ASCII)
 # What begins a query, a fragment, a value or credentials inside a path, encoded once or more often too.
 _PATH_END = re.compile(r"[?#=&;:@\s\\]|%(?:25)*(?:3f|23|3d|26|3b|3a|40)", re.IGNORECASE)
 # Parts of a path that a program made up: a token, a digest, a UUID. No camera's own path has such a part.
@@ -47,7 +47,7 @@ _RANDOM = re.compile(
     re.IGNORECASE,
 )
 _SLIP = re.compile(rf"\s*[\"']?({'|'.join(SCHEMES)})(?:\s*[:;/\\]|\s|%)", re.IGNORECASE)
-_LOGIN = re.compile(r"[^/@]:[^@]*@")
+_LOGIN = re.compile(r"[^/@]:[^@]*@|@[0-9.]{7,}|@[\w.-]+:[0-9]|[?&][\w.-]+=", re.ASCII)
 _PATH = re.compile(r"[/~.$]|[A-Za-z]:[\\/]")
 _SENSITIVE = re.compile(rf"(?:{SECRET_NAMES})[\w.-]*\s*=", re.IGNORECASE)
 _PROPERTY = re.compile(r"([\w-]+)\s*=\s*(\"[^\"]*\"|'[^']*'|\S+)")
@@ -66,7 +66,7 @@ def is_pipeline(text: str) -> bool:
 
 
 def resembles_address(text: str) -> bool:
-    """Tells whether a text is an address, or a slip of one: "rtsp:/u:p@h", "u:p@host"."""
+    """Tells whether a text is an address, or looks like one: "rtsp:/u:p@h", "u:p@host", "host/v?pwd=p"."""
     return "://" in text or bool(_SLIP.match(text)) or bool(not _PATH.match(text) and _LOGIN.search(text))
 
 
@@ -123,10 +123,11 @@ def hidden_parts(address: str) -> Iterator[str]:
     _, user, host, path = _parts(address) if is_address(address) else ("", None, "", address)
     if not host:
         # What is a password and what a host cannot be told; only that a host is what follows the last "@".
-        before, at, after = path.rpartition("@")
+        before, at, after = unquote(unquote(path)).strip("\"' ").rpartition("@")
         credentials = before if at else after
-        yield credentials
-        yield from (part for part in re.split(r"[/?#@:\s]+", credentials) if part.lower() not in SCHEMES)
+        yield from (credentials, credentials.partition(":")[2])
+        if at or is_address(address):
+            yield from re.split(r"[/?#@:\s]+", credentials)
         yield from _values(path)
         return
     if user:
@@ -135,7 +136,7 @@ def hidden_parts(address: str) -> Iterator[str]:
         yield password if colon else name
     end = _PATH_END.search(path)
     if end:
-        yield path[end.start() + 1 :]
+        yield path[end.end() :]
         yield from _values(path)
     yield from _RANDOM.findall(path)
     if address.lower().startswith("rtmp"):
@@ -151,8 +152,7 @@ def spellings(part: str) -> Iterator[str]:
             yield encoded
             yield quote(encoded, safe="")
         yield repr(text)[1:-1]
-        if ":" in text:
-            yield base64.b64encode(text.encode("utf-8", "surrogateescape")).decode().rstrip("=")
+        yield base64.b64encode(text.encode("utf-8", "surrogateescape")).decode().rstrip("=")
 
 
 def _parts(address: str) -> tuple[str, str | None, str, str]:
@@ -205,10 +205,10 @@ def _shown_pipeline(pipeline: str) -> str:
 
 
 def _values(text: str) -> Iterator[str]:
-    for found in re.finditer(r"([\w.-]*)=(\"[^\"]*\"|'[^']*'|[^&;\s]*)", unquote(text)):
-        value = found[2]
-        if _SENSITIVE.search(found[0]) or (len(value) >= 8 and not (value.isalpha() and value.islower())):
-            yield value
-        # XiongMai joins with "_" what others join with "&".
-        if "_" in value and "=" in value:
-            yield from re.split(r"_\w+=", value)
+    for written in (text, unquote(text), unquote(unquote(text))):
+        for found in re.finditer(r"[\w.-]*=(\"[^\"]*\"|'[^']*'|[^&;\s]*)", written):
+            value = found[1]
+            if _SENSITIVE.search(found[0]) or (len(value) >= 8 and not (value.isalpha() and value.islower())):
+                yield value
+            # XiongMai joins with "_" what others join with "&".
+            yield from re.split(r"_\w+=", value) if "=" in value else ()

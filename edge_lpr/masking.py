@@ -26,18 +26,19 @@ from edge_lpr.addresses import (
 __all__ = ["MaskedStream", "masked", "remember", "remember_argument", "remember_secret"]
 
 _SHORTEST = 4  # a shorter secret stands in too many words
-_MOST = 2000  # spellings that are remembered; a program that reads on and on forgets the oldest
+_MOST = 10_000  # spellings that are remembered; a program that reads on and on forgets the oldest
 
-_START = rf"(?:\b[A-Za-z][A-Za-z0-9+.-]*://|\b(?:{'|'.join(SCHEMES)}):)"
+# No part without a bound: a line may be long, and hostile.
+_START = rf"(?:\b[A-Za-z][A-Za-z0-9+.-]{{0,20}}://|\b(?:{'|'.join(SCHEMES)}):)"
 # Up to the last "@" of the line, for a password may hold blanks; but not over another address.
 _URL = rf"(?P<url>{_START}(?:(?:(?!{_START})[^\n])*@)?[^\s\"'<>]*)"
 # Not the "WARN:0@1.23" of OpenCV's log.
 _LOGIN = (
     r"(?P<login>(?!(?:WARN|INFO|DEBUG|ERROR|FATAL):\d+@)(?<![^\s\"'(,=/])"
-    r"[^\s:@/\\\"'(,=]{1,64}:[^\s\"']*@[^\s\"']*)"
+    r"[^\s:@/\\\"'(,=]{1,64}:[^\s\"']{0,256}@[^\s\"']*)"
 )
 _VALUE = (
-    rf"(?P<name>[\w.-]*(?:{SECRET_NAMES})[\w.-]*)(?P<is>\s*=\s*|%(?:25)*3D)"
+    rf"(?P<name>(?<![\w.-])[\w.-]{{0,64}}(?:{SECRET_NAMES})[\w.-]*)(?P<is>\s*=\s*|%(?:25)*3D)"
     r"(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^\s&;'\",]+)"
 )
 _HEADER = r"(?P<header>authorization\s*:)[^\n]*"
@@ -45,14 +46,19 @@ _ANY = re.compile(f"{_HEADER}|{_URL}|{_LOGIN}|{_VALUE}", re.IGNORECASE)
 _OPTION = re.compile(r"-*\w[\w.-]*=(?=\S)")
 _TRAILING = re.compile(r"[:;,.)\]]*$")
 
+# What a process was given is known to all of it.
 _known: dict[str, str] = {}
-_pattern: re.Pattern[str] | None = None
+_longest_first: list[str] = []
 
 
 def masked(text: str) -> str:
     """Returns a text with the secrets of addresses replaced by ***; one without any is returned as it is."""
-    if _pattern is not None:
-        text = _pattern.sub(lambda found: _known.get(found[0].casefold(), HIDDEN), text)
+    lowered = text.lower()
+    for secret in _longest_first:
+        if secret in lowered:
+            shown = _known.get(secret, HIDDEN)
+            text = re.sub(re.escape(secret), shown.replace("\\", r"\\"), text, flags=re.IGNORECASE)
+            lowered = text.lower()
     return _ANY.sub(_replaced, text) if "=" in text or ":" in text or "%" in text else text
 
 
@@ -61,7 +67,8 @@ def remember(address: str) -> None:
     shown = shown_source(address)
     if shown == address:
         return
-    _add((text for part in hidden_parts(address) for text in spellings(part)), HIDDEN)
+    for part in hidden_parts(address):
+        remember_secret(part)
     _add([address, repr(address)[1:-1]], shown)
 
 
@@ -75,7 +82,8 @@ def remember_argument(argument: str) -> None:
 
 def remember_secret(text: str) -> None:
     """Has `masked` hide a text that is a secret as a whole."""
-    _add(spellings(text), HIDDEN)
+    if len(text) >= _SHORTEST:
+        _add(spellings(text), HIDDEN)
 
 
 class MaskedStream:
@@ -121,12 +129,9 @@ def _replaced(found: re.Match[str]) -> str:
 
 
 def _add(texts: Iterable[str], shown: str) -> None:
-    global _pattern  # noqa: PLW0603 - what a process was given is known to all of it
-    new = {text.casefold(): shown for text in texts if len(text) >= _SHORTEST and text != HIDDEN}
-    if new.keys() <= _known.keys():
-        return
-    _known.update(new)
+    for text in {text.lower() for text in texts} - {"", HIDDEN, *SCHEMES}:
+        _known.pop(text, None)
+        _known[text] = shown
     for text in list(_known)[: max(0, len(_known) - _MOST)]:
         del _known[text]
-    longest = sorted(_known, key=len, reverse=True)
-    _pattern = re.compile("|".join(map(re.escape, longest)), re.IGNORECASE)
+    _longest_first[:] = sorted(_known, key=len, reverse=True)

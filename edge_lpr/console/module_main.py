@@ -12,6 +12,7 @@ from edge_lpr.addresses import resembles_address, shown_source
 from edge_lpr.console.interrupts import Terminated
 from edge_lpr.console.text import printable
 from edge_lpr.errors import EdgeLprError, SettingError
+from edge_lpr.masking import masked
 
 __all__ = ["Parser", "interrupt_code", "module_main", "refuse_addresses"]
 
@@ -28,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the line and leaves with exit code 2."""
-        self.exit(2, f"{self.prog}: {printable(message)}; see: {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {printable(masked(message))}; see: {self.prog} --help\n")
 
 
 def refuse_addresses(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:

@@ -54,16 +54,16 @@ def resolve(source: str) -> list[Reference]:
         SourceError: A variable is not set, a file cannot be read or holds something else, or a name is given
             to several.
     """
-    return _resolve(source, in_file=False)
+    return _resolve(source)
 
 
-def _resolve(source: str, in_file: bool) -> list[Reference]:
+def _resolve(source: str, line: str = "") -> list[Reference]:
     text = source.strip()
     name, text = _split(text)
-    shown = name or shown_source(text)
+    shown = line or name or shown_source(text)
     expanded = _VARIABLE.sub(lambda found: _value(found[1], shown), text)
     if expanded.startswith("@"):
-        if in_file:
+        if line:
             raise SourceError(f"{shown}: a file of sources names no further one; give both to the command")
         found = _lines(Path(expanded[1:]).expanduser())
         if name and len(found) > 1:
@@ -74,7 +74,7 @@ def _resolve(source: str, in_file: bool) -> list[Reference]:
         for variable in _VARIABLE.findall(text):
             remember_secret(_value(variable, shown))
         remember(expanded)
-    return [Reference(expanded, name, shown, indirect or in_file)]
+    return [Reference(expanded, name, shown, indirect or bool(line))]
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -110,7 +110,7 @@ def _lines(path: Path) -> list[Reference]:
         if not (is_address(text) or is_pipeline(text) or text.startswith("${")):
             raise SourceError(f"{where}: neither an address nor a pipeline, nor NAME= before one")
         remember(text)
-        found += [Reference(one.text, one.name, where, True) for one in _resolve(line, in_file=True)]
+        found += _resolve(line, where)
     if not found:
         raise SourceError(f"@{path}: no address in it; expected one a line")
     return found
