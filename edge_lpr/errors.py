@@ -7,6 +7,7 @@ The tree::
     │   ├── SettingError             an option or argument out of its range
     │   ├── SourceError              an image, video, camera or address
     │   ├── BundleError              a model bundle: missing, damaged, not fitting
+    │   ├── SignatureError           a bundle or engine that is not signed, or is not what was signed
     │   ├── ModelError               a model or checkpoint given to a host stage
     │   ├── CcpdNameError            a file name that is none of CCPD's
     │   └── MissingExtraError        an optional package that is not installed
@@ -55,6 +56,10 @@ class SourceError(InputError):
 
 class BundleError(InputError):
     """A model bundle that is missing, damaged, or does not fit what is asked of it."""
+
+
+class SignatureError(InputError):
+    """A bundle or engine that is not signed by the key asked for, is not what was signed, or a bad key."""
 
 
 class ModelError(InputError):

@@ -44,6 +44,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command(
         "edge_lpr.cli.doctor", "cpu", "show what this machine has, and what to install for what is missing"
     ),
+    "sign": Command("edge_lpr.cli.sign", "sign", "sign bundles and engines, or check their signatures"),
     "export": Command(
         "edge_lpr.export.command", "export", "turn fine-tuned PaddleOCR models into a bundle of ONNX models"
     ),
