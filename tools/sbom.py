@@ -4,7 +4,7 @@
 
 The packages are those of requirements/host.txt, which has the sha256 of their files; the models are the files
 of the bundle in the package, each with its sha256 and licence. The same sources give the same bytes. Needs
-cyclonedx-bom, which the extra `release` installs.
+cyclonedx-python-lib, which the extra `release` installs.
 """
 
 from __future__ import annotations

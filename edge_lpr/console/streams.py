@@ -6,11 +6,12 @@ between two of ours would spoil JSON Lines.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TextIO, cast
 
 from edge_lpr.masking import MaskedStream, masked
@@ -62,11 +63,7 @@ def libraries_apart(shown: bool) -> Iterator[None]:
             sys.stdout = _reopened(kept[1], sys.stdout)
         yield
     finally:
-        ours = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = before
-        with suppress(BrokenPipeError):  # whoever wrote has been told of it
-            for stream in ours:
-                stream.flush()
         for number, copy in kept.items():
             os.dup2(copy, number)
         if reader is not None:
@@ -83,10 +80,13 @@ def _number(stream: TextIO) -> int:
 
 
 def _reopened(number: int, like: TextIO) -> TextIO:
-    """Opens a file descriptor as a text stream with the encoding and the buffering of another."""
-    line_buffered = 1 if like is sys.stderr or like.isatty() else -1
-    return open(
-        number, "w", buffering=line_buffered, encoding=like.encoding, errors="backslashreplace", closefd=False
+    """Opens a file descriptor as a text stream in another's encoding.
+
+    It holds nothing back, as Python's own with -u: what cannot be written is an error where it is written.
+    """
+    raw = io.FileIO(number, "w", closefd=False)
+    return io.TextIOWrapper(
+        cast(io.BufferedWriter, raw), encoding=like.encoding, errors="backslashreplace", write_through=True
     )
 
 
