@@ -36,7 +36,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -47,10 +47,12 @@ from edge_lpr.errors import BundleError
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.plain_data import parse_json
 from edge_lpr.precisions import PRECISIONS
+from edge_lpr.signatures import PublicKey
 from edge_lpr.types import Part
 
 FORMAT = "edge-lpr-bundle"
 VERSION = 1
+BUNDLE_JSON = "bundle.json"
 MAX_JSON_BYTES = 4 << 20
 MAX_MODEL_BYTES = 1 << 30
 DEFAULT_BUNDLE = "default"
@@ -177,6 +179,8 @@ class Bundle:
         det: The detector.
         rec: The recognizer.
         raw: The whole of `bundle.json`.
+        verify_key: The key that its signature was checked with, and with which those of its engines are to
+            be; None where none was asked for.
     """
 
     path: Path
@@ -186,6 +190,7 @@ class Bundle:
     det: DetSpec
     rec: RecSpec
     raw: Mapping[str, Any]
+    verify_key: PublicKey | None = None
 
     def model(self, part: Part, precision: str) -> ModelFile:
         """Finds the file of one part in one precision.
@@ -215,23 +220,27 @@ def bundled(name: str = DEFAULT_BUNDLE) -> Path:
     return Path(str(files("edge_lpr"))) / "bundles" / name
 
 
-def load_bundle(path: str | Path | None = None) -> Bundle:
+def load_bundle(path: str | Path | None = None, verify_key: PublicKey | None = None) -> Bundle:
     """Reads and checks a bundle's `bundle.json`; the model files are checked as they are read.
 
     Args:
         path: The bundle's folder; None takes the one that the package carries.
+        verify_key: The key that it has to be signed with; None asks for no signature.
 
     Raises:
+        SignatureError: It is not signed by that key, or is not what was signed.
         BundleError: Not a bundle, damaged, of a newer format, or with a value out of range.
     """
     folder = bundled() if path is None else Path(path)
-    manifest = folder / "bundle.json"
+    manifest = folder / BUNDLE_JSON
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; a bundle is a folder with a bundle.json")
     missing = f"{folder}: no bundle.json in it; make a bundle with: edge-lpr export"
     data = read_bounded(manifest, MAX_JSON_BYTES, "a bundle.json", BundleError, missing=missing)
+    if verify_key is not None:
+        verify_key.check(manifest, data)
     raw = parse_json(data, str(manifest), BundleError, remedy="; make or copy the bundle again")
-    return _Reader(manifest).bundle(raw)
+    return replace(_Reader(manifest).bundle(raw), verify_key=verify_key)
 
 
 class _Reader(JsonReader):

@@ -17,12 +17,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from edge_lpr.bundle.manifest import FORMAT, VERSION, Bundle, ModelFile, load_bundle
+from edge_lpr.bundle.manifest import BUNDLE_JSON, FORMAT, VERSION, Bundle, ModelFile, load_bundle
 from edge_lpr.environment import tool
 from edge_lpr.errors import BundleError, OutputError
 from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.precisions import REFERENCE
+from edge_lpr.signatures import drop_signature
 from edge_lpr.types import Part
 
 __all__ = [
@@ -154,7 +155,8 @@ def add_precisions(
     """Adds models of other precisions to a bundle, or replaces those that it has.
 
     New files get names that the bundle does not use yet; then bundle.json is replaced in one step; then the
-    files that it no longer names are deleted. So at any moment the folder is a whole bundle, old or new.
+    files that it no longer names are deleted. So at any moment the folder is a whole bundle, old or new. A
+    signature, which was of the old one, is removed.
 
     Args:
         bundle: The bundle, as it was loaded.
@@ -183,7 +185,8 @@ def add_precisions(
                 replaced.add(previous.path)
         raw[part]["precisions"][precision] = _entry(name, model.data) | dict(model.facts)
     raw["calibration"] = dict(calibration)
-    write_bytes(bundle.path / "bundle.json", _json(raw))
+    drop_signature(bundle.path / BUNDLE_JSON)
+    write_bytes(bundle.path / BUNDLE_JSON, _json(raw))
     for path in replaced:
         path.unlink(missing_ok=True)
 

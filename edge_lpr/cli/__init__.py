@@ -15,10 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from edge_lpr.console.module_main import Parser, interrupt_code
+from edge_lpr.console.module_main import Parser, interrupt_code, refuse_addresses
 from edge_lpr.console.output import say
+from edge_lpr.console.process_title import mask_process_title
+from edge_lpr.console.streams import masked_stderr
 from edge_lpr.environment import tool
 from edge_lpr.errors import EdgeLprError, MissingExtraError, one_line
+from edge_lpr.masking import masked, remember_argument
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command(
         "edge_lpr.cli.doctor", "cpu", "show what this machine has, and what to install for what is missing"
     ),
+    "sign": Command("edge_lpr.cli.sign", "sign", "sign bundles and engines, or check their signatures"),
     "export": Command(
         "edge_lpr.export.command", "export", "turn fine-tuned PaddleOCR models into a bundle of ONNX models"
     ),
@@ -90,6 +94,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     name = arguments[0] if arguments and arguments[0] in COMMANDS else "read"
     _prepare_stdout()
+    for argument in arguments:
+        remember_argument(argument)
+    if argv is None:
+        mask_process_title(masked)
+    with masked_stderr():
+        return _main(name, arguments, debug)
+
+
+def _main(name: str, arguments: list[str], debug: bool) -> int:
     try:
         return _run(name, arguments if name == "read" else arguments[1:])
     except EdgeLprError as e:
@@ -125,7 +138,9 @@ def command_parser(name: str) -> Parser:
 def _run(name: str, arguments: list[str]) -> int:
     command = COMMANDS.get(name, READ)
     try:
-        args = command_parser(name).parse_args(arguments)
+        parser = command_parser(name)
+        args = parser.parse_args(arguments)
+        refuse_addresses(parser, args)
         code: int = import_module(command.module).run(args)
         return code
     except ModuleNotFoundError as e:

@@ -12,15 +12,19 @@ import time
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_lpr.cli import COMMANDS
-from edge_lpr.console.interrupts import silent_libraries
 from edge_lpr.console.output import say, say_json, show
+from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style, pad
 from edge_lpr.environment import cores, versions
 from edge_lpr.errors import BackendError, EdgeLprError, one_line
 from edge_lpr.installing import install_command
+
+if TYPE_CHECKING:
+    from edge_lpr.bundle.manifest import Bundle
 
 DESCRIPTION = """\
 Looks at this machine: Python and packages, video back ends, GPU, TensorRT, the model bundle and
@@ -45,6 +49,7 @@ _EXTRAS = {
     "finetune": ("torch", "onnx", "rapidfuzz", "matplotlib"),
     "calib": ("onnx", "rapidfuzz", "matplotlib", "jinja2"),
     "tensorrt": ("pycuda", "tensorrt"),
+    "sign": ("cryptography",),
 }
 """Extras that commands come with, and the modules to look for."""
 _MODEL_FILE = Path("/proc/device-tree/model")  # names a Jetson
@@ -73,13 +78,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
+    parser.add_argument("--verify-key", metavar="KEY", help="public key that models are to be signed by")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    with silent_libraries(active=not args.debug):
-        checks = [*_system(), *_packages(), *_video(), *_gpu(), *_models(args.bundle), *_extras()]
+    with libraries_apart(shown=args.debug):
+        machine = [*_system(), *_packages(), *_video(), *_gpu()]
+        checks = [*machine, *_models(args.bundle, args.verify_key), *_extras()]
     able = not any(check.state == "broken" for check in checks)
     if args.json:
         answer = {"version": 1, "able": able, "checks": [asdict(check) for check in checks]}
@@ -198,13 +205,14 @@ def _gpu() -> list[Check]:
     return checks
 
 
-def _models(path: str | None) -> list[Check]:
+def _models(path: str | None, key: str | None) -> list[Check]:
     try:
         from edge_lpr.bundle.manifest import load_bundle
+        from edge_lpr.signatures import load_public_key
 
-        bundle = load_bundle(path)
+        bundle = load_bundle(path, load_public_key(key))
     except EdgeLprError as e:
-        advice = install_command() if path is None else ""
+        advice = install_command() if path is None and key is None else ""
         return [Check("models", "bundle", "broken", str(e), advice)]
     damaged = []
     for part in (bundle.det, bundle.rec):
@@ -218,30 +226,31 @@ def _models(path: str | None) -> list[Check]:
         return [
             Check("models", "bundle", "broken", f"{found}; {'; '.join(damaged)}", "copy or export it again")
         ]
-    whole = Check("models", "bundle", "ok", f"{found}, sha256 of all files right")
-    return [whole, *_engines(bundle.name), _try(path)]
+    right = "sha256 of all files right" + ("" if key is None else ", signed by the key given")
+    whole = Check("models", "bundle", "ok", f"{found}, {right}")
+    return [whole, *_engines(bundle), _try(path, key)]
 
 
-def _engines(name: str) -> list[Check]:
+def _engines(bundle: Bundle) -> list[Check]:
     from edge_lpr.backends.tensorrt.engine_folder import engines_folder, read_manifests
 
     folder = engines_folder()
-    manifests, _ = read_manifests(folder)
-    found = [m for m in manifests if m.bundle == name and not m.damage()]
+    manifests, _ = read_manifests(folder, bundle.verify_key)
+    found = [m for m in manifests if m.bundle == bundle.name and not m.damage()]
     if not found:
         return [Check("models", "engines", "missing", f"none for this bundle in {folder}")]
     shown = "; ".join(f"{m.part} {m.precision}, {m.machine}" for m in found)
     return [Check("models", "engines", "ok", f"{shown} ({folder})")]
 
 
-def _try(path: str | None) -> Check:
+def _try(path: str | None, key: str | None) -> Check:
     """Reads one blank image with what --backend auto takes."""
     try:
         import numpy as np
 
         from edge_lpr.pipeline.reader import PlateReader
 
-        with PlateReader(path) as reader:
+        with PlateReader(path, verify_key=key) as reader:
             blank = np.full((240, 320, 3), 127, np.uint8)
             reader.read(blank)
             began = time.monotonic()

@@ -11,13 +11,14 @@ from difflib import get_close_matches
 
 from edge_lpr.cli import COMMANDS
 from edge_lpr.cli.options import add_model_options, model_arguments
-from edge_lpr.console.interrupts import Interrupts, silent_libraries
+from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.progress import Progress
+from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.text import is_terminal
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions, stop_captures
 from edge_lpr.io.frames import Source
-from edge_lpr.io.sources import Target, find_targets, open_source
+from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
 from edge_lpr.outputs import OUTPUTS, STDOUT, RunInfo, RunOutputs
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings
@@ -33,7 +34,7 @@ examples:
   edge-lpr street.mp4                            a video; one line per vehicle
   edge-lpr photos/ 'more/*.jpg' --csv plates.csv folders and patterns, into a table
   edge-lpr 0                                     the first camera
-  edge-lpr 'rtsp://user:password@10.0.0.5/1' --jsonl plates.jsonl
+  edge-lpr 'gate=rtsp://admin:${GATE_PASSWORD}@10.0.0.5/1' --jsonl plates.jsonl
   edge-lpr clip.mp4 --save clip-read.mp4 --crops plates/
   edge-lpr clip.mp4 --jsonl - | jq .text         results to another program
 
@@ -42,6 +43,9 @@ sources:
   order, then all cameras and streams at once, each at its newest frame. "N" is camera N.
   Addresses begin with rtsp:// rtmp:// http:// https:// srt:// udp:// rtp:// tcp://.
   Text with " ! " is a GStreamer pipeline that ends in appsink, where OpenCV has GStreamer.
+  Of an address no more is shown than host and path. NAME=ADDRESS has NAME in all results in
+  its place; ${VARIABLE} (in single quotes) and @FILE, a file of addresses, one a line, keep
+  a password out of the list of processes.
 """
 
 
@@ -70,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    with silent_libraries(active=not args.debug), Interrupts() as interrupts:
+    with libraries_apart(shown=args.debug), Interrupts() as interrupts:
         try:
             return _Run(args, interrupts).run()
         finally:
@@ -117,7 +121,7 @@ class _Run:
                 continue
             for target in found:
                 targets = _joined(targets, target)
-        return targets
+        return told_apart(targets)
 
     def open_reader(self) -> PlateReader:
         args = self.args

@@ -8,11 +8,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec
 
+from edge_lpr.addresses import resembles_address, shown_source
 from edge_lpr.console.interrupts import Terminated
 from edge_lpr.console.text import printable
-from edge_lpr.errors import EdgeLprError
+from edge_lpr.errors import EdgeLprError, SettingError
+from edge_lpr.masking import masked
 
-__all__ = ["Parser", "interrupt_code", "module_main"]
+__all__ = ["Parser", "interrupt_code", "module_main", "refuse_addresses"]
+
+_TAKE_ADDRESSES = ("SOURCE", "ADDRESS")
 
 Parameters = ParamSpec("Parameters")
 
@@ -25,7 +29,28 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the line and leaves with exit code 2."""
-        self.exit(2, f"{self.prog}: {printable(message)}; see: {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {printable(masked(message))}; see: {self.prog} --help\n")
+
+
+def refuse_addresses(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuses an address where none is taken: a folder would else be made that has its password for a name.
+
+    Args:
+        parser: The command's parser; arguments whose metavar is SOURCE or ADDRESS take addresses.
+        args: What it parsed.
+
+    Raises:
+        SettingError: An argument is an address.
+    """
+    for action in parser._actions:
+        values = getattr(args, action.dest, None)
+        for value in values if isinstance(values, list) else [values]:
+            if isinstance(value, str) and action.metavar not in _TAKE_ADDRESSES and resembles_address(value):
+                name = action.option_strings[0] if action.option_strings else action.metavar or action.dest
+                raise SettingError(
+                    f"{name} {shown_source(value)}: an address, expected {action.metavar or 'a setting'}; a "
+                    "source stands by itself, and a file of such a name is ./NAME"
+                )
 
 
 def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Parameters, int]]:

@@ -1,6 +1,7 @@
 """What a user names as a source, and the frames that come out of it.
 
-A source is an image, a folder, a glob, a video file, a camera index, an address or a GStreamer pipeline.
+A source is an image, a folder, a glob, a video file, a camera index, an address or a GStreamer pipeline; the
+last three may have a name ("gate=0"), and hold variables ("${PASSWORD}") or lie in a file ("@cameras.txt").
 Folders are read with all their subfolders, hidden files and linked folders left out, in natural order
 ("frame2" before "frame10").
 """
@@ -12,14 +13,16 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import cv2
 
+from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, may_hold_secret, shown_source
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions, CaptureSource
 from edge_lpr.io.checked_capture import CheckedCapture
@@ -35,20 +38,15 @@ from edge_lpr.io.openers import (
     open_packets,
     open_pipeline,
 )
+from edge_lpr.io.references import Reference, resolve
+from edge_lpr.masking import remember
 
-__all__ = ["CaptureOptions", "Target", "find_targets", "mask_secrets", "open_source"]
+__all__ = ["CaptureOptions", "Target", "find_targets", "open_source", "told_apart"]
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv"}
     | {".3gp", ".ogv", ".dav", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg", ".asf", ".vob"}
 )
-# A protocol that is not named here (concat:, data:, file: …) would let an address reach local files.
-SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "srt", "udp", "rtp", "tcp")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-# Everything up to the last @ counts as credentials: cameras' passwords hold "@" and "/" unescaped.
-_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+://)([^\s:@/\"']*)(:?)\S*@")
-_KEY = r"password|passwd|pwd|pass|token|secret|apikey|api_key|key|auth|user-pw|proxy-pw|passphrase"
-_QUERY = re.compile(rf"(?i)((?:^|[?&;\s])(?:{_KEY})\s*=\s*)(\"[^\"]*\"|'[^']*'|[^&\s\"';]+)")
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"<asx")
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
 _logger = logging.getLogger("edge_lpr")
@@ -62,9 +60,9 @@ class Target:
 
     Attributes:
         kind: "images", "video", "camera", "address" or "pipeline".
-        label: What to call it; never holds a password.
+        label: What to call it: its name, or what is shown of its address; never holds a secret.
         paths: The files of "images" and "video".
-        address: What OpenCV opens for the other kinds; may hold a password.
+        address: What OpenCV opens for the other kinds; may hold secrets.
         root: The folder that names of results are relative to, where a folder or glob was given.
     """
 
@@ -73,6 +71,7 @@ class Target:
     paths: tuple[Path, ...] = ()
     address: str = field(default="", repr=False)
     root: Path | None = None
+    named: bool = False
 
     @property
     def live(self) -> bool:
@@ -80,16 +79,12 @@ class Target:
         return self.kind in ("camera", "address", "pipeline")
 
 
-def mask_secrets(text: str) -> str:
-    """Replaces passwords in addresses, queries and pipelines by ***: "rtsp://user:***@host/1"."""
-    return _QUERY.sub(r"\1***", _USER.sub(lambda m: f"{m[1]}{m[2] + ':' if m[3] else ''}***@", text))
-
-
 def find_targets(source: str | int | Path) -> list[Target]:
     """Finds what a source is, without opening it.
 
     Args:
-        source: An image, folder, glob, video file, camera index, address or GStreamer pipeline.
+        source: An image, folder, glob, video file, camera index, address or GStreamer pipeline; the last
+            three may be given as `edge_lpr.io.references` has it.
 
     Returns:
         What to open, in order; the images of a folder or glob are one target.
@@ -100,28 +95,30 @@ def find_targets(source: str | int | Path) -> list[Target]:
     text = str(source)
     if not text.strip() or "\0" in text:
         raise SourceError(f"source {text!r}: expected an image, folder, glob, video, camera index or address")
-    path = Path(text)
-    if _exists(path):
+    if _exists(path := Path(text)):
         return _of_path(path, text)
-    if text.isdecimal() and len(text) <= 3:
-        return [Target("camera", f"camera {int(text)}", address=text)]
-    if " ! " in text:
-        return [Target("pipeline", mask_secrets(text), address=text)]
-    if scheme := _SCHEME.match(text):
-        if scheme[1].lower() not in SCHEMES:
-            raise SourceError(
-                f"{mask_secrets(text)}: addresses start with {', '.join(s + '://' for s in SCHEMES)}; "
-                "a file is given by its path alone"
-            )
-        return [Target("address", mask_secrets(text), address=text)]
-    if glob.has_magic(text):
-        found = [Path(p) for p in glob.glob(text, recursive=True)]  # noqa: PTH207 (of any folder)
-        base = Path(os.path.commonpath([p.parent for p in found])) if found else None
-        targets = _of_files(found, text, base)
-        if not targets:
-            raise SourceError(f"{text}: the pattern matches no image or video ({len(found)} other files)")
-        return targets
-    raise SourceError(f"{text}: no such file or folder")
+    return [target for reference in resolve(text) for target in _of_reference(reference)]
+
+
+def told_apart(targets: Sequence[Target]) -> list[Target]:
+    """Returns live targets with labels that differ: the second of a label gets " #2".
+
+    Two channels of one recorder may differ in what is not shown alone.
+
+    Raises:
+        SourceError: A name was given to two.
+    """
+    count: Counter[str] = Counter()
+    apart = []
+    for target in targets:
+        if target.live:
+            count[target.label] += 1
+            if (n := count[target.label]) > 1:
+                if target.named:
+                    raise SourceError(f"{target.label}: the name of two sources; give each its own")
+                target = replace(target, label=f"{target.label} #{n}")  # noqa: PLW2901
+        apart.append(target)
+    return apart
 
 
 def open_source(
@@ -144,7 +141,8 @@ def open_source(
     if not isinstance(source, Target):
         targets = find_targets(source)
         if len(targets) > 1:
-            raise SourceError(f"{source}: {len(targets)} sources; open what find_targets() gives one by one")
+            shown = shown_source(str(source))
+            raise SourceError(f"{shown}: {len(targets)} sources; open what find_targets() gives one by one")
         source = targets[0]
     opened = _open(source, options, on_warning)
     opened.root = source.root
@@ -187,6 +185,48 @@ def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], N
     expected = "refused, wrong path, user or password, or no video there"
     opener = checked(lambda: open_address(address, options.timeout))
     return CaptureSource(label, opener, options, None, on_warning, expected)
+
+
+def _of_reference(reference: Reference) -> list[Target]:
+    text, shown = reference.text, reference.shown
+    label, named = reference.name or shown_source(text), bool(reference.name)
+    if text.isdecimal() and len(text) <= 3:
+        return [Target("camera", reference.name or f"camera {int(text)}", address=text, named=named)]
+    if named and _exists(path := Path(text)) and stat.S_ISCHR(path.stat().st_mode):
+        return [Target("camera", label, address=text, named=True)]
+    if is_pipeline(text):
+        remember(text)
+        return [Target("pipeline", label, address=text, named=named)]
+    if is_address(text):
+        remember(text)
+        if text.partition("://")[0].lower() not in SCHEMES:
+            raise SourceError(
+                f"{label}: addresses start with {', '.join(s + '://' for s in SCHEMES)}; "
+                "a file is given by its path alone"
+            )
+        return [Target("address", label, address=text, named=named)]
+    if reference.indirect or named:
+        raise SourceError(
+            f"{shown}: neither an address, a pipeline nor a camera; names, variables and @files are for those"
+        )
+    if may_hold_secret(text):
+        remember(text)
+        raise SourceError(
+            f"{shown}: no file, and no address; one begins with rtsp:// or the like, stands in quotes, "
+            "and in its user and password a blank is %20, / is %2F, ? is %3F, the sign before the host %40"
+        )
+    if glob.has_magic(text):
+        return _of_glob(text)
+    raise SourceError(f"{text}: no such file or folder")
+
+
+def _of_glob(text: str) -> list[Target]:
+    found = [Path(p) for p in glob.glob(text, recursive=True)]  # noqa: PTH207 (of any folder)
+    base = Path(os.path.commonpath([p.parent for p in found])) if found else None
+    targets = _of_files(found, text, base)
+    if not targets:
+        raise SourceError(f"{text}: the pattern matches no image or video ({len(found)} other files)")
+    return targets
 
 
 def _of_path(path: Path, text: str) -> list[Target]:

@@ -98,7 +98,7 @@ class OutputKind:
         open: Opens one, from the value of its option and the run. Raises `OutputError` where it cannot be
             written to, `SettingError` where the value does not fit the sources.
         flag: The command's option, "--jsonl"; "" where the command has none.
-        metavar: What --help calls the option's value.
+        metavar: What --help calls the option's value; "ADDRESS" where it is one, which others refuse.
         help: What it writes, for --help.
         stdout: Whether it writes one stream of text, which "-" sends to standard output.
     """

@@ -18,6 +18,7 @@ from edge_lpr.console.text import duration, pad
 from edge_lpr.engines.commands._options import add_build_options, settings_from
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.precisions import PRECISIONS
+from edge_lpr.signatures import load_public_key
 
 if TYPE_CHECKING:
     from edge_lpr.backends.tensorrt.api import TensorRT
@@ -55,6 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="(default: all that the bundle has)",
     )
     add("--out", metavar="DIR", help="where the engines go")
+    add("--verify-key", metavar="KEY", help="build only from a bundle signed by this public key")
     add_build_options(parser, "what the bundle makes of 1920x1080, lying and upright")
     parser.add_argument(
         "--rebuild",
@@ -70,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     """Builds the engines; one that fails does not stop the others."""
     from edge_lpr.engines.build import build_jobs
 
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args.bundle, load_public_key(args.verify_key))
     settings = settings_from(args)
     jobs = list(build_jobs(bundle, args.precision, settings))
     folder = engines_folder(args.out)

@@ -76,7 +76,7 @@ def test_mixed_sources_one_line_per_vehicle(scenes: Path) -> None:
     assert lines[2][-2:] == ["10", "reads"]
     assert err.splitlines() == [
         "edge-lpr: none.mp4: no such file or folder",
-        "edge-lpr: rtsp://u:***@127.0.0.1:1/x: cannot be opened: "
+        "edge-lpr: rtsp://***@127.0.0.1:1/x: cannot be opened: "
         "refused, wrong path, user or password, or no video there",
     ]
     assert code == 2
@@ -177,7 +177,7 @@ def test_cameras_are_read_at_once_and_their_results_are_appended(
         _, err = process.communicate(timeout=30)
         assert process.returncode == 130 and err == "edge-lpr: interrupted\n"
     lines = records(out)
-    assert {r["source"] for r in lines} == {a.replace("secret", "***") for a in addresses}
+    assert {r["source"] for r in lines} == {f"{camera.address}/{i}?***" for i in (1, 2)}
     assert {r["text"] for r in lines} == {TEXT} and all(str(r["first_utc"]).endswith("Z") for r in lines)
     table = (tmp_path / "o.csv").read_text(encoding="utf-8-sig").splitlines()
     assert len(table) == len(lines) + 1 and "secret" not in "".join(table)
@@ -239,7 +239,7 @@ def test_an_address_that_never_answers_does_not_hang(scenes: Path) -> None:
         code, out, err = run(address, scenes / "1.png", "--timeout", "1")
         assert time.monotonic() - began < 20
     assert code == 2 and TEXT in out
-    masked = address.replace("secret", "***")
+    masked = address.replace("u:secret", "***")
     hint = "check address and network, or allow more with --timeout"
     assert err == f"edge-lpr: {masked}: no answer within 1 s; {hint}\n"
 

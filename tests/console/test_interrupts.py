@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 
 import pytest
 
-from edge_lpr.console.interrupts import Interrupts, Terminated, silent_libraries
+from edge_lpr.console.interrupts import Interrupts, Terminated
 
 
 @pytest.mark.parametrize(
@@ -67,18 +66,3 @@ def test_another_thread_may_enter_and_changes_nothing() -> None:
     thread = threading.Thread(target=enter)
     thread.start()
     thread.join()
-
-
-def test_libraries_are_silent_and_python_is_not(capfd: pytest.CaptureFixture[str]) -> None:
-    before = sys.stderr
-    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 (what a process has at its start)
-    try:
-        with silent_libraries(active=True):
-            os.write(2, b"library\n")
-            print("ours", file=sys.stderr)
-        os.write(2, b"after\n")
-        with silent_libraries(active=False):
-            os.write(2, b"debug\n")
-    finally:
-        sys.stderr = before
-    assert capfd.readouterr().err == "ours\nafter\ndebug\n"

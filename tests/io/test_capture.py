@@ -145,11 +145,11 @@ def test_an_address_that_never_answers_is_given_up(scheme: str) -> None:
         with pytest.raises(SourceError, match=r"no answer within 0.7 s") as caught:
             open_source(f"{scheme}://user:secret@127.0.0.1:{port}/1", CaptureOptions(timeout=0.7))
         assert time.monotonic() - began < 4
-    assert "secret" not in str(caught.value) and "user:***@127.0.0.1" in str(caught.value)
+    assert "secret" not in str(caught.value) and "://***@127.0.0.1" in str(caught.value)
 
 
 def test_an_address_that_refuses_is_named_at_once() -> None:
-    with pytest.raises(SourceError, match=r"rtsp://u:\*\*\*@127.0.0.1:1/x: cannot be opened: refused"):
+    with pytest.raises(SourceError, match=r"rtsp://\*\*\*@127.0.0.1:1/x: cannot be opened: refused"):
         open_source("rtsp://u:secret@127.0.0.1:1/x")
 
 
