@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
+from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.module_main import Parser, interrupt_code
 from edge_lpr.console.text import printable
 from edge_lpr.environment import tool
@@ -71,7 +72,7 @@ exit codes:
   0    everything was read or done
   1    the work failed: a backend, a result that cannot be written
   2    bad input: a setting, or a source that is missing, damaged or lost; the others were read
-  130  ended by Ctrl-C, results complete (143: by SIGTERM)"""
+  130  ended by Ctrl-C, results complete (143: by SIGTERM, 129: by SIGHUP)"""
 _PIPE_CLOSED = 141  # what a shell reports of a program that SIGPIPE ended
 _OPTION = re.compile(r"--[a-z]+(_[a-z]+)+")
 
@@ -91,7 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = arguments[0] if arguments and arguments[0] in COMMANDS else "read"
     _prepare_stdout()
     try:
-        return _run(name, arguments if name == "read" else arguments[1:])
+        with Interrupts():  # a service that is stopped takes away what it began to write, as Ctrl-C does
+            return _run(name, arguments if name == "read" else arguments[1:])
     except EdgeLprError as e:
         return _fail(str(e), e.exit_code, debug)
     except KeyboardInterrupt as e:

@@ -137,7 +137,9 @@ def test_a_bad_file_in_a_folder_leaves_the_others(scenes: Path) -> None:
     assert "1b.png: not an image" in err and "zero.mp4: the file is empty" in err and "ends early" in err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_an_interruption_completes_the_outputs(
     tmp_path: Path, plate_scene: Scene, number: signal.Signals, code: int
 ) -> None:
