@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,7 @@ from edge_lpr.datasets.labels import NO_PLATE
 from edge_lpr.environment import cores
 from edge_lpr.errors import CcpdNameError, InputError, OutputError
 from edge_lpr.geometry import crop_quad
-from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.io.atomic_io import write_bytes, write_with
 from edge_lpr.io.image_io import IMAGE_SUFFIXES, decode_image
 from edge_lpr.types import Tick
 
@@ -93,8 +94,8 @@ def convert_ccpd(
         tick: Called with 1 after each image.
 
     Returns:
-        What was converted and what was skipped. When Ctrl-C or an error ends the run, the label files hold
-        what was done until then, and the same call later goes on from there.
+        What was converted and what was skipped. When Ctrl-C or an error ends the run, new label files hold
+        what was done until then, those of an earlier run stay, and the same call later goes on from there.
 
     Raises:
         InputError: The folder is missing, empty, or holds no image with a usable CCPD name.
@@ -104,6 +105,7 @@ def convert_ccpd(
     result = Conversion()
     scenes: dict[Path, str] = {}
     crops: dict[Path, str] = {}
+    complete = False
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path, outcome in _work(images, source, out, workers or cores()):
@@ -118,10 +120,11 @@ def convert_ccpd(
                 result.reused += reused
             if tick is not None:
                 tick(1)
+        complete = True
     except OSError as e:
         raise OutputError(f"{e.filename or out}: cannot be written ({e.strerror or e})") from e
     finally:
-        if scenes:
+        if scenes and (complete or not (out / "det.txt").exists()):
             result.images, result.crops = len(scenes), len(crops)
             write_bytes(out / "det.txt", "".join(scenes[k] for k in sorted(scenes)).encode())
             write_bytes(out / "rec.txt", "".join(crops[k] for k in sorted(crops)).encode())
@@ -212,12 +215,8 @@ def _link(path: Path, image: Path) -> None:
     except FileExistsError:
         pass
     except OSError:
-        aside = image.with_name(f".{os.getpid()}.{image.name}"[:250])
-        try:
-            shutil.copyfile(path, aside)
-            aside.replace(image)
-        finally:
-            aside.unlink(missing_ok=True)
+        with path.open("rb") as file:
+            write_with(image, partial(shutil.copyfileobj, file), durable=False)
 
 
 def _crop_name(relative: Path) -> Path:

@@ -70,14 +70,16 @@ def write_with(path: str | Path, write: Callable[[IO[bytes]], object], *, durabl
         path: The file; a link is followed, a device or pipe is written to as it is.
         write: Writes into the open file that it is given.
         durable: Whether all of it is on the disk before it has its name: a power cut leaves the old file or
-            the new one. Not for one of many small files, where that would take longer than the writing.
+            the new one, and an error leaves what was written beside, under the name that the message says.
+            Not for one of many small files that are soon made again, where it would take longer than the
+            writing.
 
     Raises:
-        OutputError: It cannot be written; what was there before is untouched, and what was written of the new
-            one lies beside it under the name that the message says.
+        OutputError: It cannot be written; what was there before is untouched.
     """
     shown = Path(path)
     part: PartFile | None = None
+    kept = False
     try:
         path = Path(os.path.realpath(shown))
         if is_special(path):
@@ -87,12 +89,15 @@ def write_with(path: str | Path, write: Callable[[IO[bytes]], object], *, durabl
         part = PartFile(path)
         write(part)
         part.complete(durable)
+        kept = True
     except OSError as e:
-        raise (part.failure(shown, e) if part is not None else output_error(shown, e)) from e
-    except BaseException:
-        if part is not None:
+        if part is not None and durable:
+            kept = True
+            raise part.failure(shown, e) from e
+        raise output_error(shown, e) from e
+    finally:
+        if part is not None and not kept:
             part.discard()
-        raise
 
 
 def create_folder(folder: Path) -> None:

@@ -115,7 +115,8 @@ class PartFile(OutFile):
 
     def discard(self) -> None:
         """Removes the file; what has its name stays."""
-        self.close()
+        with contextlib.suppress(OSError):
+            self.close()
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
 

@@ -140,7 +140,9 @@ class VideoFile:
         options = {**_MUXING[muxer], "flush_packets": "1"}
         self._container = av.open(self._file, "w", format=muxer, options=options)
         codec = "mjpeg" if is_avi else "libx264" if "libx264" in av.codecs_available else "mpeg4"
-        self._stream = stream = self._container.add_stream(codec, rate=self._fps, options=_OPTIONS[codec])
+        stream = self._container.add_stream(codec, rate=self._fps, options=_OPTIONS[codec])
+        assert isinstance(stream, av.VideoStream)
+        self._stream = stream
         # H.264 with its usual colours has even sizes.
         stream.width, stream.height = self._size = width + width % 2, height + height % 2
         stream.pix_fmt = "yuvj420p" if is_avi else "yuv420p"
@@ -192,9 +194,9 @@ def _kept(file: OutFile, shown: Path, error: OSError) -> OutputError:
     """Closes a file after an error; it keeps its name where there is anything in it."""
     size = 0
     with contextlib.suppress(OSError):
-        size = os.fstat(file.fileno()).st_size
-    with contextlib.suppress(OSError):
         file.close()
+    with contextlib.suppress(OSError):
+        size = file.path.stat().st_size
         if not size:
             file.path.unlink()
     return OutputError(f"{output_error(shown, error)}{'; it holds what was written before' if size else ''}")
