@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.console.progress import Progress
 from edge_lpr.errors import InputError, MissingExtraError, SettingError
+from edge_lpr.io.claims import Named, check_outputs
 
 if TYPE_CHECKING:
     from edge_lpr.datasets.labels import Sample
@@ -103,9 +105,11 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     try:
         from edge_lpr.finetune.training.config import load_config
-        from edge_lpr.finetune.training.run import RunFiles, finetune
+        from edge_lpr.finetune.training.run import FILES, RunFiles, finetune
     except ImportError as e:
         raise MissingExtraError(e.name or "torch", "finetune", "`edge-lpr finetune`") from e
+    if args.out is not None:
+        check_outputs((("--out", args.out / name) for name in FILES), _inputs(args))
     overrides = {} if args.steps is None else {"steps": args.steps}
     config = load_config(args.config, args.part, **overrides)
     if args.print_config:
@@ -143,6 +147,14 @@ def run(args: argparse.Namespace) -> int:
     best = max(history["metrics"], key=lambda row: row[metric])
     print(f"{args.out / 'best.pdparams'}: {metric} {best[metric]:.4f} at step {best['step']:.0f}")
     return 0
+
+
+def _inputs(args: argparse.Namespace) -> Iterator[Named]:
+    from edge_lpr.datasets.labels import label_inputs
+
+    yield from ((f"--{name}", getattr(args, name)) for name in ("pretrained", "dict", "font", "config"))
+    for name in ("ccpd", "photos", "val"):
+        yield from label_inputs(f"--{name}", getattr(args, name))
 
 
 def _samples(sources: list[Path], progress: Progress) -> list[Sample]:

@@ -13,9 +13,10 @@ resume when the command is given again. The recipe is configs/release.json.
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.errors import InputError, ModelError
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
+from edge_lpr.io.claims import Named, check_outputs, files_in
 from edge_lpr.types import PARTS, Part
 
 if TYPE_CHECKING:
@@ -269,6 +271,24 @@ def held_out(data: Sequence[Path], bundle: Path | None) -> str:
     return "\n".join(lines)
 
 
+def _outputs(args: argparse.Namespace) -> Iterator[Named]:
+    """Gives the files that are written: those of all runs, but for the general weights they start from."""
+    if args.stage == "bundle":
+        yield "--runs", args.runs / ORIGIN
+    elif args.stage == "train":
+        steps = (step for part in load_recipe()["parts"].values() for step in part["steps"])
+        yield from (("--out", path) for step in steps for _, path in files_in("", args.out / step["out"]))
+
+
+def _inputs(args: argparse.Namespace) -> Iterator[Named]:
+    from edge_lpr.datasets.labels import label_inputs
+
+    if args.stage == "train":
+        yield "--font", args.font
+        yield from files_in("--out", args.out / GENERAL)
+        yield from label_inputs("--data", args.data)
+
+
 @module_main("release")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one of the stages."""
@@ -288,6 +308,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     unseen.add_argument("--data", type=Path, nargs="+", required=True, help="labelled images")
     unseen.add_argument("--bundle", type=Path, help="the bundle's folder (default: the package's)")
     args = parser.parse_args(argv)
+    check_outputs(_outputs(args), _inputs(args))
     if args.stage == "bundle":
         write_json(args.runs / ORIGIN, {"made": made(args.runs)})
         print(shlex.join(export_command(args.runs, args.out)))

@@ -19,7 +19,7 @@ from edge_lpr.calib.comparison.compare import (
     measured_tasks,
     pairs,
 )
-from edge_lpr.calib.comparison.plots import draw_plots
+from edge_lpr.calib.comparison.plots import PLOTS, draw_plots
 from edge_lpr.console.tables import table
 from edge_lpr.errors import EdgeLprError, OutputError
 from edge_lpr.evaluation.evaluate import METRICS, Miss
@@ -31,6 +31,7 @@ from edge_lpr.types import EvaluationTask
 
 # Images shown of those that changed from right to wrong; all of them are in the JSON.
 SHOWN = 24
+PAGE = "report.html"
 THUMBNAIL = (320, 200)
 TEMPLATE = "report.html.j2"
 TITLES: dict[EvaluationTask, str] = {"det": "Detection", "rec": "Recognition", "e2e": "End to end"}
@@ -81,6 +82,11 @@ def differences(measured: Sequence[Measured]) -> Table:
     return Table(head, rows)
 
 
+def report_files(folder: Path) -> list[Path]:
+    """Lists what `write_report` writes into a folder."""
+    return [folder / name for name in (PAGE, *PLOTS)]
+
+
 def write_report(folder: Path, measured: Sequence[Measured], title: str) -> None:
     """Writes report.html and the plots into a folder, made where missing.
 
@@ -94,7 +100,7 @@ def write_report(folder: Path, measured: Sequence[Measured], title: str) -> None
     plots = draw_plots(measured)
     for name, data in plots.items():
         write_bytes(folder / name, data)
-    write_bytes(folder / "report.html", page(measured, title, plots).encode())
+    write_bytes(folder / PAGE, page(measured, title, plots).encode())
 
 
 def page(measured: Sequence[Measured], title: str, plots: Mapping[str, bytes]) -> str:

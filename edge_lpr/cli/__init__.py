@@ -19,7 +19,8 @@ from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.module_main import Parser, interrupt_code
 from edge_lpr.console.text import printable
 from edge_lpr.environment import tool
-from edge_lpr.errors import EdgeLprError, MissingExtraError, one_line
+from edge_lpr.errors import EdgeLprError, InputError, MissingExtraError, one_line
+from edge_lpr.io.walk import READ_ERRORS, unreadable
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ def _run(name: str, arguments: list[str]) -> int:
         if not package or package == "edge_lpr":
             raise
         raise MissingExtraError(package, command.extra, f"`{_prog(name)}`") from e
+    except READ_ERRORS as e:
+        raise InputError(unreadable(e.filename or "a file", e)) from e
     except SystemExit as e:  # argparse: --help, --version, an error
         return e.code if isinstance(e.code, int) else 1
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from edge_lpr.bundle.manifest import bundled
 from edge_lpr.cli.options import add_model_options, model_arguments
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
 from edge_lpr.errors import MissingExtraError, SettingError
+from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings
 from edge_lpr.settings import add_options, given
@@ -32,6 +35,7 @@ DATA is a folder with plates.csv, det.txt or rec.txt, such a file itself, or a C
 (labels by file name). Of a folder with det.txt and rec.txt, rec takes rec.txt alone: they show
 the same plates. Labels that cannot be used are listed and skipped. The rate is that
 of the reader alone, one image at a time (crops in batches of 32), images decoded before.
+Images that cannot be read are listed too, and the exit code is 2.
 """
 
 EPILOG = """\
@@ -67,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     try:
-        from edge_lpr.datasets.labels import load_labels
+        from edge_lpr.datasets.labels import label_inputs, load_labels
         from edge_lpr.environment import machine
         from edge_lpr.evaluation.evaluate import evaluate_reader, score_rows
         from edge_lpr.io.atomic_io import write_json
@@ -75,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtraError(e.name or "shapely", "evaluate", "`edge-lpr evaluate`") from e
     if args.decoder == "greedy" and args.task != "rec":
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
+    bundle = files_in("--bundle", args.bundle or bundled())
+    check_outputs([("--json", args.json)], chain(bundle, label_inputs("DATA", args.data)))
     labels = load_labels([_rec_file(d) for d in args.data] if args.task == "rec" else args.data)
     changed = {**given(args, ReadSettings), **given(args, DetectorSettings)}
     with PlateReader(**model_arguments(args), settings=changed) as reader:
@@ -95,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{miss.item}: expected {_texts(miss.expected)}, found {_texts(miss.found)}")
     for problem in problems:
         print(f"skipped: {problem}", file=sys.stderr)
-    return 0
+    return 2 if labels.closed or result.problems else 0
 
 
 def _rec_file(data: str) -> Path:

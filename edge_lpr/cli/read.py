@@ -114,7 +114,7 @@ class _Run:
         targets: list[Target] = []
         for source in sources:
             try:
-                found = find_targets(source)
+                found = find_targets(source, self.fail)
             except SourceError as e:
                 close = get_close_matches(source, COMMANDS, 1)
                 self.fail(

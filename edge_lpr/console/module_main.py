@@ -12,6 +12,7 @@ from typing import Any, NoReturn, ParamSpec
 from edge_lpr.console.interrupts import Terminated
 from edge_lpr.console.text import printable
 from edge_lpr.errors import EdgeLprError
+from edge_lpr.io.walk import READ_ERRORS, unreadable
 
 __all__ = ["Parser", "interrupt_code", "module_main"]
 
@@ -37,7 +38,8 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
 
     Returns:
         A decorator. The function that it makes returns the exit code of an `EdgeLprError` in place of raising
-        it, and 130 after Ctrl-C (143 after SIGTERM, 129 after SIGHUP), with one line on standard error.
+        it, 2 where a file cannot be read, and 130 after Ctrl-C (143 after SIGTERM, 129 after SIGHUP), with
+        one line on standard error.
     """
 
     def decorate(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
@@ -48,6 +50,9 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
             except EdgeLprError as e:
                 print(f"{name}: {printable(str(e))}", file=sys.stderr)
                 return e.exit_code
+            except READ_ERRORS as e:
+                print(f"{name}: {printable(unreadable(e.filename or 'a file', e))}", file=sys.stderr)
+                return 2
             except KeyboardInterrupt as e:
                 print(f"{name}: interrupted", file=sys.stderr)
                 return interrupt_code(e)

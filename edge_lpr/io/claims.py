@@ -59,6 +59,14 @@ class Claims:
             raise SettingError(
                 f"{owner} and {name} are the same; give each its own file, or '-' to one of them"
             )
+        self.check_input(path, name)
+
+    def check_input(self, path: str | Path, name: str) -> None:
+        """Sees that a file is none that is read; for very many that are certainly not another output's.
+
+        Raises:
+            SettingError: It is an input.
+        """
         if source := self.input_at(path):
             raise SettingError(f"{name} {path}: would overwrite {source}, which is read; give another name")
 
@@ -118,7 +126,7 @@ def check_outputs(outputs: Iterable[Named], inputs: Iterable[Named]) -> None:
             claims.claim(path, name)
 
 
-def files_in(name: str, folder: str | Path | None) -> Iterator[Named]:
+def files_in(name: str, folder: str | Path | None) -> Iterator[tuple[str, Path]]:
     """Gives a folder's files, with all subfolders; a file stands for itself.
 
     Args:
@@ -128,7 +136,7 @@ def files_in(name: str, folder: str | Path | None) -> Iterator[Named]:
     if folder is None:
         return
     if not os.path.isdir(folder):  # noqa: PTH112 - never raises
-        yield name, folder
+        yield name, Path(folder)
     for base, _, names in os.walk(folder):
         for file in names:
             yield name, Path(base, file)

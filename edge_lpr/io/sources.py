@@ -7,6 +7,7 @@ Folders are read with all their subfolders, hidden files and linked folders left
 
 from __future__ import annotations
 
+import errno
 import glob
 import logging
 import os
@@ -25,6 +26,7 @@ from edge_lpr.io.capture import CaptureOptions, CaptureSource
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.image_io import FORMATS, IMAGE_SUFFIXES, image_size, read_image
 from edge_lpr.io.openers import has_backend, open_address, open_camera, open_file, open_pipeline
+from edge_lpr.io.walk import regular_files, unreadable, walk_files
 
 __all__ = ["CaptureOptions", "Target", "find_targets", "mask_secrets", "open_source"]
 
@@ -74,11 +76,12 @@ def mask_secrets(text: str) -> str:
     return _QUERY.sub(r"\1***", _USER.sub(lambda m: f"{m[1]}{m[2] + ':' if m[3] else ''}***@", text))
 
 
-def find_targets(source: str | int | Path) -> list[Target]:
+def find_targets(source: str | int | Path, on_warning: Callable[[str], None] | None = None) -> list[Target]:
     """Finds what a source is, without opening it.
 
     Args:
         source: An image, folder, glob, video file, camera index, address or GStreamer pipeline.
+        on_warning: Called with one line for each file or folder in it that cannot be looked at; None logs it.
 
     Returns:
         What to open, in order; the images of a folder or glob are one target.
@@ -90,8 +93,16 @@ def find_targets(source: str | int | Path) -> list[Target]:
     if not text.strip() or "\0" in text:
         raise SourceError(f"source {text!r}: expected an image, folder, glob, video, camera index or address")
     path = Path(text)
-    if _exists(path):
-        return _of_path(path, text)
+    problems: list[str] = []
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as e:
+        if e.errno != errno.ENAMETOOLONG:  # an address may be longer than a name
+            problems.append(unreadable(text, e))
+    else:
+        return _told(_of_path(path, text, mode, problems), problems, on_warning)
     if text.isdecimal() and len(text) <= 3:
         return [Target("camera", f"camera {int(text)}", address=text)]
     if " ! " in text:
@@ -106,11 +117,12 @@ def find_targets(source: str | int | Path) -> list[Target]:
     if glob.has_magic(text):
         found = [Path(p) for p in glob.glob(text, recursive=True)]  # noqa: PTH207 (of any folder)
         base = Path(os.path.commonpath([p.parent for p in found])) if found else None
-        targets = _of_files(found, text, base)
-        if not targets:
+        problems = _closed_folders(text)
+        targets = _of_files(regular_files(found, problems.append), text, base)
+        if not targets and not problems:
             raise SourceError(f"{text}: the pattern matches no image or video ({len(found)} other files)")
-        return targets
-    raise SourceError(f"{text}: no such file or folder")
+        return _told(targets, problems, on_warning)
+    raise SourceError(problems[0] if problems else f"{text}: no such file or folder")
 
 
 def open_source(
@@ -204,11 +216,21 @@ def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], N
     )
 
 
-def _of_path(path: Path, text: str) -> list[Target]:
-    mode = path.stat().st_mode
+def _told(
+    targets: list[Target], problems: list[str], on_warning: Callable[[str], None] | None
+) -> list[Target]:
+    """Tells what could not be looked at; where nothing was found, that is the error."""
+    if not targets and problems:
+        raise SourceError("; ".join(problems))
+    for line in problems:
+        (on_warning or _logger.warning)(line)
+    return targets
+
+
+def _of_path(path: Path, text: str, mode: int, problems: list[str]) -> list[Target]:
     if stat.S_ISDIR(mode):
-        targets = _of_files(list(_walk(path)), text, path)
-        if not targets:
+        targets = _of_files(walk_files(path, problems.append), text, path)
+        if not targets and not problems:
             raise SourceError(f"{text}: no image or video in this folder")
         return targets
     if stat.S_ISCHR(mode):
@@ -220,30 +242,31 @@ def _of_path(path: Path, text: str) -> list[Target]:
 
 
 def _of_files(files: Iterable[Path], text: str, root: Path | None) -> list[Target]:
-    files = sorted((p for p in files if p.is_file()), key=_natural)
+    files = sorted(files, key=_natural)
     images = tuple(p for p in files if p.suffix.lower() in IMAGE_SUFFIXES)
     videos = [p for p in files if p.suffix.lower() in VIDEO_SUFFIXES]
     targets = [Target("images", text, images, root=root)] if images else []
     return targets + [Target("video", str(p), (p,), root=root) for p in videos]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for base, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(base) / name for name in names if not name.startswith("."))
+def _closed_folders(pattern: str) -> list[str]:
+    """Names the folders that a pattern leads to and that cannot be looked into: `glob` passes over them."""
+    problems: list[str] = []
+    parts = Path(pattern).parts
+    for n in range(1, len(parts)):
+        for folder in sorted(glob.glob(str(Path(*parts[:n])), recursive=True)):  # noqa: PTH207
+            if os.path.isdir(folder):  # noqa: PTH112 - never raises
+                try:
+                    os.scandir(folder).close()
+                except OSError as e:
+                    problems.append(unreadable(folder, e))
+    return list(dict.fromkeys(problems))
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:
     # Digits compare as numbers; each part is tagged, so that a number never meets a text.
     parts = re.split(r"([0-9]+)", str(path).casefold())
     return [(0, int(p), "") if p.isdecimal() and p.isascii() else (1, 0, p) for p in parts]
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name longer than the file system takes
-        return False
 
 
 def _is_image(path: Path) -> bool:
@@ -255,7 +278,7 @@ def _head(path: Path, size: int = 1 << 16) -> bytes:
         with path.open("rb") as file:
             return file.read(size)
     except OSError as e:
-        raise SourceError(f"{path}: cannot be read ({e.strerror or e})") from e
+        raise SourceError(unreadable(path, e)) from e
 
 
 def _check_video(path: Path) -> None:

@@ -18,13 +18,15 @@ from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.det import DetTraining
 from edge_lpr.finetune.training.plot import plot_history
 from edge_lpr.finetune.training.rec import HEAD_CHARSET, UNKNOWN_LINE, RecTraining, cut_head_weights
-from edge_lpr.finetune.training.trainer import HISTORY, StepReport, train
+from edge_lpr.finetune.training.trainer import BEST, HISTORY, LATEST, STATE, StepReport, train
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.types import Arrays
 
-__all__ = ["RunFiles", "cut_checkpoint", "finetune"]
+__all__ = ["FILES", "RunFiles", "cut_checkpoint", "finetune"]
 
 KEYS, CHARSET, CONFIG, PLOT = "keys.txt", "charset.txt", "config.json", "run.png"
+FILES = (BEST, LATEST, STATE, HISTORY, CONFIG, PLOT, KEYS, CHARSET)
+"""Names of all files that a run may write into its folder."""
 # Smallest plate that is rendered for the recognizer, in pixels: below, people do not read them either.
 MIN_PLATE_WIDTH = 52.0
 
@@ -77,11 +79,17 @@ def finetune(
         The run's history, see `trainer.train`.
 
     Raises:
-        SettingError: Neither rendering nor labelled images, or a dictionary is missing.
+        SettingError: Neither rendering nor labelled images, a dictionary is missing, or `out` holds a run
+            that is not to be resumed.
         ModelError: The start's weights do not fit.
         InputError: Labelled images cannot be read.
         OutputError: `out` cannot be written.
     """
+    if not resume and (out / STATE).is_file():
+        raise SettingError(
+            f"{out}: holds a run already, which would be overwritten; go on with it (--resume), or give "
+            "another folder"
+        )
     if not files.render and not files.labelled:
         raise SettingError("nothing to train on: give labelled images with --ccpd, or --render")
     arrays = select_branch(load_checkpoint(files.pretrained), "Student", str(files.pretrained))
