@@ -23,7 +23,7 @@ from edge_lpr.environment import tool
 from edge_lpr.errors import OutputError
 from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.file_names import part_path
-from edge_lpr.io.out_file import OutFile
+from edge_lpr.io.out_file import OutFile, held
 from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.precisions import REFERENCE
 from edge_lpr.types import Part
@@ -137,18 +137,10 @@ def create_bundle(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside.mkdir()
-        files = {_file_name("det", REFERENCE): parts.det, _file_name("rec", REFERENCE): parts.rec}
-        files["bundle.json"] = _json(_manifest(parts))
-        for name, data in (files | dict(extra_files or {})).items():
-            with OutFile(aside / name, "x") as file:
-                file.write(data)
-                file.sync()
-        written = load_bundle(aside)
-        for part in (written.det, written.rec):
-            for model in part.precisions.values():
-                model.read()
-        whole = True
-        _swap(aside, folder)
+        with held(aside):
+            _fill(aside, parts, extra_files or {})
+            whole = True
+            _swap(aside, folder)
     except OSError as e:
         left = f"; all of it lies in {aside}" if whole else ""
         raise OutputError(f"{out}: the bundle cannot be written ({e.strerror or e}){left}") from e
@@ -220,6 +212,20 @@ def check_replaceable(folder: Path) -> None:
             raise OutputError(f"{folder}: a file, expected a folder to write the bundle into")
     except OSError as e:
         raise OutputError(f"{folder}: cannot be read ({e.strerror or e})") from e
+
+
+def _fill(aside: Path, parts: BundleParts, extra_files: Mapping[str, bytes]) -> None:
+    """Writes a bundle's files, and reads them back."""
+    files = {_file_name("det", REFERENCE): parts.det, _file_name("rec", REFERENCE): parts.rec}
+    files["bundle.json"] = _json(_manifest(parts))
+    for name, data in (files | dict(extra_files)).items():
+        with OutFile(aside / name, "x") as file:
+            file.write(data)
+            file.sync()
+    written = load_bundle(aside)
+    for part in (written.det, written.rec):
+        for model in part.precisions.values():
+            model.read()
 
 
 def _swap(aside: Path, folder: Path) -> None:

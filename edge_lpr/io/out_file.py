@@ -10,6 +10,7 @@ import contextlib
 import errno
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from edge_lpr.io.file_names import part_path
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ["OutFile", "PartFile", "in_use", "is_special", "output_error", "sync_folder"]
+__all__ = ["OutFile", "PartFile", "held", "in_use", "is_special", "output_error", "sync_folder"]
 
 _CHUNK = 1 << 20
 
@@ -167,8 +168,22 @@ def sync_folder(folder: Path) -> None:
             os.close(number)
 
 
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Marks a folder that is written aside as in use by this process, where the system can; see `in_use`."""
+    number = -1
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        _lock(number)
+    try:
+        yield
+    finally:
+        if number >= 0:
+            os.close(number)
+
+
 def in_use(path: Path) -> bool | None:
-    """Tells whether a process has a part open; None where that cannot be told (Windows, no permission)."""
+    """Tells whether a process writes a part; None where that cannot be told (Windows, no permission)."""
     try:
         number = os.open(path, os.O_RDONLY)
     except OSError:

@@ -30,7 +30,7 @@ OUTPUTS = {
 }
 INPUTS = {
     "read": {"SOURCE", "--bundle", "--engines"},
-    "doctor": {"--bundle"},
+    "doctor": {"DIR", "--bundle"},
     "evaluate": {"DATA", "--bundle", "--engines"},
     "compare": {"BUNDLE", "--data", "--engines"},
     "calibrate": {"--data"},

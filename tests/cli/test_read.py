@@ -323,6 +323,25 @@ def test_a_damaged_bundle_is_one_line(
     assert captured.err.count("\n") == 1 and ".onnx" in captured.err and captured.out == ""
 
 
+@pytest.mark.parametrize("source", ["images", "images/2.png", "cut.mp4", "http://127.0.0.1:1/none"])
+def test_a_run_that_can_decode_nothing_leaves_older_results_as_they_are(
+    source: str, scenes: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    data = (scenes / "1.png").read_bytes()
+    for name in ("1.png", "2.png"):
+        (tmp_path / "images" / name).write_bytes(data[: len(data) // 2])
+    (tmp_path / "cut.mp4").write_bytes((scenes / "街.avi").read_bytes()[:2000])
+    outputs = ["o.jsonl", "o.csv"] if "://" not in source else []  # a stream's are added to
+    for name in outputs:
+        (tmp_path / name).write_text("older")
+    code, out, err = run(source, *(f"--{Path(n).suffix[1:]}={n}" for n in outputs), "--crops", "crops")
+    assert code == 2 and out == "" and err
+    for name in outputs:
+        assert (tmp_path / name).read_text() == "older"
+    assert not list(tmp_path.glob(".*.part"))
+
+
 @pytest.mark.parametrize(
     "wrong", [["--bundle", "none"], ["--save", "x.gif"], ["--engines", "none"], ["--threads", "0"]]
 )
