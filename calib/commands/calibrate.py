@@ -11,6 +11,7 @@ from edge_lpr.calib.quantization.options import CalibrationOptions, makeable
 from edge_lpr.console.progress import Progress
 from edge_lpr.environment import cache_folder
 from edge_lpr.errors import MissingExtraError
+from edge_lpr.io.atomic_io import check_writable
 from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.settings import add_options, given
 
@@ -78,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     written = chain(files_in("BUNDLE", args.bundle), files_in("--cache", args.cache or None))
     outputs = ((name, path) for name, path in written if path.suffix in (".onnx", ".json"))
     check_outputs(outputs, label_inputs("--data", args.data, unlabelled=True))
+    check_writable(Path(args.bundle, "bundle.json") if Path(args.bundle).is_dir() else None)
     chosen = given(args, CalibrationOptions)
     chosen["precisions"] = tuple(dict.fromkeys(args.precision))
     chosen["cache"] = (

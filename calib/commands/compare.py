@@ -70,13 +70,16 @@ def run(args: argparse.Namespace) -> int:
         from edge_lpr.calib.comparison import compare as stage
         from edge_lpr.calib.comparison.report import differences, report_files, summary, write_report
         from edge_lpr.datasets.labels import label_inputs
-        from edge_lpr.io.atomic_io import write_json
+        from edge_lpr.io.atomic_io import check_writable, create_folder, write_json
     except ImportError as e:
         raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr compare`") from e
     outputs = [("--out", path) for path in (report_files(args.out) if args.out else ())]
     outputs += [("--out", args.out / REPORT)] if args.out else []
     inputs = chain(files_in("BUNDLE", args.bundle), label_inputs("--data", args.data))
     check_outputs([*outputs, ("--json", args.json)], inputs)
+    check_writable(args.json)
+    if args.out:
+        create_folder(args.out)
     limits = stage.gates(args.gate)
     bundle = load_bundle(args.bundle)
     measured = stage.compare_precisions(

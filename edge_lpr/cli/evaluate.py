@@ -74,13 +74,14 @@ def run(args: argparse.Namespace) -> int:
         from edge_lpr.datasets.labels import label_inputs, load_labels
         from edge_lpr.environment import machine
         from edge_lpr.evaluation.evaluate import evaluate_reader, score_rows
-        from edge_lpr.io.atomic_io import write_json
+        from edge_lpr.io.atomic_io import check_writable, write_json
     except ImportError as e:
         raise MissingExtraError(e.name or "shapely", "evaluate", "`edge-lpr evaluate`") from e
     if args.decoder == "greedy" and args.task != "rec":
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
     bundle = files_in("--bundle", args.bundle or bundled())
     check_outputs([("--json", args.json)], chain(bundle, label_inputs("DATA", args.data)))
+    check_writable(args.json)
     labels = load_labels([_rec_file(d) for d in args.data] if args.task == "rec" else args.data)
     changed = {**given(args, ReadSettings), **given(args, DetectorSettings)}
     with PlateReader(**model_arguments(args), settings=changed) as reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import IO, Any
 
 from edge_lpr.io.out_file import OutFile, PartFile, is_special, output_error
 
-__all__ = ["create_folder", "json_text", "write_bytes", "write_json", "write_with"]
+__all__ = ["check_writable", "create_folder", "json_text", "write_bytes", "write_json", "write_with"]
 
 
 def write_bytes(path: str | Path, data: bytes | memoryview, *, durable: bool = True) -> None:
@@ -98,6 +99,27 @@ def write_with(path: str | Path, write: Callable[[IO[bytes]], object], *, durabl
     finally:
         if part is not None and not kept:
             part.discard()
+
+
+def check_writable(path: str | Path | None) -> None:
+    """Sees that a file can be written whole, before work is put into what it is to hold.
+
+    Args:
+        path: The file; nothing is done for None and for "-", which is standard output.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    if path is None or str(path) == "-":
+        return
+    real = Path(os.path.realpath(path))
+    try:
+        if real.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not is_special(real):
+            PartFile(real).discard()
+    except OSError as e:
+        raise output_error(Path(path), e) from e
 
 
 def create_folder(folder: Path) -> None:

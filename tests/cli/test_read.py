@@ -323,6 +323,25 @@ def test_a_damaged_bundle_is_one_line(
     assert captured.err.count("\n") == 1 and ".onnx" in captured.err and captured.out == ""
 
 
+def test_the_longest_names_of_sources(
+    plate_scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "in" / ("d" * 255)
+    folder.mkdir(parents=True)
+    write_video(tmp_path / "v.avi", plate_scene, 6, 0)
+    (tmp_path / "v.avi").rename(folder / ("n" * 252 + ".ts"))
+    for name in ("车" * 83 + ".jpg", "m" * 251 + ".png", "m" * 250 + ".jpeg"):
+        cv2.imencode(".png", plate_scene(TEXT))[1].tofile(folder / name)
+    longest = "o" * 255
+    outputs = ["--jsonl", longest, "--csv", "表" * 85, "--save", "out", "--crops", "crops", "--every-frame"]
+    assert main(["in", *outputs, *FAST]) == 0 and capsys.readouterr().err == ""
+    lines = records(tmp_path / longest)
+    assert len(lines) == 3 + 6 and {line["text"] for line in lines} == {TEXT}
+    assert len({line["crop"] for line in lines}) == 9
+    assert len(list((tmp_path / "out" / folder.name).iterdir())) == 4
+
+
 @pytest.mark.parametrize("source", ["images", "images/2.png", "cut.mp4", "http://127.0.0.1:1/none"])
 def test_a_run_that_can_decode_nothing_leaves_older_results_as_they_are(
     source: str, scenes: Path, tmp_path: Path

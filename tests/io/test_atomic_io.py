@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_lpr.errors import OutputError
-from edge_lpr.io.atomic_io import create_folder, write_bytes
+from edge_lpr.io.atomic_io import check_writable, create_folder, write_bytes
 
 
 def test_folders_are_made_and_tried(tmp_path: Path) -> None:
@@ -17,6 +17,16 @@ def test_folders_are_made_and_tried(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file: cannot be written"):
         create_folder(tmp_path / "file")
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
+    for path in (None, "-", tmp_path / "new", Path("/dev/null")):
+        check_writable(path)
+    with pytest.raises(OutputError, match="there is no folder .*none; create it first"):
+        check_writable(tmp_path / "none" / "o")
+    with pytest.raises(OutputError, match="Is a directory"):
+        check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pipe_is_written_to_and_never_replaced(tmp_path: Path) -> None:
