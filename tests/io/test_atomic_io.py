@@ -22,7 +22,7 @@ def test_folders_are_made_and_tried(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
     for path in (None, "-", tmp_path / "new", Path("/dev/null")):
         check_writable(path)
-    with pytest.raises(OutputError, match="there is no folder .*none; create it first"):
+    with pytest.raises(OutputError, match=r"there is no folder .*none; create it first"):
         check_writable(tmp_path / "none" / "o")
     with pytest.raises(OutputError, match="Is a directory"):
         check_writable(tmp_path)
