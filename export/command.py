@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +17,8 @@ from edge_lpr.console.tables import table
 from edge_lpr.errors import EdgeLprError, MissingExtraError, SettingError
 from edge_lpr.export.settings import BOUND, ExportSettings, load_origin
 from edge_lpr.io.atomic_io import create_folder, json_text, write_json
+from edge_lpr.io.claims import Named, check_outputs, files_in
+from edge_lpr.io.file_names import beside
 from edge_lpr.settings import Rule, add_options, given
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ examples:
   edge-lpr export --pretrained weights/      PP-OCRv3's general weights as .pdparams, to start from
 """
 
+_CHECKPOINTS = ("det.pdparams", "rec.pdparams", "rec_keys.txt")
 _STEPS = 5  # two conversions, folding, two comparisons
 _OF_BUNDLE = ("rec_resize_mode", "det_limit", "det_max", "det_box_thresh")
 _OF_COMPARISON = ("limit", "bound")
@@ -128,6 +131,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingError("--wheel goes with --pretrained alone")
     if args.origin is not None and args.out is None:
         raise SettingError("--origin goes with --out alone")
+    check_outputs(_outputs(args), _inputs(args))
     if args.verify is not None:
         return _verify(args)
     if args.pretrained is not None:
@@ -135,11 +139,38 @@ def run(args: argparse.Namespace) -> int:
     return _export(args)
 
 
+def _outputs(args: argparse.Namespace) -> Iterator[Named]:
+    """Gives the files that are written; of a bundle that is replaced, all that it holds."""
+    if args.out is not None:
+        yield from files_in("--out", args.out)
+        yield "--out", _kept_report(args.out)
+    if args.pretrained is not None:
+        yield from (("--pretrained", args.pretrained / name) for name in _CHECKPOINTS)
+    yield "--report", args.report
+
+
+def _inputs(args: argparse.Namespace) -> Iterator[Named]:
+    for name in ("det", "rec"):
+        path = getattr(args, name)
+        yield from files_in(f"--{name}", path)
+        if path is not None and not path.is_dir():  # an inference model is given by one of its files
+            yield from ((f"--{name}", file) for file in path.parent.glob("*") if file.stem == path.stem)
+            yield f"--{name}", path.parent / "inference.yml"
+    for name in ("images", "verify"):
+        yield from files_in(f"--{name}", getattr(args, name))
+    yield from ((f"--{name}", getattr(args, name)) for name in ("dict", "charset", "origin", "wheel"))
+
+
+def _kept_report(bundle: Path) -> Path:
+    """Returns where the comparison is kept of a bundle that is not written."""
+    return beside(bundle, ".parity.json")
+
+
 def _pretrained(args: argparse.Namespace) -> int:
     from edge_lpr.export.onnx_to_pdparams import write_checkpoints
 
     write_checkpoints(args.pretrained, args.wheel)
-    say(f"{args.pretrained}: det.pdparams, rec.pdparams, rec_keys.txt")
+    say(f"{args.pretrained}: {', '.join(_CHECKPOINTS)}")
     return 0
 
 
@@ -195,7 +226,7 @@ def _export(args: argparse.Namespace) -> int:
     if args.report is not None:
         _save(args.report, exported.report)
     if not exported.passed:
-        kept = args.report or args.out.with_name(f"{args.out.name}.parity.json")
+        kept = args.report or _kept_report(args.out)
         _save(kept, exported.report)
         _print(args, exported.report, exported.comparisons, args.out)
         raise EdgeLprError(f"the ONNX models do not give what Paddle gives; no bundle is written, see {kept}")

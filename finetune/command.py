@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.console.output import say, say_json
 from edge_lpr.console.progress import Progress
 from edge_lpr.errors import InputError, SettingError
+from edge_lpr.io.claims import Named, check_outputs
 
 if TYPE_CHECKING:
     from edge_lpr.datasets.labels import Sample
@@ -114,11 +116,12 @@ def run(args: argparse.Namespace) -> int:
     if args.print_config:
         say_json(config.to_json())
         return 0
-    from edge_lpr.finetune.training.run import RunFiles, check_folder, finetune
+    from edge_lpr.finetune.training.run import FILES, RunFiles, check_folder, finetune
 
     for option in ("pretrained", "out"):
         if getattr(args, option) is None:
             raise SettingError(f"--{option} is missing; see: edge-lpr finetune --help")
+    check_outputs((("--out", args.out / name) for name in FILES), _inputs(args))
     check_folder(args.out, resume=args.resume)
     _check_device(args.device)
     with Progress(f"finetune {args.part}", config.steps, "steps") as progress:
@@ -177,6 +180,14 @@ def _plates_once(args: argparse.Namespace) -> list[Path]:
     if args.part == "det":
         return list(args.val)
     return [source for val in args.val for source in crop_sources(val)]
+
+
+def _inputs(args: argparse.Namespace) -> Iterator[Named]:
+    from edge_lpr.datasets.labels import label_inputs
+
+    yield from ((f"--{name}", getattr(args, name)) for name in ("pretrained", "dict", "font", "config"))
+    for name in ("ccpd", "photos", "val"):
+        yield from label_inputs(f"--{name}", getattr(args, name))
 
 
 def _samples(sources: list[Path], progress: Progress) -> list[Sample]:

@@ -13,9 +13,10 @@ resume when the command is given again. The recipe is configs/release.json.
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -29,6 +30,7 @@ from edge_lpr.console.output import say
 from edge_lpr.errors import InputError, ModelError
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.claims import Named, check_outputs, files_in
 from edge_lpr.io.plain_data import parse_json
 from edge_lpr.types import PARTS, Part
 
@@ -270,6 +272,24 @@ def held_out(data: Sequence[Path], bundle: Path | None) -> str:
     return "\n".join(lines)
 
 
+def _outputs(args: argparse.Namespace) -> Iterator[Named]:
+    """Gives the files that are written: those of all runs, but for the general weights they start from."""
+    if args.stage == "bundle":
+        yield "--runs", args.runs / ORIGIN
+    elif args.stage == "train":
+        steps = (step for part in load_recipe()["parts"].values() for step in part["steps"])
+        yield from (("--out", path) for step in steps for _, path in files_in("", args.out / step["out"]))
+
+
+def _inputs(args: argparse.Namespace) -> Iterator[Named]:
+    from edge_lpr.datasets.labels import label_inputs
+
+    if args.stage == "train":
+        yield "--font", args.font
+        yield from files_in("--out", args.out / GENERAL)
+        yield from label_inputs("--data", args.data)
+
+
 @module_main("release")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one of the stages."""
@@ -289,6 +309,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     unseen.add_argument("--data", type=Path, nargs="+", required=True, help="labelled images")
     unseen.add_argument("--bundle", type=Path, help="the bundle's folder (default: the package's)")
     args = parser.parse_args(argv)
+    check_outputs(_outputs(args), _inputs(args))
     if args.stage == "bundle":
         write_json(args.runs / ORIGIN, {"made": made(args.runs)})
         say(shlex.join(export_command(args.runs, args.out)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.capabilities import as_a_plain_user
 from helpers.extras import told_apart
 from numpy.typing import NDArray
 
@@ -122,6 +124,16 @@ class Camera:
         for thread in self._threads:
             thread.join()
         self._server.close()
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Iterator[Path]:
+    """A folder, and a user for whom the modes of files hold while the test runs."""
+    with as_a_plain_user():
+        yield tmp_path
+        for base, folders, _ in os.walk(tmp_path):
+            for folder in folders:
+                Path(base, folder).chmod(0o700)  # for pytest to clear it away
 
 
 @pytest.fixture

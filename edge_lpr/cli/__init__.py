@@ -15,12 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
+from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.module_main import Parser, interrupt_code, refuse_addresses
 from edge_lpr.console.output import say
 from edge_lpr.console.process_title import mask_process_title
 from edge_lpr.console.streams import masked_stderr
 from edge_lpr.environment import tool
-from edge_lpr.errors import EdgeLprError, MissingExtraError, one_line
+from edge_lpr.errors import EdgeLprError, InputError, MissingExtraError, one_line
+from edge_lpr.io.walk import READ_ERRORS, unreadable
 from edge_lpr.masking import masked, remember_argument
 
 
@@ -75,7 +77,7 @@ exit codes:
   0    everything was read or done
   1    the work failed: a backend, a result that cannot be written
   2    bad input: a setting, or a source that is missing, damaged or lost; the others were read
-  130  ended by Ctrl-C, results complete (143: by SIGTERM)"""
+  130  ended by Ctrl-C, results complete (143: by SIGTERM, 129: by SIGHUP)"""
 _PIPE_CLOSED = 141  # what a shell reports of a program that SIGPIPE ended
 _OPTION = re.compile(r"--[a-z]+(_[a-z]+)+")
 
@@ -104,7 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(name: str, arguments: list[str], debug: bool) -> int:
     try:
-        return _run(name, arguments if name == "read" else arguments[1:])
+        with Interrupts():  # a service that is stopped takes away what it began to write, as Ctrl-C does
+            return _run(name, arguments if name == "read" else arguments[1:])
     except EdgeLprError as e:
         return _fail(str(e), e.exit_code, debug)
     except KeyboardInterrupt as e:
@@ -148,6 +151,8 @@ def _run(name: str, arguments: list[str]) -> int:
         if not package or package == "edge_lpr":
             raise
         raise MissingExtraError(package, command.extra, f"`{_prog(name)}`") from e
+    except READ_ERRORS as e:
+        raise InputError(unreadable(e.filename or "a file", e)) from e
     except SystemExit as e:  # argparse: --help, --version, an error
         return e.code if isinstance(e.code, int) else 1
 

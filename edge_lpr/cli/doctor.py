@@ -10,6 +10,7 @@ import platform
 import sys
 import time
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from edge_lpr.console.output import say, say_json, show
 from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style, pad
-from edge_lpr.environment import cores, versions
+from edge_lpr.environment import cache_folder, cores, versions
 from edge_lpr.errors import BackendError, EdgeLprError, one_line
 from edge_lpr.installing import install_command
 
@@ -28,19 +29,22 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Looks at this machine: Python and packages, video back ends, GPU, TensorRT, the model bundle and
-its engines; and reads one image to see that it all works. Exit code 0 where plates can be read,
-1 where they cannot."""
+its engines; and reads one image to see that it all works. Looks for what runs that were killed
+left half written: in the folder at hand, or in those given. Exit code 0 where plates can be
+read, 1 where they cannot."""
 
 EPILOG = """\
 examples:
   edge-lpr doctor
   edge-lpr doctor --bundle my-bundle/
+  edge-lpr doctor /var/lib/plates                with what killed runs left there
   edge-lpr doctor --json | jq '.checks[] | select(.state != "ok")'
 """
 
 _MARKS: dict[str, tuple[str, Style]] = {
     "ok": ("ok", "green"),
     "missing": ("--", "yellow"),
+    "left over": ("??", "yellow"),
     "broken": ("!!", "red"),
 }
 _EXTRAS = {
@@ -52,6 +56,7 @@ _EXTRAS = {
     "sign": ("cryptography",),
 }
 """Extras that commands come with, and the modules to look for."""
+_ADVICE = "of a run that was killed: give it a name where it is of use, else delete it"
 _MODEL_FILE = Path("/proc/device-tree/model")  # names a Jetson
 
 
@@ -62,7 +67,8 @@ class Check:
     Attributes:
         group: Which part of the machine.
         name: What was looked at.
-        state: "ok", "missing" (an option that is not there) or "broken" (plates cannot be read like this).
+        state: "ok", "missing" (an option that is not there), "left over" (what a killed run did not complete)
+            or "broken" (plates cannot be read like this).
         found: What was found.
         advice: What to do about it; empty where there is nothing to do.
     """
@@ -77,6 +83,14 @@ class Check:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        metavar="DIR",
+        type=Path,
+        default=[Path()],
+        help="where to look for what killed runs left (default: the folder at hand)",
+    )
     parser.add_argument("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
     parser.add_argument("--verify-key", metavar="KEY", help="public key that models are to be signed by")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
@@ -86,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     with libraries_apart(shown=args.debug):
         machine = [*_system(), *_packages(), *_video(), *_gpu()]
-        checks = [*machine, *_models(args.bundle, args.verify_key), *_extras()]
+        checks = [*machine, *_models(args.bundle, args.verify_key), *_extras(), *_files(args.folders)]
     able = not any(check.state == "broken" for check in checks)
     if args.json:
         answer = {"version": 1, "able": able, "checks": [asdict(check) for check in checks]}
@@ -113,6 +127,7 @@ def _packages() -> list[Check]:
         ("numpy", "numpy"),
         ("cv2", "opencv-python-headless"),
         ("pyclipper", "pyclipper"),
+        ("av", "av"),
     ):
         try:
             imported = importlib.import_module(module)
@@ -264,6 +279,27 @@ def _try(path: str | None, key: str | None) -> Check:
     except Exception as e:  # what breaks here is what doctor is asked about
         found = str(e) if isinstance(e, EdgeLprError) else one_line(e, named=True)
         return Check("models", "trial", "broken", found)
+
+
+def _files(folders: list[Path]) -> list[Check]:
+    """What runs that were killed left half written."""
+    from edge_lpr.backends.tensorrt.engine_folder import engines_folder
+    from edge_lpr.io.leftovers import find_leftovers
+
+    found = list(find_leftovers([*folders, cache_folder("calibrate"), engines_folder()]))
+    if not found:
+        where = ", ".join(str(folder) for folder in folders)
+        return [Check("files", "left over", "ok", f"nothing by a run that was killed, in {where}")]
+    return [
+        Check(
+            "files",
+            "left over",
+            "left over",
+            f"{part.path} ({part.size / 1e6:.1f} MB, {datetime.fromtimestamp(part.modified):%Y-%m-%d %H:%M})",
+            _ADVICE if part.certain else f"if no run is writing it: {_ADVICE}",
+        )
+        for part in found
+    ]
 
 
 def _print(checks: list[Check], able: bool) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
+from edge_lpr.bundle.manifest import bundled
 from edge_lpr.cli.options import add_model_options, model_arguments
 from edge_lpr.console.output import say, show
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
 from edge_lpr.errors import SettingError
+from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings
 from edge_lpr.settings import add_options, given
@@ -33,7 +36,8 @@ such a file itself, or a CCPD folder (labels by file name). Of a folder with sce
 (det.txt and rec.txt), rec takes the crops alone: they show the same plates. Labels that cannot
 be used are listed and skipped; plates marked as difficult, ### or 待识别 count neither way. A
 metric that nothing was counted for is "-" (null in JSON). The rate is that of the reader
-alone, one image at a time (crops in batches of 32), images decoded before.
+alone, one image at a time (crops in batches of 32), images decoded before. Images that cannot
+be read are listed too, and the exit code is 2.
 """
 
 EPILOG = """\
@@ -73,16 +77,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    from edge_lpr.datasets.labels import crop_sources, load_labels
+    from edge_lpr.datasets.labels import crop_sources, label_inputs, load_labels
     from edge_lpr.environment import machine
     from edge_lpr.evaluation.anonymous import anonymous
     from edge_lpr.evaluation.evaluate import evaluate_reader, score_rows
-    from edge_lpr.io.atomic_io import write_json
+    from edge_lpr.io.atomic_io import check_writable, write_json
 
     if args.decoder == "greedy" and args.task != "rec":
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
     if args.anonymous and not args.json:
         raise SettingError("--anonymous goes with --json alone")
+    bundle = files_in("--bundle", args.bundle or bundled())
+    check_outputs([("--json", args.json)], chain(bundle, label_inputs("DATA", args.data)))
+    check_writable(args.json)
     sources = [file for d in args.data for file in crop_sources(d)] if args.task == "rec" else args.data
     labels = load_labels(sources)
     changed = {**given(args, ReadSettings), **given(args, DetectorSettings)}
@@ -107,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         say(note, stream=sys.stderr)
     for problem in problems:
         say(f"skipped: {problem}", stream=sys.stderr)
-    return 0
+    return 2 if labels.closed or result.problems else 0
 
 
 def _texts(texts: Sequence[str]) -> str:

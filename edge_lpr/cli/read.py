@@ -8,16 +8,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
+from itertools import chain
 
 from edge_lpr.cli import COMMANDS
-from edge_lpr.cli.options import add_model_options, model_arguments
+from edge_lpr.cli.options import add_model_options, backend_arguments, model_arguments
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.text import is_terminal
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions, stop_captures
+from edge_lpr.io.claims import files_in
 from edge_lpr.io.frames import Source
+from edge_lpr.io.recording import RecordingSettings
 from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
 from edge_lpr.outputs import OUTPUTS, STDOUT, RunInfo, RunOutputs
 from edge_lpr.pipeline.reader import PlateReader
@@ -63,6 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for kind in OUTPUTS:
         if kind.flag:
             add(kind.flag, dest=kind.name, metavar=kind.metavar, help=kind.help)
+    add_options(add, RecordingSettings)
     add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
     add = parser.add_argument_group("cameras and streams").add_argument
     add_options(add, CaptureOptions, ("timeout", "reconnect"))
@@ -95,9 +99,11 @@ class _Run:
         targets = self.find(self.args.sources)
         if not targets:
             return 2
-        run = RunInfo(targets, any(target.live for target in targets), self.clear)
         # The reader first: where it cannot be opened, no output has touched what is there.
-        with self.open_reader() as reader, RunOutputs(_requested(self.args), run, self.say) as outputs:
+        with (
+            self.open_reader() as reader,
+            RunOutputs(_requested(self.args), self.run_info(targets, reader), self.say) as outputs,
+        ):
             self.outputs, self.reader = outputs, reader
             if is_terminal(sys.stderr) and not self.args.quiet:
                 self.say(reader.description)
@@ -112,7 +118,7 @@ class _Run:
         targets: list[Target] = []
         for source in sources:
             try:
-                found = find_targets(source)
+                found = find_targets(source, self.fail)
             except SourceError as e:
                 close = get_close_matches(source, COMMANDS, 1)
                 self.fail(
@@ -131,6 +137,16 @@ class _Run:
             for n, v in given(args, kind).items()
         }
         return PlateReader(**model_arguments(args), settings=settings)
+
+    def run_info(self, targets: Sequence[Target], reader: PlateReader) -> RunInfo:
+        engines = files_in("--engines", backend_arguments(self.args).get("engines"))
+        return RunInfo(
+            targets,
+            live=any(target.live for target in targets),
+            clear=self.clear,
+            reads=chain(files_in("--bundle", reader.bundle.path), engines),
+            recording=RecordingSettings(**given(self.args, RecordingSettings)),
+        )
 
     def read_target(self, target: Target) -> None:
         with open_source(target, self.options, self.say) as source:

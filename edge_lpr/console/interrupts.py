@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM that never tear a result apart."""
+"""Ctrl-C, SIGTERM and SIGHUP that never tear a result apart."""
 
 from __future__ import annotations
 
@@ -7,16 +7,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
+_HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+_SIGNALS = tuple(number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP) if number is not None)
+
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which is how services are stopped; handled like Ctrl-C."""
+    """SIGTERM, which is how services are stopped, or SIGHUP, by which a terminal goes; handled like Ctrl-C.
+
+    Args:
+        number: The signal's number.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.number = int(number)
 
 
 class Interrupts:
-    """While entered, Ctrl-C and SIGTERM raise `KeyboardInterrupt`, but not inside a `held` block.
+    """While entered, Ctrl-C, SIGTERM and SIGHUP raise `KeyboardInterrupt`, but not inside a `held` block.
 
     There they wait for its end, so that a line is written in full or not at all. Signals can be handled in
-    the main thread alone; elsewhere this does nothing.
+    the main thread alone; elsewhere this does nothing. SIGHUP stays ignored where it was (`nohup`).
     """
 
     def __init__(self) -> None:
@@ -28,8 +39,9 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._handle)
+            for number in _SIGNALS:
+                if number != _HANGUP or signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._handle)
         except ValueError:
             self._before.clear()
         return self
@@ -65,7 +77,7 @@ class Interrupts:
             raise pending
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        error = KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
         self._signals += 1
         if not self._held or (not self._patient and self._signals > 1):
             raise error

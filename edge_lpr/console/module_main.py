@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -12,6 +13,7 @@ from edge_lpr.addresses import resembles_address, shown_source
 from edge_lpr.console.interrupts import Terminated
 from edge_lpr.console.text import printable
 from edge_lpr.errors import EdgeLprError, SettingError
+from edge_lpr.io.walk import READ_ERRORS, unreadable
 from edge_lpr.masking import masked
 
 __all__ = ["Parser", "interrupt_code", "module_main", "refuse_addresses"]
@@ -61,7 +63,8 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
 
     Returns:
         A decorator. The function that it makes returns the exit code of an `EdgeLprError` in place of raising
-        it, and 130 after Ctrl-C (143 after SIGTERM), with one line on standard error.
+        it, 2 where a file cannot be read, and 130 after Ctrl-C (143 after SIGTERM, 129 after SIGHUP), with
+        one line on standard error.
     """
 
     def decorate(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
@@ -72,6 +75,9 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
             except EdgeLprError as e:
                 print(f"{name}: {printable(str(e))}", file=sys.stderr)
                 return e.exit_code
+            except READ_ERRORS as e:
+                print(f"{name}: {printable(unreadable(e.filename or 'a file', e))}", file=sys.stderr)
+                return 2
             except KeyboardInterrupt as e:
                 print(f"{name}: interrupted", file=sys.stderr)
                 return interrupt_code(e)
@@ -82,5 +88,5 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
 
 
 def interrupt_code(error: KeyboardInterrupt) -> int:
-    """Returns the exit code of a command that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
-    return 143 if isinstance(error, Terminated) else 130
+    """Returns the exit code of a command that a signal ended: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
+    return 128 + (error.number if isinstance(error, Terminated) else signal.SIGINT)

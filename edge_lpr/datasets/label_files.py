@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +21,7 @@ from edge_lpr.datasets.label_text import UNCOUNTED, LabelledPlate, clean_text, i
 from edge_lpr.errors import InputError, shown
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.plain_data import parse_json
+from edge_lpr.io.walk import unreadable
 from edge_lpr.types import Quad
 
 __all__ = ["CROPS", "RejectedLabelError", "Row", "find_image", "read_rows"]
@@ -77,12 +80,16 @@ def find_image(root: Path, written: str, *, any_folder: bool) -> str:
         if parts and (first == root.name or (any_folder and len(parts) == 1)):
             names.append("/".join(parts))
     try:
-        name = next((n for n in names if (root / n).is_file()), names[0])
-        path = (root / name).resolve()
+        name = next((n for n in names if (root / n).exists()), names[0])
+        path = Path(os.path.realpath(root / name))
         if not path.is_relative_to(root):
             raise RejectedLabelError(f"the image {shown(written)} is outside of the label file's folder")
-        if not path.is_file():
-            raise RejectedLabelError(f"no image {shown(written)} beside the label file")
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise RejectedLabelError(f"{shown(written)} beside the label file is no file")
+    except (FileNotFoundError, NotADirectoryError) as e:
+        raise RejectedLabelError(f"no image {shown(written)} beside the label file") from e
+    except PermissionError as e:
+        raise RejectedLabelError(unreadable(written, e)) from e
     except (OSError, ValueError) as e:
         raise RejectedLabelError(f"the image's name {shown(written)} cannot be a file's name") from e
     return name

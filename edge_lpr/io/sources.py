@@ -8,13 +8,14 @@ Folders are read with all their subfolders, hidden files and linked folders left
 
 from __future__ import annotations
 
+import errno
 import glob
 import logging
 import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,7 @@ from edge_lpr.io.openers import (
     open_pipeline,
 )
 from edge_lpr.io.references import Reference, resolve
+from edge_lpr.io.walk import regular_files, unreadable, walk_files
 from edge_lpr.masking import remember
 
 __all__ = ["CaptureOptions", "Target", "find_targets", "open_source", "told_apart"]
@@ -79,12 +81,13 @@ class Target:
         return self.kind in ("camera", "address", "pipeline")
 
 
-def find_targets(source: str | int | Path) -> list[Target]:
+def find_targets(source: str | int | Path, on_warning: Callable[[str], None] | None = None) -> list[Target]:
     """Finds what a source is, without opening it.
 
     Args:
         source: An image, folder, glob, video file, camera index, address or GStreamer pipeline; the last
             three may be given as `edge_lpr.io.references` has it.
+        on_warning: Called with one line for each file or folder in it that cannot be looked at; None logs it.
 
     Returns:
         What to open, in order; the images of a folder or glob are one target.
@@ -95,9 +98,20 @@ def find_targets(source: str | int | Path) -> list[Target]:
     text = str(source)
     if not text.strip() or "\0" in text:
         raise SourceError(f"source {text!r}: expected an image, folder, glob, video, camera index or address")
-    if _exists(path := Path(text)):
-        return _of_path(path, text)
-    return [target for reference in resolve(text) for target in _of_reference(reference)]
+    path = Path(text)
+    problems: list[str] = []
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as e:
+        if e.errno != errno.ENAMETOOLONG:  # an address may be longer than a name
+            problems.append(unreadable(text, e))
+    else:
+        return _told(_of_path(path, text, mode, problems), problems, on_warning)
+    if problems:
+        raise SourceError(problems[0])
+    return [target for reference in resolve(text) for target in _of_reference(reference, on_warning)]
 
 
 def told_apart(targets: Sequence[Target]) -> list[Target]:
@@ -187,12 +201,12 @@ def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], N
     return CaptureSource(label, opener, options, None, on_warning, expected)
 
 
-def _of_reference(reference: Reference) -> list[Target]:
+def _of_reference(reference: Reference, on_warning: Callable[[str], None] | None) -> list[Target]:
     text, shown = reference.text, reference.shown
     label, named = reference.name or shown_source(text), bool(reference.name)
     if text.isdecimal() and len(text) <= 3:
         return [Target("camera", reference.name or f"camera {int(text)}", address=text, named=named)]
-    if named and _exists(path := Path(text)) and stat.S_ISCHR(path.stat().st_mode):
+    if named and _is_device(Path(text)):
         return [Target("camera", label, address=text, named=True)]
     if is_pipeline(text):
         remember(text)
@@ -216,24 +230,42 @@ def _of_reference(reference: Reference) -> list[Target]:
             "and in its user and password a blank is %20, / is %2F, ? is %3F, the sign before the host %40"
         )
     if glob.has_magic(text):
-        return _of_glob(text)
+        return _of_glob(text, on_warning)
     raise SourceError(f"{text}: no such file or folder")
 
 
-def _of_glob(text: str) -> list[Target]:
+def _of_glob(text: str, on_warning: Callable[[str], None] | None) -> list[Target]:
     found = [Path(p) for p in glob.glob(text, recursive=True)]  # noqa: PTH207 (of any folder)
     base = Path(os.path.commonpath([p.parent for p in found])) if found else None
-    targets = _of_files(found, text, base)
-    if not targets:
+    problems = _closed_folders(text)
+    targets = _of_files(regular_files(found, problems.append), text, base)
+    if not targets and not problems:
         raise SourceError(f"{text}: the pattern matches no image or video ({len(found)} other files)")
+    return _told(targets, problems, on_warning)
+
+
+def _is_device(path: Path) -> bool:
+    try:
+        return stat.S_ISCHR(path.stat().st_mode)
+    except (OSError, ValueError):  # a name longer than the file system takes
+        return False
+
+
+def _told(
+    targets: list[Target], problems: list[str], on_warning: Callable[[str], None] | None
+) -> list[Target]:
+    """Tells what could not be looked at; where nothing was found, that is the error."""
+    if not targets and problems:
+        raise SourceError("; ".join(problems))
+    for line in problems:
+        (on_warning or _logger.warning)(line)
     return targets
 
 
-def _of_path(path: Path, text: str) -> list[Target]:
-    mode = path.stat().st_mode
+def _of_path(path: Path, text: str, mode: int, problems: list[str]) -> list[Target]:
     if stat.S_ISDIR(mode):
-        targets = _of_files(list(_walk(path)), text, path)
-        if not targets:
+        targets = _of_files(walk_files(path, problems.append), text, path)
+        if not targets and not problems:
             raise SourceError(f"{text}: no image or video in this folder")
         return targets
     if stat.S_ISCHR(mode):
@@ -247,30 +279,31 @@ def _of_path(path: Path, text: str) -> list[Target]:
 
 
 def _of_files(files: Iterable[Path], text: str, root: Path | None) -> list[Target]:
-    files = sorted((p for p in files if p.is_file()), key=_natural)
+    files = sorted(files, key=_natural)
     images = tuple(p for p in files if p.suffix.lower() in IMAGE_SUFFIXES)
     videos = [p for p in files if p.suffix.lower() in VIDEO_SUFFIXES]
     targets = [Target("images", text, images, root=root)] if images else []
     return targets + [Target("video", str(p), (p,), root=root) for p in videos]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for base, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(base) / name for name in names if not name.startswith("."))
+def _closed_folders(pattern: str) -> list[str]:
+    """Names the folders that a pattern leads to and that cannot be looked into: `glob` passes over them."""
+    problems: list[str] = []
+    parts = Path(pattern).parts
+    for n in range(1, len(parts)):
+        for folder in sorted(glob.glob(str(Path(*parts[:n])), recursive=True)):  # noqa: PTH207
+            if os.path.isdir(folder):  # noqa: PTH112 - never raises
+                try:
+                    os.scandir(folder).close()
+                except OSError as e:
+                    problems.append(unreadable(folder, e))
+    return list(dict.fromkeys(problems))
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:
     # Digits compare as numbers; each part is tagged, so that a number never meets a text.
     parts = re.split(r"([0-9]+)", str(path).casefold())
     return [(0, int(p), "") if p.isdecimal() and p.isascii() else (1, 0, p) for p in parts]
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name longer than the file system takes
-        return False
 
 
 def _is_image(path: Path) -> bool:
@@ -282,7 +315,7 @@ def _head(path: Path, size: int = 1 << 16) -> bytes:
         with path.open("rb") as file:
             return file.read(size)
     except OSError as e:
-        raise SourceError(f"{path}: cannot be read ({e.strerror or e})") from e
+        raise SourceError(unreadable(path, e)) from e
 
 
 def _check_video(path: Path) -> None:

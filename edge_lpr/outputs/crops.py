@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_lpr.errors import OutputError
 from edge_lpr.geometry import crop_quad
-from edge_lpr.io.atomic_io import create_folder, safe_name, unique
+from edge_lpr.io.atomic_io import create_folder
+from edge_lpr.io.file_names import fitted, safe_name, unique
+from edge_lpr.io.frames import Source
 from edge_lpr.io.image_io import write_image
 from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
 from edge_lpr.outputs.records import Result, utc_stamp
@@ -14,6 +18,8 @@ from edge_lpr.pipeline.stream import FrameResult
 from edge_lpr.pipeline.tracker import PlateEvent
 
 __all__ = ["CropOutput"]
+
+FLAG = "--crops"
 
 
 class CropOutput(Output):
@@ -31,11 +37,15 @@ class CropOutput(Output):
 
     def __init__(self, folder: str | Path, run: RunInfo = ALONE) -> None:
         self._folder = Path(folder)
+        self._run = run
+        self._claims = run.own_claims()
         self._names: set[str] = set()
+        self._claims.check(self._folder, FLAG)
         create_folder(self._folder)
 
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
         """Writes the crop of each result that has an image; see `Output.write`."""
+        failure: OutputError | None = None
         for result in results:
             item, frame = result.item, result.frame
             if isinstance(item, PlateEvent):
@@ -46,9 +56,31 @@ class CropOutput(Output):
                 continue
             if crop is None:
                 continue
-            name = unique(f"{_stem(result)}-{index:06d}-{safe_name(item.text)}.png", self._names)
-            write_image(self._folder / name, crop)
-            result.crop = name
+            try:
+                path = self._free(f"{_stem(result)}-{index:06d}-{safe_name(item.text)}", frame_result.source)
+                write_image(path, crop)
+            except OutputError as e:  # the others have their own chance
+                failure = e
+            else:
+                result.crop = path.name
+        if failure is not None:
+            raise failure
+
+    def _free(self, stem: str, source: Source) -> Path:
+        """Returns a path that no other crop of this run has, nor what the run reads, nor another output."""
+        if not self._folder.is_dir():
+            create_folder(self._folder)
+            self._run.on_warning(f"{self._folder}: was deleted or moved away; the folder is made again")
+        if source.live:  # its crops never end, and never replace any: their names are not kept, but looked up
+            path, number = self._folder / f"{stem}.png", 1
+            while os.path.lexists(path):
+                number += 1
+                path = self._folder / fitted(stem, f"-{number}.png")
+            return path
+        while True:
+            path = self._folder / unique(f"{stem}.png", self._names)
+            if not self._claims.is_taken(path, FLAG):
+                return path
 
 
 def _stem(result: Result) -> str:
@@ -61,7 +93,7 @@ OUTPUTS.register(
         name="crops",
         rank=10,  # before those that show the names of its files
         open=CropOutput,
-        flag="--crops",
+        flag=FLAG,
         metavar="DIR",
         help="an image of each plate",
     )

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_lpr.backends.tensorrt.engine_folder import FOLDER_VARIABLE, engines_folder
-from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
+from edge_lpr.backends.tensorrt.engine_manifest import ENGINE, EngineManifest
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.output import say, say_json
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.text import duration, pad
 from edge_lpr.engines.commands._options import add_build_options, settings_from
 from edge_lpr.errors import EdgeLprError
+from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.signatures import load_public_key
 
@@ -81,6 +82,9 @@ def run(args: argparse.Namespace) -> int:
     from edge_lpr.backends.tensorrt.api import TensorRT
 
     api = TensorRT.open()
+    manifests = [job.path(folder, api.machine) for job in jobs]
+    outputs = [("--out", path) for m in manifests for path in (m, m.with_suffix(ENGINE))]
+    check_outputs(outputs, files_in("BUNDLE", bundle.path))
     code = 0
     report: list[dict[str, Any]] = []
     for number, job in enumerate(jobs, 1):

@@ -33,7 +33,7 @@ def parts() -> BundleParts:
 
 
 def test_what_is_written_is_what_the_runtime_reads(tmp_path: Path, parts: BundleParts) -> None:
-    bundle = create_bundle(parts, tmp_path / "new" / "b", {"note.txt": b"hello"})
+    bundle = create_bundle(parts, tmp_path / "new" / "b", {"parity.json": b"hello"})
     assert bundle.path == tmp_path / "new" / "b"
     assert (bundle.name, bundle.licence) == ("tiny", "MIT")
     assert bundle.rec.charset == ("京", "A", "B", "1")
@@ -42,15 +42,15 @@ def test_what_is_written_is_what_the_runtime_reads(tmp_path: Path, parts: Bundle
     assert bundle.model("det", "fp32").read() == parts.det
     assert bundle.model("rec", "fp32").read() == parts.rec
     assert sorted(p.name for p in bundle.path.iterdir()) == [
-        "bundle.json", "det.fp32.onnx", "note.txt", "rec.fp32.onnx",
+        "bundle.json", "det.fp32.onnx", "parity.json", "rec.fp32.onnx",
     ]  # fmt: skip
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["b"]
 
 
 def test_an_older_bundle_is_replaced_whole(tmp_path: Path, parts: BundleParts) -> None:
-    create_bundle(parts, tmp_path / "b", {"old.txt": b""})
+    create_bundle(parts, tmp_path / "b", {"parity.json": b""})
     assert create_bundle(replace(parts, name="newer"), tmp_path / "b").name == "newer"
-    assert not (tmp_path / "b" / "old.txt").exists()
+    assert not (tmp_path / "b" / "parity.json").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
 
 
@@ -72,6 +72,11 @@ def test_folders_and_files_of_others_are_left_alone(tmp_path: Path, parts: Bundl
         create_bundle(parts, tmp_path / "photos" / "a.jpg")
     with pytest.raises(OutputError, match="cannot be"):
         create_bundle(parts, tmp_path / "photos" / "a.jpg" / "b")
+    create_bundle(parts, tmp_path / "b")
+    (tmp_path / "b" / "notes.txt").touch()
+    with pytest.raises(OutputError, match=r"b: would be replaced as a whole, and holds notes\.txt, which"):
+        create_bundle(parts, tmp_path / "b")
+    assert (tmp_path / "b" / "notes.txt").exists()
     (tmp_path / "empty").mkdir()
     assert create_bundle(parts, tmp_path / "empty").name == "tiny"
 

@@ -186,3 +186,29 @@ def test_no_camera_is_named() -> None:
         pytest.skip("this machine has 98 cameras")
     with pytest.raises(SourceError, match="camera 97: cannot be opened: no camera there"):
         open_source(97)
+
+
+def test_what_is_closed_in_a_tree_is_named_and_the_rest_is_found(nobody: Path) -> None:
+    for name in ("tree/a.jpg", "tree/shut/b.jpg", "tree/open/c.jpg", "alone/d.jpg"):
+        (nobody / name).parent.mkdir(parents=True, exist_ok=True)
+        (nobody / name).touch()
+    (nobody / "tree" / "shut").chmod(0o600)
+    (nobody / "alone").chmod(0)
+    shut = f"{nobody / 'tree' / 'shut'}: cannot be read (Permission denied)"
+    for source in ("tree", "tree/**/*.jpg", "tree/*/*.jpg", "tree/[os]*/*.jpg"):
+        said: list[str] = []
+        (target,) = find_targets(nobody / source, said.append)
+        assert [line.replace("/b.jpg", "") for line in said] == [shut], source
+        assert {path.name for path in target.paths} <= {"a.jpg", "c.jpg"}
+    for source in ("alone", "alone/*.jpg", "alone/d.jpg"):
+        denied = r"alone(/d\.jpg)?: cannot be read \(Permission denied\)"
+        with pytest.raises(SourceError, match=denied):
+            find_targets(nobody / source, said.append)
+
+
+def test_the_longest_names_are_found(tmp_path: Path) -> None:
+    names = {"n" * 251 + ".jpg", "车" * 83 + ".jpg"}
+    for name in names:
+        (tmp_path / name).touch()
+    (target,) = find_targets(tmp_path)
+    assert {path.name for path in target.paths} == names
