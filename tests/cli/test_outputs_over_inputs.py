@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from edge_lpr.cli import COMMANDS, command_parser, main
+from edge_lpr.signatures import new_key
 
 pytest.importorskip("onnx", reason="the tiny bundle is made with onnx")
 
@@ -27,6 +29,8 @@ OUTPUTS = {
     "dataset": {"--out"},
     "finetune": {"--out"},
     "build": {"--out"},
+    # A new key takes the place of no file, and a signature lies beside its manifest.
+    "sign": {"PATH", "--new-key"},
 }
 INPUTS = {
     "read": {"SOURCE", "--bundle", "--engines"},
@@ -39,6 +43,7 @@ INPUTS = {
     "finetune": {"--pretrained", "--dict", "--ccpd", "--photos", "--val", "--font", "--config"},
     "build": {"BUNDLE"},
     "engines": {"DIR", "--dir", "--bundle"},
+    "sign": {"--key"},
 }
 # What is typed, and the file that is both read and written then; "A = B" makes A another name of B.
 TRIED = [
@@ -79,6 +84,7 @@ TRIED = [
     ("finetune det --render --photos data --pretrained d.pdparams --out run",
      "run/history.json = data/plates.csv"),
     ("build b --out e", "the manifest = b/bundle.json"),
+    ("sign b --key k.key", "b/bundle.json.minisig = k.key"),
 ]  # fmt: skip
 
 
@@ -91,6 +97,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("k.txt", "d.pdparams", "r.pdparams", "w.whl", "b/d.pdparams", "m/inference.pdmodel"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("A\nB\n")
+    if importlib.util.find_spec("cryptography"):
+        new_key(Path("k.key"))
     for name in ("m/inference.pdiparams", "m/inference.yml", *(f"run/{n}" for n in RUN)):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("A\nB\n")
@@ -140,9 +148,7 @@ def test_a_run_is_not_trained_over(folder: Path, capsys: pytest.CaptureFixture[s
     skip_without_extra("finetune")
     Path("run/latest.state").write_text("hours of work")
     assert main(["finetune", "det", "--render", "--pretrained", "d.pdparams", "--out", "run"]) == 2
-    assert "run: holds a run already, which would be overwritten; go on with it (--resume)" in (
-        capsys.readouterr().err
-    )
+    assert "run: holds a run already (latest.state); go on with it with --resume" in capsys.readouterr().err
     assert Path("run/latest.state").read_text() == "hours of work"
 
 
@@ -165,7 +171,8 @@ def skip_without_extra(name: str) -> None:
     if name in COMMANDS:
         try:
             import_module(COMMANDS[name].module)
-            if COMMANDS[name].extra in ("finetune", "calib", "export", "evaluate"):
-                import_module({"finetune": "torch", "calib": "jinja2"}.get(COMMANDS[name].extra, "shapely"))
+            needed = {"finetune": "torch", "calib": "jinja2", "export": "onnx", "sign": "cryptography"}
+            if COMMANDS[name].extra in needed:
+                import_module(needed[COMMANDS[name].extra])
         except ModuleNotFoundError as e:
             pytest.skip(f"needs {e.name}, of the extra {COMMANDS[name].extra!r}")
