@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
 
 from edge_lpr.addresses import resembles_address, shown_source
@@ -46,8 +47,10 @@ def refuse_addresses(parser: argparse.ArgumentParser, args: argparse.Namespace) 
     """
     for action in parser._actions:
         values = getattr(args, action.dest, None)
-        for value in values if isinstance(values, list) else [values]:
-            if isinstance(value, str) and action.metavar not in _TAKE_ADDRESSES and resembles_address(value):
+        for given in values if isinstance(values, list) else [values]:
+            # What was made a path has lost a slash, which does not hide an address.
+            value = str(given) if isinstance(given, str | Path) else ""
+            if action.metavar not in _TAKE_ADDRESSES and resembles_address(value):
                 name = action.option_strings[0] if action.option_strings else action.metavar or action.dest
                 raise SettingError(
                     f"{name} {shown_source(value)}: an address, expected {action.metavar or 'a setting'}; a "

@@ -23,11 +23,12 @@ import numpy as np
 from edge_lpr.datasets.ccpd import CcpdLabel, parse_ccpd_name
 from edge_lpr.datasets.labels import NO_PLATE
 from edge_lpr.environment import cores
-from edge_lpr.errors import CcpdNameError, InputError, OutputError
+from edge_lpr.errors import CcpdNameError, InputError, OutputError, SourceError
 from edge_lpr.geometry import crop_quad
 from edge_lpr.io.atomic_io import write_bytes, write_with
+from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import Claims, files_in
-from edge_lpr.io.image_io import IMAGE_SUFFIXES, decode_image
+from edge_lpr.io.image_io import IMAGE_SUFFIXES, MAX_BYTES, decode_image
 from edge_lpr.io.walk import walk_files
 from edge_lpr.types import Tick
 
@@ -213,12 +214,14 @@ def _convert(path: Path, source: Path, out: Path) -> Outcome:
 
 def _decode(path: Path, label: CcpdLabel | None, crop: Path) -> None:
     try:
-        data = path.read_bytes()
+        data = read_bounded(path, MAX_BYTES, "an image", SourceError, label=path.name)
         if data.startswith(_JPEG_START) and _JPEG_END not in data[-64:]:
             raise _SkipError("cut short: the JPEG has no end; copy it again")
         image = decode_image(data, path.name)
-    except OSError as e:
-        raise _UnreadError(f"cannot be read ({e.strerror or e})") from e
+    except SourceError as e:
+        if isinstance(e.__cause__, OSError):
+            raise _UnreadError(f"cannot be read ({e.__cause__.strerror or e.__cause__})") from e
+        raise _SkipError(str(e)) from e
     except InputError as e:
         raise _SkipError(str(e)) from e
     if label is None:
