@@ -9,8 +9,10 @@ from pathlib import Path
 from edge_lpr.backends.tensorrt.engine_folder import read_manifests
 from edge_lpr.backends.tensorrt.engine_manifest import ENGINE, MANIFEST, read_manifest
 from edge_lpr.bundle.manifest import BUNDLE_JSON, load_bundle
+from edge_lpr.console.output import say
 from edge_lpr.errors import SettingError
-from edge_lpr.signatures import PublicKey, SecretKey, load_public_key, new_key
+from edge_lpr.io.claims import check_outputs
+from edge_lpr.signatures import PublicKey, SecretKey, load_public_key, new_key, signature_path
 
 DESCRIPTION = """\
 Signs bundles and engines, so that a device takes them from nobody else: with --verify-key, edge-lpr
@@ -43,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
         if args.paths:
             raise SettingError("--new-key takes no PATH; sign with --key once the key is there")
         made = new_key(Path(args.new_key))
-        print(f"{args.new_key}  secret: keep it off the devices\n{made.public}  public, for --verify-key")
+        say(f"{args.new_key}  secret: keep it off the devices")
+        say(f"{made.public}  public, for --verify-key")
         return 0
     if not args.paths:
         raise SettingError("what? give a bundle's folder, a folder of engines, or an engine")
@@ -51,8 +54,11 @@ def run(args: argparse.Namespace) -> int:
     secret = None if public is not None else SecretKey.load(Path(args.key))
     # All are looked at before the first is signed.
     manifests = [manifest for path in args.paths for manifest in _checked(Path(path), public)]
+    if secret is not None:
+        outputs = [("PATH", signature_path(manifest)) for manifest in manifests]
+        check_outputs(outputs, [("--key", args.key), *(("PATH", manifest) for manifest in manifests)])
     for manifest in manifests:
-        print(f"good    {manifest}" if secret is None else f"signed  {secret.sign(manifest)}")
+        say(f"good    {manifest}" if secret is None else f"signed  {secret.sign(manifest)}")
     return 0
 
 
