@@ -111,17 +111,20 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     from edge_lpr.finetune.training.config import load_config
 
+    if args.out is not None and not args.print_config:
+        from edge_lpr.finetune.training.run import FILES
+
+        check_outputs((("--out", args.out / name) for name in FILES), _inputs(args))
     overrides = {} if args.steps is None else {"steps": args.steps}
     config = load_config(args.config, args.part, **overrides)
     if args.print_config:
         say_json(config.to_json())
         return 0
-    from edge_lpr.finetune.training.run import FILES, RunFiles, check_folder, finetune
+    from edge_lpr.finetune.training.run import RunFiles, check_folder, finetune
 
     for option in ("pretrained", "out"):
         if getattr(args, option) is None:
             raise SettingError(f"--{option} is missing; see: edge-lpr finetune --help")
-    check_outputs((("--out", args.out / name) for name in FILES), _inputs(args))
     check_folder(args.out, resume=args.resume)
     _check_device(args.device)
     with Progress(f"finetune {args.part}", config.steps, "steps") as progress:

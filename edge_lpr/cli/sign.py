@@ -55,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
     # All are looked at before the first is signed.
     manifests = [manifest for path in args.paths for manifest in _checked(Path(path), public)]
     if secret is not None:
-        outputs = [("PATH", signature_path(manifest)) for manifest in manifests]
-        check_outputs(outputs, [("--key", args.key), *(("PATH", manifest) for manifest in manifests)])
+        read = [("PATH", manifest) for manifest in manifests]
+        check_outputs((("signature", signature_path(m)) for m in manifests), [("--key", args.key), *read])
     for manifest in manifests:
         say(f"good    {manifest}" if secret is None else f"signed  {secret.sign(manifest)}")
     return 0

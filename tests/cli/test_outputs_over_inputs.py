@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from edge_lpr.cli import COMMANDS, command_parser, main
+from edge_lpr.signatures import new_key
 
 pytest.importorskip("onnx", reason="the tiny bundle is made with onnx")
 
@@ -27,6 +29,7 @@ OUTPUTS = {
     "dataset": {"--out"},
     "finetune": {"--out"},
     "build": {"--out"},
+    # A new key takes the place of no file, and a signature lies beside its manifest.
     "sign": {"PATH", "--new-key"},
 }
 INPUTS = {
@@ -39,8 +42,8 @@ INPUTS = {
     "dataset": {"DIR"},
     "finetune": {"--pretrained", "--dict", "--ccpd", "--photos", "--val", "--font", "--config"},
     "build": {"BUNDLE"},
-    "sign": {"--key"},
     "engines": {"DIR", "--dir", "--bundle"},
+    "sign": {"--key"},
 }
 # What is typed, and the file that is both read and written then; "A = B" makes A another name of B.
 TRIED = [
@@ -97,6 +100,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("k.txt", "d.pdparams", "r.pdparams", "w.whl", "b/d.pdparams", "m/inference.pdmodel"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("A\nB\n")
+    if importlib.util.find_spec("cryptography"):
+        new_key(Path("k.key"))
     for name in ("m/inference.pdiparams", "m/inference.yml", *(f"run/{n}" for n in RUN)):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("A\nB\n")
@@ -123,9 +128,6 @@ def test_what_is_read_is_not_written_over(
         monkeypatch.setattr(TensorRT, "open", lambda: SimpleNamespace(machine=H200))
         job = next(iter(build_jobs(load_bundle("b"), (), BuildSettings())))
         both = both.replace("the manifest", str(job.path(Path("e"), H200)))
-    if words[0] == "sign":
-        pytest.importorskip("cryptography", reason="needs the extra 'sign'")
-        assert main(["sign", "--new-key", "k.key"]) == 0 and capsys.readouterr().out
     if "--config" in words:
         assert main(["finetune", words[1], "--print-config"]) == 0
         Path("run/config.json").write_text(capsys.readouterr().out)
@@ -147,6 +149,14 @@ def test_two_outputs_of_one_command_are_told_apart(folder: Path, capsys: pytest.
     assert "--out and --json are the same" in capsys.readouterr().err and not Path("r").exists()
 
 
+def test_a_run_is_not_trained_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    skip_without_extra("finetune")
+    Path("run/latest.state").write_text("hours of work")
+    assert main(["finetune", "det", "--render", "--pretrained", "d.pdparams", "--out", "run"]) == 2
+    assert "run: holds a run already (latest.state); go on with it with --resume" in capsys.readouterr().err
+    assert Path("run/latest.state").read_text() == "hours of work"
+
+
 @pytest.mark.parametrize("name", ["read", *COMMANDS])
 def test_every_file_that_an_option_names_is_known_here(name: str) -> None:
     skip_without_extra(name)
@@ -166,7 +176,8 @@ def skip_without_extra(name: str) -> None:
     if name in COMMANDS:
         try:
             import_module(COMMANDS[name].module)
-            if COMMANDS[name].extra in ("finetune", "calib", "export", "evaluate"):
-                import_module({"finetune": "torch", "calib": "jinja2"}.get(COMMANDS[name].extra, "shapely"))
+            needed = {"finetune": "torch", "calib": "jinja2", "export": "onnx", "sign": "cryptography"}
+            if COMMANDS[name].extra in needed:
+                import_module(needed[COMMANDS[name].extra])
         except ModuleNotFoundError as e:
             pytest.skip(f"needs {e.name}, of the extra {COMMANDS[name].extra!r}")
