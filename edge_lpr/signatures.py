@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.errors import MissingExtraError, OutputError, SignatureError
-from edge_lpr.io.atomic_io import output_error, write_bytes
+from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.out_file import output_error
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

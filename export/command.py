@@ -203,7 +203,8 @@ def _settings(args: argparse.Namespace) -> ExportSettings:
     )
     if args.images is None:
         return settings
-    return replace(settings, images=read_images(args.images, settings.limit))
+    images = read_images(args.images, settings.limit, lambda line: say(f"skipped: {line}", stream=sys.stderr))
+    return replace(settings, images=images)
 
 
 def _run_export(args: argparse.Namespace, bundle: Path | None) -> Export:

@@ -26,7 +26,7 @@ from edge_lpr.io.file_names import part_path
 from edge_lpr.io.out_file import OutFile, held
 from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.precisions import REFERENCE
-from edge_lpr.signatures import drop_signature
+from edge_lpr.signatures import SUFFIX, drop_signature
 from edge_lpr.types import Part
 
 __all__ = [
@@ -59,6 +59,7 @@ DET_POSTPROCESS: Mapping[str, Any] = {
 
 EXTRA_FILES = frozenset({"parity.json", "reference.npz"})
 """What a bundle's folder holds beside its manifest and models: how it compares with Paddle."""
+_OWN_FILES = EXTRA_FILES | {BUNDLE_JSON, BUNDLE_JSON + SUFFIX}
 
 _INPUT = {"name": "image", "layout": "NHWC", "dtype": "uint8", "colour": "BGR"}
 
@@ -215,8 +216,7 @@ def check_replaceable(folder: Path) -> None:
         found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         if found and not (folder / "bundle.json").is_file():
             raise OutputError(f"{folder}: not empty and no bundle; give a new folder, or an older bundle's")
-        others = [name for name in found if not name.endswith(".onnx") and name not in EXTRA_FILES]
-        if others := [name for name in others if name != "bundle.json"]:
+        if others := [name for name in found if not name.endswith(".onnx") and name not in _OWN_FILES]:
             raise OutputError(
                 f"{folder}: would be replaced as a whole, and holds {others[0]}, which belongs to no bundle; "
                 "move it away, or give a new folder"

@@ -88,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
     if args.anonymous and not args.json:
         raise SettingError("--anonymous goes with --json alone")
     bundle = files_in("--bundle", args.bundle or bundled())
-    check_outputs([("--json", args.json)], chain(bundle, label_inputs("DATA", args.data)))
+    key = [("--verify-key", args.verify_key)]
+    check_outputs([("--json", args.json)], chain(bundle, key, label_inputs("DATA", args.data)))
     check_writable(args.json)
     sources = [file for d in args.data for file in crop_sources(d)] if args.task == "rec" else args.data
     labels = load_labels(sources)

@@ -21,6 +21,7 @@ from edge_lpr.io.capture import CaptureOptions, stop_captures
 from edge_lpr.io.claims import files_in
 from edge_lpr.io.frames import Source
 from edge_lpr.io.recording import RecordingSettings
+from edge_lpr.io.references import reference_file
 from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
 from edge_lpr.outputs import OUTPUTS, STDOUT, RunInfo, RunOutputs
 from edge_lpr.pipeline.reader import PlateReader
@@ -140,11 +141,16 @@ class _Run:
 
     def run_info(self, targets: Sequence[Target], reader: PlateReader) -> RunInfo:
         engines = files_in("--engines", backend_arguments(self.args).get("engines"))
+        lists = [("SOURCE", reference_file(source)) for source in self.args.sources]
         return RunInfo(
             targets,
             live=any(target.live for target in targets),
             clear=self.clear,
-            reads=chain(files_in("--bundle", reader.bundle.path), engines),
+            reads=[
+                *lists,
+                ("--verify-key", self.args.verify_key),
+                *chain(files_in("--bundle", reader.bundle.path), engines),
+            ],
             recording=RecordingSettings(**given(self.args, RecordingSettings)),
         )
 

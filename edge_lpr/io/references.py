@@ -16,7 +16,7 @@ from edge_lpr.errors import SourceError
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.masking import remember, remember_secret
 
-__all__ = ["Reference", "resolve"]
+__all__ = ["Reference", "reference_file", "resolve"]
 
 # Letters of all scripts, so that a camera may be called 东门.
 _NAMED = re.compile(r"(\w[\w.-]{0,63})=(?=\S)(.*)", re.DOTALL)
@@ -55,6 +55,17 @@ def resolve(source: str) -> list[Reference]:
             to several.
     """
     return _resolve(source)
+
+
+def reference_file(source: str) -> Path | None:
+    """Returns the file that a source is read from (``@FILE``, ``NAME=@FILE``); None where it is none.
+
+    Args:
+        source: A source as the user typed it, that `resolve` takes.
+    """
+    _, text = _split(source.strip())
+    expanded = _VARIABLE.sub(lambda found: os.environ.get(found[1], ""), text)
+    return Path(expanded[1:]).expanduser() if expanded.startswith("@") else None
 
 
 def _resolve(source: str, line: str = "") -> list[Reference]:

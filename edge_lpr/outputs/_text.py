@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from edge_lpr.io.appended_text import AppendedText
 from edge_lpr.io.out_file import output_error
-from edge_lpr.io.text_file import AppendedText, LineFormat, ReplacedText, TextFile
+from edge_lpr.io.text_file import LineFormat, ReplacedText, TextFile
 from edge_lpr.outputs.base import STDOUT, RunInfo
 
 _PLAIN = LineFormat()

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import threading
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     api = TensorRT.open()
     manifests = [job.path(folder, api.machine) for job in jobs]
     outputs = [("--out", path) for m in manifests for path in (m, m.with_suffix(ENGINE))]
-    check_outputs(outputs, files_in("BUNDLE", bundle.path))
+    check_outputs(outputs, chain(files_in("BUNDLE", bundle.path), [("--verify-key", args.verify_key)]))
     code = 0
     report: list[dict[str, Any]] = []
     for number, job in enumerate(jobs, 1):

@@ -54,6 +54,13 @@ def test_an_older_bundle_is_replaced_whole(tmp_path: Path, parts: BundleParts) -
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
 
 
+def test_the_signature_goes_with_the_bundle_that_was_signed(tmp_path: Path, parts: BundleParts) -> None:
+    create_bundle(parts, tmp_path / "b")
+    (tmp_path / "b" / "bundle.json.minisig").touch()
+    create_bundle(replace(parts, name="newer"), tmp_path / "b")
+    assert not list((tmp_path / "b").glob("*.minisig"))
+
+
 def test_a_bundle_that_fails_leaves_the_older_one(tmp_path: Path, parts: BundleParts) -> None:
     create_bundle(parts, tmp_path / "b")
     with pytest.raises(BundleError, match="each character once"):

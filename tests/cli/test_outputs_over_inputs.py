@@ -51,6 +51,8 @@ TRIED = [
     ("data/scenes --csv data/scenes/2.png", "data/scenes/2.png"),
     ("data/scenes --save data/scenes", "data/scenes/0.png"),
     ("data/scenes/1.png --bundle b --jsonl b/bundle.json", "b/bundle.json"),
+    ("data/scenes/1.png @cameras.txt --jsonl cameras.txt", "cameras.txt"),
+    ("data/scenes/1.png gate=@cameras.txt --crops c --csv cameras.txt", "cameras.txt"),
     ("evaluate e2e data/plates.csv --bundle b --json data/plates.csv", "data/plates.csv"),
     ("evaluate rec data --bundle b --json data/crops/3.png", "data/crops/3.png"),
     ("evaluate det data --bundle b --json b/det.fp32.onnx", "b/det.fp32.onnx"),
@@ -94,6 +96,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_bundle(Path("b"))
     write_data(Path("data"))
     write_ccpd(Path("ccpd"))
+    Path("cameras.txt").write_text("http://127.0.0.1:1/live\n")
     for name in ("k.txt", "d.pdparams", "r.pdparams", "w.whl", "b/d.pdparams", "m/inference.pdmodel"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("A\nB\n")
@@ -102,7 +105,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("m/inference.pdiparams", "m/inference.yml", *(f"run/{n}" for n in RUN)):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("A\nB\n")
-    Path("run/config.json").write_text("{}")
     return tmp_path
 
 
@@ -126,6 +128,9 @@ def test_what_is_read_is_not_written_over(
         monkeypatch.setattr(TensorRT, "open", lambda: SimpleNamespace(machine=H200))
         job = next(iter(build_jobs(load_bundle("b"), (), BuildSettings())))
         both = both.replace("the manifest", str(job.path(Path("e"), H200)))
+    if "--config" in words:
+        assert main(["finetune", words[1], "--print-config"]) == 0
+        Path("run/config.json").write_text(capsys.readouterr().out)
     written, _, read = both.partition(" = ")
     if read:
         Path(written).parent.mkdir(parents=True, exist_ok=True)

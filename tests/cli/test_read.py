@@ -137,11 +137,9 @@ def test_a_bad_file_in_a_folder_leaves_the_others(scenes: Path) -> None:
     assert "1b.png: not an image" in err and "zero.mp4: the file is empty" in err and "ends early" in err
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_an_interruption_completes_the_outputs(
-    tmp_path: Path, plate_scene: Scene, number: signal.Signals, code: int
+    tmp_path: Path, plate_scene: Scene, name: str, code: int
 ) -> None:
     write_video(tmp_path / "long.avi", plate_scene, 2000, 0)
     outputs = ["--jsonl", "o.jsonl", "--csv", "o.csv", "--save", "o.avi"]
@@ -150,7 +148,7 @@ def test_an_interruption_completes_the_outputs(
     while not list(tmp_path.glob(".o.avi*")) and time.monotonic() < until:
         time.sleep(0.05)
     time.sleep(0.7)
-    process.send_signal(number)
+    process.send_signal(signal.Signals[name])
     out, err = process.communicate(timeout=30)
     assert process.returncode == code and err == "edge-lpr: interrupted\n"
     (line,) = records(tmp_path / "o.jsonl")

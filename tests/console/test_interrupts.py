@@ -10,10 +10,12 @@ import pytest
 
 from edge_lpr.console.interrupts import Interrupts, Terminated
 
+HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
+
 
 @pytest.mark.parametrize(
     ("number", "kind"),
-    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated), (signal.SIGHUP, Terminated)],
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated), (HANGUP, Terminated)],
 )
 def test_a_signal_waits_for_the_end_of_what_is_held(
     number: signal.Signals, kind: type[KeyboardInterrupt]
@@ -28,14 +30,15 @@ def test_a_signal_waits_for_the_end_of_what_is_held(
     assert done == ["all of it"] and signal.getsignal(number) is before
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has none")
 def test_a_hangup_that_was_ignored_stays_ignored() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    before = signal.signal(HANGUP, signal.SIG_IGN)  # as nohup does
     try:
         with Interrupts():
-            os.kill(os.getpid(), signal.SIGHUP)
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            os.kill(os.getpid(), HANGUP)
+        assert signal.getsignal(HANGUP) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(HANGUP, before)
 
 
 def test_a_signal_elsewhere_comes_at_once() -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from edge_lpr.errors import OutputError
-from edge_lpr.io.text_file import AppendedText, LineFormat, ReplacedText, TextFile
+from edge_lpr.io.appended_text import AppendedText
+from edge_lpr.io.text_file import LineFormat, ReplacedText, TextFile
 from edge_lpr.outputs import csv as csv_output
 from edge_lpr.outputs import jsonl as jsonl_output
 
@@ -159,7 +160,8 @@ def test_each_line_is_on_the_disk_when_it_is_written(tmp_path: Path, monkeypatch
 
 def test_two_runs_do_not_add_to_one_file(tmp_path: Path) -> None:
     file = AppendedText(tmp_path / "o", LINES, print)
-    code = "import sys, pathlib; from edge_lpr.io.text_file import *\n"
+    code = "import sys, pathlib; from edge_lpr.io.appended_text import *\n"
+    code += "from edge_lpr.io.text_file import *\n"
     code += "AppendedText(pathlib.Path(sys.argv[1]), LineFormat(), print)"
     other = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "o")], capture_output=True, text=True, check=False
