@@ -48,7 +48,8 @@ def test_no_report_that_ships_names_an_image_or_a_plate(folder: Path) -> None:
 def test_no_page_names_a_plate_but_those_of_the_samples() -> None:
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]:
         named = set(PLATE.findall(page.read_text(encoding="utf-8")))
-        assert named <= SAMPLE_PLATES, page.name
+        # Formats are shown on numbers that nobody takes for one of the data's.
+        assert {plate for plate in named if "1234" not in plate} <= SAMPLE_PLATES, page.name
 
 
 def test_the_source_distribution_has_what_a_clone_has(tmp_path: Path) -> None:

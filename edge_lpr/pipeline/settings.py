@@ -60,8 +60,8 @@ class ReadSettings(Settings):
     """What counts as a plate."""
 
     any_text: bool = setting(False, "also text that reads better as no plate (kind text)")
-    # The default asks of every character that it is more likely right than wrong.
-    min_score: float = setting(0.5, "least score of a plate's worst character", low=0, high=1, metavar="P")
+    # Of 476 plates read in 470 scenes, right ones fell below it once, wrong ones seven times of eleven.
+    min_score: float = setting(0.75, "least score of a plate's worst character", low=0, high=1, metavar="P")
     format_prior: float = setting(
         12.0, "how strongly plates are preferred over free text, in nats", low=0, metavar="NATS"
     )

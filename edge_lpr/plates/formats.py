@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from edge_lpr.plates.characters import DIGITS
 from edge_lpr.plates.colour import COLOURED, colour_shares, ground_colour
 from edge_lpr.plates.kind import PlateKind
 from edge_lpr.plates.read import UNKNOWN_KIND
@@ -71,9 +72,19 @@ class PlateFormat:
         if ground in own:
             return False
         return (
-            any(ground in plate.kinds.values() for plate in begun + ended)
+            any(ground in plate.kinds.values() and self._tells(plate) for plate in begun + ended)
             or (right and bool(begun))
             or (left and bool(ended))
+        )
+
+    def _tells(self, longer: PlateFormat) -> bool:
+        """Whether a text of a longer format looks unlike most of this one: it has a letter at a fixed place.
+
+        Five digits may follow the office on any plate, and at night a blue one can look green.
+        """
+        return any(
+            not set(DIGITS) & set(theirs) and set(DIGITS) & set(own)
+            for theirs, own in zip(longer.positions, self.positions, strict=False)
         )
 
 

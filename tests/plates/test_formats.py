@@ -39,7 +39,7 @@ def test_the_order_is_that_of_the_kinds() -> None:
         ("armed police", "WJ京1234X", True),
         ("armed police", "WJ京12345", True),
         ("armed police", "WJ京1234A", False),
-        ("armed police old", "WJ1693015", True),
+        ("armed police old", "WJ1612345", True),
         ("armed police old", "WJ31消0010", True),
         ("emergency", "京X0001应急", True),
         ("emergency", "京A0001应急", False),
@@ -89,3 +89,7 @@ def test_without_colour_the_border_makes_a_plate_doubtful(left: bool, right: boo
 
 def test_the_longest_format_is_never_cut() -> None:
     assert not FORMATS["green small"].is_cut("皖AD12345", GREEN, left=True, right=True)
+
+
+def test_a_blue_plate_of_digits_that_looks_green_at_night_is_whole() -> None:
+    assert not FORMATS["standard"].is_cut("皖A12345", SEVEN, left=False, right=False)

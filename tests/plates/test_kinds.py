@@ -62,7 +62,7 @@ def test_two_rows_are_for_large_vehicles() -> None:
         ("military", "BS13107", {0, 1}),
         ("military_old", "北A12345", {0, 1}),
         ("armed_police", "WJ京1234X", {0, 1, 2}),
-        ("armed_police", "WJ1693015", {0, 1, 2, 3}),
+        ("armed_police", "WJ1612345", {0, 1, 2, 3}),
         ("emergency", "京X0001应急", {6, 7}),
     ],
 )
