@@ -14,14 +14,17 @@ from edge_lpr.cli.options import add_model_options, model_arguments
 from edge_lpr.console.interrupts import Interrupts, silent_libraries
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.text import is_terminal
-from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions, stop_captures
+from edge_lpr.errors import SettingError, SourceError
+from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frames import Source
 from edge_lpr.io.sources import Target, find_targets, open_source
+from edge_lpr.io.video_source import stop_videos
 from edge_lpr.outputs import OUTPUTS, STDOUT, RunInfo, RunOutputs
+from edge_lpr.pipeline.events import REPORTS
 from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.pipeline.reading import read_live
 from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings
-from edge_lpr.pipeline.stream import FrameResult, Stream, read_live
+from edge_lpr.pipeline.stream import FrameResult, Stream
 from edge_lpr.settings import add_options, given
 
 DESCRIPTION = """\
@@ -53,6 +56,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     add = parser.add_argument_group("what is reported").add_argument
     add("--every-frame", action="store_true", help="the reads of each frame, not fused to one per vehicle")
+    add(
+        "--events",
+        choices=tuple(REPORTS),
+        help="end: one a vehicle, when it is gone; new: one a vehicle, as soon as it is known; all: both, "
+        "and each change of its text (default: end for files, all for cameras and streams)",
+    )
     add_options(add, ReadSettings)
     add_options(add, CaptureOptions, ("stride",))
     add = parser.add_argument_group("outputs").add_argument
@@ -61,7 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             add(kind.flag, dest=kind.name, metavar=kind.metavar, help=kind.help)
     add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
     add = parser.add_argument_group("cameras and streams").add_argument
-    add_options(add, CaptureOptions, ("timeout", "reconnect"))
+    add_options(add, CaptureOptions, ("timeout", "reconnect", "max_pause"))
     add = parser.add_argument_group("tracking in videos and streams").add_argument
     add_options(add, TrackSettings)
     add = parser.add_argument_group("detection, by PP-OCR's names (default: the bundle's)").add_argument
@@ -74,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             return _Run(args, interrupts).run()
         finally:
-            stop_captures()  # here, where what OpenCV says of an address given up is not heard
+            stop_videos()
 
 
 class _Run:
@@ -88,6 +97,8 @@ class _Run:
         self.bad_source = False
 
     def run(self) -> int:
+        if self.args.every_frame and self.args.events:
+            raise SettingError("--every-frame gives reads and no events; leave it out, or --events")
         targets = self.find(self.args.sources)
         if not targets:
             return 2
@@ -133,7 +144,7 @@ class _Run:
             self.read_file(source)
 
     def read_file(self, source: Source) -> None:
-        stream = Stream(self.reader, source, track=not self.args.every_frame)
+        stream = self.stream(source)
         unit = "images" if source.is_image else "frames"
         with Progress(source.label, source.total, unit, quiet=self.args.quiet) as self.progress:
             self.write_all(stream, [stream], self.progress)
@@ -143,16 +154,14 @@ class _Run:
     def read_cameras(self, targets: Sequence[Target]) -> None:
         sources: list[Source] = []
         try:
-            for target in targets:  # in turn: OpenCV lets one address open at a time
+            for target in targets:
                 with self.apart():
                     sources.append(open_source(target, self.options, self.say))
-            for source in sources:
-                if not source.live:  # an address of a video with an end
-                    with self.apart():
-                        self.read_file(source)
-            self.read_streams([source for source in sources if source.live])
-            self.bad_source |= any(source.state == "source lost" for source in sources)
+            self.read_streams(sources)
+            self.bad_source |= any(source.state in ("source lost", "ends early") for source in sources)
         finally:
+            for source in sources:
+                source.stop()
             for source in sources:
                 source.close()
 
@@ -166,10 +175,13 @@ class _Run:
         finally:
             self.progress = None
 
+    def stream(self, source: Source) -> Stream:
+        return Stream(self.reader, source, track=not self.args.every_frame, report=self.args.events)
+
     def read_streams(self, sources: Sequence[Source]) -> None:
         if not sources or not self.outputs.any_left:
             return
-        streams = [Stream(self.reader, source, track=not self.args.every_frame) for source in sources]
+        streams = [self.stream(source) for source in sources]
         label = sources[0].label if len(sources) == 1 else f"{len(sources)} sources"
         with Progress(label, quiet=self.args.quiet) as self.progress:
             self.write_all(read_live(streams), streams, self.progress)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM that never tear a result apart, and silence for libraries that write to stderr."""
+"""Signals that end a run and never tear a result apart, and silence for libraries that write to stderr."""
 
 from __future__ import annotations
 
@@ -9,16 +9,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
+# Windows has no SIGHUP.
+_ENDING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which is how services are stopped; handled like Ctrl-C."""
+    """SIGTERM, by which services are stopped, or SIGHUP, by which a terminal that closes says so; as Ctrl-C.
+
+    Args:
+        number: The signal.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.number = number
 
 
 class Interrupts:
-    """While entered, Ctrl-C and SIGTERM raise `KeyboardInterrupt`, but not inside a `held` block.
+    """While entered, Ctrl-C, SIGTERM and SIGHUP raise `KeyboardInterrupt`, but not inside a `held` block.
 
-    There they wait for its end, so that a line is written in full or not at all. Signals can be handled in
-    the main thread alone; elsewhere this does nothing.
+    There they wait for its end, so that a line is written in full or not at all. SIGHUP stays ignored where
+    it was, as under nohup. Signals can be handled in the main thread alone; elsewhere this does nothing.
     """
 
     def __init__(self) -> None:
@@ -30,8 +41,9 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._handle)
+            for number in _ENDING:
+                if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._handle)
         except ValueError:
             self._before.clear()
         return self
@@ -67,7 +79,7 @@ class Interrupts:
             raise pending
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        error = KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
         self._signals += 1
         if not self._held or (not self._patient and self._signals > 1):
             raise error

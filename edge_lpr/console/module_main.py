@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -36,7 +37,7 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
 
     Returns:
         A decorator. The function that it makes returns the exit code of an `EdgeLprError` in place of raising
-        it, and 130 after Ctrl-C (143 after SIGTERM), with one line on standard error.
+        it, and 130 after Ctrl-C (143 after SIGTERM, 129 after SIGHUP), with one line on standard error.
     """
 
     def decorate(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
@@ -57,5 +58,5 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
 
 
 def interrupt_code(error: KeyboardInterrupt) -> int:
-    """Returns the exit code of a command that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
-    return 143 if isinstance(error, Terminated) else 130
+    """Returns the exit code of a command that a signal ended, as shells do: 130 by Ctrl-C, 143 by SIGTERM."""
+    return 128 + (error.number if isinstance(error, Terminated) else signal.SIGINT)

@@ -21,10 +21,12 @@ from typing import Literal
 import cv2
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions, CaptureSource
+from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.image_io import FORMATS, IMAGE_SUFFIXES, image_size, read_image
-from edge_lpr.io.openers import has_backend, open_address, open_camera, open_file, open_pipeline
+from edge_lpr.io.live_source import LiveSource
+from edge_lpr.io.openers import Opening, has_backend
+from edge_lpr.io.video_source import VideoSource
 
 __all__ = ["CaptureOptions", "Target", "find_targets", "mask_secrets", "open_source"]
 
@@ -118,7 +120,7 @@ def open_source(
     options: CaptureOptions | None = None,
     on_warning: Callable[[str], None] | None = None,
 ) -> Source:
-    """Opens one source.
+    """Opens one source. A camera, address or pipeline is there at once, and is reached as soon as it can be.
 
     Args:
         source: What `find_targets` gave, or what it takes where that is one target.
@@ -181,13 +183,11 @@ def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], N
     if source.kind == "video":
         path = source.paths[0]
         _check_video(path)
-        full = str(path.resolve())
         expected = "damaged or cut short, or no video that this OpenCV can decode"
-        return CaptureSource(label, lambda: open_file(full), options, False, on_warning, expected)
+        return VideoSource(label, Opening("file", str(path.resolve())), options, on_warning, expected)
     if source.kind == "camera":
-        camera = int(address) if address.isdecimal() else address
         expected = "no camera there, in use by another program, or no permission (ls /dev/video*)"
-        return CaptureSource(label, lambda: open_camera(camera), options, True, on_warning, expected)
+        return LiveSource(label, Opening("camera", address), options, True, on_warning, expected)
     if source.kind == "pipeline":
         if not has_backend(cv2.CAP_GSTREAMER):
             raise SourceError(
@@ -197,11 +197,9 @@ def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], N
         expected = (
             "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"
         )
-        return CaptureSource(label, lambda: open_pipeline(address), options, None, on_warning, expected)
+        return LiveSource(label, Opening("pipeline", address), options, None, on_warning, expected)
     expected = "refused, wrong path, user or password, or no video there"
-    return CaptureSource(
-        label, lambda: open_address(address, options.timeout), options, None, on_warning, expected
-    )
+    return LiveSource(label, Opening("address", address), options, None, on_warning, expected)
 
 
 def _of_path(path: Path, text: str) -> list[Target]:

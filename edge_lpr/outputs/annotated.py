@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge_lpr.errors import OutputError, SettingError
 from edge_lpr.io.atomic_io import create_folder, safe_name, unique
-from edge_lpr.io.capture import DEFAULT_FPS
+from edge_lpr.io.decoder import DEFAULT_FPS
 from edge_lpr.io.drawing import draw_reads
 from edge_lpr.io.frames import Source
 from edge_lpr.io.image_io import IMAGES_WRITTEN, write_image

@@ -10,16 +10,19 @@ from edge_lpr.io.atomic_io import create_folder, safe_name, unique
 from edge_lpr.io.image_io import write_image
 from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
 from edge_lpr.outputs.records import Result, utc_stamp
+from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.pipeline.stream import FrameResult
-from edge_lpr.pipeline.tracker import PlateEvent
 
 __all__ = ["CropOutput"]
+
+_VEHICLES = 500  # in view at once, whose files are known
 
 
 class CropOutput(Output):
     """The plates' images, as PNG, named by source, frame and text.
 
-    The name of each file is put into its result, so that outputs which come after can show it.
+    The name of each file is put into its result, so that outputs which come after can show it. All events of
+    one vehicle share a file, which is written again with each: the last picture is the best.
 
     Args:
         folder: Where to; made where it is missing.
@@ -32,6 +35,7 @@ class CropOutput(Output):
     def __init__(self, folder: str | Path, run: RunInfo = ALONE) -> None:
         self._folder = Path(folder)
         self._names: set[str] = set()
+        self._vehicles: dict[str, str] = {}
         create_folder(self._folder)
 
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
@@ -46,9 +50,24 @@ class CropOutput(Output):
                 continue
             if crop is None:
                 continue
-            name = unique(f"{_stem(result)}-{index:06d}-{safe_name(item.text)}.png", self._names)
+            known = self._vehicles.get(item.id) if isinstance(item, PlateEvent) else None
+            name = known or self._new_name(f"{_stem(result)}-{index:06d}-{safe_name(item.text)}.png", result)
             write_image(self._folder / name, crop)
             result.crop = name
+
+    def _new_name(self, name: str, result: Result) -> str:
+        item = result.item
+        if not result.source.live:
+            return unique(name, self._names)
+        # A camera's run has no end: what it names is looked up in the folder, and not remembered for ever.
+        taken: set[str] = set()
+        while (self._folder / (free := unique(name, taken))).exists():
+            pass
+        if isinstance(item, PlateEvent) and item.state != "end":
+            self._vehicles[item.id] = free
+            if len(self._vehicles) > _VEHICLES:
+                self._vehicles.pop(next(iter(self._vehicles)))
+        return free
 
 
 def _stem(result: Result) -> str:

@@ -71,7 +71,7 @@ class RunOutputs:
         for output in list(self._outputs):
             try:
                 output.write(frame_result, found)
-                if frame_result.frame is None:
+                if frame_result.is_last:
                     output.finish(frame_result.source)
             except BrokenPipeError as e:
                 broken = e

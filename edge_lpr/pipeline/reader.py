@@ -14,13 +14,14 @@ from edge_lpr.backends import AUTO, Models, open_models
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.errors import SettingError
 from edge_lpr.geometry import crop_quad, whole
+from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.pipeline.ctc import PlateDecoder, Reading
 from edge_lpr.pipeline.detector import Detector
+from edge_lpr.pipeline.events import PlateEvent, Report
 from edge_lpr.pipeline.ordered_pool import in_order
+from edge_lpr.pipeline.reading import read_stream
 from edge_lpr.pipeline.recognizer import Recognizer
 from edge_lpr.pipeline.settings import MIN_SIDE, DetectorSettings, ReadSettings, TrackSettings, split_settings
-from edge_lpr.pipeline.stream import read_stream
-from edge_lpr.pipeline.tracker import PlateEvent
 from edge_lpr.plates import PlateRead
 from edge_lpr.plates.read import TEXT
 from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
@@ -204,16 +205,24 @@ class PlateReader:
             _check_image(crop)
         return self._recognize([[_Crop(crop, whole(crop), 1.0)] for crop in crops])
 
-    def events(self, source: str | int | Path) -> Iterator[PlateEvent]:
-        """Reads any source and gives one event per vehicle.
+    def events(
+        self, source: str | int | Path, report: Report | None = None, options: CaptureOptions | None = None
+    ) -> Iterator[PlateEvent]:
+        """Reads any source and gives events of the vehicles; those of one vehicle have one `id`.
 
         Args:
             source: An image, folder, glob, video file, camera index, address or GStreamer pipeline.
+            report: "end" gives one event per vehicle, once its passage is over; "new" gives it as soon as it
+                is known; "all" gives both, and each change of its text ("update"). None is "all" for cameras
+                and streams and "end" for files. A plate of an image is always an event of its own, "end".
+            options: How videos and live sources are read. By default a camera that cannot be reached is tried
+                again for ever, with a warning in the log.
 
         Raises:
             SourceError: The source cannot be opened.
+            SettingError: No such report.
         """
-        for result in read_stream(self, source):
+        for result in read_stream(self, source, options, report):
             yield from result.events
 
     def _recognize(self, places: Sequence[Sequence[_Crop]]) -> list[PlateRead | None]:

@@ -33,20 +33,16 @@ class Overflowing(WrappedBackend):
 def test_a_number_that_is_not_finite_names_the_model(part: str, value: float) -> None:
     bundle = load_bundle()
     opened = open_models(bundle, backend="onnxruntime", precision="fp32", options={"threads": 1})
-    det, rec = opened.det, opened.rec
-    if part == "det":
-        det = Overflowing(det)
-    else:
-        rec = Overflowing(rec)
-    (det if part == "det" else rec).value = value  # type: ignore[attr-defined]
+    damaged = Overflowing(opened.det if part == "det" else opened.rec)
+    damaged.value = value
+    det, rec = (damaged, opened.rec) if part == "det" else (opened.det, damaged)
     with PlateReader(models=Models(det, rec, opened.why)) as reader:
         image = np.full((64, 200, 3), 110, np.uint8)
         with pytest.raises(BackendError, match="numbers that are not finite") as caught:
             reader.read(image) if part == "det" else reader.read_crops([image])
-    name = {"det": "the detector", "rec": "the recognizer"}[part]
-    assert str(caught.value).startswith(
-        f"{name} ({bundle.model(part, 'fp32').path}, fp32) in onnxruntime on "
-    )  # type: ignore[arg-type]
+    name, file = {"det": ("detector", bundle.det), "rec": ("recognizer", bundle.rec)}[part]
+    named = f"the {name} ({file.precisions['fp32'].path}, fp32) in onnxruntime on "
+    assert str(caught.value).startswith(named)
     assert "\n" not in str(caught.value)
 
 
