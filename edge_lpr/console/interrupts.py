@@ -1,4 +1,4 @@
-"""Signals that end a run and never tear a result apart, and silence for libraries that write to stderr."""
+"""Ctrl-C, SIGTERM and SIGHUP that never tear a result apart, and silence for libraries that use stderr."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-# Windows has no SIGHUP.
-_ENDING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+_HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+_SIGNALS = tuple(number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP) if number is not None)
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, by which services are stopped, or SIGHUP, by which a terminal that closes says so; as Ctrl-C.
+    """SIGTERM, which is how services are stopped, or SIGHUP, by which a terminal goes; handled like Ctrl-C.
 
     Args:
-        number: The signal.
+        number: The signal's number.
     """
 
     def __init__(self, number: int = signal.SIGTERM) -> None:
         super().__init__()
-        self.number = number
+        self.number = int(number)
 
 
 class Interrupts:
     """While entered, Ctrl-C, SIGTERM and SIGHUP raise `KeyboardInterrupt`, but not inside a `held` block.
 
-    There they wait for its end, so that a line is written in full or not at all. SIGHUP stays ignored where
-    it was, as under nohup. Signals can be handled in the main thread alone; elsewhere this does nothing.
+    There they wait for its end, so that a line is written in full or not at all. Signals can be handled in
+    the main thread alone; elsewhere this does nothing. SIGHUP stays ignored where it was (`nohup`).
     """
 
     def __init__(self) -> None:
@@ -41,8 +41,8 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         try:
-            for number in _ENDING:
-                if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN:
+            for number in _SIGNALS:
+                if number != _HANGUP or signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._handle)
         except ValueError:
             self._before.clear()

@@ -58,5 +58,5 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
 
 
 def interrupt_code(error: KeyboardInterrupt) -> int:
-    """Returns the exit code of a command that a signal ended, as shells do: 130 by Ctrl-C, 143 by SIGTERM."""
+    """Returns the exit code of a command that a signal ended: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
     return 128 + (error.number if isinstance(error, Terminated) else signal.SIGINT)

@@ -15,11 +15,12 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 from typing import Any
 
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frame_slots import SlotReader
-from edge_lpr.io.openers import Opening
+from edge_lpr.io.opening import Opening
 from edge_lpr.types import Image
 
 __all__ = ["CameraProcess", "Told"]
@@ -62,14 +63,7 @@ class CameraProcess:
         except BaseException:
             self._slots.close()
             raise
-        asked = {
-            "kind": opening.kind,
-            "address": opening.address,
-            "timeout": options.timeout,
-            "stride": options.stride,
-            "live": live,
-        }
-        self._send(json.dumps(asked))
+        self._send(json.dumps({"opening": asdict(opening), "options": asdict(options), "live": live}))
         self._listener = threading.Thread(target=self._listen, name="edge-lpr camera", daemon=True)
         self._listener.start()
 

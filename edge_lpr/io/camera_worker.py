@@ -16,9 +16,10 @@ import time
 from typing import Any, TextIO
 
 from edge_lpr.errors import EdgeLprError, one_line
+from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.decoder import Decoded, Decoder
 from edge_lpr.io.frame_slots import SlotWriter
-from edge_lpr.io.openers import Opening
+from edge_lpr.io.opening import Opening
 
 __all__ = ["main"]
 
@@ -46,7 +47,7 @@ def main(memory: str) -> None:
     try:
         reason = worker.run(asked)
     except EdgeLprError as e:
-        reason = str(e)
+        reason = str(e).removeprefix(f"{asked['opening']['label']}: ")
     except Exception as e:  # whatever it is, the source is lost and can be opened again
         reason = f"decoding failed ({one_line(e, 120, named=True)})"
     worker.end(reason)
@@ -66,11 +67,12 @@ class _Worker:
     def run(self, asked: dict[str, Any]) -> str:
         """Does all of it; returns why it has ended, "" for the end of a video."""
         self._tell("begun", True)
-        capture = Opening(asked["kind"], asked["address"]).open(asked["timeout"])
+        options = CaptureOptions(**asked["options"])
+        capture = Opening(**asked["opening"]).open(options)
         if not capture.isOpened():
             self._tell("refused", True)
             return "refused"
-        decoder = self._decoder = Decoder(capture, asked["live"], asked["stride"])
+        decoder = self._decoder = Decoder(capture, asked["live"], options.stride)
         self._tell("opened", {"live": decoder.live, "fps": decoder.fps, "total": decoder.total})
         for decoded in decoder.frames(self._go_on):
             self._hand_over(decoded, decoder)

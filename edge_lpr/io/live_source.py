@@ -18,7 +18,7 @@ from edge_lpr.io.camera_process import CameraProcess
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.decoder import end_notes
 from edge_lpr.io.frames import Frame, Source
-from edge_lpr.io.openers import Opening
+from edge_lpr.io.opening import Opening
 from edge_lpr.types import Image
 
 __all__ = ["LiveSource"]
@@ -49,7 +49,6 @@ class LiveSource(Source):
     """A camera, address or pipeline, opened in the background: it is there as soon as it can be reached.
 
     Args:
-        label: What messages call it.
         opening: What to open; again for each reconnection.
         options: See `CaptureOptions`.
         live: Whether it is live; None finds out: what knows its number of frames is read like a file, from
@@ -64,14 +63,13 @@ class LiveSource(Source):
 
     def __init__(
         self,
-        label: str,
         opening: Opening,
         options: CaptureOptions,
         live: bool | None,
         on_warning: Callable[[str], None],
         expected: str,
     ) -> None:
-        super().__init__(label, on_warning)
+        super().__init__(opening.label, on_warning)
         self.live = live is not False
         self.state = "opening"
         self.wake: threading.Event | None = None
@@ -90,7 +88,7 @@ class LiveSource(Source):
         self._t0: float | None = None
         self._before = 0  # frames received over the connections before this one
         self._skipped_before = 0
-        self._thread = threading.Thread(target=self._run, name=f"edge-lpr {label}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"edge-lpr {self.label}", daemon=True)
         self._thread.start()
 
     # What the reader's thread calls.

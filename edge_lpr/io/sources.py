@@ -25,7 +25,8 @@ from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.image_io import FORMATS, IMAGE_SUFFIXES, image_size, read_image
 from edge_lpr.io.live_source import LiveSource
-from edge_lpr.io.openers import Opening, has_backend
+from edge_lpr.io.openers import has_backend
+from edge_lpr.io.opening import Opening
 from edge_lpr.io.video_source import VideoSource
 
 __all__ = ["CaptureOptions", "Target", "find_targets", "mask_secrets", "open_source"]
@@ -184,10 +185,10 @@ def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], N
         path = source.paths[0]
         _check_video(path)
         expected = "damaged or cut short, or no video that this OpenCV can decode"
-        return VideoSource(label, Opening("file", str(path.resolve())), options, on_warning, expected)
+        return VideoSource(Opening("file", label, str(path.resolve())), options, on_warning, expected)
     if source.kind == "camera":
         expected = "no camera there, in use by another program, or no permission (ls /dev/video*)"
-        return LiveSource(label, Opening("camera", address), options, True, on_warning, expected)
+        return LiveSource(Opening("camera", label, address), options, True, on_warning, expected)
     if source.kind == "pipeline":
         if not has_backend(cv2.CAP_GSTREAMER):
             raise SourceError(
@@ -197,9 +198,9 @@ def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], N
         expected = (
             "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"
         )
-        return LiveSource(label, Opening("pipeline", address), options, None, on_warning, expected)
+        return LiveSource(Opening("pipeline", label, address), options, None, on_warning, expected)
     expected = "refused, wrong path, user or password, or no video there"
-    return LiveSource(label, Opening("address", address), options, None, on_warning, expected)
+    return LiveSource(Opening("address", label, address), options, None, on_warning, expected)
 
 
 def _of_path(path: Path, text: str) -> list[Target]:

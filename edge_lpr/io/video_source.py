@@ -15,7 +15,7 @@ from edge_lpr.errors import SourceError, one_line
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.decoder import Decoder, end_notes
 from edge_lpr.io.frames import Frame, Source
-from edge_lpr.io.openers import Opening
+from edge_lpr.io.opening import Opening
 
 __all__ = ["VideoSource", "stop_videos"]
 
@@ -27,7 +27,6 @@ class VideoSource(Source):
     """A video file through `cv2.VideoCapture`.
 
     Args:
-        label: What messages call it.
         opening: The file.
         options: See `CaptureOptions`.
         on_warning: See `Source`.
@@ -39,13 +38,12 @@ class VideoSource(Source):
 
     def __init__(
         self,
-        label: str,
         opening: Opening,
         options: CaptureOptions,
         on_warning: Callable[[str], None],
         expected: str,
     ) -> None:
-        super().__init__(label, on_warning)
+        super().__init__(opening.label, on_warning)
         self._options = options
         self._expected = expected
         self._queue: deque[Frame] = deque()
@@ -56,7 +54,7 @@ class VideoSource(Source):
         self._opened = False
         self._error: SourceError | None = None
         self._thread = threading.Thread(
-            target=self._run, args=(opening,), name=f"edge-lpr {label}", daemon=True
+            target=self._run, args=(opening,), name=f"edge-lpr {self.label}", daemon=True
         )
         _running.add(self)
         self._thread.start()
@@ -98,7 +96,7 @@ class VideoSource(Source):
 
     def _run(self, opening: Opening) -> None:
         try:
-            capture = opening.open(self._options.timeout)
+            capture = opening.open(self._options)
             try:
                 self._decode(capture)
             finally:

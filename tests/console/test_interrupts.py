@@ -13,7 +13,8 @@ from edge_lpr.console.interrupts import Interrupts, Terminated, silent_libraries
 
 
 @pytest.mark.parametrize(
-    ("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+    ("number", "kind"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated), (signal.SIGHUP, Terminated)],
 )
 def test_a_signal_waits_for_the_end_of_what_is_held(
     number: signal.Signals, kind: type[KeyboardInterrupt]
@@ -26,6 +27,16 @@ def test_a_signal_waits_for_the_end_of_what_is_held(
             done.append("all of it")
         done.append("never")
     assert done == ["all of it"] and signal.getsignal(number) is before
+
+
+def test_a_hangup_that_was_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with Interrupts():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_signal_elsewhere_comes_at_once() -> None:

@@ -18,7 +18,7 @@ from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.live_source import LiveSource
-from edge_lpr.io.openers import Opening
+from edge_lpr.io.opening import Opening
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.reading import read_live, read_stream
 from edge_lpr.pipeline.stream import FrameResult, Stream
@@ -186,12 +186,14 @@ class _Fed(LiveSource):
 
 def _from_file(path: Path) -> LiveSource:
     options = CaptureOptions(reconnect=0)
-    return LiveSource(path.name, Opening("file", str(path)), options, True, lambda line: None, "")
+    opening = Opening("file", path.name, str(path))
+    return LiveSource(opening, options, True, lambda line: None, "")
 
 
 def _camera(camera: Any, problems: list[str] | None = None) -> LiveSource:
     told = [] if problems is None else problems
-    return LiveSource(camera.address, Opening("address", camera.address), QUICK, None, told.append, "")
+    opening = Opening("address", camera.address, camera.address)
+    return LiveSource(opening, QUICK, None, told.append, "")
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_an_unsure_text_is_new_a_second_after_it_could_be_by_the_clock_alone() -
     assert tracker.update([unsure], 0, 0.0) == []  # one such read is no plate yet
     assert tracker.update([unsure], 1, 0.4) == []
     assert tracker.advance(1.3) == []
-    assert told(tracker.advance(1.4)) == [("new", "皖A12345")]
+    assert told(tracker.advance(1.45)) == [("new", "皖A12345")]
     assert tracker.advance(2.0) == []
 
 
