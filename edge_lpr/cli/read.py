@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import NoReturn
 
 from edge_lpr.cli import COMMANDS
 from edge_lpr.cli.options import add_model_options, model_arguments
@@ -15,6 +19,9 @@ from edge_lpr.console.interrupts import Interrupts, silent_libraries
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.text import is_terminal
 from edge_lpr.errors import SettingError, SourceError
+from edge_lpr.health.monitor import Monitor
+from edge_lpr.health.status import Run
+from edge_lpr.health.watchdog import Watchdog, WatchdogSettings
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frames import Source
 from edge_lpr.io.sources import Target, find_targets, open_source
@@ -47,6 +54,8 @@ sources:
   Text with " ! " is a GStreamer pipeline that ends in appsink, where OpenCV has GStreamer.
 """
 
+_RESCUE_SECONDS = 2.0  # what outputs get to be completed in where the models hang
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
@@ -71,6 +80,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
     add = parser.add_argument_group("cameras and streams").add_argument
     add_options(add, CaptureOptions, ("timeout", "reconnect", "max_pause"))
+    add = parser.add_argument_group("running for years").add_argument
+    add("--status", metavar="FILE", help="how the run is, as JSON, written anew each second")
+    add_options(add, WatchdogSettings)
     add = parser.add_argument_group("tracking in videos and streams").add_argument
     add_options(add, TrackSettings)
     add = parser.add_argument_group("detection, by PP-OCR's names (default: the bundle's)").add_argument
@@ -95,6 +107,8 @@ class _Run:
         self.options = CaptureOptions(**given(args, CaptureOptions))
         self.progress: Progress | None = None
         self.bad_source = False
+        self.streams: Sequence[Stream] = ()
+        self.writing = threading.Lock()
 
     def run(self) -> int:
         if self.args.every_frame and self.args.events:
@@ -102,18 +116,43 @@ class _Run:
         targets = self.find(self.args.sources)
         if not targets:
             return 2
-        run = RunInfo(targets, any(target.live for target in targets), self.clear)
+        info = RunInfo(targets, any(target.live for target in targets), self.clear)
         # The reader first: where it cannot be opened, no output has touched what is there.
-        with self.open_reader() as reader, RunOutputs(_requested(self.args), run, self.say) as outputs:
-            self.outputs, self.reader = outputs, reader
-            if is_terminal(sys.stderr) and not self.args.quiet:
-                self.say(reader.description)
-            for target in targets:
-                if not target.live and outputs.any_left:
-                    with self.apart():
-                        self.read_target(target)
-            self.read_cameras([target for target in targets if target.live])
-        return 1 if outputs.failed else 2 if self.bad_source else 0
+        with self.open_reader() as reader, self.monitor(reader) as monitor:
+            with RunOutputs(_requested(self.args), info, self.say) as outputs:
+                self.outputs, self.reader = outputs, reader
+                if is_terminal(sys.stderr) and not self.args.quiet:
+                    self.say(reader.description)
+                monitor.ready()
+                for target in targets:
+                    if not target.live and outputs.any_left:
+                        with self.apart():
+                            self.read_target(target)
+                self.read_cameras([target for target in targets if target.live])
+            monitor.exit_code = 1 if outputs.failed else 2 if self.bad_source else 0
+        return monitor.exit_code
+
+    def monitor(self, reader: PlateReader) -> Monitor:
+        self.health = Run(time.time(), reader.description, reader.activity)
+        limit = WatchdogSettings(**given(self.args, WatchdogSettings)).watchdog
+        watchdog = Watchdog([reader.activity], limit, self.say)
+        return Monitor(self.health, watchdog, self.say, self.give_up, self.args.status)
+
+    def give_up(self, who: str) -> NoReturn:
+        """Ends the process while its main thread hangs where nothing can reach it."""
+        self.say(f"{who} do not answer, the run ends; what was read before is complete")
+        rescue = threading.Thread(target=self.complete, daemon=True)
+        rescue.start()
+        rescue.join(_RESCUE_SECONDS)
+        os._exit(1)
+
+    def complete(self) -> None:
+        """Completes the outputs from another thread than the one that reads, which then writes no more."""
+        self.writing.acquire()
+        with suppress(BrokenPipeError):
+            for stream in self.streams:
+                self.outputs.write(stream.flush())
+            self.outputs.close()
 
     def find(self, sources: Sequence[str]) -> list[Target]:
         targets: list[Target] = []
@@ -195,20 +234,26 @@ class _Run:
         """Writes what streams give, and however that ends, the vehicles that are still in view then."""
         before = self.outputs.count
         live = [stream.source for stream in streams if stream.source.live]
+        self.streams, self.health.sources = streams, [stream.source for stream in streams]
         try:
             for frame_result in frame_results:
-                with self.interrupts.held():
-                    self.outputs.write(frame_result)
-                shown = {"dropped": sum(source.dropped for source in live)} if live else {}
+                self.write(frame_result)
                 n = int(frame_result.frame is not None)
+                self.health.frames += n
+                shown = {"dropped": sum(source.dropped for source in live)} if live else {}
                 progress.update(n, plates=self.outputs.count - before, **shown)
                 if not self.outputs.any_left:
                     break
         finally:
             with self.interrupts.held():
                 for stream in streams:
-                    self.outputs.write(stream.flush())
+                    self.write(stream.flush())
                 progress.update(0, plates=self.outputs.count - before)
+
+    def write(self, frame_result: FrameResult) -> None:
+        with self.interrupts.held(), self.writing:
+            self.outputs.write(frame_result)
+            self.health.results, self.health.outputs_failed = self.outputs.count, self.outputs.failed
 
     def fail(self, line: str) -> None:
         self.bad_source = True

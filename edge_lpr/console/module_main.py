@@ -13,7 +13,7 @@ from edge_lpr.console.interrupts import Terminated
 from edge_lpr.console.text import printable
 from edge_lpr.errors import EdgeLprError
 
-__all__ = ["Parser", "interrupt_code", "module_main"]
+__all__ = ["Parser", "exit_code_of", "interrupt_code", "module_main"]
 
 Parameters = ParamSpec("Parameters")
 
@@ -60,3 +60,10 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
 def interrupt_code(error: KeyboardInterrupt) -> int:
     """Returns the exit code of a command that a signal ended: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
     return 128 + (error.number if isinstance(error, Terminated) else signal.SIGINT)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Returns the exit code of a command that an error ends."""
+    if isinstance(error, KeyboardInterrupt):
+        return interrupt_code(error)
+    return error.exit_code if isinstance(error, EdgeLprError) else 1

@@ -12,7 +12,7 @@ import numpy as np
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.pipeline.stream import FrameResult
-from edge_lpr.pipeline.wall_clock import utc
+from edge_lpr.pipeline.wall_clock import iso, utc
 from edge_lpr.plates import PlateRead
 
 __all__ = ["FIELDS", "VERSION", "Result", "results", "to_record", "utc_stamp"]
@@ -102,8 +102,8 @@ def to_record(result: Result) -> dict[str, Any]:
         "last_frame": frames[1],
         "first_seen": _finite(seen[0], 3),
         "last_seen": _finite(seen[1], 3),
-        "first_utc": _iso(times[0]),
-        "last_utc": _iso(times[1]),
+        "first_utc": times[0] and iso(times[0]),
+        "last_utc": times[1] and iso(times[1]),
         "corners": [[_finite(v, 1) for v in point] for point in np.asarray(item.corners, float).tolist()],
         "crop": result.crop,
         "state": state,
@@ -123,7 +123,3 @@ def _finite(value: float | None, digits: int) -> float | None:
 
 def _wall(frame: Frame | None) -> datetime | None:
     return None if frame is None or frame.wall is None else utc(frame.wall)
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment and moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

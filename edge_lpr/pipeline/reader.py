@@ -14,6 +14,7 @@ from edge_lpr.backends import AUTO, Models, open_models
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.errors import SettingError
 from edge_lpr.geometry import crop_quad, whole
+from edge_lpr.health.activity import Activity
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.pipeline.ctc import PlateDecoder, Reading
 from edge_lpr.pipeline.detector import Detector
@@ -56,6 +57,7 @@ class PlateReader:
         bundle: The bundle.
         settings: What counts as a plate.
         tracking: How the reads of one vehicle are joined.
+        activity: What it is at, and for how long: for a watchdog.
         workers: Batches that `read_batches` works on at once: 1 on a CPU, whose cores one keeps busy.
 
     Raises:
@@ -94,6 +96,7 @@ class PlateReader:
             given = {**(options or {}), **({} if threads is None else {"threads": threads})}
             models = open_models(self.bundle, backend=backend, precision=precision, options=given)
         self._models = models
+        self.activity = Activity("the models")
         self.workers = models.det.concurrency
         self.detector = Detector(models.det, spec, detection)
         self.recognizer = Recognizer(models.rec, self.bundle.rec)
@@ -148,6 +151,10 @@ class PlateReader:
         """
         for image in images:
             _check_image(image)
+        with self.activity:
+            return self._read_batch(images, rescan)
+
+    def _read_batch(self, images: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
         reads = self._read_at(images)
         for share in _RESCANS if self.settings.rescan_side else ():
             side = max(round(share * self.settings.rescan_side), MIN_SIDE)
@@ -203,7 +210,8 @@ class PlateReader:
         """
         for crop in crops:
             _check_image(crop)
-        return self._recognize([[_Crop(crop, whole(crop), 1.0)] for crop in crops])
+        with self.activity:
+            return self._recognize([[_Crop(crop, whole(crop), 1.0)] for crop in crops])
 
     def events(
         self, source: str | int | Path, report: Report | None = None, options: CaptureOptions | None = None

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
-__all__ = ["ClockWatch", "is_step", "utc"]
+__all__ = ["ClockWatch", "is_step", "iso", "utc"]
 
 # Clocks drift apart, and NTP slews one by up to 500 ppm; what is beyond that is a step. Seconds, and a share.
 _STEP, _SLEW = 0.5, 1e-3
@@ -20,6 +20,11 @@ def is_step(difference: float, seconds: float) -> bool:
 def utc(wall: float) -> datetime:
     """Returns a moment in seconds since the epoch as time of day, UTC."""
     return datetime.fromtimestamp(wall, timezone.utc)
+
+
+def iso(moment: datetime) -> str:
+    """Writes a time of day as ISO 8601, to the millisecond: "2026-11-22T18:15:02.250Z"."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class ClockWatch:
