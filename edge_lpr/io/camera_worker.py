@@ -62,6 +62,7 @@ class _Worker:
         self._out = out
         self._slots = slots
         self._decoder: Decoder | None = None
+        self._left_out = 0
         self._told_at = 0.0
 
     def run(self, asked: dict[str, Any]) -> str:
@@ -82,12 +83,8 @@ class _Worker:
         """Says that it is over, and why."""
         ended: dict[str, Any] = {"reason": reason}
         if (decoder := self._decoder) is not None:
-            ended.update(
-                received=decoder.received,
-                promised=decoder.promised,
-                skipped=decoder.skipped,
-                early=not decoder.live and decoder.ends_early(),
-            )
+            early = not decoder.live and decoder.ends_early()
+            ended.update(self._counts(decoder), promised=decoder.promised, early=early)
         self._tell("ended", ended)
 
     def _hand_over(self, decoded: Decoded, decoder: Decoder) -> None:
@@ -95,6 +92,7 @@ class _Worker:
         # A file is given in full; of a camera, what nobody takes in time is passed over.
         slot = self._slots.write(decoded.image, None if decoder.live else self._go_on)
         if slot is None:
+            self._left_out += 1
             return
         height, width = decoded.image.shape[:2]
         self._tell(
@@ -108,13 +106,16 @@ class _Worker:
                 "seconds": decoded.seconds,
                 "now": now,
                 "wall": wall,
-                "skipped": decoder.skipped,
+                **self._counts(decoder),
             },
         )
 
+    def _counts(self, decoder: Decoder) -> dict[str, int]:
+        return {"received": decoder.received, "skipped": decoder.skipped, "left_out": self._left_out}
+
     def _go_on(self) -> bool:
         if self._decoder is not None and time.monotonic() - self._told_at > _ALIVE_SECONDS:
-            self._tell("alive", {"received": self._decoder.received, "skipped": self._decoder.skipped})
+            self._tell("alive", self._counts(self._decoder))
         return True
 
     def _tell(self, what: str, value: object) -> None:

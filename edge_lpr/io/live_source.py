@@ -86,8 +86,9 @@ class LiveSource(Source):
         self._raised = False
         self._process: CameraProcess | None = None
         self._t0: float | None = None
-        self._before = 0  # frames received over the connections before this one
-        self._skipped_before = 0
+        self._passed_over = 0  # frames that waited here for a reader who was slower
+        self._left_out = 0  # frames for which there was no room to wait
+        self._before = self._counts()  # over the connections before this one
         self._thread = threading.Thread(target=self._run, name=f"edge-lpr {self.label}", daemon=True)
         self._thread.start()
 
@@ -123,6 +124,11 @@ class LiveSource(Source):
         """Whether no more frame will come."""
         told = self.failure is None or self._raised
         return self._ended and not self._queue and not self._notes and told
+
+    @property
+    def decoder(self) -> int | None:
+        """The number of the process that decodes; None before the first."""
+        return None if self._process is None else self._process.pid
 
     def now(self) -> float | None:
         """Returns what a frame's `time` would be that is taken now; None where there is no such clock."""
@@ -166,7 +172,7 @@ class LiveSource(Source):
         pause, gone_since = _FIRST_PAUSE, time.monotonic()
         while True:
             before, began = self.received, time.monotonic()
-            self._before, self._skipped_before = before, self.skipped
+            self._before = self._counts()
             reason = self._follow_one(gone_since)
             if self._stop.is_set():
                 self.state = "done"
@@ -236,11 +242,11 @@ class LiveSource(Source):
             elif what == "frame":
                 self._take(process, more, gone_since)
             elif what == "alive":
-                self._count(more["received"], more["skipped"])
+                self._count(more)
             else:
                 reason = more if what == "died" else more["reason"]
                 if "received" in more:
-                    self._count(more["received"], more["skipped"])
+                    self._count(more)
                 if not self.live:
                     return self._end_video(more if what == "ended" else {}, reason)
                 return reason if self.received > before else f"cannot be opened: {reason}"
@@ -249,7 +255,7 @@ class LiveSource(Source):
 
     def _take(self, process: CameraProcess, told: dict[str, Any], gone_since: float) -> None:
         """Takes a frame in: of a camera, in place of the one that waits."""
-        image, index = process.view(told), self._before + told["index"]
+        image, index = process.view(told), self._before["received"] + told["index"]
         if self.live and self._t0 is None:
             self._t0, self.started = told["now"], told["wall"]
         if self.state != "open":
@@ -263,16 +269,21 @@ class LiveSource(Source):
             self.last_frame = wall
         with self._changed:
             while self.live and self._queue:
-                self.dropped += 1
+                self._passed_over += 1
                 self._queue.popleft().free()
             self._queue.append(_Waiting(process, told["slot"], image, index, seconds, wall))
-            self._count(told["index"] + 1, told["skipped"])
+            self._count(told)
             self._changed.notify_all()
         self._wake()
 
-    def _count(self, received: int, skipped: int) -> None:
-        self.received = self._before + received
-        self.skipped = self._skipped_before + skipped
+    def _counts(self) -> dict[str, int]:
+        return {"received": self.received, "skipped": self.skipped, "left_out": self._left_out}
+
+    def _count(self, told: dict[str, Any]) -> None:
+        self.received = self._before["received"] + told["received"]
+        self.skipped = self._before["skipped"] + told["skipped"]
+        self._left_out = self._before["left_out"] + told["left_out"]
+        self.dropped = self._passed_over + self._left_out
 
     def _end_video(self, told: dict[str, Any], reason: str) -> None:
         """Ends a video that an address gave."""

@@ -275,7 +275,7 @@ def test_the_process_ends_with_the_one_that_started_it(camera: Any) -> None:
         "import sys, time\nfrom edge_lpr.io.sources import open_source\n"
         f"source = open_source({camera.address!r})\n"
         "while source.read(0.1) is None: pass\n"
-        "print(source._process.pid, flush=True)\ntime.sleep(60)\n"
+        "print(source.decoder, flush=True)\ntime.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
@@ -347,9 +347,8 @@ def file_server(data: bytes) -> Iterator[str]:
 
 
 def process_of(source: LiveSource) -> int:
-    process = source._process
-    assert process is not None
-    return process.pid
+    assert source.decoder is not None
+    return source.decoder
 
 
 def camera_threads() -> list[str]:
