@@ -79,13 +79,13 @@ class CameraProcess:
             seconds: How long at most.
 
         Returns:
-            It; ("died", why) where the process is gone; None where nothing has happened.
+            It; "ended" where the process is gone; None where nothing has happened.
         """
         try:
             told = self._told.get(timeout=max(0.0, seconds))
         except queue.Empty:
             return None
-        return told or ("died", self._why())
+        return told or ("ended", {"reason": self._why()})
 
     def view(self, frame: dict[str, Any]) -> Image:
         """Looks at a frame that was told of; see `SlotReader.view`."""

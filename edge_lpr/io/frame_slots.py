@@ -36,7 +36,8 @@ class SlotReader:
         self._aside: Path | None = None
         if hasattr(os, "memfd_create"):
             self._file = os.memfd_create("edge-lpr-frames")
-            self.name, self.inherited = f"/dev/fd/{self._file}", (self._file,)
+            self.name = f"/dev/fd/{self._file}"
+            self.inherited: tuple[int, ...] = (self._file,)
         else:
             self._file, name = tempfile.mkstemp(prefix="edge-lpr-frames-")
             self.name, self.inherited, self._aside = name, (), Path(name)

@@ -77,7 +77,8 @@ class LiveSource(Source):
         self._options = options
         self._wanted = live
         self._expected = expected
-        self._queue: deque[_Waiting] = deque()
+        # None stands between what came before a loss and what came after.
+        self._queue: deque[_Waiting | None] = deque()
         self._notes: deque[str] = deque()
         self._changed = threading.Condition()
         self._stop = threading.Event()
@@ -95,7 +96,7 @@ class LiveSource(Source):
     # What the reader's thread calls.
 
     def read(self, wait: float = 0.0) -> Frame | None:
-        """Returns the next frame, or None where none came within `wait` seconds or the source has ended.
+        """Returns the next frame, or None where none came in `wait` seconds, or it was lost or ended.
 
         Raises:
             SourceError: The source could not be reached and is given up.
@@ -103,11 +104,13 @@ class LiveSource(Source):
         with self._changed:
             if not self._queue and not self._ended and wait > 0:
                 self._changed.wait(wait)
+            lost = bool(self._queue) and self._queue[0] is None
             waiting = self._queue.popleft() if self._queue else None
+            self.losses += lost
         while self._notes:
             self.on_warning(self._notes.popleft())
         if waiting is None:
-            if self._ended and self.failure is not None and not self._raised:
+            if not lost and self._ended and self.failure is not None and not self._raised:
                 self._raised = True
                 raise self.failure
             return None
@@ -169,7 +172,8 @@ class LiveSource(Source):
 
     def _follow_all(self) -> None:
         """Opens the source again and again, until it ends or is given up."""
-        pause, gone_since = _FIRST_PAUSE, time.monotonic()
+        first_pause = min(_FIRST_PAUSE, self._options.max_pause)
+        pause, gone_since = first_pause, time.monotonic()
         while True:
             before, began = self.received, time.monotonic()
             self._before = self._counts()
@@ -181,9 +185,11 @@ class LiveSource(Source):
                 return
             now, was_there = time.monotonic(), self.received > before
             if was_there:
-                self.losses += 1
+                with self._changed:
+                    self._queue.append(None)
+                    self._changed.notify_all()
                 gone_since = now
-                pause = _FIRST_PAUSE if now - began > _STEADY else pause
+                pause = first_pause if now - began > _STEADY else pause
             left = gone_since + self._options.reconnect - now
             if left <= 0:
                 self._give_up(reason)
@@ -194,8 +200,8 @@ class LiveSource(Source):
                 self._say(f"{self.label}: {reason}; trying to reach it")
             self.state = "trying again"
             self._wake()
-            self._stop.wait(min(pause, self._options.max_pause, left))
-            pause *= 2
+            self._stop.wait(min(pause, left))
+            pause = min(2 * pause, self._options.max_pause)
 
     def _give_up(self, reason: str) -> None:
         limit = self._options.reconnect
@@ -229,7 +235,7 @@ class LiveSource(Source):
             if told is None:
                 if time.monotonic() < until:
                     continue
-                return late if self.live else self._end_video({}, late)
+                return late if self.live else self._over({"reason": late}, before)
             what, more = told
             if what == "begun":
                 began, late = time.monotonic(), no_answer
@@ -244,23 +250,29 @@ class LiveSource(Source):
             elif what == "alive":
                 self._count(more)
             else:
-                reason = more if what == "died" else more["reason"]
-                if "received" in more:
-                    self._count(more)
-                if not self.live:
-                    return self._end_video(more if what == "ended" else {}, reason)
-                return reason if self.received > before else f"cannot be opened: {reason}"
+                return self._over(more, before)
             until = time.monotonic() + timeout + _SLACK
         return ""
+
+    def _over(self, told: dict[str, Any], before: int) -> str | None:
+        """Takes in that there is no more, as far as the process still could tell; returns as `_listen`."""
+        reason: str = told["reason"]
+        if "received" in told:
+            self._count(told)
+        if not self.live:
+            self._end_video(told, reason)
+            return None
+        return reason if self.received > before else f"cannot be opened: {reason}"
 
     def _take(self, process: CameraProcess, told: dict[str, Any], gone_since: float) -> None:
         """Takes a frame in: of a camera, in place of the one that waits."""
         image, index = process.view(told), self._before["received"] + told["index"]
         if self.live and self._t0 is None:
             self._t0, self.started = told["now"], told["wall"]
+            self._wanted = True  # what was live stays so
         if self.state != "open":
             if self.state == "trying again":
-                verb = "back" if self.losses else "reached"
+                verb = "back" if self._before["received"] else "reached"
                 self._say(f"{self.label}: {verb} after {time.monotonic() - gone_since:.0f} s")
             self.state = "open"
         seconds, wall = told["seconds"], None
@@ -268,9 +280,10 @@ class LiveSource(Source):
             seconds, wall = told["now"] - self._t0, told["wall"]
             self.last_frame = wall
         with self._changed:
-            while self.live and self._queue:
+            while self.live and self._queue and (old := self._queue[-1]) is not None:
                 self._passed_over += 1
-                self._queue.popleft().free()
+                self._queue.pop()
+                old.free()
             self._queue.append(_Waiting(process, told["slot"], image, index, seconds, wall))
             self._count(told)
             self._changed.notify_all()

@@ -47,8 +47,7 @@ def read_live(streams: Sequence[Stream]) -> Iterator[FrameResult]:
         ready: list[tuple[Stream, Frame]] = []
         for stream in list(running):
             source = _live(stream)
-            # Before the frame: what is known up to then is in it, or there is none.
-            now, losses = source.now(), source.losses
+            now = source.now()  # before the frame: what is known up to then is in it, or there is none
             try:
                 frame = source.read()
             except SourceError as e:
@@ -59,7 +58,7 @@ def read_live(streams: Sequence[Stream]) -> Iterator[FrameResult]:
             elif source.ended:
                 running.remove(stream)
                 yield stream.flush()
-            elif (told := stream.advance(now, losses)).events:
+            elif (told := stream.advance(now, source.losses)).events:
                 yield told
         if ready:
             rescan = [stream.may_rescan(frame) for stream, frame in ready]

@@ -156,6 +156,27 @@ def test_a_lost_source_comes_back(camera: Any) -> None:
     assert camera.connections == 2
 
 
+def test_what_came_before_a_loss_and_what_came_after_stand_apart(camera: Any) -> None:
+    with live(camera.address) as source:
+        take(source, 2)
+        camera.plugged = False
+        pause_until(lambda: source.state == "trying again")  # nobody reads meanwhile
+        last = source.received
+        camera.plugged = True
+        pause_until(lambda: source.state == "open")
+        assert source.losses == 0
+        while (frame := source.read(1)) is None or frame.index < last:
+            assert source.losses == 0 or frame is None
+        assert source.losses == 1
+
+
+def pause_until(done: Callable[[], bool], seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while not done() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert done()
+
+
 def test_a_lost_source_is_given_up_after_the_time_allowed(camera: Any) -> None:
     problems: list[str] = []
     options = CaptureOptions(timeout=2, reconnect=1.0, max_pause=0.2)
