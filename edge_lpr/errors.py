@@ -20,6 +20,8 @@ is one line. The command prints it as it is.
 
 from __future__ import annotations
 
+from edge_lpr.installing import install_command
+
 
 class EdgeLprError(Exception):
     """Base of all errors raised on purpose.
@@ -68,8 +70,8 @@ class MissingExtraError(InputError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs the package {package!r}, which is not installed: "
-            f"pip install 'edge-lpr[{extra}]'"
+            f"{purpose} needs the package {package!r} of the extra {extra!r}, which is not installed: "
+            f"{install_command(extra)}"
         )
         self.package = package
         self.extra = extra

@@ -7,16 +7,13 @@ read, x to the right and y down, in pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.types import Image, Quad
-
-if TYPE_CHECKING:
-    from shapely import Polygon
 
 TALL = 1.5
 """PaddleOCR turns a crop that is this much taller than wide: text that runs down."""
@@ -64,23 +61,28 @@ def bounding_box_iou(first: Quad, second: Quad) -> float:
     return shared / (areas - shared) if areas > shared else 0.0
 
 
-def convex_polygon(quad: Quad) -> Polygon:
-    """Returns the convex hull of a quadrilateral: labels whose corners cross still have an area."""
-    from shapely import Polygon
+def convex_hull(quad: Quad) -> NDArray[np.float32]:
+    """Returns the hull of a quadrilateral, float32 K×2: labels whose corners cross still have an area."""
+    return cast("NDArray[np.float32]", cv2.convexHull(np.asarray(quad, np.float32)).reshape(-1, 2))
 
-    return cast("Polygon", Polygon(np.asarray(quad, float).tolist()).convex_hull)
+
+def overlap_area(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Returns the area that two convex polygons, float32 K×2 each, have in common, in square pixels."""
+    # OpenCV computes in float32, which far from the origin has few digits left for an area.
+    origin = first.min(axis=0)
+    area, _ = cv2.intersectConvexConvex(first - origin, second - origin)
+    return float(area)
 
 
 def iou_matrix(labelled: Sequence[Quad], found: Sequence[Quad]) -> NDArray[np.float64]:
     """Returns the intersections over unions of the hulls of quadrilaterals, float64 L×F, 0 to 1."""
-    truths, boxes = [convex_polygon(q) for q in labelled], [convex_polygon(q) for q in found]
+    truths, boxes = [convex_hull(q) for q in labelled], [convex_hull(q) for q in found]
     matrix = np.zeros((len(truths), len(boxes)))
     for i, a in enumerate(truths):
         for j, b in enumerate(boxes):
-            if a.intersects(b):
-                inter = a.intersection(b).area
-                union = a.area + b.area - inter
-                matrix[i, j] = inter / union if union > 0 else 0.0
+            shared = overlap_area(a, b)
+            union = area_and_perimeter(a)[0] + area_and_perimeter(b)[0] - shared
+            matrix[i, j] = shared / union if union > 0 else 0.0
     return matrix
 
 

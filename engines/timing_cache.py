@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from edge_lpr.backends.tensorrt.engine_manifest import Machine
 from edge_lpr.errors import BackendError
@@ -61,11 +60,19 @@ class TimingCache:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from reading and writing in between."""
+        """Keeps other processes from reading and writing in between, where the system can."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.with_name(f"{self.path.name}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _lock(file)
             yield
+
+
+def _lock(file: IO[str]) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows: of two builds that end at once, one teaches the next nothing
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def slug(text: str) -> str:

@@ -247,6 +247,10 @@ def _print(
         what = f"{c.compared} {'boxes' if part == 'det' else 'texts'}"
         rows.append([f"{part} {c.stage}", f"{c.maximum:.1e}", f"{c.mean:.1e}", what, str(len(c.differing))])
     print(table(rows))
+    for part in ("det", "rec"):
+        if not any(c.compared for c in comparisons[part]):
+            what = "box" if part == "det" else "text"
+            print(f"{part}: no {what} in these images, so probabilities alone were compared; see --images")
     for part, c in stages:
         if c.differing:
             print(f"{part} {c.stage} differs:")

@@ -14,7 +14,7 @@ import onnx
 
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.writer import DET_POSTPROCESS, DET_SIZE, BundleParts, create_bundle
-from edge_lpr.datasets.dictionary import charset_for_head, check_charset, keep_classes
+from edge_lpr.datasets.dictionary import charset_for_head, check_charset, check_lines, keep_classes
 from edge_lpr.environment import peak_memory, versions
 from edge_lpr.errors import ModelError
 from edge_lpr.export.bundle_graph import (
@@ -93,14 +93,15 @@ def export_bundle(
     det = open_model(settings.det, "det", settings.branch)
     rec = open_model(settings.rec, "rec", settings.branch)
     try:
-        # The dictionary is what most often does not fit: it is looked at as soon as the head is known.
+        # The dictionary is what most often does not fit: it is looked at before anything else.
+        lines = _dictionary(settings, rec)
         if rec.classes is not None:
-            _full_charset(settings, rec, rec.classes)
+            _full_charset(lines, settings, rec, rec.classes)
         notify("converting recognition")
         raw_rec = rec.convert()
         with _naming(rec):
             classes = head_classes(simplified(raw_rec, (None, None)))
-        charset = _full_charset(settings, rec, classes)
+        charset = _full_charset(lines, settings, rec, classes)
         if settings.keep is None and "" in charset:
             # An empty line is a class to PaddleOCR; no text has it: it becomes part of the unknown class.
             settings = replace(settings, keep=tuple(c for c in charset if c))
@@ -256,15 +257,22 @@ def _label(settings: ExportSettings, rec: PaddleModel) -> str:
     return settings.charset_label if settings.charset else f"{rec.source} (inference.yml)"
 
 
-def _full_charset(settings: ExportSettings, rec: PaddleModel, classes: int) -> tuple[str, ...]:
-    charset = settings.charset or rec.config.charset
-    if charset is None:
+def _dictionary(settings: ExportSettings, rec: PaddleModel) -> tuple[str, ...]:
+    lines = settings.charset or rec.config.charset
+    if lines is None:
         raise ModelError(
             f"{rec.source}: no dictionary is known for it; give the one that it was trained with: --dict FILE"
         )
-    full = charset_for_head(charset, classes, _label(settings, rec), settings.use_space_char)
+    check_lines(lines, _label(settings, rec))
+    return lines
+
+
+def _full_charset(
+    lines: Sequence[str], settings: ExportSettings, rec: PaddleModel, classes: int
+) -> tuple[str, ...]:
+    full = charset_for_head(lines, classes, _label(settings, rec), settings.use_space_char)
     if settings.keep is None:
-        check_charset([c for c in full if c], _label(settings, rec))
+        check_charset(full, _label(settings, rec), empty_lines=True)
     return full
 
 

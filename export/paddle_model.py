@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
 from edge_lpr.architectures.registry import Architecture, identify
 from edge_lpr.environment import cores
-from edge_lpr.errors import MissingExtraError, ModelError
+from edge_lpr.errors import BackendError, MissingExtraError, ModelError
 from edge_lpr.export.inference_yml import InferenceConfig, read_inference_yml
 from edge_lpr.export.paddle_program import check_program, check_weights
+from edge_lpr.export.paddle_worker import STARTED
+from edge_lpr.installing import install_command
 from edge_lpr.onnx_graph.graph import load_onnx
 from edge_lpr.types import Part
 
@@ -29,6 +31,10 @@ __all__ = ["PaddleModel", "open_model"]
 
 _TIME_LIMIT = 900.0  # seconds; a model converts in under ten
 _PROGRAMS = (".json", ".pdmodel")
+_WORKER = (
+    "import sys; sys.path[:] = sys.argv[2:]; "
+    "from edge_lpr.export.paddle_worker import main; sys.exit(main(sys.argv[1]))"
+)
 
 
 @dataclass
@@ -134,19 +140,31 @@ class PaddleModel:
                 raise MissingExtraError(package, "export", "`edge-lpr export`")
         folder = self._work_folder()
         reply = folder / "reply.json"
-        reply.unlink(missing_ok=True)
+        for left in (reply, folder / STARTED):
+            left.unlink(missing_ok=True)
         (folder / "task.json").write_text(json.dumps(task), encoding="utf-8")
-        command = [sys.executable, "-m", "edge_lpr.export.paddle_worker", str(folder)]
+        # The worker takes its modules from where this process does, whatever lies in the working folder.
+        command = [sys.executable, "-c", _WORKER, str(folder), *sys.path]
         try:
             done = subprocess.run(command, capture_output=True, timeout=_TIME_LIMIT, check=False)
         except subprocess.TimeoutExpired as e:
             raise ModelError(f"{self.source}: Paddle was not done with it after {_TIME_LIMIT:.0f} s") from e
+        if not (folder / STARTED).is_file():
+            why = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            raise BackendError(
+                f"Paddle's process could not start ({_ending(done.returncode)}; {' '.join(why)[:200]}): "
+                f"{install_command('export')}"
+            )
         if not reply.is_file():
             raise ModelError(
                 f"{self.source}: Paddle ended with {_ending(done.returncode)} over the model: the file is "
                 "damaged or truncated, or was saved by a newer Paddle than the one installed here"
             )
         told: dict[str, str] = json.loads(reply.read_text(encoding="utf-8"))
+        if "broken" in told:
+            raise BackendError(
+                f"Paddle cannot be imported here ({told['broken']}): {install_command('export')}"
+            )
         if "error" in told:
             raise ModelError(told["error"])
         if "failure" in told:

@@ -1,8 +1,8 @@
 """What runs inside Paddle, in a process of its own.
 
 Paddle's readers end the whole process on some damaged models, print as they please and keep their memory. So
-the exporter starts `python -m edge_lpr.export.paddle_worker FOLDER`: the task is FOLDER/task.json, the answer
-FOLDER/reply.json. A task has these steps, each optional:
+the exporter calls `main` in another: the task is task.json in its folder, the answer reply.json. Where the
+file `started` is missing, too, it was not Paddle that ended it. A task has these steps, each optional:
 
 - `network`: build the "det" or "rec" network of a checkpoint, and save it as an inference model;
 - `convert`: write the inference model as ONNX;
@@ -12,17 +12,18 @@ FOLDER/reply.json. A task has these steps, each optional:
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
-from edge_lpr.errors import EdgeLprError, ModelError
+from edge_lpr.errors import EdgeLprError, ModelError, one_line
 from edge_lpr.onnx_graph.graph import OPSET, load_onnx
 
-__all__ = ["main"]
+__all__ = ["STARTED", "main"]
+
+STARTED = "started"
 
 
 def _save_network(task: dict[str, Any], folder: Path) -> tuple[Path, Path]:
@@ -78,15 +79,17 @@ def _run(model: Path, params: Path, inputs: Path, outputs: Path, threads: int) -
     np.savez(outputs, **results)
 
 
-def main(folder: Path) -> int:
+def main(work: str) -> int:
     """Does the task of a folder.
 
     Args:
-        folder: Where task.json lies; its values say where everything else lies.
+        work: The folder where task.json lies; its values say where everything else lies.
 
     Returns:
         0; failures that are understood stand in reply.json.
     """
+    folder = Path(work)
+    (folder / STARTED).touch()
     task: dict[str, Any] = json.loads((folder / "task.json").read_text(encoding="utf-8"))
     reply: dict[str, str] = {}
     try:
@@ -100,6 +103,8 @@ def main(folder: Path) -> int:
             _run(model, params, Path(task["inputs"]), Path(task["outputs"]), task["threads"])
     except EdgeLprError as e:
         reply["error"] = str(e)
+    except ImportError as e:
+        reply["broken"] = one_line(e)
     except Exception as e:  # Paddle raises classes of its own, with pages of text
         reply["failure"] = _reason(str(e)) or type(e).__name__
     (folder / "reply.json").write_text(json.dumps(reply), encoding="utf-8")
@@ -112,7 +117,3 @@ def _reason(text: str) -> str:
     lines = [line for line in lines if line and not line.startswith(("---", "[operator", "[Hint", "C++"))]
     told = [line for line in lines if "Error:" in line]
     return " ".join((told or lines or [""])[-1].split())[:200]
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))

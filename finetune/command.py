@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.console.progress import Progress
-from edge_lpr.errors import InputError, MissingExtraError, SettingError
+from edge_lpr.errors import InputError, SettingError
 
 if TYPE_CHECKING:
     from edge_lpr.datasets.labels import Sample
@@ -32,7 +32,11 @@ part of the rendered plates are painted onto the labelled photos. Writes into --
 Without --config the recipe that ships is used; --print-config shows it: PP-OCRv3's own, with
 its augmentations of labelled images ("augment": "camera" degrades them as rendered ones).
 "patience": 3 ends a run after three evaluations without a better metric. Ctrl-C ends it after
-the step at hand, with everything saved.
+the step at hand, with everything saved. A folder that holds a run is only gone on with.
+
+The weights that it starts from are measured first: an accuracy of 0 at step 0 hints at a
+dictionary of another order. Labels that do not count (difficult, ###, 待识别), that name an
+image a second time, or that are longer than a reading has steps are left out, and counted.
 """
 
 EPILOG = """\
@@ -64,7 +68,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DATA",
-        help="labelled images to train on: a CCPD folder, or PP-OCR's det.txt or rec.txt; may be repeated",
+        help="labelled images to train on: a CCPD folder, plates.csv, or label files of PP-OCR or "
+        "PPOCRLabel; may be repeated",
     )
     data.add_argument("--render", action="store_true", help="train on rendered plates (too)")
     data.add_argument(
@@ -81,7 +86,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DATA",
-        help="labelled images to measure on (default: rendered ones that the training never sees)",
+        help="labelled images to measure on (default: rendered ones that the training never sees; without "
+        "--render, those that it learns from as it never sees them)",
     )
     data.add_argument(
         "--font",
@@ -101,41 +107,60 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    try:
-        from edge_lpr.finetune.training.config import load_config
-        from edge_lpr.finetune.training.run import RunFiles, finetune
-    except ImportError as e:
-        raise MissingExtraError(e.name or "torch", "finetune", "`edge-lpr finetune`") from e
+    from edge_lpr.finetune.training.config import load_config
+
     overrides = {} if args.steps is None else {"steps": args.steps}
     config = load_config(args.config, args.part, **overrides)
     if args.print_config:
         print(json.dumps(config.to_json(), indent=2))
         return 0
+    from edge_lpr.finetune.training.run import RunFiles, check_folder, finetune
+
     for option in ("pretrained", "out"):
         if getattr(args, option) is None:
             raise SettingError(f"--{option} is missing; see: edge-lpr finetune --help")
+    check_folder(args.out, resume=args.resume)
     _check_device(args.device)
     with Progress(f"finetune {args.part}", config.steps, "steps") as progress:
         files = RunFiles(
             pretrained=args.pretrained,
             dictionary=args.dict,
             labelled=_samples(args.ccpd, progress),
-            validation=_readable(_samples(args.val, progress), progress),
+            validation=_readable(_samples(_plates_once(args), progress), progress),
             photos=_samples(args.photos, progress),
             render=args.render,
             font=args.font,
         )
 
+        if files.labelled and not files.validation and not files.render:
+            progress.note(
+                "no --val: measured on the images that are learnt; how well others are read is not seen"
+            )
+
         def show(report: StepReport) -> None:
             # A resumed run begins in the middle.
-            progress.update(report.step - progress.count, loss=f"{report.loss:.4f}")
+            loss = {"loss": f"{report.loss:.4f}"} if report.step else {}
+            progress.update(report.step - progress.count, **loss)
             if report.metrics:
-                numbers = ", ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
+                told = [f"{name} {value}" for name, value in loss.items()]
+                told += [f"{name} {value:.4f}" for name, value in report.metrics.items()]
+                best = " (best)" if report.best and report.step else ""
+                progress.note(f"step {report.step}: {', '.join(told)}{best}")
+            if not report.step and report.metrics.get("accuracy") == 0:
                 progress.note(
-                    f"step {report.step}: loss {report.loss:.4f}, {numbers}{' (best)' * report.best}"
+                    "the weights to start from read nothing right: see that --dict is the dictionary that "
+                    "--pretrained was trained with, its lines in the same order"
                 )
 
-        history = finetune(config, files, args.out, resume=args.resume, report=show, device=args.device)
+        history = finetune(
+            config,
+            files,
+            args.out,
+            resume=args.resume,
+            report=show,
+            notify=progress.note,
+            device=args.device,
+        )
     last = history["metrics"][-1]["step"]
     if last < config.steps:
         print(f"ended early, at step {last:.0f}: {config.patience} evaluations without a better metric")
@@ -145,12 +170,23 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _plates_once(args: argparse.Namespace) -> list[Path]:
+    """What is measured on; a recognizer reads the plates cut out of a folder's scenes, not these too."""
+    from edge_lpr.datasets.labels import crop_sources
+
+    if args.part == "det":
+        return list(args.val)
+    return [source for val in args.val for source in crop_sources(val)]
+
+
 def _samples(sources: list[Path], progress: Progress) -> list[Sample]:
     from edge_lpr.datasets.labels import load_labels
 
     if not sources:
         return []
     labels = load_labels(sources)
+    for note in labels.notes:
+        progress.note(note)
     for problem in labels.problems[:_SHOWN]:
         progress.note(f"skipped: {problem}")
     if len(labels.problems) > _SHOWN:

@@ -75,9 +75,9 @@ def split(samples: Sequence[Sample], every: int) -> tuple[list[Sample], list[Sam
 
     Args:
         samples: In the order of their label files, so that the division is always the same.
-        every: Each so many-th sample that shows a plate is held out.
+        every: Each so many-th sample is held out.
     """
-    held = [s for i, s in enumerate(samples) if i % every == every - 1 and s.plates]
+    held = [s for i, s in enumerate(samples) if i % every == every - 1]
     return [s for s in samples if all(s is not h for h in held)], held
 
 

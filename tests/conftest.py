@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.extras import told_apart
 from numpy.typing import NDArray
 
 from edge_lpr.io.frames import Frame, Source
@@ -20,6 +21,14 @@ from edge_lpr.plates import PlateRead
 
 CORNERS = np.array([[10, 20], [110.04, 20], [110, 50], [10, 50]], np.float32)
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says in one line what was skipped; `-rs` lists it."""
+    reports = terminalreporter.stats.get("skipped", [])
+    if reports:
+        told = told_apart(str(report.longrepr) for report in reports)
+        terminalreporter.write_line(f"skipped: {told}; -rs lists them")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -81,3 +82,27 @@ def test_iou_of_quadrilaterals() -> None:
     diamond = np.array([[5, 0], [10, 5], [5, 10], [0, 5]], np.float32)
     assert iou_matrix([diamond], [box(0, 0, 10, 10)])[0, 0] == pytest.approx(0.5)
     assert iou_matrix([], [box(0, 0)]).shape == (0, 1)
+
+
+def test_iou_of_labels_that_are_no_quadrilaterals_and_far_from_the_origin() -> None:
+    point, line = np.zeros((4, 2), np.float32), box(0, 0, 10, 0)
+    crossed = box(0, 0, 10, 10)[[0, 2, 1, 3]]
+    matrix = iou_matrix([point, line, crossed], [box(0, 0, 10, 10), point, line])
+    assert matrix.tolist() == [[0, 0, 0], [0, 0, 0], [1, 0, 0]]
+    far = iou_matrix([box(90_000, 40_000)], [box(90_005, 40_000), box(90_000, 40_000)])
+    assert far[0] == pytest.approx([1 / 3, 1])
+
+
+def test_iou_of_turned_rectangles_is_that_of_their_masks() -> None:
+    random = np.random.default_rng(5)
+    for _ in range(20):
+        first, second = (
+            cv2.boxPoints(((100, 100), tuple(random.uniform(30, 90, 2)), float(random.uniform(0, 180))))
+            + random.uniform(-20, 20, 2).astype(np.float32)
+            for _ in range(2)
+        )
+        masks = [np.zeros((1600, 1600), np.uint8) for _ in range(2)]
+        for mask, quad in zip(masks, (first, second), strict=True):
+            cv2.fillConvexPoly(mask, np.round(quad * 8).astype(np.int32), 1)
+        wanted = (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum()
+        assert iou_matrix([first], [second])[0, 0] == pytest.approx(wanted, abs=0.01)

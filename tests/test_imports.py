@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -118,3 +119,57 @@ def test_the_runtime_is_light(start: str) -> None:
     program = f"import sys, {start}; print(*sorted(m for m in {HEAVY!r} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("part", ["det", "rec"])
+def test_a_config_is_printed_without_any_extra(part: str) -> None:
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({(*HEAVY, 'rapidfuzz', 'onnxruntime')!r})); "
+        f"from edge_lpr.cli import main; sys.exit(main(['finetune', {part!r}, '--print-config']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["part"] == part
+
+
+UNIX = ("fcntl", "resource")
+
+
+def test_what_windows_lacks_is_imported_under_guard() -> None:
+    for name, path in modules().items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        guarded = {n for node in ast.walk(tree) if isinstance(node, ast.Try) for n in ast.walk(node)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import) and {alias.name for alias in node.names} & set(UNIX):
+                assert node in guarded, f"{name}: imports {ast.unparse(node)} without a way around it"
+            assert not (isinstance(node, ast.ImportFrom) and node.module in UNIX), (
+                f"{name}: {ast.unparse(node)}"
+            )
+
+
+def test_every_module_is_imported_where_a_system_has_neither() -> None:
+    # What other packages do without them is their affair; the slow ones are left out.
+    program = f"""
+import builtins, importlib, sys
+sys.modules.update(torch=None, paddle=None, matplotlib=None)
+real = builtins.__import__
+
+def on_windows(name, globals=None, *rest):
+    if name in {UNIX!r} and str((globals or {{}}).get("__name__")).startswith("edge_lpr"):
+        raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+    return real(name, globals, *rest)
+
+builtins.__import__ = on_windows
+imported = 0
+for name in {sorted(name for name in modules() if not name.endswith("__main__"))!r}:
+    try:
+        importlib.import_module(name)
+        imported += 1
+    except ModuleNotFoundError as e:
+        if e.name in {UNIX!r} or str(e.name).startswith("edge_lpr"):
+            raise
+from edge_lpr.environment import peak_memory
+print(imported > 80, peak_memory())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "True None\n"), done.stderr

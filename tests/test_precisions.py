@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.errors import SettingError
 from edge_lpr.precisions import PRECISIONS, REFERENCE
@@ -16,7 +17,7 @@ def test_lists_begin_with_the_reference_and_engines_with_fp16() -> None:
 
 
 def test_each_but_the_reference_is_made_by_its_module() -> None:
-    pytest.importorskip("onnx", reason="needs onnx, which the extra 'calib' installs")
+    pytest.importorskip("onnx", reason=reason("onnx", "test"))
     for precision in PRECISIONS:
         if precision.name == REFERENCE:
             assert precision.maker == "" and precision.budget == 0

@@ -18,11 +18,13 @@ from edge_lpr.calib.comparison.compare import (
     losses,
     measured_tasks,
     pairs,
+    today,
 )
 from edge_lpr.calib.comparison.plots import draw_plots
 from edge_lpr.console.tables import table
+from edge_lpr.environment import machine
 from edge_lpr.errors import EdgeLprError, OutputError
-from edge_lpr.evaluation.evaluate import METRICS, Miss
+from edge_lpr.evaluation.evaluate import METRICS, Miss, metric_text
 from edge_lpr.evaluation.significance import QUANTILES, confusions
 from edge_lpr.geometry import crop_quad
 from edge_lpr.io.atomic_io import write_bytes
@@ -54,7 +56,7 @@ def summary(measured: Sequence[Measured]) -> Table:
     for task in measured_tasks(measured):
         results = [m.results.get(task) for m in measured]
         for name in _metrics(measured, task):
-            cells = ["-" if r is None else f"{getattr(r.all, name):.4f}" for r in results]
+            cells = ["-" if r is None else metric_text(r.all, name) for r in results]
             rows.append([f"{task} {name}", *cells])
         times = [{} if r is None else latency(r) for r in results]
         rows += [[f"{task} {q} ms", *(f"{t[q]:.1f}" if t else "-" for t in times)] for q in QUANTILES]
@@ -79,6 +81,18 @@ def differences(measured: Sequence[Measured]) -> Table:
             )  # fmt: skip
     head = ["against fp32", "points", "items right, points (95 %)", "lost", "won", "McNemar p", "items"]
     return Table(head, rows)
+
+
+def origin(measured: Sequence[Measured]) -> Table:
+    """Where and when the figures were taken, and what ran: a row for each."""
+    here = machine()
+    rows = [
+        ["date", today()],
+        ["machine", f"{here['cpu']}, {here['cores']} cores, {here['system']}"],
+        ["software", ", ".join(f"{name} {number}" for name, number in here["versions"].items())],
+        ["Python", str(here["python"])],
+    ]
+    return Table(["", ""], rows + [[str(m.variant), m.description] for m in measured], texts=2)
 
 
 def write_report(folder: Path, measured: Sequence[Measured], title: str) -> None:
@@ -116,6 +130,7 @@ def page(measured: Sequence[Measured], title: str, plots: Mapping[str, bytes]) -
         title=title,
         summary=summary(measured),
         differences=differences(measured),
+        origin=origin(measured),
         plots=[{"name": name, "uri": _uri(data, "png")} for name, data in plots.items()],
         tasks=[
             {
@@ -142,7 +157,7 @@ def _subsets(measured: Sequence[Measured], task: EvaluationTask) -> Table:
         for m in with_task:
             score = m.results[task].scores.get(subset)
             if score is not None:
-                cells = (f"{getattr(score, name):.4f}" for name in metrics)
+                cells = (metric_text(score, name) for name in metrics)
                 rows.append([subset, str(m.variant), *cells])
     return Table(["subset", "variant", *metrics], rows, texts=2)
 

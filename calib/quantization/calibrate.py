@@ -20,11 +20,12 @@ from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.bundle.writer import NewModel, add_precisions
 from edge_lpr.calib.quantization.cache import Cache, cache_key
 from edge_lpr.calib.quantization.calibration_data import CalibrationData, Stage, collect
+from edge_lpr.calib.quantization.evidence import Present
 from edge_lpr.calib.quantization.job import Job, Maker
 from edge_lpr.calib.quantization.objectives import Objective, det_objective, rec_objective
 from edge_lpr.calib.quantization.options import CalibrationOptions
 from edge_lpr.datasets.labels import load_labels
-from edge_lpr.errors import BundleError
+from edge_lpr.errors import BundleError, EdgeLprError
 from edge_lpr.evaluation.evaluate import evaluate_reader
 from edge_lpr.onnx_graph.graph import OnnxGraph, load_onnx
 from edge_lpr.pipeline.reader import PlateReader
@@ -40,10 +41,12 @@ def calibrate(
     options: CalibrationOptions,
     stage: Stage,
     report: Callable[[str], None],
-) -> list[str]:
+) -> tuple[str, ...]:
     """Adds models of other precisions to a bundle.
 
-    The bundle changes at the very end, in one step: interrupted before, it is as it was.
+    The bundle changes at the very end, in one step: interrupted before, it is as it was. A precision that it
+    holds already is kept where too few plates would judge the new one, or where that reads them worse
+    (`edge_lpr.calib.quantization.evidence`), unless `options.force`.
 
     Args:
         bundle: The bundle's folder.
@@ -53,11 +56,12 @@ def calibrate(
         report: Called with a line for each finding.
 
     Returns:
-        Warnings; each was reported too.
+        The precisions that were made; of one that was kept, a warning was reported.
 
     Raises:
         BundleError: The bundle cannot be read or has no FP32 models.
-        InputError: The images cannot be used.
+        InputError: The images cannot be used, or too few plates judge anything that was asked for.
+        EdgeLprError: All that was made is worse than what is there.
         OutputError: The bundle cannot be written.
     """
     opened = load_bundle(bundle)
@@ -67,9 +71,14 @@ def calibrate(
     }
     labels = load_labels(sources, unlabelled=True)
     data = collect(opened, models, labels, sources, options, stage)
+    for note in labels.notes:
+        report(note)
     for warning in data.warnings:
         report(f"warning: {warning}")
+    present = Present(opened, options)
+    wanted = present.admitted(data, report)
     made: dict[tuple[Part, str], NewModel] = {}
+    kept: dict[str, str] = {}
     for part in PARTS:
         job = Job(
             part=part,
@@ -81,13 +90,24 @@ def calibrate(
             report=report,
             data=data,
         )
-        for precision in options.precisions:
+        for precision in wanted:
+            if precision in kept:
+                continue
             made[part, precision] = _make(job, precision, stage)
-    calibration = _calibration(data, options)
+            accuracy = made[part, precision].facts["accuracy"][precision]
+            if why := present.objection(job, precision, accuracy, stage):
+                kept[precision] = why
+    wanted = tuple(precision for precision in wanted if precision not in kept)
+    if not wanted:
+        raise EdgeLprError("; ".join(kept.values()))
+    for why in kept.values():
+        report(f"warning: {why}")
+    made = {(part, precision): model for (part, precision), model in made.items() if precision in wanted}
+    calibration = _calibration(data, options) | {"precisions": list(wanted)}
     if data.labelled:
         calibration["end_to_end"] = _end_to_end(opened, models, made, data, options, stage, report)
     add_precisions(opened, made, calibration)
-    return data.warnings
+    return wanted
 
 
 def _fp32(bundle: Bundle, part: Part) -> bytes:
@@ -150,8 +170,9 @@ def _end_to_end(
     """
     hits: dict[str, int] = {}
     labelled = 0
-    with stage("end to end", len(data.validation) * (1 + len(options.precisions))) as meter:
-        for precision in (REFERENCE, *options.precisions):
+    wanted = list(dict.fromkeys(precision for _, precision in made))
+    with stage("end to end", len(data.validation) * (1 + len(wanted))) as meter:
+        for precision in (REFERENCE, *wanted):
             det, rec = (
                 models[part].SerializeToString() if precision == REFERENCE else made[part, precision].data
                 for part in PARTS
@@ -164,16 +185,14 @@ def _end_to_end(
             with PlateReader(bundle.path, models=opened) as reader:
                 score = evaluate_reader("e2e", reader, data.validation, tick=meter.update).all
             hits[precision], labelled = score.hits, score.labelled
-    for precision in options.precisions:
+    for precision in wanted:
         report(f"end to end {precision}: {hits[precision]} of {labelled} plates (fp32 {hits[REFERENCE]})")
         lost = hits[REFERENCE] - hits[precision]
         if lost > max(1, options.budget / 100 * labelled):  # one plate is chance: FP16 loses or wins one too
-            warning = (
-                f"{precision} loses {lost} of {labelled} plates end to end, more than "
+            report(
+                f"warning: {precision} loses {lost} of {labelled} plates end to end, more than "
                 f"{options.budget:g} points: more or more varied images may help"
             )
-            data.warnings.append(warning)
-            report(f"warning: {warning}")
     return {"plates": labelled, "read": hits}
 
 

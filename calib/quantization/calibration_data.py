@@ -17,8 +17,9 @@ from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
 from edge_lpr.backends.recording import RecordingBackend
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.calib.quantization.cache import cache_key
-from edge_lpr.calib.quantization.calibration_set import digest, relative_name, select
+from edge_lpr.calib.quantization.calibration_set import digest, select
 from edge_lpr.calib.quantization.options import CalibrationOptions
+from edge_lpr.datasets.content import content_hash, content_name
 from edge_lpr.datasets.labels import LabelledPlate, Labels, Sample
 from edge_lpr.errors import InputError
 from edge_lpr.geometry import crop_quad
@@ -58,7 +59,8 @@ class CalibrationData:
         det_outputs: What FP32 makes of them, float32 1×H×W each.
         rec_inputs: The recognizer's inputs that its ranges come from, uint8 N×height×W×3 BGR each.
         crops: The crops in them: what detection cut out of the scenes, and labelled ones.
-        names: Names of all of these images, for the bundle.
+        names: What the bundle calls all of these images, by their contents: a bundle is given away, and files
+            of plates are often named after them.
         sha256: Digest over their contents.
         validation: Labelled scenes that the accuracy is measured on.
         plates: Crops and texts that it is measured on.
@@ -143,8 +145,8 @@ def collect(
         det_outputs=[outputs[bundle.det.output_name] for outputs in teacher.backend.outputs],
         rec_inputs=_rec_inputs(bundle, models["rec"], cut, stage),
         crops=cut,
-        names=[relative_name(sample, sources) for sample in files],
-        sha256=digest(files),
+        names=[content_name(sample.path) for sample in files],
+        sha256=digest([content_hash(sample.path) for sample in files]),
         validation=validation,
         plates=plates,
         validation_key=cache_key(*(s.path.name for s in validation), *(text for _, text in plates)),
@@ -204,7 +206,8 @@ def _validation(
             ]
             meter.update(1)
     limit = 4 * options.validation
-    for sample in [s for s in shuffled if s.crop and s.plates][: max(0, limit - len(plates))]:
+    crops = [s for s in shuffled if s.crop and any(not plate.ignored for plate in s.plates or ())]
+    for sample in crops[: max(0, limit - len(plates))]:
         try:
             plates.append((sample.read(), (sample.plates or ())[0].text))
         except InputError:

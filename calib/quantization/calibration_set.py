@@ -7,7 +7,6 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,7 +15,7 @@ from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import InputError
 from edge_lpr.types import Tick
 
-__all__ = ["Strata", "digest", "relative_name", "select", "strata"]
+__all__ = ["Strata", "digest", "select", "strata"]
 
 # Candidates looked at for each image that is chosen: CCPD is too large to look at all of it.
 CANDIDATES = 8
@@ -58,7 +57,8 @@ def strata(sample: Sample) -> Strata:
     grey = cv2.cvtColor(region, cv2.COLOR_BGR2GRAY)
     sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
     return Strata(
-        plate.text[:1] if plate else "", (float(grey.mean()), sharpness, tilt, float(region.shape[0]))
+        plate.text[:1] if plate and not plate.ignored else "",
+        (float(grey.mean()), sharpness, tilt, float(region.shape[0])),
     )
 
 
@@ -109,18 +109,6 @@ def select(
     return [samples[i] for i in sorted(chosen)], problems
 
 
-def relative_name(sample: Sample, sources: Sequence[str | Path]) -> str:
-    """Names an image by its path below the source that it came from: no path of this machine in a bundle."""
-    for source in sources:
-        root = Path(source) if Path(source).is_dir() else Path(source).parent
-        if sample.path.is_relative_to(root):
-            return sample.path.relative_to(root).as_posix()
-    return sample.path.name
-
-
-def digest(samples: Sequence[Sample]) -> str:
-    """Returns the sha256 over the contents of the images, in their order."""
-    total = hashlib.sha256()
-    for sample in samples:
-        total.update(hashlib.sha256(sample.path.read_bytes()).digest())
-    return total.hexdigest()
+def digest(hashes: Sequence[str]) -> str:
+    """Returns the sha256 over hashes of images, hex digits each, in their order."""
+    return hashlib.sha256(b"".join(map(bytes.fromhex, hashes))).hexdigest()

@@ -30,6 +30,8 @@ class CalibrationOptions(Settings):
             twice as many labelled crops.
         validation: At most so many scenes, and four times as many plates, measure the accuracy.
         seed: Of the choice of images.
+        force: Whether a precision that the bundle holds is replaced though too few plates judge the new one,
+            or though it reads them worse.
         cache: Folder that remembers what was measured; None remembers nothing.
 
     Raises:
@@ -55,6 +57,9 @@ class CalibrationOptions(Settings):
     images: int = setting(96, "scenes to calibrate on, at most", low=1, high=1000)
     validation: int = setting(200, "scenes to measure the accuracy on, at most", low=1, high=100_000)
     seed: int = setting(0, "seed of the choice of images")
+    force: bool = setting(
+        False, "replace a precision of the bundle even by one that too few plates judge, or that reads worse"
+    )
     cache: Path | None = None
 
     def __post_init__(self) -> None:

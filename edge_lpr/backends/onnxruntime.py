@@ -12,6 +12,7 @@ from edge_lpr.backends.base import BACKENDS, THREADS, BackendKind, Models, check
 from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, one_line
+from edge_lpr.installing import install_command
 from edge_lpr.precisions import REFERENCE
 from edge_lpr.types import Size
 
@@ -102,7 +103,7 @@ class OnnxRuntimeBackend:
         on_cuda = self._session.get_providers()[0] == CUDA
         if device == "cuda" and not on_cuda:
             raise BackendError(
-                "ONNX Runtime cannot use CUDA here: pip install 'edge-lpr[gpu]' in place of [cpu], check "
+                f"ONNX Runtime cannot use CUDA here: replace onnxruntime ({install_command('gpu')}), check "
                 "that its CUDA and cuDNN are installed (edge-lpr doctor), or use --backend auto"
             )
         self.precision = precision

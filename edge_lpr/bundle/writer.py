@@ -17,9 +17,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from edge_lpr.bundle.manifest import FORMAT, VERSION, Bundle, load_bundle
+from edge_lpr.bundle.manifest import FORMAT, VERSION, Bundle, ModelFile, load_bundle
 from edge_lpr.environment import tool
-from edge_lpr.errors import OutputError
+from edge_lpr.errors import BundleError, OutputError
 from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.precisions import REFERENCE
@@ -175,6 +175,8 @@ def add_precisions(
         previous = (bundle.det if part == "det" else bundle.rec).precisions.get(precision)
         if previous is not None and previous.sha256 == sha256:
             name = previous.path.name
+            if not _is_whole(previous):
+                write_bytes(previous.path, model.data)
         else:
             write_bytes(bundle.path / name, model.data)
             if previous is not None:
@@ -184,6 +186,14 @@ def add_precisions(
     write_bytes(bundle.path / "bundle.json", _json(raw))
     for path in replaced:
         path.unlink(missing_ok=True)
+
+
+def _is_whole(model: ModelFile) -> bool:
+    try:
+        model.read()
+    except BundleError:
+        return False
+    return True
 
 
 def check_replaceable(folder: Path) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from edge_lpr.console.progress import Progress
-from edge_lpr.errors import MissingExtraError, SettingError
+from edge_lpr.errors import SettingError
 
 DESCRIPTION = """\
 Reads CCPD2019 and CCPD2020 by their file names and writes, into --out:
@@ -41,10 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    try:
-        from edge_lpr.datasets.ccpd_converter import convert_ccpd, find_images
-    except ImportError as e:
-        raise MissingExtraError(e.name or "shapely", "calib", "`edge-lpr dataset`") from e
+    from edge_lpr.datasets.ccpd_converter import convert_ccpd, find_images
+
     if args.workers is not None and not 1 <= args.workers <= 256:
         raise SettingError(f"--workers is {args.workers}, expected 1 to 256")
     total = len(find_images(args.source, args.out))

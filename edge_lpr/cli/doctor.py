@@ -20,6 +20,7 @@ from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style, pad, paint
 from edge_lpr.environment import cores, versions
 from edge_lpr.errors import BackendError, EdgeLprError, one_line
+from edge_lpr.installing import install_command
 
 DESCRIPTION = """\
 Looks at this machine: Python and packages, video back ends, GPU, TensorRT, the model bundle and
@@ -39,10 +40,10 @@ _MARKS: dict[str, tuple[str, Style]] = {
     "broken": ("!!", "red"),
 }
 _EXTRAS = {
-    "evaluate": ("shapely", "rapidfuzz"),
+    "evaluate": ("rapidfuzz",),
     "export": ("paddle", "paddle2onnx", "onnx", "yaml"),
-    "finetune": ("torch", "onnx", "shapely", "matplotlib"),
-    "calib": ("onnx", "shapely", "rapidfuzz", "matplotlib", "jinja2"),
+    "finetune": ("torch", "onnx", "rapidfuzz", "matplotlib"),
+    "calib": ("onnx", "rapidfuzz", "matplotlib", "jinja2"),
     "tensorrt": ("pycuda", "tensorrt"),
 }
 """Extras that commands come with, and the modules to look for."""
@@ -119,7 +120,7 @@ def _packages() -> list[Check]:
         found = f"{ort.__version__}, providers {', '.join(providers)}"
         checks.append(Check("packages", "onnxruntime", "ok", found))
     except ModuleNotFoundError:
-        advice = "pip install 'edge-lpr[cpu]', or 'edge-lpr[gpu]' with an NVIDIA GPU"
+        advice = f"{install_command('cpu')}, or the extra 'gpu' with an NVIDIA GPU"
         checks.append(Check("packages", "onnxruntime", "missing", "not installed", advice))
     except Exception as e:
         checks.append(
@@ -141,8 +142,8 @@ def _extras() -> list[Check]:
         lacking = [module for module in modules if importlib.util.find_spec(module) is None]
         commands = ", ".join(name for name, command in COMMANDS.items() if command.extra == extra)
         if lacking:
-            advice = f"pip install 'edge-lpr[{extra}]'"
-            checks.append(Check("commands", commands, "missing", f"no {', '.join(lacking)}", advice))
+            missing = f"no {', '.join(lacking)}"
+            checks.append(Check("commands", commands, "missing", missing, install_command(extra)))
         else:
             checks.append(Check("commands", commands, "ok", f"extra {extra}"))
     return checks
@@ -180,7 +181,7 @@ def _gpu() -> list[Check]:
     except EdgeLprError as e:
         if driver:
             return [
-                Check("gpu", "CUDA", "missing", f"{name}; {e}", "pip install 'edge-lpr[tensorrt]' (pycuda)")
+                Check("gpu", "CUDA", "missing", f"{name}; {e}", f"{install_command('tensorrt')} (pycuda)")
             ]
         found = versions("tensorrt").get("tensorrt")
         idle = [Check("gpu", "TensorRT", "missing", f"{found} installed, no GPU for it")] if found else []
@@ -203,7 +204,7 @@ def _models(path: str | None) -> list[Check]:
 
         bundle = load_bundle(path)
     except EdgeLprError as e:
-        advice = "pip install --force-reinstall edge-lpr" if path is None else ""
+        advice = install_command() if path is None else ""
         return [Check("models", "bundle", "broken", str(e), advice)]
     damaged = []
     for part in (bundle.det, bundle.rec):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from edge_lpr.cli.options import add_model_options, model_arguments
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
-from edge_lpr.errors import MissingExtraError, SettingError
+from edge_lpr.errors import SettingError
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings
 from edge_lpr.settings import add_options, given
@@ -23,15 +22,17 @@ Reads labelled images and counts what is right, by subset.
   det   boxes, as PaddleOCR's DetMetric counts them (IoU 0.5): precision, recall, hmean
   rec   texts of plates cut out, as its RecMetric does: acc (whole text), norm_edit_dis;
         plates of scenes are cut out along their labelled corners
-  e2e   plates found and read: recall and precision (exact text and IoU >= 0.5; by text
-        alone where an image's labels have no corners), F and character accuracy as its
-        end2end script counts them (images with corners only), and text_recall, the
-        recall by text alone: what it has over recall is what the asked overlap costs
+  e2e   plates found and read: recall, precision and F (exact text and IoU >= 0.5; by text
+        alone where an image's labels have no corners), character accuracy as its end2end
+        script counts it (images with corners only), and text_recall, the recall by text
+        alone: what it has over recall is what the asked overlap costs
 
-DATA is a folder with plates.csv, det.txt or rec.txt, such a file itself, or a CCPD folder
-(labels by file name). Of a folder with det.txt and rec.txt, rec takes rec.txt alone: they show
-the same plates. Labels that cannot be used are listed and skipped. The rate is that
-of the reader alone, one image at a time (crops in batches of 32), images decoded before.
+DATA is a folder with plates.csv, det.txt or rec.txt, or PPOCRLabel's Label.txt or rec_gt.txt,
+such a file itself, or a CCPD folder (labels by file name). Of a folder with scenes and crops
+(det.txt and rec.txt), rec takes the crops alone: they show the same plates. Labels that cannot
+be used are listed and skipped; plates marked as difficult, ### or 待识别 count neither way. A
+metric that nothing was counted for is "-" (null in JSON). The rate is that of the reader
+alone, one image at a time (crops in batches of 32), images decoded before.
 """
 
 EPILOG = """\
@@ -60,22 +61,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON, '-' for standard output")
     parser.add_argument(
+        "--anonymous",
+        action="store_true",
+        help="--json without names of images (hashes of their contents instead) and without texts of plates",
+    )
+    parser.add_argument(
         "--list-errors", action="store_true", help="list each image that was not read as labelled"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    try:
-        from edge_lpr.datasets.labels import load_labels
-        from edge_lpr.environment import machine
-        from edge_lpr.evaluation.evaluate import evaluate_reader, score_rows
-        from edge_lpr.io.atomic_io import write_json
-    except ImportError as e:
-        raise MissingExtraError(e.name or "shapely", "evaluate", "`edge-lpr evaluate`") from e
+    from edge_lpr.datasets.labels import crop_sources, load_labels
+    from edge_lpr.environment import machine
+    from edge_lpr.evaluation.anonymous import anonymous
+    from edge_lpr.evaluation.evaluate import evaluate_reader, score_rows
+    from edge_lpr.io.atomic_io import write_json
+
     if args.decoder == "greedy" and args.task != "rec":
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
-    labels = load_labels([_rec_file(d) for d in args.data] if args.task == "rec" else args.data)
+    if args.anonymous and not args.json:
+        raise SettingError("--anonymous goes with --json alone")
+    sources = [file for d in args.data for file in crop_sources(d)] if args.task == "rec" else args.data
+    labels = load_labels(sources)
     changed = {**given(args, ReadSettings), **given(args, DetectorSettings)}
     with PlateReader(**model_arguments(args), settings=changed) as reader:
         with Progress(args.task, len(labels.samples), "images") as progress:
@@ -85,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         data: dict[str, Any] = {"task": args.task, "reader": description, "data": [str(d) for d in args.data]}
         data |= {"decoder": args.decoder} if args.task == "rec" else {}
-        write_json(args.json, data | {"machine": machine()} | result.to_json() | {"problems": problems})
+        data |= {"machine": machine()} | result.to_json() | {"problems": problems, "notes": labels.notes}
+        write_json(args.json, anonymous(data, texts=args.task != "det") if args.anonymous else data)
     if args.json != "-":
         print(f"{args.task} with {description}" + (", greedy decoding" if args.decoder == "greedy" else ""))
         print(table(score_rows(result.scores)))
@@ -93,15 +102,11 @@ def run(args: argparse.Namespace) -> int:
         if args.list_errors:
             for miss in result.misses:
                 print(f"{miss.item}: expected {_texts(miss.expected)}, found {_texts(miss.found)}")
+    for note in labels.notes:
+        print(note, file=sys.stderr)
     for problem in problems:
         print(f"skipped: {problem}", file=sys.stderr)
     return 0
-
-
-def _rec_file(data: str) -> Path:
-    """The file with the plates of a folder that has its scenes too, so that none is counted twice."""
-    rec = Path(data, "rec.txt")
-    return rec if rec.is_file() and Path(data, "det.txt").is_file() else Path(data)
 
 
 def _texts(texts: Sequence[str]) -> str:

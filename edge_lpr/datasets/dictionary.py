@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from edge_lpr.errors import ModelError
 from edge_lpr.io.bounded_io import read_bounded
 
-__all__ = ["charset_for_head", "check_charset", "keep_classes", "load_charset_file"]
+__all__ = [
+    "UNKNOWN_LINE",
+    "charset_for_head",
+    "check_charset",
+    "check_lines",
+    "keep_classes",
+    "load_charset_file",
+]
 
+UNKNOWN_LINE = "<unknown>"
+"""The last line of the dictionary of a fine-tuned head: the class of all other characters."""
 _MAX_DICTIONARY_BYTES = 4 << 20
+# What may follow in a line that is one character to the eye: marks, and the rest of an emoji. PP-OCRv5's
+# dictionary has flags, which are two symbols each.
+_JOINING, _JOINER = ("Mn", "Mc", "Me", "So", "Sk"), "\u200d"
 
 
 def load_charset_file(path: str | Path) -> tuple[str, ...]:
@@ -23,7 +36,7 @@ def load_charset_file(path: str | Path) -> tuple[str, ...]:
         The characters in order, without the CTC blank.
 
     Raises:
-        ModelError: Missing, too large, not UTF-8, or empty.
+        ModelError: Missing, too large, not UTF-8, or empty; or a line is not one character (`check_lines`).
     """
     file = Path(path)
     data = read_bounded(file, _MAX_DICTIONARY_BYTES, "a dictionary", ModelError)
@@ -40,21 +53,61 @@ def load_charset_file(path: str | Path) -> tuple[str, ...]:
         lines.pop()
     if not lines:
         raise ModelError(f"{file}: no characters in it; a dictionary has a character per line")
+    check_lines(lines, str(file))
     return tuple(lines)
 
 
-def check_charset(charset: Sequence[str], label: str) -> None:
-    """Checks that a dictionary has characters, none of them empty and none twice.
+def check_lines(lines: Sequence[str], label: str) -> None:
+    """Checks that no line of a dictionary holds more than a character, or blanks beside it.
+
+    A blank alone is a character. An empty line is a class to PaddleOCR that no text has; a last
+    `UNKNOWN_LINE` is what `edge-lpr finetune` writes.
 
     Raises:
-        ModelError: It does not.
+        ModelError: One does; its number, what it holds, and what to do.
+    """
+    for number, line in enumerate(lines, 1):
+        if _is_character(line) or (line == UNKNOWN_LINE and number == len(lines)):
+            continue
+        if not line.strip():
+            told = f"{len(line)} blanks, expected one character: leave one blank, or remove the line"
+        elif _is_character(line.strip()):
+            told = f"a character with a blank beside it ({line!r}): remove the blank"
+        else:
+            told = f"{line[:40]!r}, {len(line)} characters, expected one: give each a line, as it was trained"
+        raise ModelError(f"{label}: line {number} is {told}")
+
+
+def _is_character(line: str) -> bool:
+    """Tells whether a line is one character, with what joins it, or empty."""
+    return all(c == _JOINER or unicodedata.category(c) in _JOINING for c in line[1:])
+
+
+def check_charset(charset: Sequence[str], label: str, *, empty_lines: bool = False) -> None:
+    """Checks that a bundle's characters are such: one each, none empty and none twice.
+
+    Args:
+        charset: The characters, in the order of the dictionary's lines.
+        label: What error messages call the dictionary.
+        empty_lines: Whether empty lines are passed over.
+
+    Raises:
+        ModelError: They are not.
     """
     if not charset:
         raise ModelError(f"{label}: no characters in it; a dictionary has a character per line")
+    check_lines(charset, label)
     first: dict[str, int] = {}
     for number, character in enumerate(charset, 1):
         if not character:
+            if empty_lines:
+                continue
             raise ModelError(f"{label}: line {number} is empty, expected a character")
+        if character == UNKNOWN_LINE:
+            raise ModelError(
+                f"{label}: line {number} is {UNKNOWN_LINE!r}, which stands for all other characters: give "
+                "the characters alone with --charset (`edge-lpr finetune` writes them as charset.txt)"
+            )
         if character in first:
             raise ModelError(
                 f"{label}: {character!r} stands in line {first[character]} and again in line {number}"

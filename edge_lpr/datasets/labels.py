@@ -4,58 +4,51 @@
   empty; an image without plates has one row with an empty label. Images in a folder whose
   name begins with ``crops`` are plates cut out; the label ``?`` is a plate that counts neither way.
 - PP-OCR label files: ``image<TAB>[{"transcription": …, "points": [[x, y], …]}, …]`` for detection,
-  ``crop<TAB>text`` for recognition.
+  ``crop<TAB>text`` for recognition; those of PPOCRLabel, ``Label.txt`` and ``rec_gt.txt``, too.
 - CCPD folders, by their file names (`edge_lpr.datasets.ccpd`); images below a folder ``ccpd_np`` have no
   plate.
 - Any other folder of images, unlabelled: its samples have `plates` None, good for calibration alone.
 
-Paths in a label file are relative to the file's folder and never leave it. A label that cannot be used is
-skipped and listed with its reason; the others stay.
+Paths in a label file are relative to the file's folder and never leave it; a backslash works as a slash does,
+and PPOCRLabel's begin with the folder's own name. Texts are written in one way (`clean_text`). A label that
+cannot be used is skipped and listed with its reason; the others stay. An image that is listed twice counts
+once.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
-import cv2
 import numpy as np
 
+from edge_lpr.console.text import counted
 from edge_lpr.datasets.ccpd import is_ccpd_name, parse_ccpd_name
+from edge_lpr.datasets.label_files import CROPS, RejectedLabelError, find_image, read_rows
+from edge_lpr.datasets.label_text import IGNORED, LabelledPlate, clean_text
 from edge_lpr.errors import CcpdNameError, InputError
-from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
-from edge_lpr.types import Image, Quad
+from edge_lpr.types import Image
 
-LABEL_FILES = ("plates.csv", "det.txt", "rec.txt")
-# The folders of a converted data set.
-IMAGES, CROPS = "images", "crops"
+__all__ = [
+    "IGNORED",
+    "NO_PLATE",
+    "LabelledPlate",
+    "Labels",
+    "Sample",
+    "clean_text",
+    "crop_sources",
+    "load_labels",
+]
+
+# Of scenes, by PaddleOCR's name and by PPOCRLabel's, and of the same plates cut out.
+PPOCRLABEL = "Label.txt"
+SCENE_FILES, CROP_FILES = ("det.txt", PPOCRLABEL), ("rec.txt", "rec_gt.txt")
+LABEL_FILES = ("plates.csv", *SCENE_FILES, *CROP_FILES)
+# The folder of the scenes of a converted data set; that of its crops is `CROPS`.
+IMAGES = "images"
 NO_PLATE = "ccpd_np"
-# PP-OCR's marks for a text that is neither to be learnt nor counted, and that of ``plates.csv``.
-IGNORED = frozenset({"###", "*", "?"})
-MAX_LABEL_BYTES = 512 << 20
-
-
-class LabelledPlate(NamedTuple):
-    """One labelled plate.
-
-    Attributes:
-        text: Its characters without the dot; "###", "*" or "?" for one that is not to be counted.
-        corners: float32 4×2, top-left, top-right, bottom-right, bottom-left, in pixels; None where unknown.
-    """
-
-    text: str
-    corners: Quad | None
-
-    @property
-    def ignored(self) -> bool:
-        """Whether the plate is marked as not to be counted."""
-        return self.text in IGNORED
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,10 +88,14 @@ class Labels:
     Attributes:
         samples: The usable samples, in the order of the sources.
         problems: A line for each label that was skipped: what, and why.
+        repeated: How many labels name an image, or a plate of one, that was labelled before.
     """
 
     samples: list[Sample] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    repeated: int = 0
+    _listed: set[tuple[Path, bool]] = field(default_factory=set, repr=False)
+    _folders: dict[Path, Path] = field(default_factory=dict, repr=False)
 
     @property
     def scenes(self) -> list[Sample]:
@@ -110,9 +107,43 @@ class Labels:
         """The samples that are one plate cut out."""
         return [s for s in self.samples if s.crop]
 
+    @property
+    def notes(self) -> list[str]:
+        """Lines that say what does not count though nothing is wrong with it; none where nothing is."""
+        ignored = sum(plate.ignored for sample in self.samples for plate in sample.plates or ())
+        told = (
+            ("plates", ignored, "neither learnt nor counted: marked as difficult, or read by nobody"),
+            ("labels", self.repeated, "left out: the same was labelled before"),
+        )
+        return [f"{counted({unit: count})[0]} {what}" for unit, count, what in told if count]
 
-class _RejectError(Exception):
-    """A label that is skipped; its text is the reason."""
+    def add(self, sample: Sample) -> None:
+        """Takes a sample; of an image that was listed before, the first listing stands."""
+        key = (self._file(sample.path), sample.crop)
+        if key in self._listed:
+            self.repeated += 1
+        else:
+            self._listed.add(key)
+            self.samples.append(sample)
+
+    def _file(self, path: Path) -> Path:
+        """Resolves links; the folder's once, since a data set has many images in few folders."""
+        if path.is_symlink():
+            return path.resolve()
+        if path.parent not in self._folders:
+            self._folders[path.parent] = path.parent.resolve()
+        return self._folders[path.parent] / path.name
+
+
+def crop_sources(source: str | Path) -> list[Path]:
+    """The label files of a folder's plates cut out, where it has its scenes too; else the source as it is.
+
+    Both show the same plates: who looks at plates alone is not to count them twice.
+    """
+    folder = Path(source)
+    crops = [folder / name for name in CROP_FILES if (folder / name).is_file()]
+    scenes = any((folder / name).is_file() for name in SCENE_FILES)
+    return crops if crops and scenes else [folder]
 
 
 def load_labels(sources: Sequence[str | Path], *, unlabelled: bool = False) -> Labels:
@@ -131,7 +162,7 @@ def load_labels(sources: Sequence[str | Path], *, unlabelled: bool = False) -> L
     labels = Labels()
     for source in sources:
         path = Path(source)
-        before = len(labels.samples)
+        before = len(labels.samples), labels.repeated
         if path.is_file():
             _read_file(path, labels)
         elif path.is_dir():
@@ -140,7 +171,7 @@ def load_labels(sources: Sequence[str | Path], *, unlabelled: bool = False) -> L
             raise InputError(
                 f"{path}: no such file or folder; give a label file or a folder of labelled images"
             )
-        if len(labels.samples) == before:
+        if (len(labels.samples), labels.repeated) == before:
             why = (
                 f"; the first of {len(labels.problems)} problems: {labels.problems[0]}"
                 if labels.problems
@@ -160,44 +191,82 @@ def _read_folder(folder: Path, labels: Labels, unlabelled: bool) -> None:
         return
     images = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
     if unlabelled and not any(is_ccpd_name(p.stem) for p in images):
-        labels.samples += [Sample(p, None, folder.name) for p in images]
+        for image in images:
+            labels.add(Sample(image, None, folder.name))
         return
     for image in images:
         subset = image.relative_to(folder).parts[0] if image.parent != folder else folder.resolve().name
         if NO_PLATE in image.parts:
-            labels.samples.append(Sample(image, (), subset))
+            labels.add(Sample(image, (), subset))
             continue
         try:
             label = parse_ccpd_name(image.stem)
         except CcpdNameError as e:
             labels.problems.append(f"{image}: {e}")
             continue
-        labels.samples.append(Sample(image, (LabelledPlate(label.text, label.corners),), subset))
+        labels.add(Sample(image, (LabelledPlate(label.text, label.corners),), subset))
 
 
 def _read_file(file: Path, labels: Labels) -> None:
-    data = read_bounded(file, MAX_LABEL_BYTES, "a label file", InputError)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as e:
-        raise InputError(f"{file}: not a UTF-8 text (byte {e.start}); expected a label file") from e
-    rows = _csv_rows(text) if file.suffix.lower() == ".csv" else _ppocr_rows(text)
     root = file.resolve().parent
+    rowwise = file.suffix.lower() == ".csv"
+    places: dict[str, str] = {}
     grouped: dict[tuple[str, bool], list[LabelledPlate]] = {}
-    for number, row in rows:
+    for number, row in read_rows(file):
         try:
-            if isinstance(row, _RejectError):
+            if isinstance(row, RejectedLabelError):
                 raise row
-            name, plates, crop = row
-            # Checked once per image, at its first row.
-            if (name, crop) not in grouped:
-                _inside(root, name)
-            grouped.setdefault((name, crop), []).extend(plates)
-        except _RejectError as e:
+            written, plates, crop = row
+            # Looked for once per image, at its first row.
+            if written not in places:
+                places[written] = find_image(root, written, any_folder=file.name == PPOCRLABEL)
+            key = (places[written], crop)
+            if key not in grouped:
+                grouped[key] = plates
+            else:
+                labels.repeated += not _merge(grouped[key], plates, written, rowwise=rowwise)
+        except RejectedLabelError as e:
             labels.problems.append(f"{file}:{number}: {e}")
     for (name, crop), plates in grouped.items():
         subset = _subset(PurePosixPath(name).parts[:-1], root.name)
-        labels.samples.append(Sample(file.parent / name, tuple(plates), subset, crop))
+        labels.add(Sample(file.parent / name, tuple(plates), subset, crop))
+
+
+def _merge(
+    known: list[LabelledPlate], plates: Sequence[LabelledPlate], written: str, *, rowwise: bool
+) -> bool:
+    """Adds a label to those that its file has of the same image.
+
+    Args:
+        known: The image's plates so far; those that are new are appended.
+        plates: The label's plates.
+        written: The image's name, as it is written.
+        rowwise: Whether a label is a plate of the image, not the whole of it.
+
+    Returns:
+        Whether anything is new.
+
+    Raises:
+        RejectedLabelError: A label of the whole image says something else than the first.
+    """
+    new = [plate for plate in plates if not _is_known(plate, known)] if rowwise else []
+    if not rowwise and not (len(plates) == len(known) and all(map(_same, plates, known))):
+        raise RejectedLabelError(f"{written!r} again, with other plates: its first line counts")
+    known += new
+    return bool(new)
+
+
+def _is_known(plate: LabelledPlate, known: Sequence[LabelledPlate]) -> bool:
+    """Tells whether a plate is among others; of one that nobody can read nor find, nobody knows."""
+    if plate.ignored and plate.corners is None:
+        return False
+    return any(_same(plate, other) for other in known)
+
+
+def _same(plate: LabelledPlate, other: LabelledPlate) -> bool:
+    if plate.corners is None or other.corners is None:
+        return plate.text == other.text and plate.corners is other.corners
+    return plate.text == other.text and np.array_equal(plate.corners, other.corners)
 
 
 def _subset(folders: tuple[str, ...], root: str) -> str:
@@ -205,100 +274,3 @@ def _subset(folders: tuple[str, ...], root: str) -> str:
     if len(folders) > 1 and folders[0] in (IMAGES, CROPS):
         return folders[1]
     return folders[0] if folders else root
-
-
-def _inside(root: Path, name: str) -> None:
-    try:
-        path = (root / name).resolve()
-        if not path.is_relative_to(root):
-            raise _RejectError(f"the image {name!r} is outside of the label file's folder")
-        if not path.is_file():
-            raise _RejectError(f"no image {name!r} beside the label file")
-    except (OSError, ValueError) as e:
-        raise _RejectError(f"the image's name {name[:80]!r} cannot be a file's name") from e
-
-
-Row = tuple[str, list[LabelledPlate], bool]
-
-
-def _csv_rows(text: str) -> Iterator[tuple[int, Row | _RejectError]]:
-    # Python 3.10's csv gives the whole file up at a NUL; no file name holds one.
-    reader = csv.DictReader(text.replace("\0", "\ufffd").splitlines())
-    wanted = ("file", "label", "corners_tl_tr_br_bl")
-    missing = [c for c in wanted if c not in (reader.fieldnames or ())]
-    if missing:
-        yield 1, _RejectError(f"no column {missing[0]!r}, expected {', '.join(wanted)}")
-        return
-    try:
-        for row in reader:
-            yield reader.line_num, _csv_row(row)
-    except csv.Error as e:
-        yield reader.line_num, _RejectError(f"not valid CSV ({e})")
-
-
-def _csv_row(row: dict[str, str | None]) -> Row | _RejectError:
-    name, label, corners = (row.get(c) or "" for c in ("file", "label", "corners_tl_tr_br_bl"))
-    if not name:
-        return _RejectError("no file name in the row")
-    crop = any(folder.startswith(CROPS) for folder in PurePosixPath(name).parts[:-1])
-    try:
-        quad = _quad([point.split(",") for point in corners.split()]) if corners.strip() else None
-    except _RejectError as e:
-        return e
-    text = clean_text(label)
-    if not text:
-        return (name, [], crop) if quad is None else _RejectError(f"{name!r} has corners and no label")
-    return name, [LabelledPlate(text, quad)], crop
-
-
-def _ppocr_rows(text: str) -> Iterator[tuple[int, Row | _RejectError]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        name, tab, rest = line.partition("\t")
-        if not tab:
-            yield number, _RejectError("no tab in the line, expected 'image<TAB>label'")
-        elif rest.lstrip().startswith("["):
-            yield number, _ppocr_scene(name, rest)
-        elif clean_text(rest):
-            yield number, (name, [LabelledPlate(clean_text(rest), None)], True)
-        else:
-            yield number, _RejectError(f"{name!r} has an empty label")
-
-
-def _ppocr_scene(name: str, rest: str) -> Row | _RejectError:
-    try:
-        entries = json.loads(rest)
-    except (ValueError, RecursionError) as e:
-        return _RejectError(f"{name!r}: the label is not valid JSON ({e})")
-    plates = []
-    for entry in entries:
-        text = entry.get("transcription") if isinstance(entry, dict) else None
-        if not isinstance(text, str):
-            return _RejectError(f"{name!r}: a label without a text in 'transcription'")
-        try:
-            plates.append(LabelledPlate(clean_text(text), _quad(entry.get("points"))))
-        except _RejectError as e:
-            return e
-    return name, plates, False
-
-
-def _quad(points: object) -> Quad:
-    try:
-        # Strings of numbers come from the CSV, numbers from JSON.
-        quad = [[float(x), float(y)] for x, y in points]  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        quad = []
-    if len(quad) != 4 or not all(math.isfinite(v) and abs(v) < 1e6 for point in quad for v in point):
-        raise _RejectError(
-            f"corners are {str(points)[:80]!r}, expected four points, top-left first and clockwise"
-        )
-    array = np.array(quad, np.float32)
-    if cv2.contourArea(array) < 1:
-        raise _RejectError(f"corners are {str(points)[:80]!r}: they enclose no area")
-    return array
-
-
-def clean_text(text: str) -> str:
-    """Drops blanks and the dot that is painted on plates: "皖A·12345" and "皖A12345" are the same plate."""
-    return text.strip().replace("·", "").replace(" ", "")

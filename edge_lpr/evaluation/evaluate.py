@@ -20,6 +20,7 @@ from edge_lpr.pipeline.ctc import greedy
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.types import EvaluationTask, Image, Quad, Tick
 
+AnyScore = DetScore | RecScore | EndToEndScore
 Score = TypeVar("Score", DetScore, RecScore, EndToEndScore)
 Decoder = Literal["plate", "greedy"]
 ALL = "all"
@@ -31,15 +32,7 @@ METRICS: dict[type, tuple[str, ...]] = {
     EndToEndScore: ("recall", "precision", "f", "character_acc", "text_recall"),
 }
 # Counts that are only there to compute a metric from.
-_HIDDEN = (
-    "distance",
-    "corner_distance",
-    "edits",
-    "characters",
-    "script_hits",
-    "script_labelled",
-    "script_reported",
-)
+_HIDDEN = ("distance", "corner_distance", "edits", "characters")
 
 
 @dataclass(frozen=True)
@@ -109,24 +102,27 @@ class Evaluation(Generic[Score]):
         }
 
 
-def score_json(score: DetScore | RecScore | EndToEndScore) -> dict[str, float]:
-    """Returns a score's counts and metrics by name."""
-    metrics = {name: round(getattr(score, name), 6) for name in METRICS[type(score)]}
+def score_json(score: AnyScore) -> dict[str, float | None]:
+    """Returns a score's counts and metrics by name; None for a metric that nothing was counted for."""
+    undefined = score.undefined()
+    metrics = {
+        name: None if name in undefined else round(getattr(score, name), 6) for name in METRICS[type(score)]
+    }
     return {**asdict(score), **metrics}
 
 
-def score_rows(scores: Mapping[str, DetScore | RecScore | EndToEndScore]) -> list[list[str]]:
-    """Returns scores by subset as rows of a table, the names of the columns first.
+def metric_text(score: AnyScore, name: str) -> str:
+    """Words a metric for a table: four places, "-" where nothing was counted for it."""
+    return "-" if name in score.undefined() else f"{getattr(score, name):.4f}"
 
-    Metrics have four places ("-" where nothing is labelled), counts follow.
-    """
+
+def score_rows(scores: Mapping[str, AnyScore]) -> list[list[str]]:
+    """Returns scores by subset as rows of a table, the names of the columns first; counts follow metrics."""
     kind = type(next(iter(scores.values())))
     counts = [f.name for f in fields(kind) if f.name not in _HIDDEN]
     rows = [["subset", *METRICS[kind], *counts]]
     for subset, score in scores.items():
-        # The metrics' definitions give 0 to images without plates, which would read as a failure.
-        none = getattr(score, "labelled", 1) == 0
-        metrics = ["-" if none else f"{getattr(score, name):.4f}" for name in METRICS[kind]]
+        metrics = [metric_text(score, name) for name in METRICS[kind]]
         rows.append([subset, *metrics, *(str(getattr(score, name)) for name in counts)])
     return rows
 
@@ -150,7 +146,8 @@ def evaluate_det(
         matched = result.scores.setdefault(sample.subset, DetScore()).add(plates, boxes)
         whole.add(plates, boxes)
         wanted = [p.text for p in plates if not p.ignored]
-        result.right[str(sample.path)] = matched == len(wanted)
+        if wanted:  # elsewhere nothing can be lost
+            result.right[str(sample.path)] = matched == len(wanted)
         if matched < len(wanted):
             found = (f"{len(boxes)} boxes, {matched} on a plate",)
             result.misses.append(_miss(sample, tuple(wanted), found))
@@ -158,7 +155,10 @@ def evaluate_det(
 
 
 def evaluate_rec(
-    read: Callable[[Sequence[Image]], Sequence[str]], samples: Sequence[Sample], tick: Tick | None = None
+    read: Callable[[Sequence[Image]], Sequence[str]],
+    samples: Sequence[Sample],
+    tick: Tick | None = None,
+    batch: int = BATCH,
 ) -> Evaluation[RecScore]:
     """Counts texts against labels, over crops and over plates cut out of scenes along their labelled corners.
 
@@ -166,6 +166,7 @@ def evaluate_rec(
         read: From uint8 H×W×3 BGR crops to their texts, "" where nothing is read.
         samples: The samples; plates without corners in scenes are left out.
         tick: Called with the number of images after each batch.
+        batch: Plates that are read at once.
     """
     result: Evaluation[RecScore] = Evaluation()
     whole = RecScore()
@@ -192,8 +193,8 @@ def evaluate_rec(
             crop = image if plate.corners is None else crop_quad(image, plate.corners)
             key = str(sample.path) if sample.crop else f"{sample.path}#{i}"
             waiting.append((sample, key, plate, crop))
-        if len(waiting) >= BATCH:
-            flush()
+            if len(waiting) >= batch:
+                flush()
     if waiting:
         flush()
     return _close(result, whole)
@@ -231,6 +232,7 @@ def evaluate_reader(
     samples: Sequence[Sample],
     decoder: Decoder = "plate",
     tick: Tick | None = None,
+    batch: int = BATCH,
 ) -> Evaluation[Any]:
     """Evaluates a `PlateReader`.
 
@@ -240,6 +242,7 @@ def evaluate_reader(
         samples: The samples; those without the labels that the task needs are left out.
         decoder: For "rec": the plate decoder, or greedy CTC decoding as PaddleOCR does it.
         tick: Called with a number of images as they are done.
+        batch: For "rec": plates that are read at once.
 
     Raises:
         InputError: No sample has the labels that the task needs.
@@ -257,7 +260,7 @@ def evaluate_reader(
     def read_plates(crops: Sequence[Image]) -> list[str]:
         return [read.text if read else "" for read in reader.read_crops(crops)]
 
-    return evaluate_rec(read_greedily if decoder == "greedy" else read_plates, samples, tick)
+    return evaluate_rec(read_greedily if decoder == "greedy" else read_plates, samples, tick, batch)
 
 
 def _miss(sample: Sample, expected: tuple[str, ...], found: tuple[str, ...]) -> Miss:

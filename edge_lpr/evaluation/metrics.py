@@ -2,9 +2,11 @@
 
 - `DetScore` counts as PaddleOCR's ``DetMetric`` does (``ppocr/metrics/eval_det_iou.py``, IoU > 0.5).
 - `RecScore` counts as its ``RecMetric`` does (``ppocr/metrics/rec_metric.py``).
-- `EndToEndScore` counts as its ``tools/end2end/eval_end2end.py`` does (IoU ≥ 0.5, pairs taken in falling
-  order of IoU), and has the exact recall and precision beside it, which also hold for images whose labels
-  have no corners: there a plate is found when its text is.
+- `EndToEndScore` pairs as its ``tools/end2end/eval_end2end.py`` does (IoU ≥ 0.5, pairs taken in falling
+  order of IoU). Its recall, precision and F are the script's where all labels have corners, and also hold for
+  images whose labels have none: there a plate is found when its text is.
+
+`undefined` of a score names the metrics that nothing was counted for; their value, 0, says nothing.
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
-from shapely.geometry import Polygon
 
 from edge_lpr.datasets.labels import LabelledPlate
-from edge_lpr.geometry import convex_polygon, iou_matrix, side_lengths
+from edge_lpr.geometry import area_and_perimeter, convex_hull, iou_matrix, overlap_area, side_lengths
 from edge_lpr.types import Quad
 
 IOU = 0.5
@@ -27,9 +29,14 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def f_measure(precision: float, recall: float) -> float:
-    """Harmonic mean of precision and recall, 0 where both are 0."""
-    return _ratio(2 * precision * recall, precision + recall)
+def f_measure(right: int, found: int, labelled: int) -> float:
+    """Harmonic mean of precision and recall, 0 to 1; 1 where nothing was to be found or was."""
+    return 2 * right / (found + labelled) if found or labelled else 1.0
+
+
+def _groundless(**grounds: float) -> frozenset[str]:
+    """Returns the names of the metrics whose counts are 0."""
+    return frozenset(name for name, ground in grounds.items() if not ground)
 
 
 @dataclass
@@ -50,9 +57,9 @@ class DetScore:
         Returns:
             How many of its plates were found.
         """
-        ignored = [convex_polygon(p.corners) for p in plates if p.ignored and p.corners is not None]
+        ignored = [convex_hull(p.corners) for p in plates if p.ignored and p.corners is not None]
         truths = [p.corners for p in plates if not p.ignored and p.corners is not None]
-        kept = [b for b in boxes if not any(_share_inside(convex_polygon(b), i) > IOU for i in ignored)]
+        kept = [b for b in boxes if not any(_share_inside(convex_hull(b), i) > IOU for i in ignored)]
         overlap = iou_matrix(truths, kept)
         taken: set[int] = set()
         for truth, row in zip(truths, overlap, strict=True):
@@ -78,12 +85,18 @@ class DetScore:
     @property
     def hmean(self) -> float:
         """Harmonic mean of precision and recall, 0 to 1."""
-        return f_measure(self.precision, self.recall)
+        return f_measure(self.matched, self.found, self.labelled)
 
     @property
     def corner_err(self) -> float:
         """Mean distance of found plates' corners from their labels, as a share of the plate's height."""
         return _ratio(self.corner_distance, self.matched)
+
+    def undefined(self) -> frozenset[str]:
+        """Returns the names of the metrics that nothing was counted for."""
+        return _groundless(
+            precision=self.found + self.labelled, recall=self.labelled, corner_err=self.matched
+        )
 
 
 def _corner_distance(truth: Quad, box: Quad) -> float:
@@ -92,8 +105,8 @@ def _corner_distance(truth: Quad, box: Quad) -> float:
     return _ratio(2 * away, float(right + left))
 
 
-def _share_inside(box: Polygon, region: Polygon) -> float:
-    return _ratio(box.intersection(region).area, box.area)
+def _share_inside(box: NDArray[np.float32], region: NDArray[np.float32]) -> float:
+    return _ratio(overlap_area(box, region), area_and_perimeter(box)[0])
 
 
 @dataclass
@@ -121,10 +134,14 @@ class RecScore:
         """One minus the mean of edit distance by the longer text's length, 0 to 1."""
         return 1 - self.distance / self.plates if self.plates else 0.0
 
+    def undefined(self) -> frozenset[str]:
+        """Returns the names of the metrics that nothing was counted for."""
+        return _groundless(acc=self.plates, norm_edit_dis=self.plates)
+
 
 @dataclass
 class EndToEndScore:
-    """Counts of the end-to-end script and of exact reading; add images with `add`.
+    """Counts of plates read exactly, and of characters; add images with `add`.
 
     Attributes:
         labelled: Labelled plates.
@@ -132,17 +149,14 @@ class EndToEndScore:
         hits: Labelled plates with a report of the same text at IoU ≥ 0.5 (of the same text where the label
             has no corners).
         text_hits: The same by text alone: what the asked overlap costs is the difference to `hits`.
-        script_hits, script_labelled, script_reported, edits, characters: The script's counts, over images
-            whose labels all have corners (images without plates among them).
+        edits, characters: The script's counts, over images whose labels all have corners (images without
+            plates among them).
     """
 
     labelled: int = 0
     reported: int = 0
     hits: int = 0
     text_hits: int = 0
-    script_hits: int = 0
-    script_labelled: int = 0
-    script_reported: int = 0
     edits: int = 0
     characters: int = 0
 
@@ -191,10 +205,7 @@ class EndToEndScore:
             hits += i in pairs and text == plate.text
             self.edits += Levenshtein.distance(plate.text, text)
             self.characters += len(plate.text)
-            self.script_labelled += 1
         self.edits += sum(len(text) for j, (text, _) in enumerate(reads) if j not in pairs.values())
-        self.script_hits += hits
-        self.script_reported += reported
         return hits, reported
 
     @property
@@ -214,15 +225,22 @@ class EndToEndScore:
 
     @property
     def f(self) -> float:
-        """The script's F-measure, 0 to 1."""
-        return f_measure(
-            _ratio(self.script_hits, self.script_reported), _ratio(self.script_hits, self.script_labelled)
-        )
+        """Harmonic mean of precision and recall, 0 to 1."""
+        return f_measure(self.hits, self.reported, self.labelled)
 
     @property
     def character_acc(self) -> float:
         """The script's character accuracy: one minus edits by labelled characters (below 0 is possible)."""
         return 1 - self.edits / self.characters if self.characters else 0.0
+
+    def undefined(self) -> frozenset[str]:
+        """Returns the names of the metrics that nothing was counted for."""
+        return _groundless(
+            precision=self.reported + self.labelled,
+            recall=self.labelled,
+            text_recall=self.labelled,
+            character_acc=self.characters,
+        )
 
 
 def _text_hits(plates: Sequence[LabelledPlate], reads: Sequence[tuple[str, Quad]]) -> int:

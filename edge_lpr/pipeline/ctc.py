@@ -9,7 +9,7 @@ their exact CTC likelihoods.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,7 +30,8 @@ class Reading:
     Attributes:
         text: The text.
         format: The plate format that it follows; None for text that is no plate.
-        char_scores: Probability of each character at its best step, 0 to 1.
+        char_scores: Probability of each character at its best step, 0 to 1; no more than the probability that
+            a character which the network saw beside it, and which the text leaves out, is none.
         log_probs: float32 L×C natural log-probabilities at each character's best step, the blank left out
             (its column is the floor) and the rest normalised to one.
     """
@@ -113,6 +114,38 @@ def log_likelihood(log_probs: LogProbs, classes: Sequence[int]) -> float:
     return float(np.logaddexp(alpha[-1], alpha[-2])) if len(classes) else float(alpha[-1])
 
 
+def best_alignment(log_probs: LogProbs, classes: Sequence[int]) -> list[int]:
+    """Aligns a text to a posterior: the most probable of the alignments that `log_likelihood` adds up.
+
+    Args:
+        log_probs: float32 T×C natural logarithms, T enough for the text.
+        classes: The text, as classes without blanks, one at least.
+
+    Returns:
+        For each step an even number 2k for the blank before character k, or 2k + 1 for character k itself.
+    """
+    extended = np.zeros(2 * len(classes) + 1, np.int64)
+    extended[1::2] = classes
+    states = np.arange(len(extended))
+    skip = np.full(len(extended), -np.inf)
+    skip[3::2] = np.where(extended[3::2] != extended[1:-2:2], 0.0, -np.inf)
+    emit = log_probs[:, extended].astype(np.float64)
+    score = np.where(states < 2, emit[0], -np.inf)
+    came = np.zeros(emit.shape, np.int64)
+    for t in range(1, len(emit)):
+        before = np.stack(
+            [score, np.append(-np.inf, score[:-1]), np.append([-np.inf] * 2, score[:-2]) + skip]
+        )
+        came[t] = before.argmax(axis=0)
+        score = before[came[t], states] + emit[t]
+    state = int(np.argmax(score[-2:])) + len(score) - 2
+    path = [state]
+    for t in range(len(emit) - 1, 0, -1):
+        state -= int(came[t, state])
+        path.append(state)
+    return path[::-1]
+
+
 class PlateDecoder:
     """Finds the best plate string in a posterior, and whether it is one.
 
@@ -179,7 +212,8 @@ class PlateDecoder:
         if best is None or best[0] + self.format_prior < log_likelihood(logs, free):
             return self._reading(probs, logs, free, steps)
         _, f, classes, at = best
-        return self._reading(shared, logs, classes, at, self.formats[f])
+        reading = self._reading(shared, logs, classes, at, self.formats[f])
+        return reading if classes == free else _doubted(reading, shared, shared_logs, classes)
 
     def _reading(
         self,
@@ -198,3 +232,16 @@ class PlateDecoder:
             char_scores=tuple(float(p) for p in probs[steps, classes]),
             log_probs=log_probs,
         )
+
+
+def _doubted(reading: Reading, probs: Probs, log_probs: LogProbs, classes: Sequence[int]) -> Reading:
+    """Lowers the scores beside characters that the posterior shows and the text leaves out."""
+    scores = list(reading.char_scores)
+    states = best_alignment(log_probs, classes)
+    for step, state in enumerate(states):
+        seen = int(probs[step].argmax())
+        kept = classes[state // 2] if state % 2 else BLANK
+        if seen != BLANK and probs[step, seen] > probs[step, kept]:
+            beside = min(state // 2, len(scores) - 1)
+            scores[beside] = min(scores[beside], float(1 - probs[step, seen]))
+    return replace(reading, char_scores=tuple(scores))

@@ -67,7 +67,7 @@ def db_boxes(prob: FloatMap, settings: DetectorSettings, size: tuple[int, ...]) 
     bitmap = (prob > settings.thresh).astype(np.uint8)
     if settings.use_dilation:
         bitmap = cv2.dilate(bitmap, np.ones((2, 2), np.uint8)).astype(np.uint8)
-    contours, _ = cv2.findContours(bitmap, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    contours, _ = cv2.findContours(bitmap, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     scale = np.array([size[1] / width, size[0] / height])
     limit = np.array([size[1], size[0]])
     boxes: list[Box] = []
@@ -97,7 +97,8 @@ def _own_corners(
     quad = enclosing_quad(contour)
     if quad is None:
         return None
-    own = (grow_quad(quad, settings.unclip_ratio) * scale).astype(np.float32)
+    # A contour runs through the middles of pixels.
+    own = ((grow_quad(quad, settings.unclip_ratio) + 0.5) * scale).astype(np.float32)
     return own if is_clockwise_convex(own) else None
 
 

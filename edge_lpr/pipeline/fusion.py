@@ -22,6 +22,8 @@ _LOG_PROB_FLOOR = math.log(1e-3)
 # Frames of one track resemble each other: however many, they are worth no more than this many independent
 # looks at the plate.
 _INDEPENDENT_LOOKS = 3.0
+# A whole plate outweighs the reads of a part of it with this share of their weight.
+_WHOLE_SHARE = 0.2
 # A plate this high, in pixels, holds all the detail that the recognizer sees (its input is 48 high).
 _FULL_DETAIL = 32.0
 
@@ -82,9 +84,9 @@ class Fusion:
     def fuse(self, sums: ReadSums) -> tuple[str, tuple[float, ...], str]:
         """Fuses the reads of one track.
 
-        The sums of reads of one length stand position by position. The length with the most weight leads;
-        sums of other lengths (a character lost at the border, or one too many) are aligned to it and add
-        what they hold at the aligned positions.
+        The sums of reads of one length stand position by position. The length with the most weight leads, or
+        a longer one of which that shows a part; sums of other lengths (a character lost at the border, or one
+        too many) are aligned to it and add what they hold at the aligned positions.
 
         Args:
             sums: What they add up to; of one read or more.
@@ -92,7 +94,7 @@ class Fusion:
         Returns:
             The text, each character's score (0 to 1), and the kind.
         """
-        lead = max(sums.by_length, key=lambda length: sums.by_length[length].weight)
+        lead = self._lead(sums)
         leading = sums.by_length[lead]
         total = leading.log_probs.copy()
         weights = np.full(lead, leading.weight)
@@ -116,6 +118,25 @@ class Fusion:
             kinds = {kind: weight for kind, weight in kinds.items() if kind in plate.kinds}
         kind = max(kinds, key=lambda k: kinds[k]) if kinds else next(iter(plate.kinds)) if plate else TEXT
         return "".join(self._labels[c] for c in classes), scores, kind
+
+    def _lead(self, sums: ReadSums) -> int:
+        """Returns the length of the text: that of the most weight, unless it is a part of a longer one.
+
+        A vehicle that comes into view shows a part of its plate first, often in more frames than the whole.
+        """
+        lead = max(sums.by_length, key=lambda length: sums.by_length[length].weight)
+        part = sums.by_length[lead]
+        for length in sorted(sums.by_length):
+            longer = sums.by_length[length]
+            if length <= lead or longer.weight < _WHOLE_SHARE * part.weight:
+                continue
+            text, whole = (self._text(one.mean()) for one in (part, longer))
+            if whole.startswith(text) or whole.endswith(text):
+                return length
+        return lead
+
+    def _text(self, mean: LogProbs) -> str:
+        return "".join(self._labels[int(c)] for c in mean.argmax(axis=1))
 
     def _best(self, mean: LogProbs, is_text: bool) -> tuple[PlateFormat | None, list[int]]:
         """Returns the format whose best string has the highest log-probability, and that string's classes."""

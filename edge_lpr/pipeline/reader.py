@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,9 +14,9 @@ import numpy as np
 from edge_lpr.backends import AUTO, Models, open_models
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.errors import SettingError
-from edge_lpr.geometry import crop_quad, whole
 from edge_lpr.health.activity import Activity
 from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.pipeline.crop import Crop
 from edge_lpr.pipeline.ctc import PlateDecoder, Reading
 from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.events import PlateEvent, Report
@@ -23,15 +24,22 @@ from edge_lpr.pipeline.ordered_pool import in_order
 from edge_lpr.pipeline.reading import read_stream
 from edge_lpr.pipeline.recognizer import Recognizer
 from edge_lpr.pipeline.settings import MIN_SIDE, DetectorSettings, ReadSettings, TrackSettings, split_settings
+from edge_lpr.pipeline.views import View
 from edge_lpr.plates import PlateRead
 from edge_lpr.plates.read import TEXT
-from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
 from edge_lpr.precisions import PRECISIONS
-from edge_lpr.types import Image, Probs, Quad
+from edge_lpr.types import Image, Probs
 
 _RESCANS = (1.0, 0.7)
 """An image that shows no plate is searched again at these shares of `rescan_side`, one after the other: a
 plate half as wide as the picture is found at the first, one that fills it at the second."""
+
+_SIDES = (View(1), View(3))
+"""A picture that shows no plate, or only plates that stand on end, may lie on its side."""
+_WIDE, _WIDEST = 2.0, 6.0
+_SMALL, _HIGH = 160, 1.3
+"""A picture with a plate's proportions may be a plate cut out; photos are seldom wider than twice their
+height. One in two rows, seen from the side, has a photo's proportions, but not its size (in pixels)."""
 
 
 class PlateReader:
@@ -95,6 +103,8 @@ class PlateReader:
         if models is None:
             given = {**(options or {}), **({} if threads is None else {"threads": threads})}
             models = open_models(self.bundle, backend=backend, precision=precision, options=given)
+        rotate = self.settings.rotate
+        self._view = View(0 if rotate == AUTO else int(rotate) // 90, self.settings.flip)
         self._models = models
         self.activity = Activity("the models")
         self.workers = models.det.concurrency
@@ -143,8 +153,9 @@ class PlateReader:
 
         Args:
             images: uint8 H×W×3 BGR, of any sizes.
-            rescan: Whether each image is searched again at `rescan_side` where it shows no plate; None
-                for all.
+            rescan: Of the frames of a video, whether each is searched again at `rescan_side` where it shows
+                no plate. None for pictures: each is, on its sides too, and one with a plate's proportions is
+                read as a plate that was cut out.
 
         Returns:
             The plates of each image, in the images' order.
@@ -155,30 +166,68 @@ class PlateReader:
             return self._read_batch(images, rescan)
 
     def _read_batch(self, images: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
-        reads = self._read_at(images)
+        views = [self._view.of(image) for image in images]
+        reads: list[list[PlateRead]] = [[] for _ in views]
+        stills = rescan is None
+        wanted = [True] * len(views) if rescan is None else rescan
+        if stills:
+            self._search(reads, views, self._read_whole, [_may_be_plate(view) for view in views], sure=True)
+        self._search(reads, views, self._read_at)
         for share in _RESCANS if self.settings.rescan_side else ():
             side = max(round(share * self.settings.rescan_side), MIN_SIDE)
-            again = [
-                i
-                for i, image in enumerate(images)
-                if not reads[i] and (rescan is None or rescan[i]) and side < max(image.shape[:2])
-            ]
-            found = self._read_at([images[i] for i in again], side)
-            for i, plates in zip(again, found, strict=True):
-                reads[i] = [read for read in plates if read.min_score >= self.settings.rescan_score]
-        return [sorted(plates, key=lambda r: tuple(r.corners.min(axis=0)[::-1])) for plates in reads]
+            again = [w and side < max(view.shape[:2]) for w, view in zip(wanted, views, strict=True)]
+            self._search(reads, views, partial(self._read_at, longer_side=side), again, sure=True)
+        if stills and self.settings.rotate == AUTO:
+            on_end = [found if all(_stands_on_end(read) for read in found) else [] for found in reads]
+            reads = [[] if lying else found for lying, found in zip(on_end, reads, strict=True)]
+            for side_view in _SIDES:
+                self._search(reads, views, partial(self._read_turned, view=side_view), sure=True)
+            reads = [found or lying for lying, found in zip(on_end, reads, strict=True)]
+        return [
+            sorted(
+                (self._view.back(read, image.shape[:2]) for read in plates),
+                key=lambda r: tuple(r.corners.min(axis=0)[::-1]),
+            )
+            for image, plates in zip(images, reads, strict=True)
+        ]
+
+    def _search(
+        self,
+        reads: list[list[PlateRead]],
+        images: Sequence[Image],
+        search: Callable[[Sequence[Image]], list[list[PlateRead]]],
+        wanted: Sequence[bool] | None = None,
+        *,
+        sure: bool = False,
+    ) -> None:
+        """Searches the images that show no plate yet, of those that are wanted."""
+        left = [i for i, found in enumerate(reads) if not found and (wanted is None or wanted[i])]
+        for i, plates in zip(left, search([images[i] for i in left]), strict=True):
+            reads[i] = [r for r in plates if not sure or r.min_score >= self.settings.rescan_score]
+
+    def _read_whole(self, images: Sequence[Image]) -> list[list[PlateRead]]:
+        found = self._recognize([[Crop.of_whole(image)] for image in images])
+        return [[] if read is None else [read] for read in found]
+
+    def _read_turned(self, images: Sequence[Image], view: View) -> list[list[PlateRead]]:
+        found = self._read_at([view.of(image) for image in images])
+        return [
+            [view.back(read, image.shape[:2]) for read in plates]
+            for image, plates in zip(images, found, strict=True)
+        ]
 
     def _read_at(self, images: Sequence[Image], longer_side: int | None = None) -> list[list[PlateRead]]:
         owners: list[int] = []
-        places: list[list[_Crop]] = []
+        places: list[list[Crop]] = []
         for i, found in enumerate(self.detector.detect_batch(images, longer_side)):
             for box in found:
-                crops = [_Crop(crop_quad(images[i], quad), quad, box.score) for quad in box.outlines()]
+                crops = [Crop.of_box(images[i], quad, box.score) for quad in box.outlines()]
                 if not self.settings.any_text:
                     crops = [crop for crop in crops if self.settings.has_plate_shape(crop.image)]
                 if crops:
                     owners.append(i)
-                    places.append(crops)
+                    # Whichever way a plate reads better, the first outline is the truer one.
+                    places.append([replace(crop, corners=crops[0].corners) for crop in crops])
         reads: list[list[PlateRead]] = [[] for _ in images]
         for i, read in zip(owners, self._recognize(places), strict=True):
             if read is not None:
@@ -211,7 +260,7 @@ class PlateReader:
         for crop in crops:
             _check_image(crop)
         with self.activity:
-            return self._recognize([[_Crop(crop, whole(crop), 1.0)] for crop in crops])
+            return self._recognize([[Crop.of_whole(crop)] for crop in crops])
 
     def events(
         self, source: str | int | Path, report: Report | None = None, options: CaptureOptions | None = None
@@ -233,20 +282,20 @@ class PlateReader:
         for result in read_stream(self, source, options, report):
             yield from result.events
 
-    def _recognize(self, places: Sequence[Sequence[_Crop]]) -> list[PlateRead | None]:
+    def _recognize(self, places: Sequence[Sequence[Crop]]) -> list[PlateRead | None]:
         """Reads places, each cut out in one or several ways, of which the best reading counts."""
         posteriors = iter(self._probabilities([crop for place in places for crop in place]))
-        best: list[tuple[Reading, _Crop]] = []
+        best: list[tuple[Reading, Crop]] = []
         for place in places:
             readings = [(self.decoder.decode(next(posteriors)), crop) for crop in place]
             best.append(max(readings, key=lambda one: self._rank(one[0])))
         # A doubtful reading is tried again, all in one batch: turned round, since in CCPD the order of a
         # box's corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
-        retries: list[tuple[int, _Crop]] = []
+        retries: list[tuple[int, Crop]] = []
         for i, (reading, crop) in enumerate(best):
             if reading.format is None or reading.min_score < self.settings.retry_below:
                 retries.append((i, crop.turned()))
-                if crop.image.shape[1] < TWO_ROW_ASPECT * crop.image.shape[0]:
+                if crop.is_high:
                     retries.append((i, crop.unfolded()))
         for (i, crop), probs in zip(retries, self._probabilities([c for _, c in retries]), strict=True):
             reading = self.decoder.decode(probs)
@@ -254,20 +303,23 @@ class PlateReader:
                 best[i] = reading, crop
         return [self._judge(reading, crop) for reading, crop in best]
 
-    def _probabilities(self, crops: Sequence[_Crop]) -> list[Probs]:
+    def _probabilities(self, crops: Sequence[Crop]) -> list[Probs]:
         return self.recognizer.probabilities([crop.image for crop in crops])
 
     def _rank(self, reading: Reading) -> tuple[bool, float]:
         """What is better: a plate that can be reported, and then the surer reading."""
         return reading.format is not None and reading.min_score >= self.settings.min_score, reading.score
 
-    def _judge(self, reading: Reading, crop: _Crop) -> PlateRead | None:
+    def _judge(self, reading: Reading, crop: Crop) -> PlateRead | None:
         if reading.format is None:
             if not (self.settings.any_text and reading.text):
                 return None
             kind = TEXT
         else:
             if reading.min_score < self.settings.min_score:
+                return None
+            left, right = crop.at_border
+            if reading.format.is_cut(reading.text, crop.plate, left=left, right=right):
                 return None
             kind = reading.format.kind(crop.plate)
         return PlateRead(
@@ -282,33 +334,16 @@ class PlateReader:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Crop:
-    """A plate cut out.
+def _stands_on_end(read: PlateRead) -> bool:
+    """Tells whether a plate is higher than wide in the picture: most that stand so are not found."""
+    wide, high = np.ptp(read.corners, axis=0)
+    return bool(high > wide)
 
-    Attributes:
-        image: uint8 h×w×3 BGR, as the recognizer gets it.
-        corners: Where it was cut out, float32 4×2, in source pixels, top-left as it is read first.
-        det_score: The detector's score of it, 0 to 1.
-        source: The crop that it was made of, where it was; None for one as it was cut.
-    """
 
-    image: Image
-    corners: Quad
-    det_score: float
-    source: Image | None = None
-
-    @property
-    def plate(self) -> Image:
-        """The plate as it was cut out: what its colours are taken of."""
-        return self.image if self.source is None else self.source
-
-    def turned(self) -> _Crop:
-        image = np.ascontiguousarray(self.image[::-1, ::-1])
-        return _Crop(image, np.roll(self.corners, 2, axis=0), self.det_score, self.image)
-
-    def unfolded(self) -> _Crop:
-        return _Crop(unfold_rows(self.image), self.corners, self.det_score, self.image)
+def _may_be_plate(image: Image) -> bool:
+    """Tells whether a whole picture has the shape of a plate that was cut out."""
+    height, width = image.shape[:2]
+    return bool(_WIDE <= width / height <= _WIDEST or (height <= _SMALL and _HIGH <= width / height < _WIDE))
 
 
 def _check_image(image: Image) -> None:

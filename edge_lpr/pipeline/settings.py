@@ -87,6 +87,13 @@ class ReadSettings(Settings):
     rescan_interval: float = setting(
         1.0, "of a video or stream, one frame in so many seconds is searched again", low=0, metavar="S"
     )
+    rotate: str = setting(
+        "auto",
+        "pictures and frames are turned clockwise by so many degrees; auto: a picture that shows no "
+        "upright plate is tried on its sides",
+        choices=("auto", "0", "90", "180", "270"),
+    )
+    flip: bool = setting(False, "pictures and frames are mirrored first, for cameras that mirror")
     # However it is tilted: GA 36 plates are 3.1 and 3.4 heights wide, 2 in two rows; a detector's box takes
     # in a frame or loses a character.
     min_aspect: float = setting(1.3, "no plate is narrower than so many heights", low=0.1, high=100)

@@ -185,4 +185,5 @@ class Stream:
         return event_id(self.source.label, self.source.started, number)
 
     def _read(self, batch: list[tuple[Frame, bool]]) -> list[list[PlateRead]]:
-        return self.reader.read_batch([frame.image for frame, _ in batch], [rescan for _, rescan in batch])
+        images = [frame.image for frame, _ in batch]
+        return self.reader.read_batch(images, None if self.source.is_image else [again for _, again in batch])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from edge_lpr.plates.colour import colour_shares
+from edge_lpr.plates.colour import COLOURED, colour_shares, ground_colour
 from edge_lpr.plates.kind import PlateKind
+from edge_lpr.plates.read import UNKNOWN_KIND
 from edge_lpr.plates.registry import KINDS
 from edge_lpr.types import Image
 
@@ -27,21 +29,56 @@ class PlateFormat:
 
     def accepts(self, text: str) -> bool:
         """Tells whether a text is a plate of this format."""
-        return len(text) == len(self.positions) and all(
-            c in allowed for c, allowed in zip(text, self.positions, strict=True)
-        )
+        return len(text) == len(self.positions) and _fits(text, self.positions)
 
     def kind(self, crop: Image | None) -> str:
         """Names the kind of a plate of this format; where there are several, by the colour of its image.
 
         Args:
             crop: uint8 H×W×3 BGR image of the plate, or None.
+
+        Returns:
+            The kind; `UNKNOWN_KIND` where there are several and the image, a grey one, does not tell.
         """
         kinds = list(self.kinds)
         if len(kinds) == 1 or crop is None:
             return kinds[0]
+        ground = ground_colour(crop)
+        for kind, colour in self.kinds.items():
+            if colour == ground:
+                return kind
         shares = colour_shares(crop)
-        return max(kinds, key=lambda kind: shares.get(self.kinds[kind], 0.0))
+        best = max(kinds, key=lambda kind: shares.get(self.kinds[kind], 0.0))
+        return best if shares.get(self.kinds[best], 0.0) >= COLOURED else UNKNOWN_KIND
+
+    def is_cut(self, text: str, crop: Image, *, left: bool, right: bool) -> bool:
+        """Tells whether a text of this format is rather the part of a longer plate that can be seen.
+
+        Seven of the eight characters of a green plate are a valid plate, for one.
+
+        Args:
+            text: The text, which this format accepts.
+            crop: uint8 H×W×3 BGR image of the plate.
+            left: Whether the plate may go on to the left: it touches the image's border there.
+            right: Likewise to the right.
+        """
+        longer = [plate for plate in plate_formats() if len(plate.positions) > len(text)]
+        begun = [plate for plate in longer if _fits(text, plate.positions[: len(text)])]
+        ended = [plate for plate in longer if _fits(text, plate.positions[-len(text) :])]
+        if not (begun or ended):
+            return False
+        ground, own = ground_colour(crop), set(self.kinds.values())
+        if ground in own:
+            return False
+        return (
+            any(ground in plate.kinds.values() for plate in begun + ended)
+            or (right and bool(begun))
+            or (left and bool(ended))
+        )
+
+
+def _fits(text: str, positions: Sequence[str]) -> bool:
+    return all(c in allowed for c, allowed in zip(text, positions, strict=True))
 
 
 def plate_formats() -> tuple[PlateFormat, ...]:

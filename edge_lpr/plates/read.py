@@ -8,6 +8,8 @@ from edge_lpr.types import LogProbs, Quad
 
 TEXT = "text"
 """The kind of what reads better as no plate at all."""
+UNKNOWN_KIND = "unknown"
+"""The kind of a plate whose text several kinds share and whose image, a grey one, shows no colour."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,8 +17,9 @@ class PlateRead:
     """One plate in one image or frame.
 
     Attributes:
-        text: The plate's characters, without the dot: "皖AD11166".
-        kind: The kind of plate, one of `plate_kinds()`; "text" for what reads better as no plate at all.
+        text: The plate's characters, without the dot: "皖AD12345".
+        kind: The kind of plate, one of `plate_kinds()`; "unknown" where only its colour would tell and there
+            is none; "text" for what reads better as no plate at all.
         score: Mean of `char_scores`, 0 to 1.
         min_score: The lowest of `char_scores`: one blurred character hides in a mean.
         char_scores: Probability of each character, 0 to 1, as many as `text` has.

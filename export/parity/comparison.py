@@ -41,7 +41,7 @@ class Comparison:
         stage: "raw" as converted, "folded" as the bundle has it, "cut" with a head cut to a charset.
         maximum: Largest difference of a probability.
         mean: Mean difference.
-        compared: Boxes or texts that were compared.
+        compared: Boxes, or texts of at least one character, that Paddle's output gives.
         differing: Those that differ, in words.
     """
 
@@ -176,7 +176,7 @@ def compare_texts(
     """
     ours, _ = greedy(found, charset, unknown_class)
     theirs, _ = greedy(wanted, charset, unknown_class)
-    comparison.compared += 1
+    comparison.compared += bool(theirs)
     if ours != theirs:
         comparison.differing.append(f"{name}: {ours!r}, Paddle reads {theirs!r}")
 

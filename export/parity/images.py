@@ -1,21 +1,57 @@
-"""Images that a bundle and Paddle are compared on: a user's own, or drawn ones."""
+"""Images that a bundle and Paddle are compared on: a user's own, or drawn ones.
+
+A detector that was fine-tuned on plates finds only those that stand on vehicles, so two scenes come along,
+cut out of the sample street (`samples/street.mp4`, drawn, with rendered plates).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.drawing import text_mask
 from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
-from edge_lpr.types import Image, Rng
+from edge_lpr.types import Image, Quad, Rng
 
-__all__ = ["probe_images", "read_images"]
+__all__ = ["Scene", "probe_images", "read_images", "scenes"]
 
 _MAX_SIDE = 1600
+_SCENES = (
+    ("scene-1.png", "苏E7K52M", ((109.1, 136.1), (198.7, 136.1), (198.7, 164.6), (109.1, 164.6))),
+    ("scene-2.png", "粤BD30586", ((114.2, 136.4), (211.0, 136.4), (211.0, 164.6), (114.2, 164.6))),
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A small scene with one plate.
+
+    Attributes:
+        image: uint8 256×320×3 BGR.
+        text: What the plate says.
+        corners: The plate's, float32 4×2, in pixels.
+    """
+
+    image: Image
+    text: str
+    corners: Quad
+
+
+def scenes() -> list[Scene]:
+    """Returns the scenes that come along."""
+    folder = files("edge_lpr.export") / "assets"
+    found = []
+    for name, text, corners in _SCENES:
+        data = np.frombuffer((folder / name).read_bytes(), np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        assert image is not None, f"{name} is not as it was shipped"
+        found.append(Scene(np.asarray(image, np.uint8), text, np.array(corners, np.float32)))
+    return found
 
 
 def read_images(folder: Path, limit: int) -> dict[str, Image]:
@@ -33,10 +69,10 @@ def read_images(folder: Path, limit: int) -> dict[str, Image]:
         SourceError: No such folder, or no image in it that can be read.
     """
     try:
-        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
     except OSError as e:
         raise SourceError(f"{folder}: cannot be read ({e.strerror or e}); expected a folder of images") from e
-    chosen = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, min(limit, len(files))).astype(int))]
+    chosen = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, min(limit, len(found))).astype(int))]
     images: dict[str, Image] = {}
     for file in chosen:
         try:
@@ -54,9 +90,9 @@ def read_images(folder: Path, limit: int) -> dict[str, Image]:
 
 
 def probe_images(count: int, seed: int = 7) -> dict[str, Image]:
-    """Draws images with text and a plate for a comparison, where the user gives none.
+    """Draws images with text and a vehicle for a comparison, where the user gives none.
 
-    A detector that was fine-tuned on plates finds only those, one that was not finds text.
+    A detector that was fine-tuned on plates finds the vehicle's, one that was not finds text.
 
     Args:
         count: How many.
@@ -70,6 +106,7 @@ def probe_images(count: int, seed: int = 7) -> dict[str, Image]:
 
 def _probes(count: int, random: Rng) -> Iterator[tuple[str, Image]]:
     letters = np.array(list("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"))
+    vehicles = [scene.image for scene in scenes()]
     for i in range(count):
         height, width = ((480, 640), (720, 1280), (720, 960))[i % 3]
         coarse = random.integers(0, 256, (height // 80, width // 80, 3), np.uint8)
@@ -82,19 +119,9 @@ def _probes(count: int, random: Rng) -> Iterator[tuple[str, Image]]:
             dark = tuple(int(v) for v in random.integers(0, 120, 3))
             cv2.rectangle(image, (x - 8, y - h - 8), (x + w + 8, y + 8), dark, -1)
             cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (250, 250, 250), 3, cv2.LINE_AA)
-        plate = _plate("".join(random.choice(letters, 5)))
-        x, y = int(random.integers(5, width - 325)), int(random.integers(5, height - 107))
-        image[y : y + 102, x : x + 320] = plate
+        vehicle = vehicles[i % len(vehicles)]
+        h, w = vehicle.shape[:2]
+        x, y = int(random.integers(width - w)), int(random.integers(height - h))
+        image[y : y + h, x : x + w] = vehicle
         noise = random.normal(0, 6, image.shape)
         yield f"drawn {i + 1}", np.clip(image + noise, 0, 255).astype(np.uint8)
-
-
-def _plate(serial: str) -> Image:
-    """Draws a flat blue plate, 102×320 pixels."""
-    plate = np.full((102, 320, 3), (170, 75, 15), np.uint8)
-    cv2.rectangle(plate, (5, 5), (314, 96), (245, 245, 245), 2, cv2.LINE_AA)
-    letters = cv2.resize(text_mask(f"京A·{serial}", 72), (284, 66), interpolation=cv2.INTER_AREA)
-    share = letters[..., None] / np.float32(255)
-    field = plate[18:84, 18:302]
-    field[:] = (field * (1 - share) + 245 * share).astype(np.uint8)
-    return plate

@@ -23,7 +23,8 @@ from edge_lpr.export.parity.comparison import (
     compare_boxes,
     compare_texts,
 )
-from edge_lpr.export.parity.images import probe_images
+from edge_lpr.export.parity.images import probe_images, scenes
+from edge_lpr.geometry import crop_quad
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.precisions import REFERENCE
@@ -38,15 +39,16 @@ _MAX_ARRAY_BYTES = 64 << 20
 
 
 def reference_images() -> list[Image]:
-    """Returns the images for detection, uint8 256×320×3 BGR."""
-    drawn = [image for seed in (11, 12) for image in probe_images(1, seed).values()]
-    return [cv2.resize(p, (320, 256), interpolation=cv2.INTER_AREA).astype(np.uint8) for p in drawn]
+    """Returns the images for detection, uint8 256×320×3 BGR: scenes with a plate, and drawn text."""
+    (drawn,) = probe_images(1, seed=11).values()
+    text = cv2.resize(drawn, (320, 256), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return [*(scene.image for scene in scenes()), text]
 
 
 def reference_crops(height: int, width: int) -> list[Image]:
-    """Returns the crops for recognition, uint8 height×width×3 BGR: the upper left corners of the images."""
-    images = reference_images()
-    tiles = [p[y : y + height] for p in images for y in (0, height)]
+    """Returns the crops for recognition, uint8 height×width×3 BGR: the scenes' plates, and drawn text."""
+    tiles = [crop_quad(scene.image, scene.corners) for scene in scenes()]
+    tiles += [reference_images()[-1][y : y + height] for y in (0, height)]
     return [cv2.resize(t, (width, height)).astype(np.uint8) for t in tiles]
 
 

@@ -173,7 +173,7 @@ def swap_scene(
     """
     out, plates = photo, []
     for i, quad in enumerate(quads):
-        plate = sample_plate(rng, _two_rows(mix) if _is_high(quad) else mix)
+        plate = sample_plate(rng, two_rows(mix) if is_high(quad) else mix)
         # Over the old plate's edge, which labels seldom meet exactly; the new corners are the truth.
         centre = quad.mean(axis=0)
         wider = centre + (quad - centre) * rng.uniform(1.01, 1.05, 2).astype(np.float32)
@@ -182,13 +182,14 @@ def swap_scene(
     return out, plates
 
 
-def _is_high(quad: Quad) -> bool:
+def is_high(quad: Quad) -> bool:
     """Whether a plate is as high as one in two rows."""
     top, right, bottom, left = side_lengths(quad)
     return bool(max(top, bottom) < TWO_ROW_ASPECT * max(right, left))
 
 
-def _two_rows(mix: PlateMix | None) -> PlateMix:
+def two_rows(mix: PlateMix | None) -> PlateMix:
+    """A mix of the same shares with plates in two rows alone."""
     kinds = {kind.name: kind.share for kind in KINDS if kind.has_two_rows}
     return replace(mix or PlateMix(), kinds=kinds, two_rows=1.0)
 
@@ -250,14 +251,15 @@ def move_scene(
     )
     if quads:
         now = max(float(np.linalg.norm(q[1] - q[0])) for q in quads)
-        scale = float(np.exp(rng.uniform(np.log(48), np.log(0.5 * width)))) / max(8.0, now)
+        scale = float(np.exp(rng.uniform(np.log(40), np.log(0.95 * width)))) / max(8.0, now)
     else:
         scale = max(width / pw, height / ph) * float(rng.uniform(0.8, 1.6))
     cover = max(width / pw, height / ph)
-    scale = float(np.clip(scale, 0.95 * cover if rng.random() < 0.75 else 0.5 * cover, 2.5))
+    scale = float(np.clip(scale, 0.95 * cover if rng.random() < 0.6 else 0.4 * cover, 3.0))
     wide = rng.random() < 0.3
     angle = np.radians(rng.normal(0, (16 if wide else 4) * strength))
-    shear, squeeze = rng.normal(0, 0.12 * strength), np.exp(rng.normal(0, 0.15 * strength))
+    shear = rng.normal(0, (0.3 if wide else 0.1) * strength)
+    squeeze = np.exp(rng.normal(0, 0.15 * strength))
     linear = scale * np.array(
         [[np.cos(angle) * squeeze, -np.sin(angle) + shear], [np.sin(angle) * squeeze, np.cos(angle)]]
     )

@@ -76,6 +76,14 @@ def glare(image: Image, rng: Rng) -> Image:
     return np.asarray(cv2.add(image, cv2.merge([spot] * 3), dtype=cv2.CV_8U), np.uint8)
 
 
+def bloom(image: Image, rng: Rng) -> Image:
+    """Too much light: bright areas spill over into dark strokes, which fade and thin."""
+    gain, spill = float(rng.uniform(1.1, 1.4)), float(rng.uniform(0.1, 0.5))
+    bright = image.astype(np.float32) * gain
+    glow = cv2.GaussianBlur(np.maximum(bright - 120, 0), (0, 0), max(0.8, image.shape[0] * 0.04))
+    return np.asarray(np.clip(bright + spill * glow, 0, 255), np.uint8)
+
+
 def defocus(image: Image, rng: Rng, largest: float) -> Image:
     """Gaussian blur with a sigma up to `largest` pixels."""
     sigma = float(rng.uniform(0.3, max(0.35, largest)))
@@ -155,6 +163,8 @@ def camera(image: Image, rng: Rng, plate_height: float, strength: float = 1.0) -
         image = shadow(image, rng)
     if rng.random() < 0.1 * strength:
         image = glare(image, rng)
+    if rng.random() < 0.08 * strength:
+        image = bloom(image, rng)
     dark = rng.random() < 0.12 * strength
     if dark:
         image = night(image, rng)

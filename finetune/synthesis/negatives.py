@@ -17,9 +17,13 @@ from PIL import ImageDraw, ImageFont
 
 from edge_lpr.errors import InputError
 from edge_lpr.finetune.synthesis import corruptions
+from edge_lpr.finetune.synthesis.render.text import sample_plate
 from edge_lpr.types import Image, Rng
 
 __all__ = ["TextRenderer"]
+
+_NEAR = 0.4
+"""Share of texts that are like a plate's."""
 
 
 @lru_cache(maxsize=64)
@@ -53,11 +57,35 @@ class TextRenderer:
         self.plain = [c for c in self.characters if c.isascii() and c.isalnum()]
 
     def text(self, rng: Rng) -> str:
-        """Draws a text: mostly characters no plate has, sometimes a telephone number or letters alone."""
+        """Draws a text: characters no plate has, a number, letters alone, or what is like a plate."""
+        if rng.random() < _NEAR:
+            return self._near(rng)
         length = int(rng.integers(1, 9))
         share = float(rng.choice([0.0, 0.3, 1.0], p=[0.5, 0.3, 0.2])) if self.plain else 0.0
         pool = [self.plain if rng.random() < share else self.characters for _ in range(length)]
         return "".join(p[int(rng.integers(len(p)))] for p in pool)
+
+    def _near(self, rng: Rng) -> str:
+        """A text like a plate's: one with characters more, less or other than plates have; a time."""
+        if rng.random() < 0.25:
+            year, month, day, hour, minute, second = (
+                int(rng.integers(low, high))
+                for low, high in ((2000, 2040), (1, 13), (1, 32), (0, 24), (0, 60), (0, 60))
+            )
+            date = f"{year}-{month:02}-{day:02}" if rng.random() < 0.7 else f"{year}年{month}月{day}日"
+            time = f"{hour:02}:{minute:02}:{second:02}"
+            return str(rng.choice([date, time]))
+        text = list(sample_plate(rng).text)
+        for _ in range(int(rng.integers(1, 4))):
+            at, other = int(rng.integers(len(text))), self.characters[int(rng.integers(len(self.characters)))]
+            change = rng.random()
+            if change < 0.4:
+                text.insert(at, other)
+            elif change < 0.8:
+                text[at] = other
+            elif len(text) > 3:
+                del text[at]
+        return "".join(text)
 
     def crop(self, rng: Rng, height: int = 48) -> tuple[Image, str]:
         """Draws one crop as a detector would cut it out.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_lpr.datasets.labels import IGNORED, Sample
 from edge_lpr.errors import EdgeLprError, InputError
 from edge_lpr.finetune.synthesis import compositing
 from edge_lpr.finetune.synthesis.det_augment import augment_scene
-from edge_lpr.finetune.synthesis.render.crop import CropSettings, render_crop
+from edge_lpr.finetune.synthesis.render.crop import CropSettings, render_crop, render_part
 from edge_lpr.finetune.synthesis.render.scene import SceneSettings, render_scene
 from edge_lpr.finetune.synthesis.render.text import PlateMix, sample_plate
 from edge_lpr.types import Image, Quad, Rng
@@ -95,6 +95,7 @@ class RenderedCrops:
         settings: How they are photographed.
         photos: Photos whose plates are replaced, for real light and surroundings.
         swapped: Share of crops that are such replaced plates; without photos none are.
+        cut: Share of crops that show a part of a plate, with the characters that are left.
     """
 
     def __init__(
@@ -103,17 +104,28 @@ class RenderedCrops:
         settings: CropSettings | None = None,
         photos: Photos | None = None,
         swapped: float = 0.3,
+        cut: float = 0.0,
     ) -> None:
-        self.mix, self.settings = mix or PlateMix(), settings or CropSettings()
+        self.mix, self.settings = mix or PlateMix(two_rows=0.4), settings or CropSettings()
         self.photos, self.swapped = photos, swapped if photos else 0.0
+        self.cut = cut
 
     def __call__(self, rng: Rng) -> tuple[Image, str]:
         """Draws a crop, uint8 H×W×3 BGR of natural size, and what stands on it."""
-        plate = sample_plate(rng, self.mix)
+        if rng.random() < self.cut:
+            return render_part(sample_plate(rng, replace(self.mix, two_rows=0.0)), rng, self.settings)
         photo = self.photos.draw(rng) if self.photos and rng.random() < self.swapped else None
         if photo is not None and photo.quads:
             i = int(rng.integers(len(photo.quads)))
-            return compositing.swap_crop(photo.image, photo.quads[i], plate, rng, photo.looks[i]), plate.text
+            quad = photo.quads[i]
+            rows = (
+                compositing.two_rows(self.mix)
+                if compositing.is_high(quad)
+                else replace(self.mix, two_rows=0.0)
+            )
+            plate = sample_plate(rng, rows)
+            return compositing.swap_crop(photo.image, quad, plate, rng, photo.looks[i]), plate.text
+        plate = sample_plate(rng, self.mix)
         return render_crop(plate, rng, self.settings), plate.text
 
 

@@ -79,6 +79,15 @@ class TrainConfig(Settings):
     concat_share: float = _share(
         0.0, "rec, share of labelled plates joined with up to two others (PP-OCRv3's RecConAug, 0.5 there)"
     )
+    slanted_share: float = _share(
+        0.3, "rec, share of labelled plates that are cut out sheared, as a rectangle around them would do it"
+    )
+    mirrored_share: float = _share(
+        0.03, "rec, share of plates that are mirrored, which teaches that such are none"
+    )
+    cut_share: float = _share(
+        0.04, "rec, share of rendered plates of which an end is missing, as at the border of an image"
+    )
     precision: Literal["float32", "bfloat16"] = setting(
         "float32",
         "bfloat16 for mixed precision, which pays on a GPU and on CPUs with AMX",

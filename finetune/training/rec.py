@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,17 +15,21 @@ from torch import Tensor, nn
 
 from edge_lpr.architectures.registry import closest
 from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights
+from edge_lpr.datasets.dictionary import UNKNOWN_LINE
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import EdgeLprError, InputError, ModelError
 from edge_lpr.finetune.synthesis import corruptions
 from edge_lpr.finetune.synthesis.negatives import TextRenderer
 from edge_lpr.finetune.synthesis.rec_augment import RecAug, bring_to_height, rec_con_aug
+from edge_lpr.finetune.synthesis.render.view import sample_slant, slanted
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.losses import ctc_loss
 from edge_lpr.geometry import crop_quad, whole
-from edge_lpr.pipeline.ctc import PlateDecoder, greedy_path
+from edge_lpr.pipeline.ctc import UNKNOWN, PlateDecoder, greedy_path
 from edge_lpr.plates import PLATE_CHARSET
 from edge_lpr.plates.characters import DOT
+from edge_lpr.plates.colour import colour_shares
+from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
 from edge_lpr.types import Image, Quad, Rng
 
 __all__ = [
@@ -42,10 +47,10 @@ CropSource = Callable[[Rng], tuple[Image, str]]
 
 # The dot is taught as a blank: it is no part of a plate's text.
 HEAD_CHARSET: tuple[str, ...] = tuple(c for c in PLATE_CHARSET if c != DOT)
-# The last line of the dictionary of a fine-tuned head: the class of all other characters.
-UNKNOWN_LINE = "<unknown>"
 _EVALUATION_BATCH = 64
 _RENDERED_CROPS = 256
+# Share of pixels that are yellow on a yellow plate in poor light.
+_YELLOW = 0.3
 # PP-OCRv3's `ext_data_num`: how many lines RecConAug may append to one.
 _APPENDED = 2
 
@@ -142,6 +147,15 @@ def jitter_corners(corners: Quad, rng: Rng, amount: float = 1.0) -> Quad:
     return np.asarray(corners + moved[:, :1] * across + moved[:, 1:] * down, np.float32)
 
 
+def shows_two_rows(crop: Image) -> bool:
+    """Tells whether a labelled plate, uint8 H×W×3 BGR, is in two rows: high and yellow, as labels do not say.
+
+    One in a single row is as high where it is seen from the side, but seldom yellow.
+    """
+    high = crop.shape[1] < TWO_ROW_ASPECT * crop.shape[0]
+    return high and colour_shares(crop).get("yellow", 0.0) > _YELLOW
+
+
 class RecTraining:
     """The recognizer as a `trainer.TrainingTask`.
 
@@ -153,7 +167,8 @@ class RecTraining:
         render: Draws plates; None to train on `samples` alone.
         samples: Labelled crops, or scenes with corners, to train on.
         validation: Labelled crops, or scenes with corners, to measure on; where empty, rendered plates
-            that the training never sees are measured on instead.
+            that the training never sees are measured on instead, or, where none are rendered, `samples` as
+            the training never sees them.
         text: Draws crops of other text, or None.
     """
 
@@ -180,6 +195,7 @@ class RecTraining:
         network.freeze(config.frozen_blocks)
         self.network: nn.Module = network
         self.samples = _plates(samples)
+        self._shares = _shares([text for _, text, _ in self.samples])
         self.validation = _plates(validation)
         if render is None and not self.samples:
             raise InputError("nothing to train on: give labelled plates, or let plates be rendered")
@@ -191,6 +207,13 @@ class RecTraining:
         return {**self.__dict__, "network": None, "_fixed": None}
 
     def _draw(self, rng: Rng) -> tuple[Image, str]:
+        crop, text = self._seen(rng)
+        if rng.random() < self.config.mirrored_share:
+            # Mirrored characters are none: a camera that mirrors must not read another plate.
+            return np.ascontiguousarray(crop[:, ::-1]), UNKNOWN * len(text)
+        return crop, text
+
+    def _seen(self, rng: Rng) -> tuple[Image, str]:
         if self.samples and (self.render is None or rng.random() < self.config.real_share):
             return self._real(rng)
         if self.text is not None and rng.random() < self.config.negative_share:
@@ -212,14 +235,23 @@ class RecTraining:
     def _cut(self, rng: Rng) -> tuple[Image, str]:
         """A labelled plate as a detector cuts it out; where the image cannot be read, another one."""
         for _ in range(20):
-            sample, text, corners = self.samples[int(rng.integers(len(self.samples)))]
+            i = int(np.searchsorted(self._shares, rng.random(), side="right"))
+            sample, text, corners = self.samples[i]
             try:
                 image = sample.read()
             except EdgeLprError:
                 continue
-            if corners is not None:
-                return crop_quad(image, jitter_corners(corners, rng)), text
-            return crop_quad(image, jitter_corners(whole(image), rng, 0.5)), text
+            around = (
+                jitter_corners(whole(image), rng, 0.5) if corners is None else jitter_corners(corners, rng)
+            )
+            crop = crop_quad(image, around)
+            if shows_two_rows(crop):
+                return unfold_rows(crop), text
+            if rng.random() < self.config.slanted_share:
+                # What is cut out already may be sheared as it is.
+                amount = 0.6 if corners is None else 1.0
+                crop = crop_quad(image, slanted(around, *sample_slant(rng, amount)))
+            return crop, text
         raise InputError("20 labelled images in a row cannot be read; check the label files' images")
 
     def _fit(self, crop: Image) -> Image:
@@ -251,11 +283,12 @@ class RecTraining:
             crops: list[tuple[Image, str]] = []
             for sample, text, corners in self.validation:
                 image = sample.read()
-                crops.append((image if corners is None else crop_quad(image, corners), text))
+                crop = image if corners is None else crop_quad(image, corners)
+                crops.append((unfold_rows(crop) if shows_two_rows(crop) else crop, text))
             if not crops:
-                assert self.render is not None, "no validation and nothing rendered"
                 rng = np.random.default_rng((self.config.seed, 2))
-                crops = [self.render(rng) for _ in range(_RENDERED_CROPS)]
+                draw = self.render or self._real
+                crops = [draw(rng) for _ in range(_RENDERED_CROPS)]
             self._fixed = np.stack([self._fit(c) for c, _ in crops]), [t for _, t in crops]
         return self._fixed
 
@@ -281,6 +314,18 @@ class RecTraining:
             "free_accuracy": free / len(images),
             "loss": float(np.mean(losses)),
         }
+
+
+def _shares(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Cumulative shares of plates among those drawn, N: by the square root of how many begin alike.
+
+    Nearly all plates that a camera sees are of its own province; drawn as often as they come, it would be
+    learnt as the answer to whatever is blurred.
+    """
+    counts = Counter(text[:1] for text in texts)
+    weights = np.array([counts[text[:1]] ** -0.5 for text in texts])
+    # Without the last bound, which rounding may leave below what is drawn.
+    return np.cumsum(weights / weights.sum())[:-1] if texts else weights
 
 
 def _plates(samples: Sequence[Sample]) -> list[tuple[Sample, str, Quad | None]]:

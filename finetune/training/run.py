@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint, select_branch
-from edge_lpr.datasets.dictionary import load_charset_file
-from edge_lpr.datasets.labels import Sample
+from edge_lpr.architectures.registry import closest
+from edge_lpr.console.text import counted
+from edge_lpr.datasets.dictionary import UNKNOWN_LINE, load_charset_file
+from edge_lpr.datasets.label_text import UNCOUNTED
+from edge_lpr.datasets.labels import LabelledPlate, Sample
 from edge_lpr.errors import SettingError
 from edge_lpr.finetune.synthesis.negatives import TextRenderer
 from edge_lpr.finetune.synthesis.render.crop import CropSettings
@@ -17,12 +21,12 @@ from edge_lpr.finetune.synthesis.training_images import Photos, RenderedCrops, S
 from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.det import DetTraining
 from edge_lpr.finetune.training.plot import plot_history
-from edge_lpr.finetune.training.rec import HEAD_CHARSET, UNKNOWN_LINE, RecTraining, cut_head_weights
-from edge_lpr.finetune.training.trainer import HISTORY, StepReport, train
+from edge_lpr.finetune.training.rec import HEAD_CHARSET, RecTraining, cut_head_weights, encode
+from edge_lpr.finetune.training.trainer import BEST, HISTORY, LATEST, STATE, StepReport, train
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.types import Arrays
 
-__all__ = ["RunFiles", "cut_checkpoint", "finetune"]
+__all__ = ["RunFiles", "check_folder", "cut_checkpoint", "finetune", "steps_of"]
 
 KEYS, CHARSET, CONFIG, PLOT = "keys.txt", "charset.txt", "config.json", "run.png"
 # Smallest plate that is rendered for the recognizer, in pixels: below, people do not read them either.
@@ -52,6 +56,22 @@ class RunFiles:
     font: Path | None = None
 
 
+def check_folder(out: Path, *, resume: bool) -> None:
+    """Sees that a run does not begin where another one has left its weights.
+
+    Args:
+        out: Folder of the run.
+        resume: Whether that run is gone on with.
+
+    Raises:
+        SettingError: There is one.
+    """
+    found = [name for name in (STATE, BEST, LATEST, HISTORY) if (out / name).exists()]
+    if found and not resume:
+        go_on = "go on with it with --resume, or " if STATE in found else ""
+        raise SettingError(f"{out}: holds a run already ({found[0]}); {go_on}give another folder with --out")
+
+
 def finetune(
     config: TrainConfig,
     files: RunFiles,
@@ -59,6 +79,7 @@ def finetune(
     *,
     resume: bool = False,
     report: Callable[[StepReport], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
     device: str = "cpu",
 ) -> dict[str, list[dict[str, float]]]:
     """Fine-tunes the detector or the recognizer.
@@ -70,18 +91,21 @@ def finetune(
             `keys.txt` (the head's dictionary, its last line stands for all other characters) and
             `charset.txt` (the same without that line), which `edge-lpr export` takes.
         resume: Go on from the state in `out`.
-        report: Called after every step.
+        report: Called after every step, and before the first with what the start's weights measure.
+        notify: Called with a line for what is left out of the labelled images.
         device: PyTorch's name of the device.
 
     Returns:
         The run's history, see `trainer.train`.
 
     Raises:
-        SettingError: Neither rendering nor labelled images, or a dictionary is missing.
+        SettingError: Neither rendering nor labelled images, a dictionary is missing, or `out` holds another
+            run.
         ModelError: The start's weights do not fit.
         InputError: Labelled images cannot be read.
         OutputError: `out` cannot be written.
     """
+    check_folder(out, resume=resume)
     if not files.render and not files.labelled:
         raise SettingError("nothing to train on: give labelled images with --ccpd, or --render")
     arrays = select_branch(load_checkpoint(files.pretrained), "Student", str(files.pretrained))
@@ -90,7 +114,7 @@ def finetune(
     if config.part == "det":
         task = _det_task(config, files, arrays, source)
     else:
-        task = _rec_task(config, files, arrays, source)
+        task = _rec_task(config, files, arrays, source, notify)
     create_folder(out)
     write_json(out / CONFIG, config.to_json(), indent=2)
     if config.part == "rec":
@@ -133,7 +157,9 @@ def _det_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str)
     return DetTraining(config, arrays, source, scene=scenes, validation=files.validation)
 
 
-def _rec_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str) -> RecTraining:
+def _rec_task(
+    config: TrainConfig, files: RunFiles, arrays: Arrays, source: str, notify: Callable[[str], None]
+) -> RecTraining:
     if files.dictionary is None:
         raise SettingError("--dict is missing: the dictionary of the recognition head that --pretrained has")
     characters = load_charset_file(files.dictionary)
@@ -141,15 +167,61 @@ def _rec_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str)
     if files.render:
         settings = CropSettings(min_width=MIN_PLATE_WIDTH, strength=config.strength)
         photos = Photos(files.photos or files.labelled)
-        render = RenderedCrops(settings=settings, photos=photos, swapped=config.swapped_share)
+        render = RenderedCrops(
+            settings=settings, photos=photos, swapped=config.swapped_share, cut=config.cut_share
+        )
     text = None if files.font is None else TextRenderer(characters, files.font)
+    steps = config.width // closest(arrays, "rec").stride
     return RecTraining(
         config,
         arrays,
         characters,
         source,
         render=render,
-        samples=files.labelled,
-        validation=files.validation,
+        samples=_learnable(files.labelled, steps, notify),
+        validation=_measurable(files.validation, steps, notify),
         text=text,
     )
+
+
+def _learnable(samples: Sequence[Sample], steps: int, notify: Callable[[str], None]) -> list[Sample]:
+    """Leaves out the plates that teach a recognizer nothing."""
+    long = [plate for plate in _counted(samples) if steps_of(plate.text) > steps]
+    if long:
+        notify(f"{_longer(long, steps)}: left out of the training")
+    return _uncount(samples, lambda plate: 0 < steps_of(plate.text) <= steps)
+
+
+def _measurable(samples: Sequence[Sample], steps: int, notify: Callable[[str], None]) -> list[Sample]:
+    """Leaves out the plates of which no text is known."""
+    long = [plate for plate in _counted(samples) if steps_of(plate.text) > steps]
+    if long:
+        notify(f"--val: {_longer(long, steps)}: counted as wrong")
+    return _uncount(samples, lambda plate: bool(plate.text))
+
+
+def _counted(samples: Sequence[Sample]) -> Iterator[LabelledPlate]:
+    return (plate for sample in samples for plate in sample.plates or () if not plate.ignored)
+
+
+def _longer(plates: Sequence[LabelledPlate], steps: int) -> str:
+    number = counted({"labels": len(plates)})[0]
+    return f"{number} longer than the {steps} steps of a reading at this width, the first {plates[0].text!r}"
+
+
+def _uncount(samples: Sequence[Sample], keeps: Callable[[LabelledPlate], bool]) -> list[Sample]:
+    """Marks plates as not to be counted, but for those that `keeps` keeps."""
+
+    def marked(plate: LabelledPlate) -> LabelledPlate:
+        return plate if plate.ignored or keeps(plate) else plate._replace(text=UNCOUNTED)
+
+    return [
+        sample if sample.plates is None else replace(sample, plates=tuple(map(marked, sample.plates)))
+        for sample in samples
+    ]
+
+
+def steps_of(text: str) -> int:
+    """Returns how many steps CTC needs for a text: one for each character, and one between two alike."""
+    classes = encode(text)
+    return len(classes) + sum(one == other for one, other in pairwise(classes))

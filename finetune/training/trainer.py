@@ -72,10 +72,10 @@ class StepReport:
     Attributes:
         step: Steps done.
         steps: Steps of the whole run.
-        loss: Mean over the last steps.
+        loss: Mean over the last steps; NaN before the first.
         parts: Parts of the loss, at the last step.
         rate: Steps per second.
-        remaining: Seconds left at this rate.
+        remaining: Seconds left at this rate; NaN before the first step.
         metrics: Result of an evaluation, where this report is one.
         best: Whether these metrics are the best so far.
     """
@@ -231,6 +231,10 @@ class _Run(Generic[Batch]):
         self.step, self.best, self.since_best = state.step, state.best, state.since_best
         self.recent, self.history = state.recent, state.history
 
+    def is_done(self) -> bool:
+        """Whether the metric has not grown for so long that the run ends before its last step."""
+        return bool(self.config.patience) and self.since_best >= self.config.patience
+
     def take_step(self, batch: Batch) -> tuple[float, dict[str, float]]:
         """Takes one optimizer step; gives NaN and changes nothing where loss or gradient are not finite."""
         config = self.config
@@ -281,7 +285,7 @@ def train(
         out: Folder for `best.pdparams`, `latest.pdparams` (averaged weights under PaddleOCR's names),
             `latest.state` and `history.json`; made if missing.
         resume: Go on from `latest.state` in `out`.
-        report: Called after every step.
+        report: Called after every step, and before the first with what the start's weights measure.
         device: PyTorch's name of the device.
 
     Returns:
@@ -302,7 +306,9 @@ def train(
     if resume:
         run.resume()
     else:
-        run.evaluate()
+        metrics, best = run.evaluate()
+        run.save()  # from here on the run can be gone on with, whatever ends it
+        report(StepReport(0, config.steps, math.nan, {}, 0.0, math.nan, metrics, best))
     _train_mode(run.network, config.freeze_batch_norm)
     with Interrupts() as interrupts, interrupts.held(patient=False):
         try:
@@ -319,6 +325,8 @@ def train(
 
 def _loop(run: _Run[Batch], report: Callable[[StepReport], None], interrupts: Interrupts) -> None:
     config, bad = run.config, 0
+    if run.is_done():
+        return
     began, first = time.monotonic(), run.step
     for batch in _batches(run.task, config, run.step):
         interrupts.check()
@@ -343,5 +351,5 @@ def _loop(run: _Run[Batch], report: Callable[[StepReport], None], interrupts: In
         report(line)
         if run.step % config.checkpoint_every == 0:
             run.save()
-        if config.patience and run.since_best >= config.patience:
+        if run.is_done():
             return

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.extras import reason
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
+torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
 from helpers.tiny_architecture import TINY  # noqa: E402
 
@@ -73,7 +74,7 @@ def randomised(architecture: Architecture, seed: int = 0) -> TorchNetwork:
     return network.eval()
 
 
-@pytest.mark.skipif(find_spec("paddle") is None, reason="needs PaddlePaddle: pip install 'edge-lpr[export]'")
+@pytest.mark.skipif(find_spec("paddle") is None, reason=reason("paddle", "export"))
 def test_paddle_computes_the_same_and_keeps_the_same_parameters(
     known: dict[str, Architecture], tmp_path: Path
 ) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.extras import reason
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
-onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'edge-lpr[test]'")
+torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
+onnx = pytest.importorskip("onnx", reason=reason("onnx", "test"))
 
 from onnx import numpy_helper  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
@@ -189,7 +190,7 @@ def following_norms(network: nn.Module, order: list[nn.Module]) -> list[nn.Batch
 
 @pytest.mark.parametrize("part", ["det", "rec"])
 def test_the_networks_are_those_of_the_bundle(part: str) -> None:
-    ort = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime: pip install 'edge-lpr[cpu]'")
+    ort = pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     bundle = load_bundle(None)
     data = bundle.model(part, "fp32").read()  # type: ignore[arg-type]
     model = onnx.load_from_string(data)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.backends import BACKENDS, BackendKind, BackendOption, Models, open_models, tensorrt
 from edge_lpr.bundle.manifest import Bundle, ModelFile, bundled, load_bundle
@@ -17,7 +18,7 @@ from edge_lpr.errors import BackendError, BundleError, SettingError
 def bundle() -> Bundle:
     if not (bundled() / "bundle.json").is_file():
         pytest.skip("needs the default bundle")
-    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     return load_bundle()
 
 

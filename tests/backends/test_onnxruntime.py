@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.backends.onnxruntime import CUDA, OnnxRuntimeBackend
 from edge_lpr.bundle.manifest import ModelFile, bundled, load_bundle
 from edge_lpr.errors import BackendError, BundleError
 
-ort = pytest.importorskip("onnxruntime")
+ort = pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
 
 @pytest.fixture
@@ -36,7 +37,9 @@ def without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cuda_that_was_asked_for_and_could_not_start(rec: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     without_cuda(monkeypatch)
-    with pytest.raises(BackendError, match=r"cannot use CUDA here: pip install 'edge-lpr\[gpu\]'") as e:
+    with pytest.raises(
+        BackendError, match=r"cannot use CUDA here: replace onnxruntime \(pip install .*\[gpu\]"
+    ) as e:
         OnnxRuntimeBackend.from_file(rec, device="cuda")
     assert "\n" not in str(e.value)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.backends import Backend
 from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend
@@ -38,7 +39,7 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         pytest.skip("needs the default bundle")
     bundle = load_bundle()
     if request.param == "onnxruntime":
-        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
         det: Backend = OnnxRuntimeBackend.from_file(bundle.model("det", "fp32"), threads=1)
         rec: Backend = OnnxRuntimeBackend.from_file(bundle.model("rec", "fp32"), threads=1)
     else:

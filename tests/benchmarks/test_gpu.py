@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.benchmarks import gpu
 from edge_lpr.bundle.manifest import bundled
@@ -17,7 +18,7 @@ def test_a_dry_run_writes_a_report(tmp_path: Path, capsys: pytest.CaptureFixture
     video = SAMPLES / "street.mp4"
     if not video.is_file() or not (bundled() / "bundle.json").is_file():
         pytest.skip("needs the sample video and the default bundle")
-    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     out = tmp_path / "gpu.json"
     quick = ["--det-size", "672x384", "--images", "4", "--seconds", "0.1"]
     assert gpu.main(["--dry-run", "--video", str(video), *quick, "--out", str(out)]) == 0

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.benchmarks import speed
 from edge_lpr.io.image_io import write_image
@@ -19,7 +20,7 @@ def test_each_way_reads_each_image(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     monkeypatch.setattr(speed, "SETTLE", 0.0)
     monkeypatch.setattr(speed, "rapidocr", lambda: None)
     lines = []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_lpr.cli import main
+from edge_lpr.installing import install_command
 
 
 def checks(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, str]]:
@@ -61,7 +62,7 @@ def test_a_missing_backend_is_named_with_its_remedy(
     assert "pip install" in found["onnxruntime"]["advice"]
     if found["CUDA"]["state"] != "ok":  # without a GPU nothing else can run
         assert code == 1 and found["trial"]["state"] == "broken"
-        assert "edge-lpr[cpu]" in found["trial"]["found"]
+        assert install_command("cpu") in found["trial"]["found"]
 
 
 def test_each_commands_packages_are_looked_for(
@@ -74,5 +75,5 @@ def test_each_commands_packages_are_looked_for(
     found = checks(capsys)
     assert found["calibrate, compare"]["state"] == "missing"
     assert found["calibrate, compare"]["found"] == "no no_such_module"
-    assert found["calibrate, compare"]["advice"] == "pip install 'edge-lpr[calib]'"
+    assert found["calibrate, compare"]["advice"] == install_command("calib")
     assert {"evaluate", "export", "finetune", "build, engines"} <= set(found)

@@ -84,7 +84,7 @@ def test_bad_arguments_are_one_line(
         (MemoryError(), 1, "edge-lpr: out of memory"),
         (RuntimeError("odd\nthing"), 1, "edge-lpr: internal error, RuntimeError: odd thing; --debug shows"),
         (ModuleNotFoundError("No module named 'paddle'", name="paddle.nn"), 2,
-         "edge-lpr: `edge-lpr doctor` needs the package 'paddle', which is not installed: pip install"),
+         "edge-lpr: `edge-lpr doctor` needs the package 'paddle' of the extra 'cpu', which is not"),
     ],
 )  # fmt: skip
 def test_errors_are_one_line_and_a_code(

@@ -8,7 +8,7 @@ from edge_lpr.errors import CcpdNameError
 from edge_lpr.geometry import is_clockwise_convex
 
 BLUE = "025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-0_0_22_27_27_33_16-37-15"
-GREEN = "0275-90_268-218&431_506&527-503&517_218&527_221&432_506&431-0_0_5_24_30_31_32_33-154-77"
+GREEN = "027-90_90-210&430_510&520-510&520_210&520_210&430_510&430-0_0_5_24_25_26_27_28-154-77"
 
 
 def test_blue_name_of_the_datasets_own_readme() -> None:
@@ -21,7 +21,7 @@ def test_blue_name_of_the_datasets_own_readme() -> None:
 
 
 def test_green_name_has_eight_characters() -> None:
-    assert parse_ccpd_name(GREEN).text == "皖AF06789"
+    assert parse_ccpd_name(GREEN).text == "皖AF01234"
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """Dictionaries: PaddleOCR's files, and how they fit a head."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from edge_lpr.datasets.dictionary import (
+    UNKNOWN_LINE,
     charset_for_head,
     check_charset,
+    check_lines,
     keep_classes,
     load_charset_file,
 )
@@ -41,6 +44,39 @@ def test_empty_and_repeated_lines_are_named() -> None:
         check_charset(["a", "", "b"], "keys")
     with pytest.raises(ModelError, match="'a' stands in line 1 and again in line 3"):
         check_charset(["a", "b", "a"], "keys")
+    check_charset(["a", "", "", "b"], "keys", empty_lines=True)
+    with pytest.raises(ModelError, match="'a' stands in line 1 and again in line 3"):
+        check_charset(["a", "", "a"], "keys", empty_lines=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("AB", "line 2 is 'AB', 2 characters, expected one"),
+        ("京 津", "line 2 is '京 津', 3 characters, expected one"),
+        ("A ", "line 2 is a character with a blank beside it ('A '): remove the blank"),
+        ("\u3000京", "line 2 is a character with a blank beside it ('\\u3000京'): remove the blank"),
+        ("A\t1", "line 2 is 'A\\t1', 3 characters, expected one"),
+        ("A\u200b", "line 2 is 'A\\u200b', 2 characters, expected one"),
+        ("  ", "line 2 is 2 blanks, expected one character"),
+        (UNKNOWN_LINE, "line 2 is '<unknown>', 9 characters, expected one"),
+    ],
+)
+def test_a_line_that_is_not_one_character_is_named(tmp_path: Path, line: str, told: str) -> None:
+    file = tmp_path / "keys.txt"
+    file.write_text(f"京\n{line}\n津\n", encoding="utf-8")
+    with pytest.raises(ModelError, match=rf"keys\.txt: {re.escape(told)}"):
+        load_charset_file(file)
+
+
+def test_lines_that_are_one_character_to_the_eye() -> None:
+    # PP-OCRv5's dictionary has flags and an empty line, PP-OCRv1's the blank of full width.
+    check_lines(["京", " ", "", "\u3000", "é", "e\u0301", "क्", "🇨🇳", "✌\ufe0f", UNKNOWN_LINE], "keys")
+
+
+def test_the_line_of_all_others_is_no_character_of_a_bundle() -> None:
+    with pytest.raises(ModelError, match=r"line 2 is '<unknown>', .* with --charset"):
+        check_charset(["A", UNKNOWN_LINE], "keys")
 
 
 @pytest.mark.parametrize("use_space_char", [None, True, False])

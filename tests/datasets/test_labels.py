@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_lpr.datasets.labels import load_labels
+from edge_lpr.datasets.labels import crop_sources, load_labels
 from edge_lpr.errors import InputError
 
 CCPD = "025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-0_0_22_27_27_33_16-37-15.jpg"
@@ -189,3 +189,131 @@ def test_plates_that_count_neither_way_and_more_folders_of_crops(tmp_path: Path)
     scene, crop = load_labels([tmp_path]).samples
     assert scene.plates is not None and scene.plates[0].ignored and scene.located
     assert crop.crop and crop.plates is not None and not crop.plates[0].ignored
+
+
+QUAD = [[1, 2], [9, 2], [9, 5], [1, 5]]
+
+
+def scene_line(name: str, *entries: dict[str, object]) -> str:
+    return f"{name}\t{json.dumps([{'points': QUAD} | e for e in entries], ensure_ascii=False)}\n"
+
+
+def test_what_ppocrlabel_marks_counts_neither_way(tmp_path: Path) -> None:
+    make_image(tmp_path / "a.jpg")
+    entries = [
+        {"transcription": "皖A12345", "difficult": True},
+        {"transcription": "皖B12345", "difficult": False},
+        *({"transcription": text, "difficult": False} for text in ("待识别", "TEMPORARY", "无法识别", "＊")),
+        # A region that does not count may have any number of corners.
+        {"transcription": "", "difficult": True, "points": [[1, 2], [5, 1], [9, 2], [9, 5], [1, 5]]},
+    ]
+    (tmp_path / "det.txt").write_text(scene_line("a.jpg", *entries), encoding="utf-8")
+    labels = load_labels([tmp_path])
+    (scene,) = labels.samples
+    plates = scene.plates or ()
+    assert [p.text for p in plates if not p.ignored] == ["皖B12345"]
+    assert (len(plates), scene.located) == (7, True)
+    assert labels.problems == []
+    assert labels.notes == ["6 plates neither learnt nor counted: marked as difficult, or read by nobody"]
+
+
+def test_crops_that_nobody_has_read(tmp_path: Path) -> None:
+    for i in range(3):
+        make_image(tmp_path / "crop_img" / f"{i}.jpg")
+    lines = "crop_img/0.jpg\t待识别\ncrop_img/1.jpg\t皖a·1 2３4５\ncrop_img/2.jpg\t-\n"
+    (tmp_path / "rec_gt.txt").write_text(lines, encoding="utf-8")
+    labels = load_labels([tmp_path])
+    assert [[p.ignored for p in s.plates or ()] for s in labels.samples] == [[True], [False]]
+    assert [p.text for p in labels.samples[1].plates or ()] == ["皖A12345"]
+    assert ["empty label" in p for p in labels.problems] == [True]
+
+
+def test_a_picture_that_is_listed_twice_counts_once(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        make_image(tmp_path / name)
+    (tmp_path / "same.jpg").symlink_to(tmp_path / "a.jpg")
+    plate = {"transcription": "皖A12345"}
+    lines = [
+        *(scene_line(name, plate) for name in ("a.jpg", "./a.jpg", "same.jpg")),
+        scene_line("b.jpg", {"transcription": "皖B12345"}),
+        scene_line("b.jpg", {"transcription": "皖C12345"}),
+    ]
+    (tmp_path / "det.txt").write_text("".join(lines), encoding="utf-8")
+    (tmp_path / "plates.csv").write_text(
+        "file,label,corners_tl_tr_br_bl\nc.jpg,皖A12345,\nc.jpg,皖a 12345,\nc.jpg,皖B12345,\n"
+        + 2 * "c.jpg,?,\n",
+        encoding="utf-8",
+    )
+    labels = load_labels([tmp_path, tmp_path / "det.txt"])
+    texts = {s.path.name: [p.text for p in s.plates or ()] for s in labels.samples}
+    # Two that nobody can read may be two.
+    assert texts == {
+        "c.jpg": ["皖A12345", "皖B12345", "###", "###"],
+        "a.jpg": ["皖A12345"],
+        "b.jpg": ["皖B12345"],
+    }
+    # b.jpg's second line says something else; a.jpg comes three times, and all of det.txt a second time.
+    assert [p.rsplit("det.txt:", 1)[1] for p in labels.problems] == [
+        "5: 'b.jpg' again, with other plates: its first line counts"
+    ] * 2
+    assert labels.notes[-1] == "7 labels left out: the same was labelled before"
+
+
+def test_separators_of_lines_that_are_none(tmp_path: Path) -> None:
+    for name in ("a\u2028b.jpg", "c.jpg"):
+        make_image(tmp_path / name)
+    lines = scene_line("a\u2028b.jpg", {"transcription": "皖A\u202812345"}) + "c.jpg\t皖B\x85\u202912345\r\n"
+    (tmp_path / "det.txt").write_text(lines, encoding="utf-8", newline="")
+    (tmp_path / "plates.csv").write_text(
+        "file,label,corners_tl_tr_br_bl,source\nc.jpg,皖C12345,,one\u2028line\n", encoding="utf-8"
+    )
+    labels = load_labels([tmp_path])
+    assert labels.problems == []
+    assert [(s.path.name, (s.plates or ())[0].text) for s in labels.samples] == [
+        ("c.jpg", "皖C12345"),
+        ("a\u2028b.jpg", "皖A12345"),
+        ("c.jpg", "皖B12345"),
+    ]
+
+
+def test_backslashes_and_the_paths_of_ppocrlabel(tmp_path: Path) -> None:
+    folder = tmp_path / "street"
+    for name in ("0.jpg", "1.jpg", "2.jpg", "images/3.jpg", "crops/4.jpg"):
+        make_image(folder / name)
+    plate = {"transcription": "皖A12345"}
+    (folder / "Label.txt").write_text(
+        scene_line("street/0.jpg", plate)
+        + scene_line("street\\1.jpg", plate)
+        # The folder had another name when the labels were written.
+        + scene_line("road/2.jpg", plate)
+        + scene_line("street/../../outside.jpg", plate),
+        encoding="utf-8",
+    )
+    (folder / "det.txt").write_text(
+        scene_line("images\\3.jpg", plate) + scene_line("road/2.jpg", plate), "utf-8"
+    )
+    (folder / "plates.csv").write_text(
+        "file,label,corners_tl_tr_br_bl\ncrops\\4.jpg,皖A12345,\n", encoding="utf-8"
+    )
+    make_image(tmp_path / "outside.jpg")
+    labels = load_labels([folder])
+    found = {s.path.relative_to(folder).as_posix(): (s.subset, s.crop) for s in labels.samples}
+    scene = ("street", False)
+    assert found == {
+        "crops/4.jpg": ("crops", True),
+        "images/3.jpg": ("images", False),
+        **dict.fromkeys(("0.jpg", "1.jpg", "2.jpg"), scene),
+    }
+    assert [("outside of" in p, "no image 'road/2.jpg'" in p) for p in labels.problems] == [
+        (False, True),
+        (True, False),
+    ]
+
+
+def test_crops_stand_for_the_scenes_that_they_were_cut_out_of(tmp_path: Path) -> None:
+    assert crop_sources(tmp_path) == [tmp_path]
+    (tmp_path / "rec_gt.txt").touch()
+    assert crop_sources(tmp_path) == [tmp_path]
+    (tmp_path / "Label.txt").touch()
+    assert crop_sources(tmp_path) == [tmp_path / "rec_gt.txt"]
+    assert crop_sources(tmp_path / "Label.txt") == [tmp_path / "Label.txt"]

@@ -15,13 +15,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.cli import COMMANDS, command_parser
 from edge_lpr.health.status import STATUS_FIELDS
 from edge_lpr.outputs.records import FIELDS
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "README.zh.md", *sorted((ROOT / "docs").glob("*.md"))]
 RUN = "<!-- run -->"
 README_BYTES = 9 * 1024
 
@@ -70,8 +71,8 @@ def options(module: str) -> frozenset[str]:
 
 
 def skip_for_an_extra(told: str) -> None:
-    if found := re.search(r"pip install 'edge-lpr\[(\w+)\]'", told):
-        pytest.skip(f"needs what the extra {found[1]!r} installs")
+    if found := re.search(r"the package '(\w+)' of the extra '(\w+)'", told):
+        pytest.skip(reason(*found.groups()))
 
 
 def extras() -> frozenset[str]:
@@ -98,7 +99,7 @@ def test_the_command_exists_and_takes_its_options(command: Shown) -> None:
         try:
             parser = command_parser(name)
         except ModuleNotFoundError as e:
-            pytest.skip(f"needs {e.name}, which the extra {COMMANDS[name].extra!r} installs ({stage})")
+            pytest.skip(reason(f"{e.name} ({stage})", COMMANDS[name].extra))
         parser.parse_args(words)
     elif program == "python" and words[:3] == ["-m", "pip", "install"]:
         for word in words[3:]:
@@ -118,7 +119,7 @@ def test_the_command_exists_and_takes_its_options(command: Shown) -> None:
 
 @pytest.mark.parametrize("command", [s for s in COMMANDS_SHOWN if s.run], ids=str)
 def test_commands_that_need_nothing_are_run(command: Shown, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     words = [str(ROOT / w) if "/" in w and (ROOT / w).exists() else w for w in command.words]
     assert words[0] == "edge-lpr"
     done = subprocess.run(
@@ -182,7 +183,7 @@ def examples() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("page", "code"), list(examples()))
 def test_python_examples_that_need_nothing_are_run(page: str, code: str, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -191,7 +192,7 @@ def test_python_examples_that_need_nothing_are_run(page: str, code: str, tmp_pat
 
 
 def test_what_the_page_on_extending_registers_can_be_chosen(tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     code = "\n".join(code for page, code in examples() if page == "extending.md")
     command = ["samples/street.jpg", "--backend", "mine", "--greet", "hello"]
     code += f"\nfrom edge_lpr.cli import main\nraise SystemExit(main({command}))"
@@ -224,6 +225,14 @@ def test_the_tests_that_are_named_exist() -> None:
     assert len(named) > 10
     for path, test in named:
         assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
+
+
+def test_the_quick_start_is_the_same_in_chinese() -> None:
+    english, chinese = ((ROOT / n).read_text(encoding="utf-8") for n in ("README.md", "README.zh.md"))
+    quick_start = english.split("\n## Figures\n")[0]
+    ours, theirs = (re.findall(r"```(\w*)\n(.*?)```", t, re.DOTALL) for t in (quick_start, chinese))
+    assert len(ours) >= 8
+    assert theirs == ours
 
 
 def test_readme_is_one_page() -> None:

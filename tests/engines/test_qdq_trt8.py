@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.extras import reason
 from numpy.typing import NDArray
 
 from edge_lpr.bundle.manifest import bundled, load_bundle
@@ -15,8 +16,8 @@ from edge_lpr.engines.qdq_trt8 import rewrite_for_trt8
 from edge_lpr.io.image_io import read_image
 from edge_lpr.types import Part
 
-onnx = pytest.importorskip("onnx")
-ort = pytest.importorskip("onnxruntime")
+onnx = pytest.importorskip("onnx", reason=reason("onnx", "test"))
+ort = pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
 STREET = Path(__file__).resolve().parents[2] / "samples" / "street.jpg"
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.bundle.manifest import bundled, load_bundle
 
-onnx = pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx", reason=reason("onnx", "test"))
 
 # What the ONNX parser of TensorRT 8.6 imports (onnx-tensorrt's "Supported ONNX Operators", operators.md), as
 # far as models of this kind use it; LayerNormalization since 8.6, the others before. Later parsers take more.

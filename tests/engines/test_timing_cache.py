@@ -110,3 +110,10 @@ def test_the_lock_holds_other_processes_off(tmp_path: Path) -> None:
 )
 def test_slug(text: str, expected: str) -> None:
     assert slug(text) == expected
+
+
+def test_without_locks_what_was_learned_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    _, keep = build(tmp_path / "engines", b"a")
+    keep()
+    assert TimingCache(tmp_path / "engines", MACHINE).load() == b"a"

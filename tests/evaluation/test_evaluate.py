@@ -61,6 +61,8 @@ def test_detection_leaves_out_what_has_no_corners(samples: list[Sample]) -> None
     assert "broken.png" in result.problems[0]
     assert len(ticks) == result.items + 1 == 4
     assert result.fps > 0
+    # Where there is no plate, none can be lost: such an image is no evidence that none is.
+    assert {Path(name).name: right for name, right in result.right.items()} == {"a.png": True, "b.png": False}
 
 
 def test_recognition_cuts_plates_out_of_scenes(samples: list[Sample]) -> None:
@@ -78,6 +80,12 @@ def test_recognition_cuts_plates_out_of_scenes(samples: list[Sample]) -> None:
         "b.png#0": False,
         "e.png": False,
     }
+
+
+@pytest.mark.parametrize(("batch", "runs"), [(1, [1, 1, 1]), (2, [2, 1]), (32, [3])])
+def test_plates_are_read_so_many_at_once(samples: list[Sample], batch: int, runs: list[int]) -> None:
+    result = evaluate_rec(lambda crops: [""] * len(crops), samples, batch=batch)
+    assert [items for _, items in result.calls] == runs
 
 
 def test_end_to_end_and_its_json(samples: list[Sample], tmp_path: Path) -> None:

@@ -81,12 +81,14 @@ def test_overlap_of_half_is_enough_and_its_cost_is_told() -> None:
     assert (score.recall, score.text_recall) == (0.5, 1)
 
 
-def test_labels_without_corners_count_by_text_and_not_in_the_script() -> None:
+def test_labels_without_corners_count_by_text() -> None:
     score = EndToEndScore()
     plates = [LabelledPlate("a1", None), LabelledPlate("a1", None), LabelledPlate("b2", None)]
     assert not score.add(plates, [("a1", box(0, 0)), ("c3", box(0, 0))])
     assert (score.hits, score.labelled, score.reported) == (1, 3, 2)
-    assert (score.script_labelled, score.script_reported, score.characters) == (0, 0, 0)
+    assert score.f == pytest.approx(2 / 5)
+    assert score.characters == 0
+    assert score.undefined() == {"character_acc"}
 
 
 def test_negatives_and_ignored_labels() -> None:
@@ -111,3 +113,27 @@ def test_the_error_of_corners_is_a_share_of_the_plates_height() -> None:
     assert score.corner_err == pytest.approx(0.25)
     score.add([LabelledPlate("", truth)], [truth, box(90, 90)])
     assert score.corner_err == pytest.approx(0.125)
+
+
+@pytest.mark.parametrize("corners", [box(0, 0), None])
+def test_a_perfect_set_has_the_best_f_with_and_without_corners(corners: NDArray[np.float32] | None) -> None:
+    score = EndToEndScore()
+    assert score.add([LabelledPlate("皖A12345", corners)], [("皖A12345", box(0, 0))])
+    assert (score.recall, score.precision, score.f, score.text_recall) == (1, 1, 1, 1)
+
+
+def test_what_nothing_was_counted_for_is_neither_good_nor_bad() -> None:
+    negatives, boxes, plates = EndToEndScore(), DetScore(), RecScore()
+    negatives.add([], [])
+    boxes.add([], [])
+    assert (negatives.f, boxes.hmean) == (1, 1)
+    assert negatives.undefined() == {"recall", "precision", "text_recall", "character_acc"}
+    assert boxes.undefined() == {"recall", "precision", "corner_err"}
+    assert plates.undefined() == {"acc", "norm_edit_dis"}
+    negatives.add([], [("皖A12345", box(0, 0))])
+    boxes.add([], [box(0, 0)])
+    assert (negatives.f, negatives.precision, boxes.hmean, boxes.precision) == (0, 0, 0, 0)
+    assert "precision" not in negatives.undefined() | boxes.undefined()
+    for score in (negatives, boxes, plates):
+        score.add("a", "b") if isinstance(score, RecScore) else score.add([LabelledPlate("a", box(0, 0))], [])
+        assert score.undefined() <= {"corner_err"}

@@ -1,11 +1,22 @@
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
 from rapidfuzz.distance import Levenshtein
 
-from edge_lpr.evaluation.significance import compare_pairs, confusions, mcnemar, percentiles
+pytest.importorskip("scipy", reason="needs SciPy, which the extra 'calib' installs")
+
+from edge_lpr.evaluation.significance import (
+    CONFIDENCE,
+    compare_pairs,
+    confusions,
+    items_needed,
+    mcnemar,
+    paired_interval,
+    percentiles,
+)
 
 
 def test_mcnemar_is_the_exact_binomial() -> None:
@@ -21,12 +32,51 @@ def test_paired_difference_and_its_interval() -> None:
     result = compare_pairs(first, second)
     assert (result.items, result.lost, result.won) == (100, 10, 0)
     assert result.difference == pytest.approx(-0.10)
-    assert -0.18 < result.low < -0.10 < result.high < -0.03
+    # The ends of the exact interval of 10 of 100, the upper moved by what 0 of 100 allows to be won.
+    assert result.low == pytest.approx(-0.1762, abs=1e-4)
+    assert -0.1 < result.high < -0.03
     assert result.p_value == pytest.approx(2 / 1024)
-    assert compare_pairs(first, second) == result
-    same = compare_pairs(first, first)
-    assert (same.low, same.high, same.p_value) == (0, 0, 1)
-    assert compare_pairs({}, second).items == 0
+
+
+@pytest.mark.parametrize("items", [1, 25, 736])
+def test_none_of_n_is_no_certainty(items: int) -> None:
+    """Clopper and Pearson's upper end of 0 of n, on either side."""
+    same = compare_pairs(*2 * [{str(i): i % 2 == 0 for i in range(items)}])
+    assert (same.difference, same.p_value) == (0, 1)
+    assert same.high == -same.low == pytest.approx(1 - 0.025 ** (1 / items))
+
+
+def test_nothing_is_known_of_no_items() -> None:
+    nothing = compare_pairs({}, {"a": True})
+    assert (nothing.items, nothing.low, nothing.high) == (0, -1, 1)
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    items = 14
+    counts = [(i, j) for i in range(items + 1) for j in range(items + 1 - i)]
+    intervals = {pair: paired_interval(*pair, items) for pair in counts}
+    for lost, won in ((0.005, 0.001), (0.03, 0.03), (0.2, 0.01), (0.4, 0.4)):
+        held = sum(
+            math.comb(items, i)
+            * math.comb(items - i, j)
+            * lost**i
+            * won**j
+            * (1 - lost - won) ** (items - i - j)
+            for (i, j), (low, high) in intervals.items()
+            if low <= won - lost <= high
+        )
+        assert held >= CONFIDENCE
+
+
+def test_how_many_items_rule_a_loss_out() -> None:
+    assert [items_needed(loss) for loss in (1, 0.1, 0.02, 0.005)] == [1, 36, 183, 736]
+    assert -paired_interval(0, 0, 183)[0] <= 0.02 < -paired_interval(0, 0, 182)[0]
+    needed = items_needed(0.02, lost=1, won=0, items=100)
+    assert needed is not None and 700 < needed < 1200
+    assert -paired_interval(math.ceil(needed / 100), 0, needed)[0] <= 0.02
+    # As much is lost already, or more; and that nothing is lost cannot be shown.
+    assert items_needed(0.02, lost=2, won=0, items=100) is None
+    assert items_needed(0.0) is None
 
 
 def test_percentiles_are_milliseconds() -> None:

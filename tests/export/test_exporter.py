@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
 from edge_lpr.architectures.registry import ARCHITECTURES, identify
@@ -39,9 +40,9 @@ def lively(wanted: list[Parameter], seed: int) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("paddle", reason="needs Paddle, which the extra 'export' installs")
-    pytest.importorskip("paddle2onnx", reason="needs Paddle2ONNX, which the extra 'export' installs")
-    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    pytest.importorskip("paddle", reason=reason("paddle", "export"))
+    pytest.importorskip("paddle2onnx", reason=reason("paddle2onnx", "export"))
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     path = tmp_path_factory.mktemp("models")
     save_checkpoint(path / "det.pdparams", lively(DET.parameters(training=True), 1))
     rec = lively(REC.parameters(len(KEYS) + 2), 2)

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.errors import ModelError
 from edge_lpr.export.inference_yml import InferenceConfig, read_inference_yml
 
-pytest.importorskip("yaml", reason="needs PyYAML, which the extra 'export' installs")
+pytest.importorskip("yaml", reason=reason("yaml", "export"))
 
 DET = """
 Global: {model_name: PP-OCRv5_mobile_det}

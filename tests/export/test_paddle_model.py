@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.architectures.pdparams import save_checkpoint
 from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.cli import main
-from edge_lpr.errors import MissingExtraError, ModelError
+from edge_lpr.errors import BackendError, MissingExtraError, ModelError
 from edge_lpr.export import paddle_model
 from edge_lpr.export.paddle_model import PaddleModel, open_model
 
@@ -54,7 +55,7 @@ def test_an_inference_model_by_any_of_its_names(inference: Path, name: str) -> N
 )
 def test_damaged_inference_models(inference: Path, name: str, data: bytes, told: str) -> None:
     if name.endswith("yml"):
-        pytest.importorskip("yaml", reason="needs PyYAML, which the extra 'export' installs")
+        pytest.importorskip("yaml", reason=reason("yaml", "export"))
     (inference / name).write_bytes(data)
     with pytest.raises(ModelError, match=told) as caught:
         open_model(inference, "rec")
@@ -102,17 +103,18 @@ def test_one_part_given_as_the_other(tmp_path: Path) -> None:
 def test_without_paddle_the_extra_is_named(inference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paddle_model, "find_spec", lambda name: None)
     model = open_model(inference, "rec")
-    with pytest.raises(MissingExtraError, match=r"pip install 'edge-lpr\[export\]'"):
+    with pytest.raises(MissingExtraError, match=r"of the extra 'export', .*: pip install .*\[export\]"):
         model.convert()
     model.close()
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    """Lets the worker be a Python of our own that runs `code`, with the work folder as its argument."""
+    """Lets the worker be a Python of our own that begins and runs `code`, in its work folder."""
     run = subprocess.run
 
     def instead(command: list[str], **options: object) -> object:
-        return run([sys.executable, "-c", code, command[-1]], **options)  # type: ignore[call-overload]
+        begun = f"open('started', 'w').close(); {code}"
+        return run([sys.executable, "-c", begun], cwd=command[3], **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(paddle_model, "find_spec", lambda name: object())
     monkeypatch.setattr(subprocess, "run", instead)
@@ -124,10 +126,10 @@ def failing(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
         ("import os; os.kill(os.getpid(), 11)", "ended with SIGSEGV"),
         ("raise SystemExit(3)", "ended with exit code 3"),
         (
-            "import sys; open(sys.argv[1] + '/reply.json', 'w').write('{\"failure\": \"InvalidArgument\"}')",
+            "open('reply.json', 'w').write('{\"failure\": \"InvalidArgument\"}')",
             "cannot use the model: InvalidArgument",
         ),
-        ("import sys; open(sys.argv[1] + '/reply.json', 'w').write('{\"error\": \"x: bad\"}')", "^x: bad$"),
+        ("open('reply.json', 'w').write('{\"error\": \"x: bad\"}')", "^x: bad$"),
     ],
 )
 def test_a_worker_that_dies_or_fails(
@@ -136,6 +138,35 @@ def test_a_worker_that_dies_or_fails(
     failing(monkeypatch, code)
     model: PaddleModel = open_model(inference, "rec")
     with pytest.raises(ModelError, match=told):
+        model.convert()
+    model.close()
+
+
+def test_the_worker_is_this_copys_own_wherever_it_starts(
+    inference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python would take this folder's package, which knows no worker, before any other.
+    (tmp_path / "edge_lpr").mkdir()
+    (tmp_path / "edge_lpr" / "__init__.py").touch()
+    (tmp_path / "paddle.py").write_text("raise ImportError('libgomp.so.1: no such\\nfile')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path / "first"))
+    (tmp_path / "first").mkdir()
+    (tmp_path / "paddle.py").rename(tmp_path / "first" / "paddle.py")
+    monkeypatch.setattr(paddle_model, "find_spec", lambda name: object())
+    model = open_model(checkpoint(tmp_path / "r.pdparams", "rec"), "rec")
+    with pytest.raises(BackendError, match=r"Paddle cannot be imported here \(libgomp.* file\): pip install"):
+        model.convert()
+    model.close()
+
+
+def test_a_worker_that_cannot_start_is_not_laid_to_the_model(
+    inference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paddle_model, "find_spec", lambda name: object())
+    monkeypatch.setattr(paddle_model, "_WORKER", "import no_such_module")
+    model = open_model(inference, "rec")
+    with pytest.raises(BackendError, match=r"could not start \(exit code 1; .*'no_such_module'\): pip"):
         model.convert()
     model.close()
 
@@ -162,7 +193,7 @@ def test_a_worker_that_dies_or_fails(
 def test_the_commands_settings(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     assert main(["export", *arguments]) == 2
     error = capsys.readouterr().err
     assert told in error
@@ -172,7 +203,7 @@ def test_the_commands_settings(
 def test_a_dictionary_that_does_not_fit_is_told_before_paddle_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     keys = tmp_path / "keys.txt"
     keys.write_text("\n".join(chr(0x4E00 + i) for i in range(69)) + "\n", encoding="utf-8")
     det, rec = (
@@ -184,3 +215,52 @@ def test_a_dictionary_that_does_not_fit_is_told_before_paddle_starts(
     error = capsys.readouterr().err
     assert "69 characters" in error
     assert "72 classes" in error
+
+
+@pytest.mark.parametrize(
+    ("lines", "charset", "told"),
+    [
+        ("京\n津\nA \n1\n", None, "keys.txt: line 3 is a character with a blank beside it"),
+        ("京\n津\nA1\n", None, "keys.txt: line 3 is 'A1', 2 characters"),
+        ("京\n津\nA1\n", "京\n", "keys.txt: line 3 is 'A1', 2 characters"),
+        ("京\n津\nA\n", "京\n  \n", "charset.txt: line 2 is 2 blanks"),
+        # What `edge-lpr finetune` writes is a dictionary, but not what texts are made of.
+        (
+            "京\n津\n<unknown>\n",
+            None,
+            "keys.txt: line 3 is '<unknown>', which stands for all other characters",
+        ),
+        ("京\n津\n<unknown>\n", "京\n<unknown>\n", "charset.txt: line 2 is '<unknown>', which stands"),
+    ],
+)
+def test_a_line_that_is_not_one_character_is_named_before_paddle_starts(
+    tmp_path: Path, lines: str, charset: str | None, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    (tmp_path / "keys.txt").write_text(lines, encoding="utf-8")
+    det = checkpoint(tmp_path / "d.pdparams", "det")
+    rec = checkpoint(tmp_path / "r.pdparams", "rec", classes=lines.count("\n") + 1)
+    arguments = ["--det", str(det), "--rec", str(rec), "--dict", str(tmp_path / "keys.txt")]
+    if charset is not None:
+        (tmp_path / "charset.txt").write_text(charset, encoding="utf-8")
+        arguments += ["--charset", str(tmp_path / "charset.txt")]
+    assert main(["export", *arguments, "--out", str(tmp_path / "b")]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_the_dictionary_of_an_inference_model_is_looked_at_likewise(
+    inference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    pytest.importorskip("yaml", reason="needs PyYAML, which the extra 'export' installs")
+    det = checkpoint(tmp_path / "d.pdparams", "det")
+    arguments = ["export", "--det", str(det), "--rec", str(inference), "--out", str(tmp_path / "b")]
+    assert main(arguments) == 2
+    assert "no dictionary is known for it" in capsys.readouterr().err
+    (inference / "inference.yml").write_text(
+        "PostProcess: {character_dict: ['京', '津 ', 'A']}", encoding="utf-8"
+    )
+    assert main(arguments) == 2
+    assert "(inference.yml): line 2 is a character with a blank beside it" in capsys.readouterr().err

@@ -5,8 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.extras import reason
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
+torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint  # noqa: E402
 from edge_lpr.architectures.registry import ARCHITECTURES  # noqa: E402
@@ -53,12 +54,110 @@ def test_a_run_and_its_resume(
     ]
     arguments += ["--config", start / "rec.json", "--steps", "2", "--out", out]
     assert main([str(a) for a in arguments]) == 0
-    assert "best.pdparams: accuracy" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "best.pdparams: accuracy" in captured.out
+    notes = captured.err.splitlines()
+    assert notes[0].startswith("step 0: accuracy 0.0000, free_accuracy 0.0000, loss ")
+    # Random weights read nothing right, as do those whose dictionary is in another order.
+    assert notes[1].startswith(
+        "the weights to start from read nothing right: see that --dict is the dictionary"
+    )
+    assert notes[2].startswith("step 2: loss ")
     made = {p.name for p in out.iterdir()}
     weights = {"best.pdparams", "latest.pdparams", "keys.txt", "charset.txt"}
     assert made == weights | {"latest.state", "history.json", "run.png", "config.json"}
     assert load_checkpoint(out / "best.pdparams")["head.ctc_head.fc.bias"].shape == (len(HEAD_CHARSET) + 2,)
+    assert (
+        "holds a run already (latest.state); go on with it with --resume, or give another folder with --out"
+        in (error_of(capsys, *arguments[1:]))
+    )
     assert main([str(a) for a in [*arguments, "--resume"]]) == 0
+
+
+def test_weights_that_read_something_are_not_suspected(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edge_lpr.finetune.training import rec
+
+    monkeypatch.setattr(rec.RecTraining, "evaluate", lambda *_: {"accuracy": 0.25})
+    arguments = ["finetune", "rec", "--render", "--pretrained", start / "rec.pdparams", "--steps", "1"]
+    arguments += ["--dict", start / "keys.txt", "--config", start / "rec.json", "--out", tmp_path / "run"]
+    assert main([str(a) for a in arguments]) == 0
+    error = capsys.readouterr().err
+    assert "step 0: accuracy 0.2500\n" in error and "--dict" not in error
+
+
+def test_labelled_crops_alone_as_people_label_them(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edge_lpr.finetune.training import rec
+
+    monkeypatch.setattr(rec, "_RENDERED_CROPS", 2)
+    image = np.random.default_rng(0).integers(0, 255, (24, 94, 3), np.uint8)
+    (tmp_path / "crop_img").mkdir()
+    lines = ["皖a·12345", "待识别", "皖A" + 19 * "1"]
+    for i in range(len(lines)):
+        cv2.imwrite(str(tmp_path / "crop_img" / f"{i}.png"), image)
+    (tmp_path / "rec_gt.txt").write_text(
+        "".join(f"crop_img/{i}.png\t{text}\n" for i, text in enumerate(lines))
+        + f"crop_img/0.png\t{lines[0]}\n",
+        encoding="utf-8",
+    )
+    arguments = [
+        "finetune",
+        "rec",
+        "--ccpd",
+        tmp_path,
+        "--pretrained",
+        start / "rec.pdparams",
+        "--steps",
+        "1",
+    ]
+    arguments += ["--dict", start / "keys.txt", "--config", start / "rec.json", "--out", tmp_path / "run"]
+    assert main([str(a) for a in arguments]) == 0
+    notes = capsys.readouterr().err.splitlines()
+    assert notes[:4] == [
+        "1 plate neither learnt nor counted: marked as difficult, or read by nobody",
+        "1 label left out: the same was labelled before",
+        "no --val: measured on the images that are learnt; how well others are read is not seen",
+        f"1 label longer than the 20 steps of a reading at this width, the first {lines[2]!r}: "
+        "left out of the training",
+    ]
+
+
+def test_a_folder_of_scenes_and_crops_is_measured_on_its_crops(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge_lpr.finetune.training import rec, run
+
+    image = np.random.default_rng(0).integers(0, 255, (60, 160, 3), np.uint8)
+    for name in ("scene.png", "crop.png"):
+        cv2.imwrite(str(tmp_path / name), image)
+    scene = '[{"transcription": "皖A12345", "points": [[9, 9], [99, 9], [99, 40], [9, 40]]}]'
+    (tmp_path / "det.txt").write_text(f"scene.png\t{scene}\n", encoding="utf-8")
+    (tmp_path / "rec.txt").write_text("crop.png\t皖A12345\n", encoding="utf-8")
+    seen: dict[str, list[str]] = {}
+
+    def instead(
+        config: object, files: run.RunFiles, *_: object, **__: object
+    ) -> dict[str, list[dict[str, float]]]:
+        seen["names"] = [sample.path.name for sample in files.validation]
+        return {"metrics": [{"step": 10_000.0, "accuracy": 1.0, "hmean": 1.0}]}
+
+    monkeypatch.setattr(run, "finetune", instead)
+    for part, names in (("rec", ["crop.png"]), ("det", ["scene.png", "crop.png"])):
+        arguments = [
+            "finetune",
+            part,
+            "--render",
+            "--pretrained",
+            start / f"{part}.pdparams",
+            "--val",
+            tmp_path,
+        ]
+        assert main([str(a) for a in [*arguments, "--out", tmp_path / part]]) == 0
+        assert seen["names"] == names
+    assert rec.RecTraining.metric == "accuracy"
 
 
 def test_early_stop_is_said(
@@ -148,7 +247,7 @@ def test_damaged_images_to_measure_on_are_left_out(
     assert len(notes) == 1
     assert "half.png" in notes[0]
     (tmp_path / "good.png").write_bytes(b"")
-    assert main([str(a) for a in arguments]) == 2
+    assert main([str(a) for a in [*arguments, "--out", tmp_path / "other"]]) == 2
     assert "--val: none of its 2 images can be read" in capsys.readouterr().err
 
 

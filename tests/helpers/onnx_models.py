@@ -9,6 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from helpers.extras import reason
+
 
 class Builder:
     """Collects nodes; constants become Constant nodes, as Paddle2ONNX writes them."""
@@ -90,7 +92,7 @@ def small_rec(classes: int = 12, height: int = 48, seed: int = 0) -> onnx.ModelP
 
 def run(model: onnx.ModelProto, value: np.ndarray) -> np.ndarray:
     """Runs a model in ONNX Runtime, its own graph changes off."""
-    runtime = pytest.importorskip("onnxruntime")
+    runtime = pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     options = runtime.SessionOptions()
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4

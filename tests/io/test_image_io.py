@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.extras import reason
 from numpy.typing import NDArray
 
 from edge_lpr.errors import OutputError, SourceError
@@ -93,7 +94,7 @@ def test_16_bit_alpha() -> None:
 
 
 def test_exif_orientation_is_applied() -> None:
-    pillow = pytest.importorskip("PIL.Image", reason="needs Pillow to write EXIF")
+    pillow = pytest.importorskip("PIL.Image", reason=reason("PIL.Image", "test"))
     out, exif = io.BytesIO(), pillow.Exif()
     exif[0x0112] = 6  # turned a quarter: shown upright it is 20 wide and 30 high
     pillow.new("RGB", (30, 20)).save(out, "JPEG", exif=exif)

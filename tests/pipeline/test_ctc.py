@@ -10,6 +10,7 @@ import pytest
 from edge_lpr.pipeline.ctc import (
     UNKNOWN,
     PlateDecoder,
+    best_alignment,
     class_labels,
     greedy,
     greedy_path,
@@ -171,3 +172,42 @@ class TestPlateDecoder:
 
 def test_greedy_path_gives_the_steps_where_runs_begin() -> None:
     assert greedy_path(posterior([{"A": 0.9}, {"A": 0.9}, {"B": 0.9}])) == ([INDEX["A"], INDEX["B"]], [0, 2])
+
+
+def shown_as(text: str, sure: float = 0.98, steps: int = 30) -> tuple[PlateDecoder, Probs]:
+    """Each character for one step, blanks between them; `□` for the unknown class."""
+    decoder = PlateDecoder(CHARSET, unknown_class=True)
+    probs = np.full((steps, len(decoder.labels)), (1 - sure) / len(decoder.labels), np.float32)
+    for step in range(steps):
+        shown = text[step // 2] if step % 2 and step // 2 < len(text) else ""
+        probs[step, decoder.labels.index(shown)] += sure
+    return decoder, probs / probs.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("shown", ["京AM12345", "新A□3□1201", "苏A1234567", "皖A□12345"])
+def test_a_character_that_the_text_leaves_out_counts_in_its_score(shown: str) -> None:
+    decoder, probs = shown_as(shown)
+    reading = decoder.decode(probs)
+    assert reading.format is None or reading.min_score < 0.1
+
+
+def test_a_text_that_leaves_nothing_out_keeps_its_scores() -> None:
+    decoder, probs = shown_as("京AM1234")
+    reading = decoder.decode(probs)
+    assert reading.text == "京AM1234"
+    assert reading.min_score > 0.97
+
+
+def test_the_best_alignment_is_the_most_probable_of_all() -> None:
+    rng = np.random.default_rng(2)
+    for classes in ([1, 2], [1, 1], [3]):
+        probs = rng.dirichlet(np.ones(4), 5)
+        logs = np.log(probs).astype(np.float32)
+        states = best_alignment(logs, classes)
+        at = [classes[s // 2] if s % 2 else 0 for s in states]
+        best = max(
+            (sum(logs[t, c] for t, c in enumerate(path)), path)
+            for path in itertools.product(range(4), repeat=5)
+            if greedy_path(np.eye(4, dtype=np.float32)[list(path)])[0] == classes
+        )
+        assert at == list(best[1])

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_lpr.geometry import side_lengths
 from edge_lpr.pipeline.ctc import greedy
 from edge_lpr.pipeline.db_postprocess import db_boxes, unclip
 from edge_lpr.pipeline.quads import grow_quad
 from edge_lpr.pipeline.settings import DetectorSettings
+from edge_lpr.types import FloatMap, Quad
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "paddleocr.npz"
 
@@ -88,3 +90,38 @@ def test_a_sheared_plate_has_its_own_corners_beside_the_rectangle() -> None:
     (alone,) = db_boxes(prob, DetectorSettings(box_type="rectangle"), (400, 640))
     assert alone.quad is None
     np.testing.assert_array_equal(alone.corners, box.rectangle)
+
+
+def shrunk_plate(width: float, shear: float, place: NDArray[np.float64]) -> Quad:
+    """What DB marks of a plate that is `width` pixels wide in the map, its ends leaning by degrees."""
+    half_width, half_height = 0.42 * width, 0.07 * width
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [half_width, half_height]
+    corners[:, 0] += np.tan(np.radians(shear)) * corners[:, 1]
+    return (corners + place).astype(np.float32)
+
+
+def ragged_map(plate: Quad, rng: np.random.Generator) -> FloatMap:
+    """A map as the network gives it: soft edges at any place between pixels, frayed in cells of 2×2."""
+    height, width, fine = 64, 160, 8
+    mask = np.zeros((height * fine, width * fine), np.uint8)
+    cv2.fillConvexPoly(mask, np.round(plate * fine * 16).astype(np.int32), 255, shift=4)
+    prob = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    prob = np.clip(cv2.GaussianBlur(prob, (0, 0), 0.8), 1e-4, 1 - 1e-4)
+    fray = np.kron(rng.normal(0, 1, (height // 2, width // 2)), np.ones((2, 2))) * (prob > 0.02)
+    return np.asarray(1 / (1 + np.exp(-np.log(prob / (1 - prob)) - fray)), np.float32)
+
+
+@pytest.mark.parametrize("shear", [0, 15, -30])
+@pytest.mark.parametrize("width", [40, 50, 60, 70, 80, 100])
+def test_small_plates_have_their_own_corners(width: int, shear: int) -> None:
+    rng = np.random.default_rng(width)
+    for _ in range(8):
+        plate = shrunk_plate(width, shear, rng.uniform(0, 1, 2) + np.array([80, 32]))
+        (box,) = db_boxes(ragged_map(plate, rng), DetectorSettings(), (64, 160))
+        assert box.quad is not None
+        truth = grow_quad(plate, 1.5)
+        _, right, _, left = side_lengths(truth)
+        assert np.linalg.norm(box.quad - truth, axis=1).max() < 0.45 * (right + left) / 2
+        if shear == 0:
+            leaning = np.abs(box.quad[[0, 1], 0] - box.quad[[3, 2], 0]) / right
+            assert np.degrees(np.arctan(leaning)).max() < 12

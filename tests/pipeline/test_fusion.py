@@ -49,3 +49,21 @@ def test_two_reads_are_surer_than_one_and_many_no_surer_than_three() -> None:
         return min(scores)
 
     assert score(1) < score(2) < score(3) == pytest.approx(score(30))
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "weight", "expected"),
+    [
+        ("皖AD1234", "皖AD12345", 0.3, "皖AD12345"),
+        ("皖AD1234", "皖AD12345", 0.1, "皖AD1234"),
+        ("皖A81234", "皖AD12345", 0.3, "皖A81234"),
+    ],
+    ids=["a part", "one stray read", "another plate"],
+)
+def test_a_whole_plate_outweighs_many_reads_of_its_part(
+    part: str, whole: str, weight: float, expected: str
+) -> None:
+    sums = ReadSums()
+    sums.add(read(part), 1.0)
+    sums.add(read(whole, kind="green"), weight)
+    assert Fusion(LABELS).fuse(sums)[0] == expected

@@ -111,9 +111,9 @@ def test_what_was_read_before_a_source_fails_is_not_lost(
 def test_a_video_is_searched_again_once_a_second_and_an_image_always(
     reader: PlateReader, street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[bool] = []
+    asked: list[bool | None] = []
     monkeypatch.setattr(
-        reader, "read_batch", lambda images, again: [asked.extend(again), [[] for _ in images]][1]
+        reader, "read_batch", lambda images, again: [asked.extend(again or [None]), [[] for _ in images]][1]
     )
     with open_source(street) as source:
         list(Stream(reader, source))
@@ -122,4 +122,5 @@ def test_a_video_is_searched_again_once_a_second_and_an_image_always(
     cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1].tofile(tmp_path / "a.png")
     with open_source(tmp_path / "a.png") as source:
         list(Stream(reader, source))
-    assert asked == [True]
+    # A picture is searched again in every way.
+    assert asked == [None]

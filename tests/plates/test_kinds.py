@@ -10,7 +10,8 @@ from edge_lpr.plates import KINDS, PlateKind, plate_kinds
 def test_the_order_of_the_kinds() -> None:
     assert plate_kinds() == (
         *("blue", "yellow", "green", "police", "learner", "trailer"),
-        *("hongkong", "macau", "consulate", "embassy"),
+        *("hongkong", "macau", "consulate", "embassy", "military", "military_old"),
+        *("armed_police", "emergency", "tractor"),
     )
     ranks = [kind.rank for kind in KINDS]
     assert len(set(ranks)) == len(ranks)
@@ -47,7 +48,7 @@ def test_sizes_are_those_of_ga_36(name: str, text: str, rows: int, size: tuple[i
 
 
 def test_two_rows_are_for_large_vehicles() -> None:
-    assert [kind.name for kind in KINDS if kind.has_two_rows] == ["yellow", "trailer"]
+    assert [kind.name for kind in KINDS if kind.has_two_rows] == ["yellow", "trailer", "tractor"]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,12 @@ def test_two_rows_are_for_large_vehicles() -> None:
         ("embassy", "使123456", {0}),
         ("embassy", "123456使", {6}),
         ("learner", "皖A1234学", set()),
+        ("military", "BS13107", {0, 1}),
+        ("military_old", "北A12345", {0, 1}),
+        ("armed_police", "WJ京1234X", {0, 1, 2}),
+        ("armed_police", "WJ1693015", {0, 1, 2, 3}),
+        ("emergency", "京X0001应急", {6, 7}),
     ],
 )
-def test_some_endings_are_in_red(name: str, text: str, places: set[int]) -> None:
+def test_some_characters_are_in_red(name: str, text: str, places: set[int]) -> None:
     assert KINDS[name].accents(text) == places

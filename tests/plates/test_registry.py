@@ -18,6 +18,7 @@ from edge_lpr.finetune.synthesis.render.view import paste
 from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.ctc import PlateDecoder
 from edge_lpr.plates import KINDS, PLATE_CHARSET, charset, kinds, plate_formats, plate_kinds, register
+from edge_lpr.plates.charset import SUFFIXES
 from edge_lpr.plates.colour import colour_shares
 from edge_lpr.plates.kind import PlateColour
 
@@ -35,7 +36,7 @@ register(
         name="toy navy",
         rank=35,
         colour="white",
-        formats={"toy navy": ("HN", LETTERS, *[DIGITS] * 5), "toy navy old": ("海", *[DIGITS] * 5)},
+        formats={"toy navy": ("HN", LETTERS, *[DIGITS] * 5), "toy navy old": ("舟", *[DIGITS] * 5)},
         layouts=(ONE_ROW, TWO_ROWS, SHORT),
         ground=Ground((238.0, 240.0, 240.0)),
         ink=BLACK,
@@ -94,7 +95,7 @@ def one_more(
 def test_one_file_adds_a_kind_to_reading_and_rendering() -> None:
     assert plate_kinds()[:5] == ("blue", "yellow", "green", "toy navy", "police")
     assert [form.name for form in plate_formats() if "toy navy" in form.kinds] == ["toy navy", "toy navy old"]
-    assert charset._suffixes() == "海警学挂港澳领使"
+    assert charset._suffixes() == "舟" + SUFFIXES
 
     labels = ("", *PLATE_CHARSET)
     probs = np.full((14, len(labels)), 0.001, np.float32)

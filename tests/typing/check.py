@@ -5,7 +5,7 @@
 For each version, mypy --strict runs over the code with stubs made of the real bindings, and `probe.py` looks
 into the bindings themselves for what the code asks for by name. Code that is known to be wrong for a version
 must be refused too, so that a check that sees nothing is no success. Needs the kit with mypy and
-pybind11-stubgen (pip install 'edge-lpr[dev]'), gcc, readelf, and Python 3.10 or 3.11, which the bindings of
+pybind11-stubgen (extra dev), gcc, readelf, and Python 3.10 or 3.11, which the bindings of
 8.6.1 exist for.
 """
 

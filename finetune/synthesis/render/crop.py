@@ -17,6 +17,8 @@ from edge_lpr.finetune.synthesis.render.view import (
     paste,
     plate_corners,
     project,
+    sample_slant,
+    slanted,
     tone,
     turn,
 )
@@ -33,14 +35,16 @@ class CropSettings:
         min_width: Smallest width of the plate in the image, in pixels.
         max_width: Largest; widths are drawn evenly in the logarithm.
         strength: Of the degradations, see `corruptions.camera`.
-        boxed: Share of crops cut as the upright box around a tilted plate at 94×24, as CCPD's crops are; the
+        boxed: Share of crops cut as the upright box around a tilted plate at 94×24, as CCPD's crops are.
+        slanted: Share that is cut sheared, as the rectangle around a plate seen from the side does it; the
             rest are straightened along a detector's quadrilateral.
     """
 
     min_width: float = 56
     max_width: float = 240
     strength: float = 1.0
-    boxed: float = 0.35
+    boxed: float = 0.3
+    slanted: float = 0.25
 
 
 def render_crop(plate: SyntheticPlate, rng: Rng, settings: CropSettings | None = None) -> Image:
@@ -58,6 +62,46 @@ def render_crop(plate: SyntheticPlate, rng: Rng, settings: CropSettings | None =
     boxed = rng.random() < settings.boxed and plate.rows == 1
     # CCPD's crops are scaled down from larger plates.
     smallest = min(max(settings.min_width, 90.0), settings.max_width) if boxed else settings.min_width
+    patch, quad = _photograph(plate, rng, smallest, settings)
+    if boxed:
+        return _cut_box(patch, quad, rng)
+    cut = loosen(quad, rng).astype(np.float32)
+    if rng.random() < settings.slanted:
+        # The rows of a high plate are cut apart at a fixed height.
+        cut = slanted(cut, *sample_slant(rng, 1.0 if plate.rows == 1 else 0.2))
+    crop = crop_quad(patch, cut)
+    # Two rows as the reader hands them to the recognizer.
+    return unfold_rows(crop) if plate.rows == 2 else crop
+
+
+def render_part(plate: SyntheticPlate, rng: Rng, settings: CropSettings | None = None) -> tuple[Image, str]:
+    """Shows a plate in one row that is covered or cut off at an end, as by the border of an image.
+
+    Args:
+        plate: What stands on it.
+        rng: Source of randomness.
+        settings: Sizes and strength; the defaults if None.
+
+    Returns:
+        uint8 H×W×3 BGR crop of natural size, and the characters that are left: all but the first or the last
+        one to three.
+    """
+    settings = settings or CropSettings()
+    patch, quad = _photograph(plate, rng, settings.min_width, settings)
+    crop = crop_quad(patch, quad.astype(np.float32))
+    count, lost = len(plate.text), int(rng.integers(1, 4))
+    first, last = (lost, count) if rng.random() < 0.5 else (0, count - lost)
+    edges = [(left, left + width) for left, _, width, _ in plate.layout.cells]
+    scale = crop.shape[1] / plate.size_mm[0]
+    start = 0 if first == 0 else round((edges[first - 1][1] + edges[first][0]) / 2 * scale)
+    stop = crop.shape[1] if last == count else round((edges[last - 1][1] + edges[last][0]) / 2 * scale)
+    return np.ascontiguousarray(crop[:, start:stop]), plate.text[first:last]
+
+
+def _photograph(
+    plate: SyntheticPlate, rng: Rng, smallest: float, settings: CropSettings
+) -> tuple[Image, NDArray[np.float64]]:
+    """A plate in its surroundings, at least so many pixels wide, and its corners."""
     width = float(np.exp(rng.uniform(np.log(smallest), np.log(settings.max_width))))
     size = plate.size_mm
     height = width * size[1] / size[0]
@@ -69,12 +113,7 @@ def render_crop(plate: SyntheticPlate, rng: Rng, settings: CropSettings | None =
     extent = np.ceil(high - low + 2 * margin).astype(int)
     patch = _surround(int(extent[0]), int(extent[1]), quad, rng)
     paste(patch, flat, quad)
-    patch = corruptions.camera(patch, rng, height, settings.strength)
-    if boxed:
-        return _cut_box(patch, quad, rng)
-    crop = crop_quad(patch, loosen(quad, rng).astype(np.float32))
-    # Two rows as the reader hands them to the recognizer.
-    return unfold_rows(crop) if plate.rows == 2 else crop
+    return corruptions.camera(patch, rng, height, settings.strength), quad
 
 
 def _surround(width: int, height: int, quad: NDArray[np.float64], rng: Rng) -> Image:

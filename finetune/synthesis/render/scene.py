@@ -37,7 +37,7 @@ class SceneSettings:
 
     counts: tuple[float, ...] = (0.08, 0.5, 0.25, 0.12, 0.05)
     min_width: float = 44
-    max_share: float = 0.55
+    max_share: float = 0.95
     strength: float = 0.8
     photos: Sequence[Image] = ()
     mix: PlateMix = field(default_factory=lambda: PlateMix(two_rows=0.15))

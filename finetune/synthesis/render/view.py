@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.finetune.synthesis.render.text import SyntheticPlate
-from edge_lpr.types import FloatColor, Image, Rng
+from edge_lpr.geometry import side_lengths
+from edge_lpr.types import FloatColor, Image, Quad, Rng
 
 
 def turn(size_mm: tuple[float, float], width: float, rng: Rng, spread: float = 1.0) -> NDArray[np.float64]:
@@ -22,11 +23,11 @@ def turn(size_mm: tuple[float, float], width: float, rng: Rng, spread: float = 1
     Returns:
         Homography 3×3 from the plane, millimetres from the plate's centre, to pixels from the view's centre.
     """
-    wide = rng.random() < 0.25
-    yaw = rng.normal(0, 28 if wide else 14) * spread
-    pitch = rng.normal(8, 14 if wide else 8) * spread
-    roll = rng.normal(0, 14 if wide else 4) * spread
-    yaw, pitch, roll = np.radians(np.clip([yaw, pitch, roll], [-62, -40, -42], [62, 45, 42]))
+    wide = rng.random() < 0.35
+    yaw = rng.normal(0, 32 if wide else 14) * spread
+    pitch = rng.normal(8, 16 if wide else 8) * spread
+    roll = rng.normal(0, 16 if wide else 4) * spread
+    yaw, pitch, roll = np.radians(np.clip([yaw, pitch, roll], [-65, -40, -42], [65, 50, 42]))
     about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
     about_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
@@ -69,6 +70,34 @@ def paste(canvas: Image, flat: Image, quad: NDArray[np.floating]) -> None:
     )
     alpha = np.minimum(mask, inside)[..., None].astype(np.float32) / 255
     region[:] = (region + (warped.astype(np.float32) - region) * alpha + 0.5).astype(np.uint8)
+
+
+def slanted(quad: NDArray[np.floating], across: float, down: float) -> Quad:
+    """The quadrilateral whose crop shows a plate sheared, as that of a rectangle around it does.
+
+    Args:
+        quad: The plate's corners, 4×2, tl-tr-br-bl.
+        across: Tangent of the angle by which the plate's sides lean in the crop.
+        down: Tangent of the angle by which its lines of text climb there.
+
+    Returns:
+        float32 4×2 around the plate; with tangents of 0 its own corners.
+    """
+    top, right, bottom, left = side_lengths(np.asarray(quad, np.float32))
+    width, height = max(1.0, (top + bottom) / 2), max(1.0, (right + left) / 2)
+    flat = np.array([[0, 0], [width, 0], [width, height], [0, height]])
+    shear = np.array([[1, across], [down, 1]])
+    seen = flat @ shear.T
+    (x0, y0), (x1, y1) = seen.min(axis=0), seen.max(axis=0)
+    box = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) @ np.linalg.inv(shear).T
+    matrix = cv2.getPerspectiveTransform(flat.astype(np.float32), np.asarray(quad, np.float32))
+    return project(np.asarray(matrix, np.float64), box).astype(np.float32)
+
+
+def sample_slant(rng: Rng, amount: float = 1.0) -> tuple[float, float]:
+    """Draws `across` and `down` of `slanted`: up to 35 and 12 degrees, times `amount`."""
+    lean, climb = np.radians(rng.uniform(-1, 1, 2) * (35, 12) * amount)
+    return float(np.tan(lean)), float(np.tan(climb))
 
 
 def tone(rng: Rng, low: float = 10, high: float = 240, tint: float = 14) -> FloatColor:

@@ -25,7 +25,7 @@ except Exception as e:
 
 @pytest.mark.skipif(HAS_PYCUDA, reason="pycuda is installed")
 def test_without_pycuda() -> None:
-    with pytest.raises(MissingExtraError, match=r"pip install 'edge-lpr\[tensorrt\]'"):
+    with pytest.raises(MissingExtraError, match=r"of the extra 'tensorrt', .*: pip install .*\[tensorrt\]"):
         cuda.open_gpu()
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.extras import reason
 
 HERE = Path(__file__).parent / "host_gpu"
 NAMES = (
@@ -42,7 +43,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Compiles the driver; what it leaves out of the driver API is there by name and fails."""
     spec = importlib.util.find_spec("pycuda")
     if spec is None or not spec.submodule_search_locations:
-        pytest.skip("needs pycuda: pip install 'edge-lpr[tensorrt]'")
+        pytest.skip(reason("pycuda", "tensorrt"))
     for tool in ("gcc", "readelf"):
         if shutil.which(tool) is None:
             pytest.skip(f"needs {tool}")
@@ -77,8 +78,8 @@ def test_scenario(name: str, version: str, driver: Path, tmp_path: Path) -> None
     ],
 )
 def test_the_whole_kit(name: str, version: str, driver: Path, tmp_path: Path) -> None:
-    for package in ("onnx", "onnxruntime", "shapely"):
-        pytest.importorskip(package)
+    pytest.importorskip("onnx", reason=reason("onnx", "test"))
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     execute("whole.py", name, version, driver, tmp_path)
 
 

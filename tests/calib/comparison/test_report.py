@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from edge_lpr.calib.comparison.compare import Measured, Variant
 from edge_lpr.calib.comparison.plots import draw_plots
 from edge_lpr.calib.comparison.report import differences, page, summary, write_report
+from edge_lpr.environment import machine
 from edge_lpr.errors import OutputError
 from edge_lpr.evaluation.evaluate import ALL, Evaluation, Miss
 from edge_lpr.evaluation.metrics import RecScore
@@ -49,7 +51,9 @@ def measured(folder: Path, precision: str, text: str) -> Measured:
     score = RecScore()
     right = score.add("皖A12345", text)
     misses = [] if right else [Miss(str(image), str(image), "<b>", ("皖A12345",), (text,))]
-    result = Evaluation({"<b>": score, ALL: score}, misses, {str(image): right}, calls=[(0.1, 10), (0.2, 10)])
+    result = Evaluation(
+        {"<b>": score, ALL: score}, misses, {str(image): right}, calls=[(0.01, 1), (0.02, 1), (9.0, 10)]
+    )
     return Measured(Variant(precision, "onnxruntime"), "a reader", {"rec": result}, 3_000_000, None, 1)
 
 
@@ -63,12 +67,15 @@ def test_the_page_shows_everything_and_needs_no_other_file(variants: list[Measur
     shown = Page(html)
     assert shown.texts["h1"] == shown.texts["title"] == ["A & B"]
     assert shown.texts["h2"] == [
-        *("Against FP32", "Plots", "Recognition by subset", "Characters confused", "From right to wrong")
+        *("Against FP32", "Plots", "Recognition by subset", "Characters confused", "Measured on"),
+        "From right to wrong",
     ]
     assert shown.texts["h3"] == ["int8 onnxruntime", "int8 onnxruntime, recognition: 1"]
     cells = shown.texts["td"]
-    for expected in ("rec acc", "1.0000", "0.0000", "3.00", "-", "-100.00", "15.00", "66.7", "<b>", "(none)"):
+    for expected in ("rec acc", "1.0000", "0.0000", "3.00", "-", "-100.00", "1.3", "<b>", "(none)"):
         assert expected in cells
+    # The median of the single runs; the batch's mean is longer than either.
+    assert "15.00" in cells
     assert shown.texts["span"] == ["皖A12345", "皖A1&<5"]
     assert [uri[:22] for uri in shown.images] == [*["data:image/png;base64,"] * 3, "data:image/jpeg;base64"]
     assert not re.search(r"(src|href)=\"(?!data:)|url\(|@import", html)
@@ -82,7 +89,16 @@ def test_names_of_files_are_texts_on_the_page(variants: list[Measured]) -> None:
 
 def test_one_variant_alone_is_compared_with_nothing(variants: list[Measured]) -> None:
     html = page(variants[:1], "t", {})
-    assert Page(html).texts["h2"] == ["Plots", "Recognition by subset"]
+    assert Page(html).texts["h2"] == ["Plots", "Recognition by subset", "Measured on"]
+
+
+def test_the_page_says_where_and_when(variants: list[Measured]) -> None:
+    cells = Page(page(variants, "t", {})).texts["td"]
+    here = machine()
+    assert datetime.date.fromisoformat(cells[cells.index("date") + 1]).year >= 2026
+    assert cells[cells.index("machine") + 1] == f"{here['cpu']}, {here['cores']} cores, {here['system']}"
+    assert f"numpy {np.__version__}" in cells[cells.index("software") + 1]
+    assert cells[-2:] == ["int8 onnxruntime", "a reader"]
 
 
 def test_tables_for_a_terminal(variants: list[Measured]) -> None:

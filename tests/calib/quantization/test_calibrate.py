@@ -14,6 +14,7 @@ from helpers.tiny_bundle import contents
 from edge_lpr.bundle import writer
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.cli import main
+from edge_lpr.datasets.content import content_name
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.precisions import PRECISIONS, Precision
 
@@ -50,14 +51,17 @@ def test_calibrate_then_compare(
     assert opened.rec.precisions["int8"].extra["accuracy"]["plates"] > 0
     chosen = opened.raw["calibration"]
     assert len(chosen["images"]) == 6 + 5
+    # A bundle is given away: it names images by their contents.
+    assert set(chosen["images"]) <= {content_name(path) for path in data.rglob("*.png")}
     assert len(chosen["sha256"]) == 64
     assert "end to end int8: " in captured.err
     assert set(chosen["end_to_end"]["read"]) == {"fp32", "fp16", "int8"}
     assert chosen["end_to_end"]["plates"] == 6
+    assert chosen["precisions"] == ["fp16", "int8"]
 
-    # The same call again remembers all figures and makes the same files.
+    # The same call again, forced, remembers all figures and makes the same files.
     before = contents(bundle)
-    assert main(arguments) == 0
+    assert main([*arguments, "--force"]) == 0
     assert "remembered from an earlier run" in capsys.readouterr().err
     assert contents(bundle) == before
 
@@ -73,7 +77,7 @@ def test_calibrate_then_compare(
             "--threads",
             "1",
             "--gate",
-            "int8:50",
+            "int8:60",
         ]
     )
     captured = capsys.readouterr()
@@ -121,7 +125,7 @@ def test_interruption_leaves_the_bundle_as_it_was(
 def test_replacing_a_precision_leaves_no_file_behind(bundle: Path, data: Path, tmp_path: Path) -> None:
     arguments = ["calibrate", str(bundle), "--data", str(data), "--cache", "", "--precision", "int8"]
     assert main(arguments) == 0
-    assert main([*arguments, "--seed", "3"]) == 0
+    assert main([*arguments, "--seed", "3", "--force"]) == 0
     opened = load_bundle(bundle)
     named = {opened.model(part, p).path.name for part in ("det", "rec") for p in opened.precisions()}  # type: ignore[arg-type]
     assert {p.name for p in bundle.glob("*.onnx")} == named

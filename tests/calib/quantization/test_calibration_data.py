@@ -13,6 +13,7 @@ import pytest
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.calib.quantization.calibration_data import CalibrationData, collect
 from edge_lpr.calib.quantization.options import CalibrationOptions
+from edge_lpr.datasets.content import content_name
 from edge_lpr.datasets.labels import load_labels
 from edge_lpr.errors import InputError
 from edge_lpr.onnx_graph.graph import load_onnx
@@ -48,9 +49,8 @@ def test_half_of_the_images_stays_for_validation(bundle: Path, data: Path) -> No
     count = _Count()
     found = collected(bundle, data, count)
     assert (len(found.det_inputs), len(found.validation)) == (6, 6)
-    assert not {s.path.name for s in found.validation} & {
-        name.rsplit("/", 1)[-1] for name in found.names if "scenes" in name
-    }
+    assert len(set(found.names)) == 6 + 5
+    assert not {content_name(s.path) for s in found.validation if not s.crop} & set(found.names)
     assert found.labelled and len(found.sha256) == 64
     assert count.steps["cutting plates out"] == 6
     assert count.steps["rec: network inputs"] == len(found.crops)
@@ -87,8 +87,7 @@ def test_what_cannot_be_read_is_left_out(bundle: Path, data: Path) -> None:
     for path in broken:
         path.write_bytes(b"no image")
     found = collected(bundle, data)
-    used = {Path(name) for name in found.names if "scenes" in name}
-    assert used and not {path.name for path in broken} & {path.name for path in used}
+    assert content_name(broken[0]) not in found.names
     left_out = [w for w in found.warnings if w.startswith("left out: ")]
     assert left_out and all("not an image" in w for w in left_out)
     for path in (data / "scenes").iterdir():

@@ -5,9 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.errors import SourceError
-from edge_lpr.export.parity.images import probe_images, read_images
+from edge_lpr.export.parity.images import probe_images, read_images, scenes
+from edge_lpr.geometry import iou_matrix
+from edge_lpr.pipeline.reader import PlateReader
 
 
 def test_drawn_images_are_the_same_each_time() -> None:
@@ -16,6 +19,18 @@ def test_drawn_images_are_the_same_each_time() -> None:
     for name, image in first.items():
         np.testing.assert_array_equal(image, second[name])
     assert not np.array_equal(first["drawn 1"], probe_images(1, seed=8)["drawn 1"])
+
+
+def test_the_default_bundle_finds_and_reads_what_comes_along() -> None:
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
+    with PlateReader() as reader:
+        for scene in scenes():
+            assert scene.image.shape == (256, 320, 3)
+            (read,) = reader.read(scene.image)
+            assert read.text == scene.text
+            assert iou_matrix([scene.corners], [read.corners])[0, 0] > 0.6
+        for image, scene in zip(probe_images(2).values(), scenes(), strict=True):
+            assert scene.text in [read.text for read in reader.read(image)]
 
 
 def test_images_of_a_folder(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from helpers.extras import reason
 from onnx import TensorProto, helper
 
 from edge_lpr.bundle.writer import DET_POSTPROCESS, DET_SIZE
@@ -43,9 +44,9 @@ def test_size_rules_are_those_of_the_runtime() -> None:
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaddleModel]:
     """A network of one convolution: bright is text."""
-    paddle = pytest.importorskip("paddle", reason="needs Paddle, which the extra 'export' installs")
-    pytest.importorskip("paddle2onnx", reason="needs Paddle2ONNX, which the extra 'export' installs")
-    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which the extra 'cpu' installs")
+    paddle = pytest.importorskip("paddle", reason=reason("paddle", "export"))
+    pytest.importorskip("paddle2onnx", reason=reason("paddle2onnx", "export"))
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     folder: Path = tmp_path_factory.mktemp("det_infer")
     convolution = paddle.nn.Conv2D(3, 1, 3, padding=1)
     convolution.weight.set_value(np.full((1, 3, 3, 3), 0.3, np.float32))

@@ -5,9 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.extras import reason
 
-pytest.importorskip("fontTools", reason="glyph atlases are made with fontTools (extra finetune)")
-pytest.importorskip("PIL", reason="glyph atlases are made with Pillow (extra finetune)")
+pytest.importorskip("fontTools", reason=reason("fontTools", "finetune"))
+pytest.importorskip("PIL", reason=reason("PIL", "test"))
 
 from edge_lpr.errors import OutputError
 from edge_lpr.finetune.synthesis import glyphs

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.extras import reason
 
-pytest.importorskip("PIL", reason="other text is drawn with Pillow (extra finetune)")
+pytest.importorskip("PIL", reason=reason("PIL", "test"))
 
 from edge_lpr.errors import InputError
 from edge_lpr.finetune.synthesis import glyphs

@@ -3,8 +3,9 @@ from __future__ import annotations
 import math
 
 import pytest
+from helpers.extras import reason
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
+torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
 from edge_lpr.finetune.training.losses import balanced_bce, ctc_loss, db_loss, dice_loss, masked_l1  # noqa: E402
 

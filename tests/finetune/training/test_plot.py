@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.extras import reason
 
-pytest.importorskip("matplotlib", reason="needs Matplotlib: pip install 'edge-lpr[finetune]'")
+pytest.importorskip("matplotlib", reason=reason("matplotlib", "finetune"))
 
 from edge_lpr.errors import OutputError
 from edge_lpr.finetune.training.plot import plot_history

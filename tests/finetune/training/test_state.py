@@ -6,8 +6,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from helpers.extras import reason
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
+torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
 from edge_lpr.errors import ModelError, OutputError  # noqa: E402
 from edge_lpr.finetune.training.config import TrainConfig  # noqa: E402

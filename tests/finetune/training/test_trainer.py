@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.extras import reason
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'edge-lpr[finetune]'")
+torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
 from torch import nn  # noqa: E402
 
@@ -159,6 +160,29 @@ def test_early_stop(tmp_path: Path) -> None:
     train(task, config(steps=100, patience=3), tmp_path, report=lambda r: seen.append(r.step))
     # The evaluation before the first step is the best; the three at 10, 20 and 30 are no better.
     assert seen[-1] == 30
+    # It has ended: gone on with, it takes no further step, unless it is told to be more patient.
+    train(task, config(steps=100, patience=3), tmp_path, resume=True, report=lambda r: seen.append(r.step))
+    assert seen[-1] == 30
+    train(task, config(steps=100, patience=4), tmp_path, resume=True, report=lambda r: seen.append(r.step))
+    assert seen[-1] == 40
+
+
+def test_the_start_is_reported_and_can_be_gone_on_with(tmp_path: Path) -> None:
+    first: list[StepReport] = []
+
+    def stop(report: StepReport) -> None:
+        first.append(report)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(), config(steps=3), tmp_path, report=stop)
+    (report,) = first
+    assert (report.step, report.best, set(report.metrics)) == (0, True, {"score"})
+    assert math.isnan(report.loss)
+    assert (tmp_path / "latest.state").is_file()
+    seen: list[int] = []
+    train(Line(), config(steps=3), tmp_path, resume=True, report=lambda r: seen.append(r.step))
+    assert seen == [1, 2, 3]
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_whole(

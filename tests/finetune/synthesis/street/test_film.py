@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.extras import reason
 
 from edge_lpr.finetune.synthesis.street import art, film
 from edge_lpr.plates import plate_kinds
@@ -58,7 +59,7 @@ def test_plates_in_the_still_are_where_the_truth_says() -> None:
 
 
 def test_the_default_bundle_reads_the_still() -> None:
-    pytest.importorskip("onnxruntime", reason="reading needs a backend (extra cpu or gpu)")
+    pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     from edge_lpr.pipeline.reader import PlateReader
 
     truth = json.loads((SAMPLES / "street.json").read_text(encoding="utf-8"))["street.jpg"]
