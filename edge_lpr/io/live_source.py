@@ -10,16 +10,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from edge_lpr.errors import SourceError, one_line
 from edge_lpr.io.camera_process import CameraProcess
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.decoder import end_notes
+from edge_lpr.io.frame_queue import LOST, FrameQueue, WaitingFrame
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.opening import Opening
-from edge_lpr.types import Image
 
 __all__ = ["LiveSource"]
 
@@ -28,21 +27,6 @@ _STEADY = 10.0  # a source that was there for so many seconds is tried again as 
 _START = 30.0  # seconds that a process may take to start, on a machine that has much else to do
 _SLACK = 1.0  # seconds by which OpenCV's own time limit goes first, as it knows more
 _GRACE = 1.5  # seconds that the thread gets to end
-
-
-@dataclass(frozen=True, eq=False)
-class _Waiting:
-    """A frame in the memory shared with the process that decoded it."""
-
-    process: CameraProcess
-    slot: int
-    image: Image
-    index: int
-    time: float
-    wall: float | None
-
-    def free(self) -> None:
-        self.process.free(self.slot)
 
 
 class LiveSource(Source):
@@ -77,17 +61,13 @@ class LiveSource(Source):
         self._options = options
         self._wanted = live
         self._expected = expected
-        # None stands between what came before a loss and what came after.
-        self._queue: deque[_Waiting | None] = deque()
+        self._queue = FrameQueue()
         self._notes: deque[str] = deque()
-        self._changed = threading.Condition()
         self._stop = threading.Event()
-        self._ended = False
         self.failure: SourceError | None = None
         self._raised = False
         self._process: CameraProcess | None = None
         self._t0: float | None = None
-        self._passed_over = 0  # frames that waited here for a reader who was slower
         self._left_out = 0  # frames for which there was no room to wait
         self._before = self._counts()  # over the connections before this one
         self._thread = threading.Thread(target=self._run, name=f"edge-lpr {self.label}", daemon=True)
@@ -101,16 +81,14 @@ class LiveSource(Source):
         Raises:
             SourceError: The source could not be reached and is given up.
         """
-        with self._changed:
-            if not self._queue and not self._ended and wait > 0:
-                self._changed.wait(wait)
-            lost = bool(self._queue) and self._queue[0] is None
-            waiting = self._queue.popleft() if self._queue else None
-            self.losses += lost
+        waiting = self._queue.take(wait)
         while self._notes:
             self.on_warning(self._notes.popleft())
-        if waiting is None:
-            if not lost and self._ended and self.failure is not None and not self._raised:
+        if waiting == LOST:
+            self.losses += 1
+            return None
+        if not isinstance(waiting, WaitingFrame):
+            if self._queue.ended and self.failure is not None and not self._raised:
                 self._raised = True
                 raise self.failure
             return None
@@ -126,7 +104,7 @@ class LiveSource(Source):
     def ended(self) -> bool:
         """Whether no more frame will come."""
         told = self.failure is None or self._raised
-        return self._ended and not self._queue and not self._notes and told
+        return self._queue.ended and not self._notes and told
 
     @property
     def decoder(self) -> int | None:
@@ -165,9 +143,7 @@ class LiveSource(Source):
             self.state = "source lost"
             self.failure = e
         finally:
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
+            self._queue.end()
             self._wake()
 
     def _follow_all(self) -> None:
@@ -185,9 +161,7 @@ class LiveSource(Source):
                 return
             now, was_there = time.monotonic(), self.received > before
             if was_there:
-                with self._changed:
-                    self._queue.append(None)
-                    self._changed.notify_all()
+                self._queue.put(LOST)
                 gone_since = now
                 pause = first_pause if now - began > _STEADY else pause
             left = gone_since + self._options.reconnect - now
@@ -279,14 +253,9 @@ class LiveSource(Source):
         if self.live and self._t0 is not None:
             seconds, wall = told["now"] - self._t0, told["wall"]
             self.last_frame = wall
-        with self._changed:
-            while self.live and self._queue and (old := self._queue[-1]) is not None:
-                self._passed_over += 1
-                self._queue.pop()
-                old.free()
-            self._queue.append(_Waiting(process, told["slot"], image, index, seconds, wall))
-            self._count(told)
-            self._changed.notify_all()
+        waiting = WaitingFrame(process, told["slot"], image, index, seconds, wall)
+        self._queue.put(waiting, newest=self.live)
+        self._count(told)
         self._wake()
 
     def _counts(self) -> dict[str, int]:
@@ -296,7 +265,7 @@ class LiveSource(Source):
         self.received = self._before["received"] + told["received"]
         self.skipped = self._before["skipped"] + told["skipped"]
         self._left_out = self._before["left_out"] + told["left_out"]
-        self.dropped = self._passed_over + self._left_out
+        self.dropped = self._queue.passed_over + self._left_out
 
     def _end_video(self, told: dict[str, Any], reason: str) -> None:
         """Ends a video that an address gave."""
