@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,15 @@ from edge_lpr.benchmarks import gpu_parts as parts
 from edge_lpr.benchmarks.gpu_report import Step, earlier_parts, joined, run_parts, table
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.console.module_main import Parser, module_main
-from edge_lpr.datasets.labels import Sample, load_labels
+from edge_lpr.console.output import say, show
+from edge_lpr.datasets.labels import Sample, label_inputs, load_labels
 from edge_lpr.engines.build import build_jobs
 from edge_lpr.engines.commands._options import add_build_options, settings_from
 from edge_lpr.engines.timing_cache import slug
 from edge_lpr.environment import machine, tool
 from edge_lpr.errors import InputError
 from edge_lpr.io.atomic_io import create_folder, write_json
+from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.io.image_io import read_image
 from edge_lpr.pipeline.detector import input_size
 from edge_lpr.pipeline.settings import DetectorSettings
@@ -89,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle)
+    data = label_inputs("--data", [args.data] if args.data else [])
+    inputs = chain(files_in("BUNDLE", bundle.path), data, [("--video", args.video)])
+    check_outputs([("--out", args.out)], inputs)
     samples = load_labels([args.data]).scenes if args.data else []
     most = args.images
     settings = settings_from(args)
@@ -123,8 +129,8 @@ def _run(args: argparse.Namespace) -> int:
             steps, bench.left, lambda so_far: write_json(out, {**report, "parts": joined(earlier, so_far)})
         )
     for line in table(facts, joined(earlier, done)):
-        print(line)
-    print(f"written: {out}")
+        show(line)
+    say(f"written: {out}")
     return 1 if any(part["state"] == "failed" for part in done.values()) else 0
 
 

@@ -280,9 +280,8 @@ def _engine_alone(
         name, sizes = bundle.rec.input_name, [(bundle.rec.height, width) for width in bundle.rec.widths]
     found: dict[str, Any] = {}
     try:
-        with closing(
-            TensorRTBackend(bundle.model(part, precision), folder=bench.folder, **options)
-        ) as backend:
+        model, signer = bundle.model(part, precision), bundle.verify_key
+        with closing(TensorRTBackend(model, folder=bench.folder, verify_key=signer, **options)) as backend:
             for size, batch in itertools.product(sizes, sorted(set(bench.settings.batches))):
                 images = np.random.default_rng(0).integers(0, 256, (batch, *size, 3), np.uint8)
                 rate = batch * in_flight(backend, {name: images}, bench.seconds)

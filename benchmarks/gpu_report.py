@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lpr.console import tables
+from edge_lpr.console.output import say
 from edge_lpr.errors import EdgeLprError
 
 Step = Callable[[], dict[str, Any]]
@@ -39,7 +40,7 @@ def run_parts(
         elif left() <= 0:
             done[name] = {"state": "not run", "reason": "the time was up"}
         else:
-            print(f"{name} … ({left():.0f} s left)", file=sys.stderr, flush=True)
+            say(f"{name} … ({left():.0f} s left)", stream=sys.stderr)
             try:
                 result = _finite(step())
                 broken = [

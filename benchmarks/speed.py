@@ -28,10 +28,11 @@ from edge_lpr.backends.recording import RecordingBackend
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.progress import Progress
-from edge_lpr.datasets.labels import Sample, load_labels
+from edge_lpr.datasets.labels import Sample, label_inputs, load_labels
 from edge_lpr.environment import machine, peak_memory
 from edge_lpr.evaluation.metrics import EndToEndScore
 from edge_lpr.io.atomic_io import write_json
+from edge_lpr.io.claims import check_outputs
 from edge_lpr.io.image_io import read_image
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.plates import plate_formats
@@ -197,6 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, help="only this many images, drawn with a fixed seed")
     parser.add_argument("--out", help="a JSON file for the results")
     args = parser.parse_args(argv)
+    check_outputs([("--out", args.out)], label_inputs("data", args.data))
     samples = [s for s in load_labels(args.data).scenes if s.plates]
     if args.limit and args.limit < len(samples):
         samples = random.Random(0).sample(samples, args.limit)

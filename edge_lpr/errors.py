@@ -7,6 +7,7 @@ The tree::
     │   ├── SettingError             an option or argument out of its range
     │   ├── SourceError              an image, video, camera or address
     │   ├── BundleError              a model bundle: missing, damaged, not fitting
+    │   ├── SignatureError           a bundle or engine that is not signed, or is not what was signed
     │   ├── ModelError               a model or checkpoint given to a host stage
     │   ├── CcpdNameError            a file name that is none of CCPD's
     │   └── MissingExtraError        an optional package that is not installed
@@ -15,22 +16,29 @@ The tree::
     └── OutputError                  a result that cannot be written
 
 A message names the file or setting, says what was found and what was expected, and what to type next; it
-is one line. The command prints it as it is.
+is one line, and without the secrets of addresses. The command prints it as it is.
 """
 
 from __future__ import annotations
 
 from edge_lpr.installing import install_command
+from edge_lpr.masking import masked
 
 
 class EdgeLprError(Exception):
     """Base of all errors raised on purpose.
+
+    Args:
+        message: What is wrong; see `edge_lpr.masking` for what is taken out of it.
 
     Attributes:
         exit_code: What the command returns to the shell when this error ends it.
     """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(masked(message))
 
 
 class InputError(EdgeLprError):
@@ -49,6 +57,10 @@ class SourceError(InputError):
 
 class BundleError(InputError):
     """A model bundle that is missing, damaged, or does not fit what is asked of it."""
+
+
+class SignatureError(InputError):
+    """A bundle or engine that is not signed by the key asked for, is not what was signed, or a bad key."""
 
 
 class ModelError(InputError):
@@ -98,8 +110,15 @@ def one_line(error: BaseException, limit: int = 200, *, named: bool = False) -> 
         named: Whether the exception's type stands before the text.
 
     Returns:
-        The text, each run of blanks and line ends one blank; the type alone where there is no text.
+        The text, each run of blanks and line ends one blank, secrets masked; the type alone where there is no
+        text.
     """
     kind = type(error).__name__
-    text = " ".join(str(error).split())[:limit]
+    text = " ".join(masked(str(error)).split())[:limit]
     return f"{kind}: {text}" if named and text else text or kind
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """Returns a value as a message shows it: what came from others may be of any length."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -19,7 +19,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-from edge_lpr.errors import SettingError
+from edge_lpr.errors import SettingError, shown
 
 __all__ = ["Rule", "Settings", "add_options", "given", "setting", "whole_setting"]
 
@@ -161,9 +161,9 @@ class Settings:
                 continue
             if isinstance(one.default, bool):
                 if not isinstance(value, bool):
-                    raise SettingError(f"{one.name} is {value!r}, expected true or false")
+                    raise SettingError(f"{one.name} is {shown(value)}, expected true or false")
             elif not rule.holds(value):
-                raise SettingError(f"{one.name} is {value!r}, {rule.expected()}")
+                raise SettingError(f"{one.name} is {shown(value)}, {rule.expected()}")
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -178,7 +178,7 @@ class Settings:
         """
         unknown = sorted(set(changes) - set(self.names()))
         if unknown:
-            raise SettingError(f"no setting {unknown[0]!r}; there are {', '.join(self.names())}")
+            raise SettingError(f"no setting {shown(unknown[0])}; there are {', '.join(self.names())}")
         return replace(self, **dict[str, Any](changes))
 
 

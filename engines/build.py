@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.engine_folder import read_manifests
-from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, engine_key
+from edge_lpr.backends.tensorrt.engine_manifest import MANIFEST, EngineManifest, Machine, engine_key
 from edge_lpr.backends.tensorrt.profile import Profile
 from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.engines.build_settings import BuildSettings, known_names
@@ -62,6 +62,14 @@ class BuildJob:
     def key(self, machine: Machine) -> str:
         """Returns the engine's key on a machine."""
         return engine_key(self.model, machine, self.profiles, self.settings.flags())
+
+    def path(self, folder: Path, machine: Machine) -> Path:
+        """Returns where the engine's manifest lies in a folder of engines."""
+        stem = (
+            f"{slug(self.bundle)}.{self.part}.{self.model.precision}.{slug(machine.gpu)}"
+            f".trt{machine.tensorrt}.{self.key(machine)[:12]}"
+        )
+        return folder / f"{stem}{MANIFEST}"
 
     def existing(self, folder: Path, machine: Machine) -> EngineManifest | None:
         """Finds an engine that is just what this build would make, undamaged."""
@@ -158,16 +166,11 @@ def make_manifest(
         serialized: TensorRT's plan.
         seconds: How long it took.
     """
-    key = job.key(machine)
     model = job.model
-    stem = (
-        f"{slug(job.bundle)}.{job.part}.{model.precision}.{slug(machine.gpu)}"
-        f".trt{machine.tensorrt}.{key[:12]}"
-    )
     calibration = model.extra.get("calibration")
     return EngineManifest(
-        path=folder / f"{stem}.json",
-        key=key,
+        path=job.path(folder, machine),
+        key=job.key(machine),
         bundle=job.bundle,
         part=job.part,
         model_file=model.path.name,

@@ -10,6 +10,7 @@ from edge_lpr.backends.tensorrt.engine_folder import read_manifests
 from edge_lpr.backends.tensorrt.engine_manifest import ENGINE, MANIFEST, EngineManifest, Machine
 from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.errors import OutputError
+from edge_lpr.signatures import signature_path
 
 VALID = "valid"
 SUPERSEDED = "superseded"
@@ -39,8 +40,10 @@ class Entry:
 
     def files(self) -> list[Path]:
         """Returns the files that belong to it."""
-        both = [self.path, self.path.with_suffix(ENGINE)] if self.path.suffix == MANIFEST else [self.path]
-        return [path for path in both if path.exists()]
+        if self.path.suffix != MANIFEST:
+            return [self.path]
+        own = [self.path, self.path.with_suffix(ENGINE), signature_path(self.path)]
+        return [path for path in own if path.exists()]
 
 
 def entries(folder: Path, machine: Machine | None, bundle: Bundle | None = None) -> list[Entry]:

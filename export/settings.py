@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 from edge_lpr.errors import SettingError
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.plain_data import parse_json
 from edge_lpr.settings import Settings, setting, whole_setting
 from edge_lpr.types import Image
 
@@ -104,19 +104,10 @@ def load_origin(path: Path) -> dict[str, Any]:
     """
     excess = "{size} bytes, an origin has at most {limit}"
     data = read_bounded(path, _MAX_ORIGIN_BYTES, "an origin", SettingError, excess=excess)
-    try:
-        origin = json.loads(data.decode(), parse_constant=_refuse_constant)
-    except json.JSONDecodeError as e:
-        raise SettingError(f"{path}: not JSON: {e.msg} at line {e.lineno}, column {e.colno}") from e
-    except (ValueError, RecursionError) as e:
-        raise SettingError(f"{path}: cannot be read as an origin ({e})") from e
+    origin = parse_json(data, str(path), SettingError)
     if not isinstance(origin, dict):
         raise SettingError(f"{path}: holds {type(origin).__name__}, expected an object")
     for name in _OWN_ORIGIN:
         if name in origin:
             raise SettingError(f"{path}: has {name!r}, which export writes itself; give it another name")
     return origin
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_lpr.console.output import say, say_json
 from edge_lpr.console.progress import Progress
 from edge_lpr.errors import InputError, SettingError
+from edge_lpr.io.claims import Named, check_outputs
 
 if TYPE_CHECKING:
     from edge_lpr.datasets.labels import Sample
@@ -109,10 +111,14 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     from edge_lpr.finetune.training.config import load_config
 
+    if args.out is not None and not args.print_config:
+        from edge_lpr.finetune.training.run import FILES
+
+        check_outputs((("--out", args.out / name) for name in FILES), _inputs(args))
     overrides = {} if args.steps is None else {"steps": args.steps}
     config = load_config(args.config, args.part, **overrides)
     if args.print_config:
-        print(json.dumps(config.to_json(), indent=2))
+        say_json(config.to_json())
         return 0
     from edge_lpr.finetune.training.run import RunFiles, check_folder, finetune
 
@@ -163,10 +169,10 @@ def run(args: argparse.Namespace) -> int:
         )
     last = history["metrics"][-1]["step"]
     if last < config.steps:
-        print(f"ended early, at step {last:.0f}: {config.patience} evaluations without a better metric")
+        say(f"ended early, at step {last:.0f}: {config.patience} evaluations without a better metric")
     metric = "hmean" if args.part == "det" else "accuracy"
     best = max(history["metrics"], key=lambda row: row[metric])
-    print(f"{args.out / 'best.pdparams'}: {metric} {best[metric]:.4f} at step {best['step']:.0f}")
+    say(f"{args.out / 'best.pdparams'}: {metric} {best[metric]:.4f} at step {best['step']:.0f}")
     return 0
 
 
@@ -177,6 +183,14 @@ def _plates_once(args: argparse.Namespace) -> list[Path]:
     if args.part == "det":
         return list(args.val)
     return [source for val in args.val for source in crop_sources(val)]
+
+
+def _inputs(args: argparse.Namespace) -> Iterator[Named]:
+    from edge_lpr.datasets.labels import label_inputs
+
+    yield from ((f"--{name}", getattr(args, name)) for name in ("pretrained", "dict", "font", "config"))
+    for name in ("ccpd", "photos", "val"):
+        yield from label_inputs(f"--{name}", getattr(args, name))
 
 
 def _samples(sources: list[Path], progress: Progress) -> list[Sample]:

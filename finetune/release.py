@@ -13,9 +13,10 @@ resume when the command is given again. The recipe is configs/release.json.
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -25,8 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say
 from edge_lpr.errors import InputError, ModelError
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
+from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.claims import Named, check_outputs, files_in
+from edge_lpr.io.plain_data import parse_json
 from edge_lpr.types import PARTS, Part
 
 if TYPE_CHECKING:
@@ -46,6 +51,7 @@ __all__ = [
 ]
 
 GENERAL, ORIGIN = "general", "origin.json"
+_MAX_JSON_BYTES = 64 << 20
 Step = Mapping[str, Any]
 
 
@@ -137,7 +143,7 @@ class _Walk:
                 numbers = " ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
                 left = f"{report.remaining / 60:.0f} min left"
                 line = f"{name} {report.step}/{report.steps} loss {report.loss:.4f} {left} {numbers}"
-                print(line, flush=True)
+                say(line)
 
         config = stage_config(self.recipe, self.part, step)
         finetune(config, inputs, out, resume=(out / STATE).is_file(), report=show)
@@ -231,12 +237,9 @@ def made(runs: Path) -> dict[str, Any]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as e:
-        raise InputError(f"{path.parent}: holds no {path.name}; make the run with: release train") from e
-    except (OSError, ValueError) as e:
-        raise InputError(f"{path}: cannot be read ({e})") from e
+    missing = f"{path.parent}: holds no {path.name}; make the run with: release train"
+    data = read_bounded(path, _MAX_JSON_BYTES, "a run's JSON", InputError, missing=missing)
+    found = parse_json(data, str(path), InputError)
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds {type(found).__name__}, expected an object")
     return found
@@ -269,6 +272,24 @@ def held_out(data: Sequence[Path], bundle: Path | None) -> str:
     return "\n".join(lines)
 
 
+def _outputs(args: argparse.Namespace) -> Iterator[Named]:
+    """Gives the files that are written: those of all runs, but for the general weights they start from."""
+    if args.stage == "bundle":
+        yield "--runs", args.runs / ORIGIN
+    elif args.stage == "train":
+        steps = (step for part in load_recipe()["parts"].values() for step in part["steps"])
+        yield from (("--out", path) for step in steps for _, path in files_in("", args.out / step["out"]))
+
+
+def _inputs(args: argparse.Namespace) -> Iterator[Named]:
+    from edge_lpr.datasets.labels import label_inputs
+
+    if args.stage == "train":
+        yield "--font", args.font
+        yield from files_in("--out", args.out / GENERAL)
+        yield from label_inputs("--data", args.data)
+
+
 @module_main("release")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one of the stages."""
@@ -288,11 +309,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     unseen.add_argument("--data", type=Path, nargs="+", required=True, help="labelled images")
     unseen.add_argument("--bundle", type=Path, help="the bundle's folder (default: the package's)")
     args = parser.parse_args(argv)
+    check_outputs(_outputs(args), _inputs(args))
     if args.stage == "bundle":
         write_json(args.runs / ORIGIN, {"made": made(args.runs)})
-        print(shlex.join(export_command(args.runs, args.out)))
+        say(shlex.join(export_command(args.runs, args.out)))
     elif args.stage == "held-out":
-        print(held_out(args.data, args.bundle))
+        say(held_out(args.data, args.bundle))
     else:
         for part in args.part or PARTS:
             train(part, args.data, args.out, args.font)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -12,12 +13,24 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.capabilities import as_a_plain_user
 from helpers.extras import told_apart
 from numpy.typing import NDArray
 
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.plates import PlateRead
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="how long tests/fuzz goes on (default 60)",
+    )
+
 
 CORNERS = np.array([[10, 20], [110.04, 20], [110, 50], [10, 50]], np.float32)
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -117,6 +130,16 @@ class Camera:
         for thread in self._threads:
             thread.join()
         self._server.close()
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Iterator[Path]:
+    """A folder, and a user for whom the modes of files hold while the test runs."""
+    with as_a_plain_user():
+        yield tmp_path
+        for base, folders, _ in os.walk(tmp_path):
+            for folder in folders:
+                Path(base, folder).chmod(0o700)  # for pytest to clear it away
 
 
 @pytest.fixture

@@ -14,7 +14,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("export", "engines", "calib", "finetune")
 # What the runtime must not bring along, however it is started.
-HEAVY = ("onnx", "torch", "paddle", "shapely", "matplotlib", "jinja2", "PIL", "yaml", "pycuda", "tensorrt")
+HEAVY = (
+    *("av", "onnx", "torch", "paddle", "shapely", "matplotlib", "jinja2", "PIL", "yaml", "pycuda"),
+    "tensorrt",
+)
 
 
 def modules() -> dict[str, Path]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import chain
 from pathlib import Path
 
 from edge_lpr.calib.quantization.options import CalibrationOptions, makeable
+from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
 from edge_lpr.environment import cache_folder
 from edge_lpr.errors import MissingExtraError
+from edge_lpr.io.atomic_io import check_writable
+from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.settings import add_options, given
 
 DESCRIPTION = """\
@@ -75,8 +79,13 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     try:
         from edge_lpr.calib.quantization.calibrate import calibrate
+        from edge_lpr.datasets.labels import label_inputs
     except ImportError as e:
         raise MissingExtraError(e.name or "onnx", "calib", "`edge-lpr calibrate`") from e
+    written = chain(files_in("BUNDLE", args.bundle), files_in("--cache", args.cache or None))
+    outputs = ((name, path) for name, path in written if path.suffix in (".onnx", ".json"))
+    check_outputs(outputs, label_inputs("--data", args.data, unlabelled=True))
+    check_writable(Path(args.bundle, "bundle.json") if Path(args.bundle).is_dir() else None)
     chosen = given(args, CalibrationOptions)
     chosen["precisions"] = tuple(dict.fromkeys(args.precision))
     chosen["cache"] = (
@@ -87,8 +96,6 @@ def run(args: argparse.Namespace) -> int:
     def stage(label: str, total: int | None) -> Progress:
         return Progress(label, total, "images")
 
-    made = calibrate(
-        args.bundle, args.data, options, stage, lambda line: print(line, file=sys.stderr, flush=True)
-    )
-    print(f"{args.bundle}: now holds {' and '.join(made)}; edge-lpr compare shows the cost")
+    made = calibrate(args.bundle, args.data, options, stage, lambda line: say(line, stream=sys.stderr))
+    say(f"{args.bundle}: now holds {' and '.join(made)}; edge-lpr compare shows the cost")
     return 0

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import chain
 from pathlib import Path
 
 from edge_lpr.backends import AUTO, backend_choices
 from edge_lpr.cli.options import add_backend_options, backend_arguments
+from edge_lpr.console.output import say, show
 from edge_lpr.errors import MissingExtraError
+from edge_lpr.io.claims import check_outputs, files_in
 
+REPORT = "report.json"
 DESCRIPTION = """\
 Runs every precision of a bundle over the same labelled images, each in a process of its own,
 and sets it against FP32: detection (precision, recall, hmean), recognition (exact text,
@@ -70,10 +74,18 @@ def run(args: argparse.Namespace) -> int:
     try:
         from edge_lpr.bundle.manifest import load_bundle
         from edge_lpr.calib.comparison import compare as stage
-        from edge_lpr.calib.comparison.report import differences, summary, write_report
-        from edge_lpr.io.atomic_io import write_json
+        from edge_lpr.calib.comparison.report import differences, report_files, summary, write_report
+        from edge_lpr.datasets.labels import label_inputs
+        from edge_lpr.io.atomic_io import check_writable, create_folder, write_json
     except ImportError as e:
         raise MissingExtraError(e.name or "rapidfuzz", "calib", "`edge-lpr compare`") from e
+    outputs = [("--out", path) for path in (report_files(args.out) if args.out else ())]
+    outputs += [("--out", args.out / REPORT)] if args.out else []
+    inputs = chain(files_in("BUNDLE", args.bundle), label_inputs("--data", args.data))
+    check_outputs([*outputs, ("--json", args.json)], inputs)
+    check_writable(args.json)
+    if args.out:
+        create_folder(args.out)
     limits = stage.gates(args.gate)
     bundle = load_bundle(args.bundle)
     measured = stage.compare_precisions(
@@ -81,19 +93,20 @@ def run(args: argparse.Namespace) -> int:
         args.data,
         args.backend,
         backend_arguments(args),
-        lambda line: print(line, file=sys.stderr),
+        lambda line: say(line, stream=sys.stderr),
     )
     if args.json != "-":
-        print(summary(measured))
+        show(str(summary(measured)))
         if len(measured) > 1:
-            print(f"\n{differences(measured)}")
+            say()
+            show(str(differences(measured)))
     data = stage.to_json(measured, args.data, bundle)
     if args.out:
         write_report(args.out, measured, f"{bundle.name}: precisions compared")
-        write_json(args.out / "report.json", data)
+        write_json(args.out / REPORT, data)
     if args.json:
         write_json(args.json, data)
     failed = stage.check_gates(measured, limits)
     for line in failed:
-        print(f"gate: {line}", file=sys.stderr)
+        say(f"gate: {line}", stream=sys.stderr)
     return 1 if failed else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +32,7 @@ def draw_plots(measured: Sequence[Measured]) -> dict[str, bytes]:
         PNG files by name.
     """
     names = [str(m.variant) for m in measured]
-    return {
-        "accuracy.png": _bars(_accuracy(measured), names),
-        "latency.png": _bars(_latency(measured), names),
-        "size.png": _bars(_sizes(measured), names),
-    }
+    return {name: _bars(panels(measured), names) for name, panels in _PANELS.items()}
 
 
 def _accuracy(measured: Sequence[Measured]) -> list[_Panel]:
@@ -89,3 +85,12 @@ def _bars(panels: Sequence[_Panel], names: Sequence[str]) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=96)  # a pixel of the page each: one panel is as large in any plot
     return buffer.getvalue()
+
+
+_PANELS: Mapping[str, Callable[[Sequence[Measured]], list[_Panel]]] = {
+    "accuracy.png": _accuracy,
+    "latency.png": _latency,
+    "size.png": _sizes,
+}
+PLOTS = tuple(_PANELS)
+"""Names of the plots' files."""

@@ -20,7 +20,7 @@ from edge_lpr.calib.comparison.compare import (
     pairs,
     today,
 )
-from edge_lpr.calib.comparison.plots import draw_plots
+from edge_lpr.calib.comparison.plots import PLOTS, draw_plots
 from edge_lpr.console.tables import table
 from edge_lpr.environment import machine
 from edge_lpr.errors import EdgeLprError, OutputError
@@ -33,6 +33,7 @@ from edge_lpr.types import EvaluationTask
 
 # Images shown of those that changed from right to wrong; all of them are in the JSON.
 SHOWN = 24
+PAGE = "report.html"
 THUMBNAIL = (320, 200)
 TEMPLATE = "report.html.j2"
 TITLES: dict[EvaluationTask, str] = {"det": "Detection", "rec": "Recognition", "e2e": "End to end"}
@@ -95,6 +96,11 @@ def origin(measured: Sequence[Measured]) -> Table:
     return Table(["", ""], rows + [[str(m.variant), m.description] for m in measured], texts=2)
 
 
+def report_files(folder: Path) -> list[Path]:
+    """Lists what `write_report` writes into a folder."""
+    return [folder / name for name in (PAGE, *PLOTS)]
+
+
 def write_report(folder: Path, measured: Sequence[Measured], title: str) -> None:
     """Writes report.html and the plots into a folder, made where missing.
 
@@ -108,7 +114,7 @@ def write_report(folder: Path, measured: Sequence[Measured], title: str) -> None
     plots = draw_plots(measured)
     for name, data in plots.items():
         write_bytes(folder / name, data)
-    write_bytes(folder / "report.html", page(measured, title, plots).encode())
+    write_bytes(folder / PAGE, page(measured, title, plots).encode())
 
 
 def page(measured: Sequence[Measured], title: str, plots: Mapping[str, bytes]) -> str:

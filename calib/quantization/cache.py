@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_lpr.errors import OutputError
+from edge_lpr.errors import InputError, OutputError
 from edge_lpr.io.atomic_io import write_json
+from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.plain_data import parse_json
 
 __all__ = ["Cache", "cache_key"]
 
 FORMAT = "edge-lpr calibration 1"
 """Part of every key. A change to how models are made or measured must count it up: the older figures, which
 the key would else find, would no longer be those of the models that are made."""
+_MAX_BYTES = 64 << 20
 
 
 class Cache:
@@ -34,9 +36,11 @@ class Cache:
         self.remembered: set[str] = set()
         if path is not None and path.is_file():
             try:
-                stored = json.loads(path.read_text(encoding="utf-8"))
+                stored = parse_json(
+                    read_bounded(path, _MAX_BYTES, "a cache", InputError), str(path), InputError
+                )
                 self.values = {str(k): float(v) for k, v in stored.items()}
-            except (OSError, ValueError, AttributeError, TypeError):
+            except (InputError, ValueError, AttributeError, TypeError):
                 self.values = {}  # a damaged cache is as good as none
         self._stored = frozenset(self.values)
 

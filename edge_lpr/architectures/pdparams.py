@@ -1,8 +1,9 @@
 """PaddleOCR checkpoints (`.pdparams`) read and written without Paddle, and without trusting them.
 
-A `.pdparams` is a Python pickle, which can run any code as it is read. The reader here knows the few names
-that `paddle.save` writes for numpy arrays, refuses every other, and builds the arrays itself, so that not
-even numpy's own unpickling runs on what the file says.
+A `.pdparams` is a Python pickle, which can run any code as it is read. Its opcodes are walked first
+(`pickle_scan`). The reader then knows the few names that `paddle.save` writes for numpy arrays, refuses every
+other, and builds the arrays itself, so that not even numpy's own unpickling runs on what the file says.
+Nothing that the file gets hold of has an attribute that could be set.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import codecs
 import io
 import math
 import pickle
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_lpr.architectures.pickle_scan import scan
 from edge_lpr.errors import ModelError, one_line
 from edge_lpr.io.atomic_io import create_folder, write_with
 from edge_lpr.io.bounded_io import read_bounded
@@ -27,10 +28,11 @@ from edge_lpr.types import Arrays
 __all__ = ["MAX_CHECKPOINT_BYTES", "branches", "load_checkpoint", "save_checkpoint", "select_branch"]
 
 MAX_CHECKPOINT_BYTES = 1 << 30
-_MAX_ARRAYS = 100_000
+_MAX_ARRAYS = 20_000
 _NAME_TABLE = "StructuredToParameterName@@"  # Paddle's table of the tensors' internal names
 _SPLIT_TABLE = "UnpackBigParamInfor@@"  # Paddle's note on tensors that it cut into pieces
 _DTYPES = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "b1"})
+_CORES = ("core", "_core")  # numpy's name of it before version 2, and since
 _BRANCHES = ("Student", "Student2", "Teacher")
 
 
@@ -50,6 +52,7 @@ def load_checkpoint(path: str | Path) -> Arrays:
     excess = "{size} bytes, more than the {limit} that export reads"
     data = read_bounded(file, MAX_CHECKPOINT_BYTES, "a checkpoint", ModelError, excess=excess)
     try:
+        scan(data)
         content = _ArraysOnly(io.BytesIO(data)).load()
     except _ForbiddenError as e:
         raise ModelError(
@@ -95,8 +98,33 @@ class _ForbiddenError(Exception):
     """A pickle asks for a name that no array needs."""
 
 
+class _Named:
+    """What a name in a pickle stands for: it can be called, and nothing else can be done to it.
+
+    Args:
+        call: What calling it does.
+    """
+
+    __slots__ = ("_call",)
+    _call: Callable[..., object]
+
+    def __init__(self, call: Callable[..., object]) -> None:
+        object.__setattr__(self, "_call", call)
+
+    def __call__(self, *given: object) -> object:
+        return self._call(*given)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise _ForbiddenError(f"to set {name[:40]!r} of a function")
+
+    def __setstate__(self, state: object) -> None:
+        raise _ForbiddenError("to set the state of a function")
+
+
 class _DType:
     """Stands in for `numpy.dtype` while a pickle is read."""
+
+    __slots__ = ("code", "order")
 
     def __init__(self, code: object, _align: object = False, _copy: object = False) -> None:
         if not isinstance(code, str) or code not in _DTYPES:
@@ -110,12 +138,10 @@ class _DType:
         self.order = "<" if state[1] == "=" else state[1]
 
 
-class _NdArray:
-    """Stands in for the class `numpy.ndarray`; it is only ever named."""
-
-
 class _Array:
     """Stands in for an array until its shape, type and bytes are known."""
+
+    __slots__ = ("value",)
 
     def __init__(self) -> None:
         self.value: NDArray[Any] | None = None
@@ -139,8 +165,16 @@ class _Array:
         self.value = flat.reshape(shape, order="F" if fortran else "C")
 
 
+def _no_array(*_: object) -> None:
+    # Stands in for the class `numpy.ndarray`, which is only ever named.
+    raise ValueError("an array that is made by its class")
+
+
+_NDARRAY = _Named(_no_array)
+
+
 def _reconstruct(kind: object, *_: object) -> _Array:
-    if kind is not _NdArray:
+    if kind is not _NDARRAY:
         raise ValueError("an array of another class")
     return _Array()
 
@@ -158,21 +192,28 @@ def _empty_bytes() -> bytes:
     return b""
 
 
+def _tuple(items: object) -> tuple[object, ...]:
+    # How Paddle writes a tensor outside a plain state dict. Of a list it would nest what was not counted.
+    if not isinstance(items, tuple):
+        raise TypeError("a tuple of no tuple")
+    return items
+
+
 def _from_buffer(raw: object, dtype: object, shape: object, order: object) -> _Array:
     array = _Array()
     array.__setstate__((1, shape, dtype, order == "F", bytes(raw) if isinstance(raw, bytearray) else raw))
     return array
 
 
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("builtins", "tuple"): tuple,
-    ("_codecs", "encode"): _encode,
-    **{(module, "bytes"): _empty_bytes for module in ("builtins", "__builtin__")},
-    ("numpy", "ndarray"): _NdArray,
-    ("numpy", "dtype"): _DType,
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _reconstruct for core in ("core", "_core")},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
+_ALLOWED: dict[tuple[str, str], _Named] = {
+    ("collections", "OrderedDict"): _Named(dict),
+    ("builtins", "tuple"): _Named(_tuple),
+    ("_codecs", "encode"): _Named(_encode),
+    **dict.fromkeys([("builtins", "bytes"), ("__builtin__", "bytes")], _Named(_empty_bytes)),
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _Named(_DType),
+    **dict.fromkeys([(f"numpy.{c}.multiarray", "_reconstruct") for c in _CORES], _Named(_reconstruct)),
+    **dict.fromkeys([(f"numpy.{c}.numeric", "_frombuffer") for c in _CORES], _Named(_from_buffer)),
 }
 
 

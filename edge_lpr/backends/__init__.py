@@ -12,7 +12,7 @@ from typing import Any
 
 from edge_lpr.backends.base import AUTO, BACKENDS, Backend, BackendKind, BackendOption, Models, open_both
 from edge_lpr.bundle.manifest import Bundle
-from edge_lpr.errors import BackendError, EdgeLprError, SettingError
+from edge_lpr.errors import BackendError, EdgeLprError, SettingError, SignatureError
 from edge_lpr.precisions import REFERENCE
 
 __all__ = [
@@ -61,6 +61,7 @@ def open_models(
     Raises:
         SettingError: No such backend or setting, or a setting of another backend than the one asked for.
         BundleError: The bundle lacks the precision.
+        SignatureError: The bundle's signature was asked for, and an engine has none that is good.
         MissingExtraError: A package that the backend needs is not installed.
         BackendError: No backend, or not the one asked for, can run here.
     """
@@ -77,6 +78,8 @@ def open_models(
             continue
         try:
             models = _open(kind, bundle, precision, given)
+        except SignatureError:  # no reason to go on with something else: somebody may be at work
+            raise
         except EdgeLprError as e:
             refusals.append(str(e))
             last = e

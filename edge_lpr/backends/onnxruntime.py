@@ -51,6 +51,8 @@ def open_session(
         raise MissingExtraError("onnxruntime", "cpu", "running models on this machine") from e
     options = ort.SessionOptions()
     options.log_severity_level = 4  # what matters comes back as an exception
+    # Its own format, which is told from ONNX by four of its bytes, is not what was checked.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     # Idle workers that spin steal the cores from decoding and post-processing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # A memory pattern is kept for every input size seen: with images of all sizes that is a gigabyte.

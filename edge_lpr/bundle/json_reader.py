@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edge_lpr.errors import BundleError
+from edge_lpr.errors import BundleError, shown
 
 __all__ = ["JsonReader"]
 
@@ -25,9 +25,7 @@ class JsonReader:
 
     def fail(self, key: str, found: object, expected: str) -> BundleError:
         """Makes the error of a value that is not what is expected."""
-        shown = repr(found)
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
-        return BundleError(f"{self.file}: {key} is {shown}, expected {expected}")
+        return BundleError(f"{self.file}: {key} is {shown(found)}, expected {expected}")
 
     def get(self, node: object, key: str, kind: type, expected: str) -> Any:  # noqa: ANN401 - of the type that `kind` asks for
         """Returns a value of one type; a bool is no int."""

@@ -34,22 +34,25 @@ untouched.
 from __future__ import annotations
 
 import hashlib
-import json
-import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from edge_lpr.bundle.json_reader import JsonReader
+from edge_lpr.bundle.onnx_check import check_onnx
 from edge_lpr.errors import BundleError
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.plain_data import parse_json
 from edge_lpr.precisions import PRECISIONS
+from edge_lpr.signatures import PublicKey
 from edge_lpr.types import Part
 
 FORMAT = "edge-lpr-bundle"
 VERSION = 1
+BUNDLE_JSON = "bundle.json"
 MAX_JSON_BYTES = 4 << 20
 MAX_MODEL_BYTES = 1 << 30
 DEFAULT_BUNDLE = "default"
@@ -65,6 +68,8 @@ class ModelFile:
         size: Length in bytes that `bundle.json` promises.
         precision: "fp32", "fp16" or "int8".
         extra: What else `bundle.json` says of it (accuracy, layers kept, share of multiply-adds in INT8).
+        largest: The largest input that it is to take, N×H×W×3: what its work is bounded at. None where it is
+            of no bundle: it is not looked into then.
     """
 
     path: Path
@@ -72,34 +77,37 @@ class ModelFile:
     size: int
     precision: str
     extra: Mapping[str, Any]
+    largest: tuple[int, int, int, int] | None = None
 
     def read(self) -> bytes:
-        """Reads the file and checks its length and sha256.
+        """Reads the file, checks its length and sha256, and that it may be run (`check_onnx`).
 
         Returns:
             The ONNX file's bytes.
 
         Raises:
-            BundleError: It is missing, unreadable, or not the file that the bundle was made with.
+            BundleError: It is missing, unreadable, not the file that the bundle was made with, or no model
+                that is to be run.
         """
-        try:
-            found = self.path.stat().st_size
-            if found != self.size:
-                raise BundleError(
-                    f"{self.path}: {found} bytes, but bundle.json promises {self.size}: "
-                    "the file is damaged or was replaced; make or copy the bundle again"
-                )
-            data = self.path.read_bytes()
-        except OSError as e:
-            raise BundleError(
-                f"{self.path}: cannot be read ({e.strerror or e}); make or copy the bundle again"
-            ) from e
+        again = "make or copy the bundle again"
+        replaced = f"the file is damaged or was replaced; {again}"
+        size = f"{{size}} bytes, but bundle.json promises {self.size}: {replaced}"
+        missing = f"{self.path}: cannot be read (no such file); {again}"
+        data = read_bounded(self.path, self.size, "a model", BundleError, excess=size, missing=missing)
+        if len(data) < self.size:
+            raise BundleError(f"{self.path}: {size.format(size=len(data))}")
         digest = hashlib.sha256(data).hexdigest()
         if digest != self.sha256:
-            raise BundleError(
-                f"{self.path}: sha256 {digest[:12]}…, but bundle.json promises {self.sha256[:12]}…: "
-                "the file is damaged or was replaced; make or copy the bundle again"
-            )
+            promised = f"bundle.json promises {self.sha256[:12]}…: {replaced}"
+            raise BundleError(f"{self.path}: sha256 {digest[:12]}…, but {promised}")
+        if self.largest is not None:
+            try:
+                check_onnx(data, self.largest)
+            except ValueError as e:
+                shape = "×".join(map(str, self.largest))
+                raise BundleError(
+                    f"{self.path}: not run: {e} (for an input of {shape}); export the model again"
+                ) from e
         return data
 
 
@@ -171,6 +179,8 @@ class Bundle:
         det: The detector.
         rec: The recognizer.
         raw: The whole of `bundle.json`.
+        verify_key: The key that its signature was checked with, and with which those of its engines are to
+            be; None where none was asked for.
     """
 
     path: Path
@@ -180,6 +190,7 @@ class Bundle:
     det: DetSpec
     rec: RecSpec
     raw: Mapping[str, Any]
+    verify_key: PublicKey | None = None
 
     def model(self, part: Part, precision: str) -> ModelFile:
         """Finds the file of one part in one precision.
@@ -209,30 +220,27 @@ def bundled(name: str = DEFAULT_BUNDLE) -> Path:
     return Path(str(files("edge_lpr"))) / "bundles" / name
 
 
-def load_bundle(path: str | Path | None = None) -> Bundle:
+def load_bundle(path: str | Path | None = None, verify_key: PublicKey | None = None) -> Bundle:
     """Reads and checks a bundle's `bundle.json`; the model files are checked as they are read.
 
     Args:
         path: The bundle's folder; None takes the one that the package carries.
+        verify_key: The key that it has to be signed with; None asks for no signature.
 
     Raises:
+        SignatureError: It is not signed by that key, or is not what was signed.
         BundleError: Not a bundle, damaged, of a newer format, or with a value out of range.
     """
     folder = bundled() if path is None else Path(path)
-    manifest = folder / "bundle.json"
+    manifest = folder / BUNDLE_JSON
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; a bundle is a folder with a bundle.json")
     missing = f"{folder}: no bundle.json in it; make a bundle with: edge-lpr export"
     data = read_bounded(manifest, MAX_JSON_BYTES, "a bundle.json", BundleError, missing=missing)
-    try:
-        raw = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as e:
-        raise BundleError(f"{manifest}: not valid JSON ({e}); make or copy the bundle again") from e
-    return _Reader(manifest).bundle(raw)
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")
+    if verify_key is not None:
+        verify_key.check(manifest, data)
+    raw = parse_json(data, str(manifest), BundleError, remedy="; make or copy the bundle again")
+    return replace(_Reader(manifest).bundle(raw), verify_key=verify_key)
 
 
 class _Reader(JsonReader):
@@ -268,19 +276,19 @@ class _Reader(JsonReader):
     def det(self, node: dict[str, Any]) -> DetSpec:
         size = self.table(node, "det.size")
         post = self.table(node, "det.postprocess")
-        for key, value in post.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise self.fail(f"det.postprocess.{key}", value, "a finite number")
         limit_type = self.choice(size, "det.size.limit_type", "min", "max")
+        stride = self.number(size, "det.size.stride", 1, 1024)
+        longest = self.number(size, "det.size.max_side_len", 32, 8192)
+        side = -(-longest // stride) * stride
         return DetSpec(
             input_name=self.tensor(node, "det.input", layout="NHWC", dtype="uint8", colour="BGR"),
             output_name=self.tensor(node, "det.output", layout="NHW", dtype="float32"),
-            stride=self.number(size, "det.size.stride", 1, 1024),
+            stride=stride,
             limit_side_len=self.number(size, "det.size.limit_side_len", 32, 8192),
             limit_type="min" if limit_type == "min" else "max",
-            max_side_len=self.number(size, "det.size.max_side_len", 32, 8192),
+            max_side_len=longest,
             postprocess=post,
-            precisions=self.precisions(node, "det"),
+            precisions=self.precisions(node, "det", (1, side, side, 3)),
         )
 
     def rec(self, node: dict[str, Any]) -> RecSpec:
@@ -296,23 +304,29 @@ class _Reader(JsonReader):
         if not 1 <= len(charset) <= 100_000 or any(type(c) is not str or not c for c in charset):
             raise self.fail("rec.charset", charset, "a list of 1 to 100,000 characters")
         if len(set(charset)) != len(charset):
-            twice = sorted({c for c in charset if charset.count(c) > 1})
+            twice = sorted(c for c, count in Counter(charset).items() if count > 1)
             raise self.fail("rec.charset", twice, "each character once")
+        height = self.number(size, "rec.size.height", 8, 512)
         return RecSpec(
             input_name=self.tensor(node, "rec.input", layout="NHWC", dtype="uint8", colour="BGR"),
             output_name=self.tensor(node, "rec.output", layout="NTC", dtype="float32"),
-            height=self.number(size, "rec.size.height", 8, 512),
+            height=height,
             widths=tuple(widths),
             resize_mode="pad" if mode == "pad" else "stretch",
             charset=tuple(charset),
             unknown_class=self.get(node, "rec.unknown_class", bool, "true or false"),
-            precisions=self.precisions(node, "rec"),
+            precisions=self.precisions(node, "rec", (1, height, max(widths), 3)),
         )
 
-    def precisions(self, node: dict[str, Any], part: str) -> dict[str, ModelFile]:
-        return dict(self.model_files(self.table(node, f"{part}.precisions"), f"{part}.precisions"))
+    def precisions(
+        self, node: dict[str, Any], part: str, largest: tuple[int, int, int, int]
+    ) -> dict[str, ModelFile]:
+        table = self.table(node, f"{part}.precisions")
+        return dict(self.model_files(table, f"{part}.precisions", largest))
 
-    def model_files(self, table: dict[str, Any], key: str) -> Iterator[tuple[str, ModelFile]]:
+    def model_files(
+        self, table: dict[str, Any], key: str, largest: tuple[int, int, int, int]
+    ) -> Iterator[tuple[str, ModelFile]]:
         if not table:
             raise self.fail(key, table, f"at least one of {', '.join(PRECISIONS.names())}")
         for precision in table:
@@ -331,5 +345,6 @@ class _Reader(JsonReader):
                     size=self.number(entry, f"{where}.bytes", 1, MAX_MODEL_BYTES),
                     precision=precision,
                     extra={k: v for k, v in entry.items() if k not in ("file", "sha256", "bytes")},
+                    largest=largest,
                 ),
             )

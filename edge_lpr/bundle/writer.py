@@ -9,25 +9,30 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from edge_lpr.bundle.manifest import FORMAT, VERSION, Bundle, ModelFile, load_bundle
+from edge_lpr.bundle.manifest import BUNDLE_JSON, FORMAT, VERSION, Bundle, ModelFile, load_bundle
 from edge_lpr.environment import tool
 from edge_lpr.errors import BundleError, OutputError
 from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.io.file_names import part_path
+from edge_lpr.io.out_file import OutFile, held
 from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.precisions import REFERENCE
+from edge_lpr.signatures import SUFFIX, drop_signature
 from edge_lpr.types import Part
 
 __all__ = [
     "DET_POSTPROCESS",
     "DET_SIZE",
+    "EXTRA_FILES",
     "BundleParts",
     "NewModel",
     "add_precisions",
@@ -51,6 +56,10 @@ DET_POSTPROCESS: Mapping[str, Any] = {
     if name != "box_type" and not name.startswith("det_limit")
 }
 """DB post-processing as PP-OCR's own inference has it by default."""
+
+EXTRA_FILES = frozenset({"parity.json", "reference.npz"})
+"""What a bundle's folder holds beside its manifest and models: how it compares with Paddle."""
+_OWN_FILES = EXTRA_FILES | {BUNDLE_JSON, BUNDLE_JSON + SUFFIX}
 
 _INPUT = {"name": "image", "layout": "NHWC", "dtype": "uint8", "colour": "BGR"}
 
@@ -114,8 +123,8 @@ def create_bundle(
     Args:
         parts: What goes into it.
         out: The bundle's folder. A bundle that is there already is replaced; any other folder that is not
-            empty is left alone.
-        extra_files: More files to put into the folder, by name.
+            empty is left alone, and so is a bundle's with files of others in it.
+        extra_files: More files to put into the folder, by name; see `EXTRA_FILES`.
 
     Returns:
         The bundle, as the runtime reads it.
@@ -124,28 +133,23 @@ def create_bundle(
         OutputError: The folder cannot be written, or holds something that is no bundle.
         BundleError: The result does not pass the runtime's own checks.
     """
-    folder = Path(out)
-    check_replaceable(folder)
-    aside: Path | None = None
+    check_replaceable(Path(out))
+    folder = Path(os.path.realpath(out))
+    aside, whole = part_path(folder), False
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        aside.chmod(0o755)
-        files = {_file_name("det", REFERENCE): parts.det, _file_name("rec", REFERENCE): parts.rec}
-        files["bundle.json"] = _json(_manifest(parts))
-        for name, data in (files | dict(extra_files or {})).items():
-            (aside / name).write_bytes(data)
-        written = load_bundle(aside)
-        for part in (written.det, written.rec):
-            for model in part.precisions.values():
-                model.read()
-        _swap(aside, folder)
+        aside.mkdir()
+        with held(aside):
+            _fill(aside, parts, extra_files or {})
+            whole = True
+            _swap(aside, folder)
     except OSError as e:
-        raise OutputError(f"{folder}: the bundle cannot be written ({e.strerror or e})") from e
+        left = f"; all of it lies in {aside}" if whole else ""
+        raise OutputError(f"{out}: the bundle cannot be written ({e.strerror or e}){left}") from e
     finally:
-        if aside is not None:
+        if not whole:
             shutil.rmtree(aside, ignore_errors=True)
-    return load_bundle(folder)
+    return load_bundle(out)
 
 
 def add_precisions(
@@ -154,7 +158,8 @@ def add_precisions(
     """Adds models of other precisions to a bundle, or replaces those that it has.
 
     New files get names that the bundle does not use yet; then bundle.json is replaced in one step; then the
-    files that it no longer names are deleted. So at any moment the folder is a whole bundle, old or new.
+    files that it no longer names are deleted. So at any moment the folder is a whole bundle, old or new. A
+    signature, which was of the old one, is removed.
 
     Args:
         bundle: The bundle, as it was loaded.
@@ -183,9 +188,11 @@ def add_precisions(
                 replaced.add(previous.path)
         raw[part]["precisions"][precision] = _entry(name, model.data) | dict(model.facts)
     raw["calibration"] = dict(calibration)
-    write_bytes(bundle.path / "bundle.json", _json(raw))
+    drop_signature(bundle.path / BUNDLE_JSON)
+    write_bytes(bundle.path / BUNDLE_JSON, _json(raw))
     for path in replaced:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # what no manifest names does no harm
+            path.unlink(missing_ok=True)
 
 
 def _is_whole(model: ModelFile) -> bool:
@@ -203,15 +210,35 @@ def check_replaceable(folder: Path) -> None:
         folder: Where the bundle is to be.
 
     Raises:
-        OutputError: It is a file, or holds something that is no bundle.
+        OutputError: It is a file, or holds something that belongs to no bundle.
     """
     try:
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / "bundle.json").is_file():
+        found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        if found and not (folder / "bundle.json").is_file():
             raise OutputError(f"{folder}: not empty and no bundle; give a new folder, or an older bundle's")
+        if others := [name for name in found if not name.endswith(".onnx") and name not in _OWN_FILES]:
+            raise OutputError(
+                f"{folder}: would be replaced as a whole, and holds {others[0]}, which belongs to no bundle; "
+                "move it away, or give a new folder"
+            )
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder}: a file, expected a folder to write the bundle into")
     except OSError as e:
         raise OutputError(f"{folder}: cannot be read ({e.strerror or e})") from e
+
+
+def _fill(aside: Path, parts: BundleParts, extra_files: Mapping[str, bytes]) -> None:
+    """Writes a bundle's files, and reads them back."""
+    files = {_file_name("det", REFERENCE): parts.det, _file_name("rec", REFERENCE): parts.rec}
+    files["bundle.json"] = _json(_manifest(parts))
+    for name, data in (files | dict(extra_files)).items():
+        with OutFile(aside / name, "x") as file:
+            file.write(data)
+            file.sync()
+    written = load_bundle(aside)
+    for part in (written.det, written.rec):
+        for model in part.precisions.values():
+            model.read()
 
 
 def _swap(aside: Path, folder: Path) -> None:
@@ -220,12 +247,18 @@ def _swap(aside: Path, folder: Path) -> None:
     if not folder.exists():
         aside.replace(folder)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+    old = part_path(folder)
     folder.replace(old)
     try:
         aside.replace(folder)
-    except OSError:
-        old.replace(folder)
+    except OSError as e:
+        try:
+            old.replace(folder)
+        except OSError:
+            raise OutputError(
+                f"{folder}: the bundle cannot be written ({e.strerror or e}); give {aside}, which is the new "
+                f"one, or {old}, which is the older one, its name by hand"
+            ) from e
         raise
     shutil.rmtree(old, ignore_errors=True)
 

@@ -15,10 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from edge_lpr.console.module_main import Parser, interrupt_code
-from edge_lpr.console.text import printable
+from edge_lpr.console.interrupts import Interrupts
+from edge_lpr.console.module_main import Parser, interrupt_code, refuse_addresses
+from edge_lpr.console.output import say
+from edge_lpr.console.process_title import mask_process_title
+from edge_lpr.console.streams import masked_stderr
 from edge_lpr.environment import tool
-from edge_lpr.errors import EdgeLprError, MissingExtraError, one_line
+from edge_lpr.errors import EdgeLprError, InputError, MissingExtraError, one_line
+from edge_lpr.io.walk import READ_ERRORS, unreadable
+from edge_lpr.masking import masked, remember_argument
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command(
         "edge_lpr.cli.doctor", "cpu", "show what this machine has, and what to install for what is missing"
     ),
+    "sign": Command("edge_lpr.cli.sign", "sign", "sign bundles and engines, or check their signatures"),
     "export": Command(
         "edge_lpr.export.command", "export", "turn fine-tuned PaddleOCR models into a bundle of ONNX models"
     ),
@@ -90,8 +96,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     name = arguments[0] if arguments and arguments[0] in COMMANDS else "read"
     _prepare_stdout()
+    for argument in arguments:
+        remember_argument(argument)
+    if argv is None:
+        mask_process_title(masked)
+    with masked_stderr():
+        return _main(name, arguments, debug)
+
+
+def _main(name: str, arguments: list[str], debug: bool) -> int:
     try:
-        return _run(name, arguments if name == "read" else arguments[1:])
+        with Interrupts():  # a service that is stopped takes away what it began to write, as Ctrl-C does
+            return _run(name, arguments if name == "read" else arguments[1:])
     except EdgeLprError as e:
         return _fail(str(e), e.exit_code, debug)
     except KeyboardInterrupt as e:
@@ -125,7 +141,9 @@ def command_parser(name: str) -> Parser:
 def _run(name: str, arguments: list[str]) -> int:
     command = COMMANDS.get(name, READ)
     try:
-        args = command_parser(name).parse_args(arguments)
+        parser = command_parser(name)
+        args = parser.parse_args(arguments)
+        refuse_addresses(parser, args)
         code: int = import_module(command.module).run(args)
         return code
     except ModuleNotFoundError as e:
@@ -133,6 +151,8 @@ def _run(name: str, arguments: list[str]) -> int:
         if not package or package == "edge_lpr":
             raise
         raise MissingExtraError(package, command.extra, f"`{_prog(name)}`") from e
+    except READ_ERRORS as e:
+        raise InputError(unreadable(e.filename or "a file", e)) from e
     except SystemExit as e:  # argparse: --help, --version, an error
         return e.code if isinstance(e.code, int) else 1
 
@@ -156,8 +176,9 @@ def _dashes(argument: str) -> str:
 
 def _fail(message: str, code: int, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
-    print(f"edge-lpr: {printable(message)}", file=sys.stderr)
+        for line in traceback.format_exc().splitlines():
+            say(line, stream=sys.stderr)
+    say(f"edge-lpr: {message}", stream=sys.stderr)
     return code
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
 from edge_lpr.errors import SettingError
 
@@ -17,7 +18,8 @@ Reads CCPD2019 and CCPD2020 by their file names and writes, into --out:
   crops/       each plate straightened, named after its image
   skipped.txt  the images left out, each with its reason
 
-Images below a folder ccpd_np become images without a plate. An interrupted run goes on
+Images below a folder ccpd_np become images without a plate. Where something may not be read, the
+exit code is 2. An interrupted run goes on
 where it was when the same command is given again.
 """
 
@@ -56,5 +58,5 @@ def run(args: argparse.Namespace) -> int:
             )
     reused = f", {result.reused} of them from an earlier run" if result.reused else ""
     counts = f"{result.images} images, {result.crops} plates{reused}; {len(result.problems)} skipped"
-    print(f"{args.out}: {counts}")
-    return 0
+    say(f"{args.out}: {counts}")
+    return 2 if result.unread else 0

@@ -6,37 +6,45 @@ import argparse
 import contextlib
 import importlib
 import importlib.util
-import json
 import platform
 import sys
 import time
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_lpr.cli import COMMANDS
-from edge_lpr.console.interrupts import silent_libraries
+from edge_lpr.console.output import say, say_json, show
+from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.tables import Cell, table
-from edge_lpr.console.text import Style, pad, paint
-from edge_lpr.environment import cores, versions
+from edge_lpr.console.text import Style, pad
+from edge_lpr.environment import cache_folder, cores, versions
 from edge_lpr.errors import BackendError, EdgeLprError, one_line
 from edge_lpr.installing import install_command
 
+if TYPE_CHECKING:
+    from edge_lpr.bundle.manifest import Bundle
+
 DESCRIPTION = """\
 Looks at this machine: Python and packages, video back ends, GPU, TensorRT, the model bundle and
-its engines; and reads one image to see that it all works. Exit code 0 where plates can be read,
-1 where they cannot."""
+its engines; and reads one image to see that it all works. Looks for what runs that were killed
+left half written: in the folder at hand, or in those given. Exit code 0 where plates can be
+read, 1 where they cannot."""
 
 EPILOG = """\
 examples:
   edge-lpr doctor
   edge-lpr doctor --bundle my-bundle/
+  edge-lpr doctor /var/lib/plates                with what killed runs left there
   edge-lpr doctor --json | jq '.checks[] | select(.state != "ok")'
 """
 
 _MARKS: dict[str, tuple[str, Style]] = {
     "ok": ("ok", "green"),
     "missing": ("--", "yellow"),
+    "left over": ("??", "yellow"),
     "broken": ("!!", "red"),
 }
 _EXTRAS = {
@@ -45,8 +53,10 @@ _EXTRAS = {
     "finetune": ("torch", "onnx", "rapidfuzz", "matplotlib"),
     "calib": ("onnx", "rapidfuzz", "matplotlib", "jinja2"),
     "tensorrt": ("pycuda", "tensorrt"),
+    "sign": ("cryptography",),
 }
 """Extras that commands come with, and the modules to look for."""
+_ADVICE = "of a run that was killed: give it a name where it is of use, else delete it"
 _MODEL_FILE = Path("/proc/device-tree/model")  # names a Jetson
 
 
@@ -57,7 +67,8 @@ class Check:
     Attributes:
         group: Which part of the machine.
         name: What was looked at.
-        state: "ok", "missing" (an option that is not there) or "broken" (plates cannot be read like this).
+        state: "ok", "missing" (an option that is not there), "left over" (what a killed run did not complete)
+            or "broken" (plates cannot be read like this).
         found: What was found.
         advice: What to do about it; empty where there is nothing to do.
     """
@@ -72,18 +83,28 @@ class Check:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        metavar="DIR",
+        type=Path,
+        default=[Path()],
+        help="where to look for what killed runs left (default: the folder at hand)",
+    )
     parser.add_argument("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
+    parser.add_argument("--verify-key", metavar="KEY", help="public key that models are to be signed by")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    with silent_libraries(active=not args.debug):
-        checks = [*_system(), *_packages(), *_video(), *_gpu(), *_models(args.bundle), *_extras()]
+    with libraries_apart(shown=args.debug):
+        machine = [*_system(), *_packages(), *_video(), *_gpu()]
+        checks = [*machine, *_models(args.bundle, args.verify_key), *_extras(), *_files(args.folders)]
     able = not any(check.state == "broken" for check in checks)
     if args.json:
         answer = {"version": 1, "able": able, "checks": [asdict(check) for check in checks]}
-        print(json.dumps(answer, ensure_ascii=False, indent=1))
+        say_json(answer)
     else:
         _print(checks, able)
     return 0 if able else 1
@@ -106,6 +127,7 @@ def _packages() -> list[Check]:
         ("numpy", "numpy"),
         ("cv2", "opencv-python-headless"),
         ("pyclipper", "pyclipper"),
+        ("av", "av"),
     ):
         try:
             imported = importlib.import_module(module)
@@ -198,13 +220,14 @@ def _gpu() -> list[Check]:
     return checks
 
 
-def _models(path: str | None) -> list[Check]:
+def _models(path: str | None, key: str | None) -> list[Check]:
     try:
         from edge_lpr.bundle.manifest import load_bundle
+        from edge_lpr.signatures import load_public_key
 
-        bundle = load_bundle(path)
+        bundle = load_bundle(path, load_public_key(key))
     except EdgeLprError as e:
-        advice = install_command() if path is None else ""
+        advice = install_command() if path is None and key is None else ""
         return [Check("models", "bundle", "broken", str(e), advice)]
     damaged = []
     for part in (bundle.det, bundle.rec):
@@ -218,30 +241,31 @@ def _models(path: str | None) -> list[Check]:
         return [
             Check("models", "bundle", "broken", f"{found}; {'; '.join(damaged)}", "copy or export it again")
         ]
-    whole = Check("models", "bundle", "ok", f"{found}, sha256 of all files right")
-    return [whole, *_engines(bundle.name), _try(path)]
+    right = "sha256 of all files right" + ("" if key is None else ", signed by the key given")
+    whole = Check("models", "bundle", "ok", f"{found}, {right}")
+    return [whole, *_engines(bundle), _try(path, key)]
 
 
-def _engines(name: str) -> list[Check]:
+def _engines(bundle: Bundle) -> list[Check]:
     from edge_lpr.backends.tensorrt.engine_folder import engines_folder, read_manifests
 
     folder = engines_folder()
-    manifests, _ = read_manifests(folder)
-    found = [m for m in manifests if m.bundle == name and not m.damage()]
+    manifests, _ = read_manifests(folder, bundle.verify_key)
+    found = [m for m in manifests if m.bundle == bundle.name and not m.damage()]
     if not found:
         return [Check("models", "engines", "missing", f"none for this bundle in {folder}")]
     shown = "; ".join(f"{m.part} {m.precision}, {m.machine}" for m in found)
     return [Check("models", "engines", "ok", f"{shown} ({folder})")]
 
 
-def _try(path: str | None) -> Check:
+def _try(path: str | None, key: str | None) -> Check:
     """Reads one blank image with what --backend auto takes."""
     try:
         import numpy as np
 
         from edge_lpr.pipeline.reader import PlateReader
 
-        with PlateReader(path) as reader:
+        with PlateReader(path, verify_key=key) as reader:
             blank = np.full((240, 320, 3), 127, np.uint8)
             reader.read(blank)
             began = time.monotonic()
@@ -257,20 +281,41 @@ def _try(path: str | None) -> Check:
         return Check("models", "trial", "broken", found)
 
 
+def _files(folders: list[Path]) -> list[Check]:
+    """What runs that were killed left half written."""
+    from edge_lpr.backends.tensorrt.engine_folder import engines_folder
+    from edge_lpr.io.leftovers import find_leftovers
+
+    found = list(find_leftovers([*folders, cache_folder("calibrate"), engines_folder()]))
+    if not found:
+        where = ", ".join(str(folder) for folder in folders)
+        return [Check("files", "left over", "ok", f"nothing by a run that was killed, in {where}")]
+    return [
+        Check(
+            "files",
+            "left over",
+            "left over",
+            f"{part.path} ({part.size / 1e6:.1f} MB, {datetime.fromtimestamp(part.modified):%Y-%m-%d %H:%M})",
+            _ADVICE if part.certain else f"if no run is writing it: {_ADVICE}",
+        )
+        for part in found
+    ]
+
+
 def _print(checks: list[Check], able: bool) -> None:
     width = max(len(check.name) for check in checks)
     for group, members in groupby(checks, lambda check: check.group):
-        print(paint(group, "bold", sys.stdout))
+        say((group, "bold"))
         rows: list[list[Cell]] = []
         for check in members:
             # All groups have their columns in the same places.
             rows.append(["", _MARKS[check.state], pad(check.name, width), check.found])
             if check.advice:
                 rows.append(["", "", "", (f"→ {check.advice}", "yellow")])
-        print(table(rows, left=range(4), head=False, wrap=True))
+        show(table(rows, left=range(4), head=False, wrap=True))
     end = (
         "plates can be read on this machine"
         if able
         else "plates cannot be read on this machine: see !! above"
     )
-    print(paint(end, "green" if able else "red", sys.stdout))
+    say((end, "green" if able else "red"))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
+from edge_lpr.bundle.manifest import bundled
 from edge_lpr.cli.options import add_model_options, model_arguments
+from edge_lpr.console.output import say, show
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
 from edge_lpr.errors import SettingError
+from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings
 from edge_lpr.settings import add_options, given
@@ -32,7 +36,8 @@ such a file itself, or a CCPD folder (labels by file name). Of a folder with sce
 (det.txt and rec.txt), rec takes the crops alone: they show the same plates. Labels that cannot
 be used are listed and skipped; plates marked as difficult, ### or 待识别 count neither way. A
 metric that nothing was counted for is "-" (null in JSON). The rate is that of the reader
-alone, one image at a time (crops in batches of 32), images decoded before.
+alone, one image at a time (crops in batches of 32), images decoded before. Images that cannot
+be read are listed too, and the exit code is 2.
 """
 
 EPILOG = """\
@@ -72,16 +77,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    from edge_lpr.datasets.labels import crop_sources, load_labels
+    from edge_lpr.datasets.labels import crop_sources, label_inputs, load_labels
     from edge_lpr.environment import machine
     from edge_lpr.evaluation.anonymous import anonymous
     from edge_lpr.evaluation.evaluate import evaluate_reader, score_rows
-    from edge_lpr.io.atomic_io import write_json
+    from edge_lpr.io.atomic_io import check_writable, write_json
 
     if args.decoder == "greedy" and args.task != "rec":
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
     if args.anonymous and not args.json:
         raise SettingError("--anonymous goes with --json alone")
+    bundle = files_in("--bundle", args.bundle or bundled())
+    key = [("--verify-key", args.verify_key)]
+    check_outputs([("--json", args.json)], chain(bundle, key, label_inputs("DATA", args.data)))
+    check_writable(args.json)
     sources = [file for d in args.data for file in crop_sources(d)] if args.task == "rec" else args.data
     labels = load_labels(sources)
     changed = {**given(args, ReadSettings), **given(args, DetectorSettings)}
@@ -96,17 +105,17 @@ def run(args: argparse.Namespace) -> int:
         data |= {"machine": machine()} | result.to_json() | {"problems": problems, "notes": labels.notes}
         write_json(args.json, anonymous(data, texts=args.task != "det") if args.anonymous else data)
     if args.json != "-":
-        print(f"{args.task} with {description}" + (", greedy decoding" if args.decoder == "greedy" else ""))
-        print(table(score_rows(result.scores)))
-        print(f"{result.fps:.1f} {'plates' if args.task == 'rec' else 'images'}/s over {result.items}")
+        say(f"{args.task} with {description}" + (", greedy decoding" if args.decoder == "greedy" else ""))
+        show(table(score_rows(result.scores)))
+        say(f"{result.fps:.1f} {'plates' if args.task == 'rec' else 'images'}/s over {result.items}")
         if args.list_errors:
             for miss in result.misses:
-                print(f"{miss.item}: expected {_texts(miss.expected)}, found {_texts(miss.found)}")
+                say(f"{miss.item}: expected {_texts(miss.expected)}, found {_texts(miss.found)}")
     for note in labels.notes:
-        print(note, file=sys.stderr)
+        say(note, stream=sys.stderr)
     for problem in problems:
-        print(f"skipped: {problem}", file=sys.stderr)
-    return 0
+        say(f"skipped: {problem}", stream=sys.stderr)
+    return 2 if labels.closed or result.problems else 0
 
 
 def _texts(texts: Sequence[str]) -> str:

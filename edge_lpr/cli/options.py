@@ -16,6 +16,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options that choose models and what runs them; `model_arguments` takes them back."""
     add = parser.add_argument_group("model").add_argument
     add("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
+    add("--verify-key", metavar="KEY", help="take only models signed by this public key (edge-lpr sign)")
     add("--backend", default=AUTO, choices=backend_choices(), help="what runs the models")
     add("--precision", default=AUTO, choices=(AUTO, *PRECISIONS.names()), help="which models of the bundle")
     add_backend_options(add)
@@ -42,6 +43,7 @@ def model_arguments(args: argparse.Namespace) -> dict[str, Any]:
     """Returns the arguments of `PlateReader` that the options of `add_model_options` stand for."""
     return {
         "bundle": args.bundle,
+        "verify_key": args.verify_key,
         "backend": args.backend,
         "precision": args.precision,
         "options": backend_arguments(args),

@@ -11,20 +11,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from difflib import get_close_matches
+from itertools import chain
 from typing import NoReturn
 
 from edge_lpr.cli import COMMANDS
-from edge_lpr.cli.options import add_model_options, model_arguments
-from edge_lpr.console.interrupts import Interrupts, silent_libraries
+from edge_lpr.cli.options import add_model_options, backend_arguments, model_arguments
+from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.progress import Progress
+from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.text import is_terminal
 from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.health.monitor import Monitor
 from edge_lpr.health.status import Run
 from edge_lpr.health.watchdog import Watchdog, WatchdogSettings
 from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.claims import files_in
 from edge_lpr.io.frames import Source
-from edge_lpr.io.sources import Target, find_targets, open_source
+from edge_lpr.io.recording import RecordingSettings
+from edge_lpr.io.references import reference_file
+from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
 from edge_lpr.io.video_source import stop_videos
 from edge_lpr.outputs import OUTPUTS, STDOUT, RunInfo, RunOutputs
 from edge_lpr.pipeline.events import REPORTS
@@ -43,7 +48,7 @@ examples:
   edge-lpr street.mp4                            a video; one line per vehicle
   edge-lpr photos/ 'more/*.jpg' --csv plates.csv folders and patterns, into a table
   edge-lpr 0                                     the first camera
-  edge-lpr 'rtsp://user:password@10.0.0.5/1' --jsonl plates.jsonl
+  edge-lpr 'gate=rtsp://admin:${GATE_PASSWORD}@10.0.0.5/1' --jsonl plates.jsonl
   edge-lpr clip.mp4 --save clip-read.mp4 --crops plates/
   edge-lpr clip.mp4 --jsonl - | jq .text         results to another program
 
@@ -52,6 +57,9 @@ sources:
   order, then all cameras and streams at once, each at its newest frame. "N" is camera N.
   Addresses begin with rtsp:// rtmp:// http:// https:// srt:// udp:// rtp:// tcp://.
   Text with " ! " is a GStreamer pipeline that ends in appsink, where OpenCV has GStreamer.
+  Of an address no more is shown than host and path. NAME=ADDRESS has NAME in all results in
+  its place; ${VARIABLE} (in single quotes) and @FILE, a file of addresses, one a line, keep
+  a password out of the list of processes.
 """
 
 _RESCUE_SECONDS = 2.0  # what outputs get to be completed in where the models hang
@@ -72,11 +80,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "and each change of its text (default: end for files, all for cameras and streams)",
     )
     add_options(add, ReadSettings)
-    add_options(add, CaptureOptions, ("stride",))
+    add_options(add, CaptureOptions, ("stride", "max_pixels"))
     add = parser.add_argument_group("outputs").add_argument
     for kind in OUTPUTS:
         if kind.flag:
             add(kind.flag, dest=kind.name, metavar=kind.metavar, help=kind.help)
+    add_options(add, RecordingSettings)
     add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
     add = parser.add_argument_group("cameras and streams").add_argument
     add_options(add, CaptureOptions, ("timeout", "reconnect", "max_pause"))
@@ -91,7 +100,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    with silent_libraries(active=not args.debug), Interrupts() as interrupts:
+    with libraries_apart(shown=args.debug), Interrupts() as interrupts:
         try:
             return _Run(args, interrupts).run()
         finally:
@@ -116,11 +125,15 @@ class _Run:
         targets = self.find(self.args.sources)
         if not targets:
             return 2
-        info = RunInfo(targets, any(target.live for target in targets), self.clear)
-        # The reader first: where it cannot be opened, no output has touched what is there.
-        with self.open_reader() as reader, self.monitor(reader) as monitor:
-            with RunOutputs(_requested(self.args), info, self.say) as outputs:
-                self.outputs, self.reader = outputs, reader
+        # The reader first: where it cannot be opened, no output has touched what is there. Then the outputs,
+        # which see that none is written over an input or another one, the status among them.
+        with (
+            self.open_reader() as reader,
+            RunOutputs(_requested(self.args), self.run_info(targets, reader), self.say) as outputs,
+            self.monitor(reader) as monitor,
+        ):
+            self.outputs, self.reader = outputs, reader
+            with outputs:  # complete before it is told how the run has ended
                 if is_terminal(sys.stderr) and not self.args.quiet:
                     self.say(reader.description)
                 monitor.ready()
@@ -158,7 +171,7 @@ class _Run:
         targets: list[Target] = []
         for source in sources:
             try:
-                found = find_targets(source)
+                found = find_targets(source, self.fail)
             except SourceError as e:
                 close = get_close_matches(source, COMMANDS, 1)
                 self.fail(
@@ -167,7 +180,7 @@ class _Run:
                 continue
             for target in found:
                 targets = _joined(targets, target)
-        return targets
+        return told_apart(targets)
 
     def open_reader(self) -> PlateReader:
         args = self.args
@@ -177,6 +190,25 @@ class _Run:
             for n, v in given(args, kind).items()
         }
         return PlateReader(**model_arguments(args), settings=settings)
+
+    def run_info(self, targets: Sequence[Target], reader: PlateReader) -> RunInfo:
+        engines = files_in("--engines", backend_arguments(self.args).get("engines"))
+        lists = [("SOURCE", reference_file(source)) for source in self.args.sources]
+        info = RunInfo(
+            targets,
+            live=any(target.live for target in targets),
+            clear=self.clear,
+            reads=[
+                *lists,
+                ("--verify-key", self.args.verify_key),
+                *chain(files_in("--bundle", reader.bundle.path), engines),
+            ],
+            recording=RecordingSettings(**given(self.args, RecordingSettings)),
+        )
+        info = replace(info, claims=info.own_claims())
+        if self.args.status is not None:
+            info.own_claims().claim(self.args.status, "--status")
+        return info
 
     def read_target(self, target: Target) -> None:
         with open_source(target, self.options, self.say) as source:

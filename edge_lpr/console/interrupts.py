@@ -1,10 +1,8 @@
-"""Ctrl-C, SIGTERM and SIGHUP that never tear a result apart, and silence for libraries that use stderr."""
+"""Ctrl-C, SIGTERM and SIGHUP that never tear a result apart."""
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -84,32 +82,3 @@ class Interrupts:
         if not self._held or (not self._patient and self._signals > 1):
             raise error
         self._pending = error
-
-
-@contextmanager
-def silent_libraries(active: bool) -> Iterator[None]:
-    """Sends what C libraries write to stderr to nowhere; Python's own stderr goes on.
-
-    FFmpeg, libpng and OpenCV print a line for every damaged block of a video, addresses with their passwords
-    among them. Errors reach the user as ours; with --debug (`active` false) the libraries speak.
-    """
-    try:
-        number = sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # replaced by something that is no file
-        number = -1
-    if not active or number != 2:
-        yield
-        return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    before = sys.stderr
-    null = os.open(os.devnull, os.O_WRONLY)
-    with os.fdopen(kept, "w", buffering=1, encoding=before.encoding, errors="backslashreplace") as stderr:
-        os.dup2(null, 2)
-        os.close(null)
-        sys.stderr = stderr
-        try:
-            yield
-        finally:
-            sys.stderr = before
-            os.dup2(stderr.fileno(), 2)

@@ -7,13 +7,19 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
 
+from edge_lpr.addresses import resembles_address, shown_source
 from edge_lpr.console.interrupts import Terminated
 from edge_lpr.console.text import printable
-from edge_lpr.errors import EdgeLprError
+from edge_lpr.errors import EdgeLprError, SettingError
+from edge_lpr.io.walk import READ_ERRORS, unreadable
+from edge_lpr.masking import masked
 
-__all__ = ["Parser", "exit_code_of", "interrupt_code", "module_main"]
+__all__ = ["Parser", "exit_code_of", "interrupt_code", "module_main", "refuse_addresses"]
+
+_TAKE_ADDRESSES = ("SOURCE", "ADDRESS")
 
 Parameters = ParamSpec("Parameters")
 
@@ -26,7 +32,30 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the line and leaves with exit code 2."""
-        self.exit(2, f"{self.prog}: {printable(message)}; see: {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {printable(masked(message))}; see: {self.prog} --help\n")
+
+
+def refuse_addresses(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuses an address where none is taken: a folder would else be made that has its password for a name.
+
+    Args:
+        parser: The command's parser; arguments whose metavar is SOURCE or ADDRESS take addresses.
+        args: What it parsed.
+
+    Raises:
+        SettingError: An argument is an address.
+    """
+    for action in parser._actions:
+        values = getattr(args, action.dest, None)
+        for given in values if isinstance(values, list) else [values]:
+            # What was made a path has lost a slash, which does not hide an address.
+            value = str(given) if isinstance(given, str | Path) else ""
+            if action.metavar not in _TAKE_ADDRESSES and resembles_address(value):
+                name = action.option_strings[0] if action.option_strings else action.metavar or action.dest
+                raise SettingError(
+                    f"{name} {shown_source(value)}: an address, expected {action.metavar or 'a setting'}; a "
+                    "source stands by itself, and a file of such a name is ./NAME"
+                )
 
 
 def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Parameters, int]]:
@@ -37,7 +66,8 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
 
     Returns:
         A decorator. The function that it makes returns the exit code of an `EdgeLprError` in place of raising
-        it, and 130 after Ctrl-C (143 after SIGTERM, 129 after SIGHUP), with one line on standard error.
+        it, 2 where a file cannot be read, and 130 after Ctrl-C (143 after SIGTERM, 129 after SIGHUP), with
+        one line on standard error.
     """
 
     def decorate(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
@@ -48,6 +78,9 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
             except EdgeLprError as e:
                 print(f"{name}: {printable(str(e))}", file=sys.stderr)
                 return e.exit_code
+            except READ_ERRORS as e:
+                print(f"{name}: {printable(unreadable(e.filename or 'a file', e))}", file=sys.stderr)
+                return 2
             except KeyboardInterrupt as e:
                 print(f"{name}: interrupted", file=sys.stderr)
                 return interrupt_code(e)

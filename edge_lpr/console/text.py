@@ -6,15 +6,13 @@ rich is imported where it is used: `edge-lpr` piped into a file, and `import edg
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import Literal, TextIO
 
+from edge_lpr.io.plain_data import CONTROL
+
 Style = Literal["bold", "dim", "red", "green", "yellow"]
 """What `paint` can do, by rich's names."""
-
-# rich strips five control codes and not ESC; here are all, and the marks that reorder a line (Unicode TR 36).
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -41,8 +39,8 @@ def paint(text: str, style: Style, stream: TextIO) -> str:
 
 
 def printable(text: str) -> str:
-    """Replaces what would drive the terminal: names of files come from others."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    """Replaces what would drive the terminal: names of files come from others. rich would leave ESC."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def columns(text: str) -> int:

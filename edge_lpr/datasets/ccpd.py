@@ -28,6 +28,7 @@ ADS = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 
 FIELDS = ("area", "tilt", "box", "corners", "characters", "brightness", "blur")
 # Images are 720x1160; a larger number than this is a damaged name, and would overflow nothing later.
+_MAX_NAME = 255
 MAX_COORDINATE = 100_000
 _POINT = re.compile(r"(\d{1,6})&(\d{1,6})", re.ASCII)
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
@@ -65,6 +66,8 @@ def parse_ccpd_name(stem: str) -> CcpdLabel:
     Raises:
         CcpdNameError: A field is missing or wrong; the message says which, and what was expected.
     """
+    if len(stem) > _MAX_NAME:
+        raise CcpdNameError(f"{len(stem)} characters, a file's name has at most {_MAX_NAME}")
     fields = stem.split("-")
     if len(fields) != len(FIELDS):
         raise CcpdNameError(

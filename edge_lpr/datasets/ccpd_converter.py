@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -22,15 +23,19 @@ import numpy as np
 from edge_lpr.datasets.ccpd import CcpdLabel, parse_ccpd_name
 from edge_lpr.datasets.labels import NO_PLATE
 from edge_lpr.environment import cores
-from edge_lpr.errors import CcpdNameError, InputError, OutputError
+from edge_lpr.errors import CcpdNameError, InputError, OutputError, SourceError
 from edge_lpr.geometry import crop_quad
-from edge_lpr.io.atomic_io import write_bytes
-from edge_lpr.io.image_io import IMAGE_SUFFIXES, decode_image
+from edge_lpr.io.atomic_io import write_bytes, write_with
+from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.claims import Claims, files_in
+from edge_lpr.io.image_io import IMAGE_SUFFIXES, MAX_BYTES, decode_image
+from edge_lpr.io.walk import walk_files
 from edge_lpr.types import Tick
 
 JPEG_QUALITY = 95
 # Images waiting for a worker: enough to keep all busy, few enough that Ctrl-C ends at once.
 QUEUED = 64
+_LABELS = ("det.txt", "rec.txt", "skipped.txt")
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
@@ -42,12 +47,14 @@ class Conversion:
         images: Images in the label files.
         crops: Plates in them.
         reused: Images whose crop was there from an earlier run.
+        unread: Images and folders that this user may not read; they are among the problems.
         problems: (image, reason) of each that was skipped.
     """
 
     images: int = 0
     crops: int = 0
     reused: int = 0
+    unread: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -55,8 +62,17 @@ class _SkipError(Exception):
     """An image that is skipped; its text is the reason."""
 
 
-def find_images(source: Path, out: Path) -> list[Path]:
+class _UnreadError(_SkipError):
+    """An image that cannot be read."""
+
+
+def find_images(source: Path, out: Path, on_problem: Callable[[str], None] = lambda line: None) -> list[Path]:
     """Lists the images below a folder in order, without those of the output folder.
+
+    Args:
+        source: The folder.
+        out: The output folder.
+        on_problem: Called with one line for each file and folder that cannot be looked at.
 
     Raises:
         InputError: There is no such folder, or no image in it.
@@ -65,16 +81,18 @@ def find_images(source: Path, out: Path) -> list[Path]:
         raise InputError(
             f"{source}: no such folder; give the folder of a CCPD download, such as CCPD2020/ccpd_green"
         )
-    skipped = out.resolve()
+    skipped = os.path.realpath(out)
+    closed: list[str] = []
     images = [
         path
-        for path in sorted(source.rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and path.is_file()
-        and not path.resolve().is_relative_to(skipped)
+        for path in sorted(walk_files(source, closed.append))
+        if path.suffix.lower() in IMAGE_SUFFIXES and not Path(os.path.realpath(path)).is_relative_to(skipped)
     ]
     if not images:
-        raise InputError(f"{source}: no image in it; is it unpacked, and the right folder?")
+        why = f"; {closed[0]}" if closed else "; is it unpacked, and the right folder?"
+        raise InputError(f"{source}: no image in it{why}")
+    for line in closed:
+        on_problem(line)
     return images
 
 
@@ -93,23 +111,34 @@ def convert_ccpd(
         tick: Called with 1 after each image.
 
     Returns:
-        What was converted and what was skipped. When Ctrl-C or an error ends the run, the label files hold
-        what was done until then, and the same call later goes on from there.
+        What was converted and what was skipped. When Ctrl-C or an error ends the run, new label files hold
+        what was done until then, those of an earlier run stay, and the same call later goes on from there.
 
     Raises:
         InputError: The folder is missing, empty, or holds no image with a usable CCPD name.
+        SettingError: What would be written is one of the images.
         OutputError: Something cannot be written.
     """
-    images = find_images(source, out)
     result = Conversion()
+    closed: list[str] = []
+    images = find_images(source, out, closed.append)
+    for line in closed:
+        name, _, reason = line.rpartition(": ")
+        result.problems.append((Path(name).relative_to(source).as_posix(), reason))
+    result.unread = len(closed)
+    claims = Claims(("DIR", path) for path in images)
+    for path in (*(out / name for name in _LABELS), *(file for _, file in files_in("", out / "crops"))):
+        claims.check_input(path, "--out")
     scenes: dict[Path, str] = {}
     crops: dict[Path, str] = {}
+    complete = False
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path, outcome in _work(images, source, out, workers or cores()):
             relative = path.relative_to(source)
             if isinstance(outcome, _SkipError):
                 result.problems.append((relative.as_posix(), str(outcome)))
+                result.unread += isinstance(outcome, _UnreadError)
             else:
                 label, reused = outcome
                 scenes[relative] = _det_line(relative, label)
@@ -118,10 +147,11 @@ def convert_ccpd(
                 result.reused += reused
             if tick is not None:
                 tick(1)
+        complete = True
     except OSError as e:
         raise OutputError(f"{e.filename or out}: cannot be written ({e.strerror or e})") from e
     finally:
-        if scenes:
+        if scenes and (complete or not (out / "det.txt").exists()):
             result.images, result.crops = len(scenes), len(crops)
             write_bytes(out / "det.txt", "".join(scenes[k] for k in sorted(scenes)).encode())
             write_bytes(out / "rec.txt", "".join(crops[k] for k in sorted(crops)).encode())
@@ -184,12 +214,14 @@ def _convert(path: Path, source: Path, out: Path) -> Outcome:
 
 def _decode(path: Path, label: CcpdLabel | None, crop: Path) -> None:
     try:
-        data = path.read_bytes()
+        data = read_bounded(path, MAX_BYTES, "an image", SourceError, label=path.name)
         if data.startswith(_JPEG_START) and _JPEG_END not in data[-64:]:
             raise _SkipError("cut short: the JPEG has no end; copy it again")
         image = decode_image(data, path.name)
-    except OSError as e:
-        raise _SkipError(f"cannot be read ({e.strerror or e})") from e
+    except SourceError as e:
+        if isinstance(e.__cause__, OSError):
+            raise _UnreadError(f"cannot be read ({e.__cause__.strerror or e.__cause__})") from e
+        raise _SkipError(str(e)) from e
     except InputError as e:
         raise _SkipError(str(e)) from e
     if label is None:
@@ -212,12 +244,8 @@ def _link(path: Path, image: Path) -> None:
     except FileExistsError:
         pass
     except OSError:
-        aside = image.with_name(f".{os.getpid()}.{image.name}"[:250])
-        try:
-            shutil.copyfile(path, aside)
-            aside.replace(image)
-        finally:
-            aside.unlink(missing_ok=True)
+        with path.open("rb") as file:
+            write_with(image, partial(shutil.copyfileobj, file), durable=False)
 
 
 def _crop_name(relative: Path) -> Path:

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_lpr.errors import ModelError
+from edge_lpr.errors import ModelError, shown
 from edge_lpr.io.bounded_io import read_bounded
 
 __all__ = [
@@ -110,7 +110,7 @@ def check_charset(charset: Sequence[str], label: str, *, empty_lines: bool = Fal
             )
         if character in first:
             raise ModelError(
-                f"{label}: {character!r} stands in line {first[character]} and again in line {number}"
+                f"{label}: {shown(character)} stands in line {first[character]} and again in line {number}"
             )
         first[character] = number
 

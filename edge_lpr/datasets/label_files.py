@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
+import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -17,8 +18,10 @@ import cv2
 import numpy as np
 
 from edge_lpr.datasets.label_text import UNCOUNTED, LabelledPlate, clean_text, is_uncounted
-from edge_lpr.errors import InputError
+from edge_lpr.errors import InputError, shown
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.plain_data import parse_json
+from edge_lpr.io.walk import unreadable
 from edge_lpr.types import Quad
 
 __all__ = ["CROPS", "RejectedLabelError", "Row", "find_image", "read_rows"]
@@ -77,14 +80,18 @@ def find_image(root: Path, written: str, *, any_folder: bool) -> str:
         if parts and (first == root.name or (any_folder and len(parts) == 1)):
             names.append("/".join(parts))
     try:
-        name = next((n for n in names if (root / n).is_file()), names[0])
-        path = (root / name).resolve()
+        name = next((n for n in names if (root / n).exists()), names[0])
+        path = Path(os.path.realpath(root / name))
         if not path.is_relative_to(root):
-            raise RejectedLabelError(f"the image {written!r} is outside of the label file's folder")
-        if not path.is_file():
-            raise RejectedLabelError(f"no image {written!r} beside the label file")
+            raise RejectedLabelError(f"the image {shown(written)} is outside of the label file's folder")
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise RejectedLabelError(f"{shown(written)} beside the label file is no file")
+    except (FileNotFoundError, NotADirectoryError) as e:
+        raise RejectedLabelError(f"no image {shown(written)} beside the label file") from e
+    except PermissionError as e:
+        raise RejectedLabelError(unreadable(written, e)) from e
     except (OSError, ValueError) as e:
-        raise RejectedLabelError(f"the image's name {written[:80]!r} cannot be a file's name") from e
+        raise RejectedLabelError(f"the image's name {shown(written)} cannot be a file's name") from e
     return name
 
 
@@ -115,7 +122,11 @@ def _csv_row(row: dict[str, str | None]) -> Row | RejectedLabelError:
         return e
     text = _text(label)
     if not text:
-        return (name, [], crop) if quad is None else RejectedLabelError(f"{name!r} has corners and no label")
+        return (
+            (name, [], crop)
+            if quad is None
+            else RejectedLabelError(f"{shown(name)} has corners and no label")
+        )
     return name, [LabelledPlate(text, quad)], crop
 
 
@@ -132,19 +143,19 @@ def _ppocr_rows(text: str) -> Iterator[tuple[int, Row | RejectedLabelError]]:
         elif plate := _text(rest):
             yield number, (name, [LabelledPlate(plate, None)], True)
         else:
-            yield number, RejectedLabelError(f"{name!r} has an empty label")
+            yield number, RejectedLabelError(f"{shown(name)} has an empty label")
 
 
 def _ppocr_scene(name: str, rest: str) -> Row | RejectedLabelError:
     try:
-        entries = json.loads(rest)
-    except (ValueError, RecursionError) as e:
-        return RejectedLabelError(f"{name!r}: the label is not valid JSON ({e})")
+        entries = parse_json(rest, f"{shown(name)}: the label", RejectedLabelError)
+    except RejectedLabelError as e:
+        return e
     plates = []
     for entry in entries:
         text = entry.get("transcription") if isinstance(entry, dict) else None
         if not isinstance(text, str):
-            return RejectedLabelError(f"{name!r}: a label without a text in 'transcription'")
+            return RejectedLabelError(f"{shown(name)}: a label without a text in 'transcription'")
         # JSON's true and 1 are equal here.
         text = UNCOUNTED if entry.get("difficult") in (True, "true", "True") else _text(text)
         try:
@@ -171,7 +182,7 @@ def _quad(points: object) -> Quad:
     corners = _points(points)
     if len(corners) != 4:
         raise RejectedLabelError(
-            f"corners are {str(points)[:80]!r}, expected four points, top-left first and clockwise"
+            f"corners are {shown(points)}, expected four points, top-left first and clockwise"
         )
     return _with_area(corners, points)
 
@@ -190,5 +201,5 @@ def _points(points: object) -> Quad:
 
 def _with_area(corners: Quad, points: object) -> Quad:
     if cv2.contourArea(corners) < 1:
-        raise RejectedLabelError(f"corners are {str(points)[:80]!r}: they enclose no area")
+        raise RejectedLabelError(f"corners are {shown(points)}: they enclose no area")
     return corners

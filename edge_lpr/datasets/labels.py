@@ -17,7 +17,9 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -28,7 +30,9 @@ from edge_lpr.datasets.ccpd import is_ccpd_name, parse_ccpd_name
 from edge_lpr.datasets.label_files import CROPS, RejectedLabelError, find_image, read_rows
 from edge_lpr.datasets.label_text import IGNORED, LabelledPlate, clean_text
 from edge_lpr.errors import CcpdNameError, InputError
+from edge_lpr.io.claims import Named
 from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
+from edge_lpr.io.walk import regular_files, unreadable, walk_files
 from edge_lpr.types import Image
 
 __all__ = [
@@ -88,11 +92,13 @@ class Labels:
     Attributes:
         samples: The usable samples, in the order of the sources.
         problems: A line for each label that was skipped: what, and why.
+        closed: Those of them that tell of a folder or file that this user may not read.
         repeated: How many labels name an image, or a plate of one, that was labelled before.
     """
 
     samples: list[Sample] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
     repeated: int = 0
     _listed: set[tuple[Path, bool]] = field(default_factory=set, repr=False)
     _folders: dict[Path, Path] = field(default_factory=dict, repr=False)
@@ -163,14 +169,18 @@ def load_labels(sources: Sequence[str | Path], *, unlabelled: bool = False) -> L
     for source in sources:
         path = Path(source)
         before = len(labels.samples), labels.repeated
-        if path.is_file():
-            _read_file(path, labels)
-        elif path.is_dir():
-            _read_folder(path, labels, unlabelled)
-        else:
+        try:
+            is_folder = stat.S_ISDIR(path.stat().st_mode)
+        except FileNotFoundError as e:
             raise InputError(
                 f"{path}: no such file or folder; give a label file or a folder of labelled images"
-            )
+            ) from e
+        except OSError as e:
+            raise InputError(unreadable(path, e)) from e
+        if is_folder:
+            _read_folder(path, labels, unlabelled)
+        else:
+            _read_file(path, labels)
         if (len(labels.samples), labels.repeated) == before:
             why = (
                 f"; the first of {len(labels.problems)} problems: {labels.problems[0]}"
@@ -183,13 +193,33 @@ def load_labels(sources: Sequence[str | Path], *, unlabelled: bool = False) -> L
     return labels
 
 
+def label_inputs(name: str, sources: Iterable[str | Path], *, unlabelled: bool = False) -> Iterator[Named]:
+    """Gives the files that `load_labels` reads, and the images of its samples, for `check_outputs`.
+
+    Args:
+        name: What they are called in messages.
+        sources: What `load_labels` is to be given; what is wrong with them is for it to say.
+        unlabelled: See `load_labels`.
+    """
+    for source in sources:
+        path = Path(source)
+        yield from ((name, file) for file in (path, *(path / label for label in LABEL_FILES)))
+        with suppress(InputError):
+            yield from ((name, sample.path) for sample in load_labels([path], unlabelled=unlabelled).samples)
+
+
 def _read_folder(folder: Path, labels: Labels, unlabelled: bool) -> None:
-    files = [folder / name for name in LABEL_FILES if (folder / name).is_file()]
+    closed: list[str] = []
+    files = list(regular_files((folder / name for name in LABEL_FILES), closed.append))
+    if closed:
+        raise InputError(closed[0])
     if files:
         for file in files:
             _read_file(file, labels)
         return
-    images = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    images = sorted(p for p in walk_files(folder, closed.append) if p.suffix.lower() in IMAGE_SUFFIXES)
+    labels.problems += closed
+    labels.closed += closed
     if unlabelled and not any(is_ccpd_name(p.stem) for p in images):
         for image in images:
             labels.add(Sample(image, None, folder.name))

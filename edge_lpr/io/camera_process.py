@@ -20,6 +20,7 @@ from typing import Any
 
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frame_slots import SlotReader
+from edge_lpr.io.openers import nothing_opening
 from edge_lpr.io.opening import Opening
 from edge_lpr.types import Image
 
@@ -53,13 +54,14 @@ class CameraProcess:
         try:
             # Isolated, so that no file in the folder that one happens to be in is taken for a library; in a
             # session of its own, so that Ctrl-C reaches the process that knows what to do about it.
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-B", "-c", _BOOT, json.dumps(sys.path), self._slots.name],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                pass_fds=self._slots.inherited,
-                start_new_session=True,
-            )
+            with nothing_opening():
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-B", "-c", _BOOT, json.dumps(sys.path), self._slots.name],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    pass_fds=self._slots.inherited,
+                    start_new_session=True,
+                )
         except BaseException:
             self._slots.close()
             raise

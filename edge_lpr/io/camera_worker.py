@@ -13,13 +13,15 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from edge_lpr.errors import EdgeLprError, one_line
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.decoder import Decoded, Decoder
 from edge_lpr.io.frame_slots import SlotWriter
+from edge_lpr.io.image_header import BYTES_PER_PIXEL
 from edge_lpr.io.opening import Opening
+from edge_lpr.masking import MaskedStream, remember
 
 __all__ = ["main"]
 
@@ -41,7 +43,10 @@ def main(memory: str) -> None:
     asked = json.loads(sys.stdin.readline() or "null")
     if asked is None:
         os._exit(0)
-    slots = SlotWriter(memory)
+    remember(asked["opening"]["address"])
+    if sys.stderr is not None:
+        sys.stderr = cast(TextIO, MaskedStream(sys.stderr))
+    slots = SlotWriter(memory, BYTES_PER_PIXEL * asked["options"]["max_pixels"])
     threading.Thread(target=_listen, args=(slots,), daemon=True).start()
     worker = _Worker(out, slots)
     try:

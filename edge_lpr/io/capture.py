@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from edge_lpr.io.image_io import MAX_PIXELS
 from edge_lpr.settings import Settings, setting
 
 __all__ = ["CaptureOptions"]
@@ -30,4 +31,7 @@ class CaptureOptions(Settings):
     )
     max_pause: float = setting(
         30.0, "the pause between two such tries grows to so many seconds", low=0.05, high=3600, metavar="S"
+    )
+    max_pixels: int = setting(
+        MAX_PIXELS, "pixels that an image or frame may have, of 3 bytes each as it is decoded", low=1
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from edge_lpr.io.checked_capture import Capture
 from edge_lpr.types import Image
 
 __all__ = ["DEFAULT_FPS", "Decoded", "Decoder", "end_notes"]
@@ -51,7 +52,7 @@ class Decoder:
         seconds: Time of the last frame; see `Decoded.seconds`.
     """
 
-    def __init__(self, capture: cv2.VideoCapture, live: bool | None, stride: int) -> None:
+    def __init__(self, capture: Capture, live: bool | None, stride: int) -> None:
         self._capture = capture
         self._stride = stride
         count, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)

@@ -7,6 +7,7 @@ of them, however they end.
 from __future__ import annotations
 
 import contextlib
+import math
 import mmap
 import os
 import tempfile
@@ -76,15 +77,17 @@ class SlotWriter:
 
     Args:
         name: `SlotReader.name`.
+        most_bytes: What frames that wait may take together; two have room in any case.
 
     Attributes:
         slot_bytes: Size of each slot, in bytes.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, most_bytes: float = math.inf) -> None:
         self._file = os.open(name, os.O_RDWR | getattr(os, "O_BINARY", 0))
         self._map: mmap.mmap | None = None
         self._free = set(range(SLOTS))
+        self._most_bytes = most_bytes
         self._changed = threading.Condition()
         self.slot_bytes = 0
 
@@ -100,7 +103,8 @@ class SlotWriter:
         """
         larger = image.nbytes > self.slot_bytes
         # Slots that the reader may still look at cannot move: for a larger picture all have to be free.
-        need = SLOTS if larger and self._map is not None else 1
+        room = max(2, min(SLOTS, self._most_bytes // image.nbytes))
+        need = SLOTS if larger and self._map is not None else SLOTS - room + 1
         with self._changed:
             while len(self._free) < need:
                 if go_on is None and not larger:
@@ -108,7 +112,8 @@ class SlotWriter:
                 if go_on is not None and not go_on():
                     return None
                 self._changed.wait(0.5)
-            slot = self._free.pop()
+            slot = min(self._free)
+            self._free.remove(slot)
         if larger:
             os.ftruncate(self._file, SLOTS * image.nbytes)
             self._map = mmap.mmap(self._file, SLOTS * image.nbytes)

@@ -34,7 +34,7 @@ class Source:
     """Something that gives frames; iterate over it once, then `close` it (or use it in a `with`).
 
     Attributes:
-        label: What to call it; never holds a password.
+        label: What to call it; never holds a secret.
         live: Whether it is a camera or stream: no end, newest frame only, one may wait for a frame.
         is_image: Whether its frames are unrelated images.
         total: Number of frames where known.

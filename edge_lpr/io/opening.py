@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import cv2
 
 from edge_lpr.io.capture import CaptureOptions
-from edge_lpr.io.openers import open_address, open_camera, open_file, open_pipeline
+from edge_lpr.io.checked_capture import CheckedCapture
+from edge_lpr.io.openers import open_address, open_camera, open_file, open_packets, open_pipeline
 
 __all__ = ["Opening"]
 
@@ -27,8 +29,16 @@ class Opening:
     label: str
     address: str = field(repr=False)
 
-    def open(self, options: CaptureOptions) -> cv2.VideoCapture:
-        """Opens it; what comes back may not be open."""
+    def open(self, options: CaptureOptions) -> CheckedCapture:
+        """Opens it; what comes back may not be open.
+
+        Raises:
+            SourceError: Its frames are larger than the options allow.
+        """
+        packets = partial(open_packets, self.address) if self.kind == "file" else None
+        return CheckedCapture(self._open(options), self.label, options.max_pixels, packets)
+
+    def _open(self, options: CaptureOptions) -> cv2.VideoCapture:
         address = self.address
         if self.kind == "address":
             return open_address(address, options.timeout)

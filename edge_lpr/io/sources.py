@@ -1,47 +1,49 @@
 """What a user names as a source, and the frames that come out of it.
 
-A source is an image, a folder, a glob, a video file, a camera index, an address or a GStreamer pipeline.
+A source is an image, a folder, a glob, a video file, a camera index, an address or a GStreamer pipeline; the
+last three may have a name ("gate=0"), and hold variables ("${PASSWORD}") or lie in a file ("@cameras.txt").
 Folders are read with all their subfolders, hidden files and linked folders left out, in natural order
 ("frame2" before "frame10").
 """
 
 from __future__ import annotations
 
+import errno
 import glob
 import logging
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import cv2
 
+from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, may_hold_secret, shown_source
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions
-from edge_lpr.io.frames import Frame, Source
-from edge_lpr.io.image_io import FORMATS, IMAGE_SUFFIXES, image_size, read_image
+from edge_lpr.io.frames import Source
+from edge_lpr.io.image_header import read_header
+from edge_lpr.io.image_io import FORMATS, IMAGE_SUFFIXES
+from edge_lpr.io.image_source import ImageSource
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.openers import has_backend
 from edge_lpr.io.opening import Opening
+from edge_lpr.io.references import Reference, resolve
 from edge_lpr.io.video_source import VideoSource
+from edge_lpr.io.walk import regular_files, unreadable, walk_files
+from edge_lpr.masking import remember
 
-__all__ = ["CaptureOptions", "Target", "find_targets", "mask_secrets", "open_source"]
+__all__ = ["CaptureOptions", "Target", "find_targets", "open_source", "told_apart"]
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv"}
     | {".3gp", ".ogv", ".dav", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg", ".asf", ".vob"}
 )
-# A protocol that is not named here (concat:, data:, file: …) would let an address reach local files.
-SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "srt", "udp", "rtp", "tcp")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-# Everything up to the last @ counts as credentials: cameras' passwords hold "@" and "/" unescaped.
-_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+://)([^\s:@/\"']*)(:?)\S*@")
-_KEY = r"password|passwd|pwd|pass|token|secret|apikey|api_key|key|auth|user-pw|proxy-pw|passphrase"
-_QUERY = re.compile(rf"(?i)((?:^|[?&;\s])(?:{_KEY})\s*=\s*)(\"[^\"]*\"|'[^']*'|[^&\s\"';]+)")
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"<asx")
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
 _logger = logging.getLogger("edge_lpr")
 
@@ -54,9 +56,9 @@ class Target:
 
     Attributes:
         kind: "images", "video", "camera", "address" or "pipeline".
-        label: What to call it; never holds a password.
+        label: What to call it: its name, or what is shown of its address; never holds a secret.
         paths: The files of "images" and "video".
-        address: What OpenCV opens for the other kinds; may hold a password.
+        address: What OpenCV opens for the other kinds; may hold secrets.
         root: The folder that names of results are relative to, where a folder or glob was given.
     """
 
@@ -65,6 +67,7 @@ class Target:
     paths: tuple[Path, ...] = ()
     address: str = field(default="", repr=False)
     root: Path | None = None
+    named: bool = False
 
     @property
     def live(self) -> bool:
@@ -72,16 +75,13 @@ class Target:
         return self.kind in ("camera", "address", "pipeline")
 
 
-def mask_secrets(text: str) -> str:
-    """Replaces passwords in addresses, queries and pipelines by ***: "rtsp://user:***@host/1"."""
-    return _QUERY.sub(r"\1***", _USER.sub(lambda m: f"{m[1]}{m[2] + ':' if m[3] else ''}***@", text))
-
-
-def find_targets(source: str | int | Path) -> list[Target]:
+def find_targets(source: str | int | Path, on_warning: Callable[[str], None] | None = None) -> list[Target]:
     """Finds what a source is, without opening it.
 
     Args:
-        source: An image, folder, glob, video file, camera index, address or GStreamer pipeline.
+        source: An image, folder, glob, video file, camera index, address or GStreamer pipeline; the last
+            three may be given as `edge_lpr.io.references` has it.
+        on_warning: Called with one line for each file or folder in it that cannot be looked at; None logs it.
 
     Returns:
         What to open, in order; the images of a folder or glob are one target.
@@ -93,27 +93,40 @@ def find_targets(source: str | int | Path) -> list[Target]:
     if not text.strip() or "\0" in text:
         raise SourceError(f"source {text!r}: expected an image, folder, glob, video, camera index or address")
     path = Path(text)
-    if _exists(path):
-        return _of_path(path, text)
-    if text.isdecimal() and len(text) <= 3:
-        return [Target("camera", f"camera {int(text)}", address=text)]
-    if " ! " in text:
-        return [Target("pipeline", mask_secrets(text), address=text)]
-    if scheme := _SCHEME.match(text):
-        if scheme[1].lower() not in SCHEMES:
-            raise SourceError(
-                f"{mask_secrets(text)}: addresses start with {', '.join(s + '://' for s in SCHEMES)}; "
-                "a file is given by its path alone"
-            )
-        return [Target("address", mask_secrets(text), address=text)]
-    if glob.has_magic(text):
-        found = [Path(p) for p in glob.glob(text, recursive=True)]  # noqa: PTH207 (of any folder)
-        base = Path(os.path.commonpath([p.parent for p in found])) if found else None
-        targets = _of_files(found, text, base)
-        if not targets:
-            raise SourceError(f"{text}: the pattern matches no image or video ({len(found)} other files)")
-        return targets
-    raise SourceError(f"{text}: no such file or folder")
+    problems: list[str] = []
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as e:
+        if e.errno != errno.ENAMETOOLONG:  # an address may be longer than a name
+            problems.append(unreadable(text, e))
+    else:
+        return _told(_of_path(path, text, mode, problems), problems, on_warning)
+    if problems:
+        raise SourceError(problems[0])
+    return [target for reference in resolve(text) for target in _of_reference(reference, on_warning)]
+
+
+def told_apart(targets: Sequence[Target]) -> list[Target]:
+    """Returns live targets with labels that differ: the second of a label gets " #2".
+
+    Two channels of one recorder may differ in what is not shown alone.
+
+    Raises:
+        SourceError: A name was given to two.
+    """
+    count: Counter[str] = Counter()
+    apart = []
+    for target in targets:
+        if target.live:
+            count[target.label] += 1
+            if (n := count[target.label]) > 1:
+                if target.named:
+                    raise SourceError(f"{target.label}: the name of two sources; give each its own")
+                target = replace(target, label=f"{target.label} #{n}")  # noqa: PLW2901
+        apart.append(target)
+    return apart
 
 
 def open_source(
@@ -136,51 +149,18 @@ def open_source(
     if not isinstance(source, Target):
         targets = find_targets(source)
         if len(targets) > 1:
-            raise SourceError(f"{source}: {len(targets)} sources; open what find_targets() gives one by one")
+            shown = shown_source(str(source))
+            raise SourceError(f"{shown}: {len(targets)} sources; open what find_targets() gives one by one")
         source = targets[0]
     opened = _open(source, options, on_warning)
     opened.root = source.root
     return opened
 
 
-class ImageSource(Source):
-    """Images, one frame each; one that cannot be read is reported and left out.
-
-    Args:
-        target: A target of kind "images".
-        stride: Every stride-th image is read.
-        on_warning: See `Source`.
-    """
-
-    is_image = True
-
-    def __init__(self, target: Target, stride: int, on_warning: Callable[[str], None]) -> None:
-        super().__init__(target.label, on_warning)
-        self._paths = target.paths[::stride]
-        self.total = len(self._paths)
-
-    def __iter__(self) -> Iterator[Frame]:
-        # The next image is decoded while this one is read: on a GPU decoding is the longer part.
-        with ThreadPoolExecutor(1, "edge-lpr images") as decoder:
-            coming = decoder.submit(read_image, self._paths[0])
-            for index, path in enumerate(self._paths):
-                decoded = coming
-                if index + 1 < len(self._paths):
-                    coming = decoder.submit(read_image, self._paths[index + 1])
-                try:
-                    image = decoded.result()
-                except SourceError as e:
-                    self.skipped += 1
-                    self.on_warning(str(e))
-                    continue
-                yield Frame(image, index, None, str(path))
-        self.state = "done"
-
-
 def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
     label, address = source.label, source.address
     if source.kind == "images":
-        return ImageSource(source, options.stride, on_warning)
+        return ImageSource(label, source.paths[:: options.stride], options.max_pixels, on_warning)
     if source.kind == "video":
         path = source.paths[0]
         _check_video(path)
@@ -203,33 +183,103 @@ def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], N
     return LiveSource(Opening("address", label, address), options, None, on_warning, expected)
 
 
-def _of_path(path: Path, text: str) -> list[Target]:
-    mode = path.stat().st_mode
+def _of_reference(reference: Reference, on_warning: Callable[[str], None] | None) -> list[Target]:
+    text, shown = reference.text, reference.shown
+    label, named = reference.name or shown_source(text), bool(reference.name)
+    if text.isdecimal() and len(text) <= 3:
+        return [Target("camera", reference.name or f"camera {int(text)}", address=text, named=named)]
+    if named and _is_device(Path(text)):
+        return [Target("camera", label, address=text, named=True)]
+    if is_pipeline(text):
+        remember(text)
+        return [Target("pipeline", label, address=text, named=named)]
+    if is_address(text):
+        remember(text)
+        if text.partition("://")[0].lower() not in SCHEMES:
+            raise SourceError(
+                f"{label}: addresses start with {', '.join(s + '://' for s in SCHEMES)}; "
+                "a file is given by its path alone"
+            )
+        return [Target("address", label, address=text, named=named)]
+    if reference.indirect or named:
+        raise SourceError(
+            f"{shown}: neither an address, a pipeline nor a camera; names, variables and @files are for those"
+        )
+    if may_hold_secret(text):
+        remember(text)
+        raise SourceError(
+            f"{shown}: no file, and no address; one begins with rtsp:// or the like, stands in quotes, "
+            "and in its user and password a blank is %20, / is %2F, ? is %3F, the sign before the host %40"
+        )
+    if glob.has_magic(text):
+        return _of_glob(text, on_warning)
+    raise SourceError(f"{text}: no such file or folder")
+
+
+def _of_glob(text: str, on_warning: Callable[[str], None] | None) -> list[Target]:
+    found = [Path(p) for p in glob.glob(text, recursive=True)]  # noqa: PTH207 (of any folder)
+    base = Path(os.path.commonpath([p.parent for p in found])) if found else None
+    problems = _closed_folders(text)
+    targets = _of_files(regular_files(found, problems.append), text, base)
+    if not targets and not problems:
+        raise SourceError(f"{text}: the pattern matches no image or video ({len(found)} other files)")
+    return _told(targets, problems, on_warning)
+
+
+def _is_device(path: Path) -> bool:
+    try:
+        return stat.S_ISCHR(path.stat().st_mode)
+    except (OSError, ValueError):  # a name longer than the file system takes
+        return False
+
+
+def _told(
+    targets: list[Target], problems: list[str], on_warning: Callable[[str], None] | None
+) -> list[Target]:
+    """Tells what could not be looked at; where nothing was found, that is the error."""
+    if not targets and problems:
+        raise SourceError("; ".join(problems))
+    for line in problems:
+        (on_warning or _logger.warning)(line)
+    return targets
+
+
+def _of_path(path: Path, text: str, mode: int, problems: list[str]) -> list[Target]:
     if stat.S_ISDIR(mode):
-        targets = _of_files(list(_walk(path)), text, path)
-        if not targets:
+        targets = _of_files(walk_files(path, problems.append), text, path)
+        if not targets and not problems:
             raise SourceError(f"{text}: no image or video in this folder")
         return targets
     if stat.S_ISCHR(mode):
         return [Target("camera", text, address=text)]
     if not stat.S_ISREG(mode):
         raise SourceError(f"{text}: neither a file nor a folder nor a camera")
-    kind: Kind = "images" if path.suffix.lower() in IMAGE_SUFFIXES or _is_image(path) else "video"
-    return [Target(kind, text, (path,))]
+    suffix = path.suffix.lower()
+    # Motion JPEG begins like an image.
+    image = suffix in IMAGE_SUFFIXES or (suffix not in VIDEO_SUFFIXES and _is_image(path))
+    return [Target("images" if image else "video", text, (path,))]
 
 
 def _of_files(files: Iterable[Path], text: str, root: Path | None) -> list[Target]:
-    files = sorted((p for p in files if p.is_file()), key=_natural)
+    files = sorted(files, key=_natural)
     images = tuple(p for p in files if p.suffix.lower() in IMAGE_SUFFIXES)
     videos = [p for p in files if p.suffix.lower() in VIDEO_SUFFIXES]
     targets = [Target("images", text, images, root=root)] if images else []
     return targets + [Target("video", str(p), (p,), root=root) for p in videos]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for base, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(base) / name for name in names if not name.startswith("."))
+def _closed_folders(pattern: str) -> list[str]:
+    """Names the folders that a pattern leads to and that cannot be looked into: `glob` passes over them."""
+    problems: list[str] = []
+    parts = Path(pattern).parts
+    for n in range(1, len(parts)):
+        for folder in sorted(glob.glob(str(Path(*parts[:n])), recursive=True)):  # noqa: PTH207
+            if os.path.isdir(folder):  # noqa: PTH112 - never raises
+                try:
+                    os.scandir(folder).close()
+                except OSError as e:
+                    problems.append(unreadable(folder, e))
+    return list(dict.fromkeys(problems))
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:
@@ -238,15 +288,8 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
     return [(0, int(p), "") if p.isdecimal() and p.isascii() else (1, 0, p) for p in parts]
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name longer than the file system takes
-        return False
-
-
 def _is_image(path: Path) -> bool:
-    return image_size(_head(path)) is not None
+    return read_header(_head(path)) is not None
 
 
 def _head(path: Path, size: int = 1 << 16) -> bytes:
@@ -254,7 +297,7 @@ def _head(path: Path, size: int = 1 << 16) -> bytes:
         with path.open("rb") as file:
             return file.read(size)
     except OSError as e:
-        raise SourceError(f"{path}: cannot be read ({e.strerror or e})") from e
+        raise SourceError(unreadable(path, e)) from e
 
 
 def _check_video(path: Path) -> None:
@@ -262,7 +305,11 @@ def _check_video(path: Path) -> None:
     head = _head(path, 4096)
     if not head:
         raise SourceError(f"{path}: the file is empty (0 bytes)")
-    # FFmpeg "plays" plain text, and a playlist sends it to other files and addresses. No container is without
-    # control characters in its first kilobytes.
+    # A playlist sends its reader to other files and addresses, and may come from a stranger.
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS):
+        raise SourceError(
+            f"{path}: a playlist, which names other files; give those, or the address that it comes from"
+        )
+    # FFmpeg "plays" plain text. No container is without control characters in its first kilobytes.
     if not _CONTROL.intersection(head):
         raise SourceError(f"{path}: a text file; expected a video, or an image ({FORMATS})")

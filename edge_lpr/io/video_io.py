@@ -1,96 +1,202 @@
-"""Annotated videos, checked when they are closed: OpenCV's writer does not say that a disk is full."""
+"""Annotated videos that are playable at every moment, each frame at its own time.
+
+MP4 and MOV are written in fragments of a second, which stand for themselves: what a killed process or a full
+disk left plays up to the last of them. Once complete they are made ordinary files that any player can search.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from edge_lpr.errors import OutputError
-from edge_lpr.io.atomic_io import output_error, part_path
+from edge_lpr.errors import OutputError, one_line
+from edge_lpr.io.out_file import OutFile, PartFile, output_error
 from edge_lpr.types import Image
 
-_LIVE_FILL_SECONDS = 2.0  # a video of a live source repeats its last frame over gaps up to this long
-VIDEOS_WRITTEN = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
+if TYPE_CHECKING:
+    import av
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
+__all__ = ["VIDEOS_WRITTEN", "VideoFile"]
+
+VIDEOS_WRITTEN = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
+"""The suffixes that videos are written with, and FFmpeg's names of their containers."""
+_TICKS = (
+    60_000  # per second: whole numbers for 24, 25, 29.97, 30, 50 and 60 frames; MPEG-4 takes 65535 at most
+)
+_KEYFRAME_SECONDS = 2
+# FFmpeg, "mov, mp4, ismv": a fragment begins at each key frame and each second, and at the end the table of
+# an ordinary file is added.
+_FRAGMENTS = {
+    "movflags": "hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof",
+    "frag_duration": "1000000",
+}
+_MUXING = {"mp4": _FRAGMENTS, "mov": _FRAGMENTS, "matroska": {"cluster_time_limit": "1000"}, "avi": {}}
+"""Containers, by FFmpeg's names, and options."""
 
 
 class VideoFile:
-    """An annotated video, written aside until it is closed.
+    """A video.
 
     Args:
-        path: The file; its suffix names the container: .mp4 and others MPEG-4, .avi Motion JPEG.
-        fps: Frames per second.
-        live: Whether gaps between frames are filled, so that the video runs as long as the camera did.
+        path: The file; its suffix names the container: .mp4 and others H.264, .avi Motion JPEG.
+        fps: Frames per second; in .avi frames stand at whole numbers of them, else at their own times.
+        aside: Whether it is written aside until it is closed, to replace an older file then. Otherwise it has
+            its name from the start, and is never one that was there.
 
     Raises:
         OutputError: No such container.
     """
 
-    def __init__(self, path: Path, fps: float, live: bool) -> None:
+    def __init__(self, path: Path, fps: float, aside: bool = True) -> None:
         self.path = path
-        self._fps = round(min(max(fps, 1.0), 240.0), 3)
-        self._live = live
-        # The writer takes the container from the suffix.
-        self._aside = part_path(path, path.suffix)
-        self._writer: cv2.VideoWriter | None = None
+        self._fps = Fraction(min(max(fps, 1.0), 240.0)).limit_denominator(1001)
+        self._is_aside = aside
+        self._file: OutFile | None = None
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
         self._size = (0, 0)
-        self._written = 0
-        self._last: tuple[float, Image] | None = None
+        self._began = 0.0
+        self._last = -1
         if path.suffix.lower() not in VIDEOS_WRITTEN:
             raise OutputError(f"{path}: a video is written as {', '.join(VIDEOS_WRITTEN)}")
 
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return 0 if self._file is None else os.fstat(self._file.fileno()).st_size
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the file was not deleted or moved away while it is written."""
+        return self._file is None or self._file.is_at(self._file.path)
+
     def write(self, image: Image, seconds: float) -> None:
-        """Appends a frame that was taken at so many seconds.
+        """Appends a frame.
+
+        Args:
+            image: uint8 H×W×3 BGR; scaled where it has another size than the first.
+            seconds: When it was taken; the first frame's time is the video's start.
 
         Raises:
-            OutputError: The video cannot be started.
+            FileExistsError: The file is there already, and is not to be replaced.
+            OutputError: It cannot be written; what was written until then is kept, and takes no more.
         """
-        if self._writer is None:
-            self._open(image)
-        if (image.shape[1], image.shape[0]) != self._size:  # a camera may change its size in mid-stream
-            image = np.asarray(cv2.resize(image, self._size), np.uint8)
-        if self._live and self._last is not None:
-            gap = min(seconds - self._last[0], _LIVE_FILL_SECONDS)
-            for _ in range(max(0, round(gap * self._fps) - 1)):
-                self._put(self._last[1])
-        self._put(image)
-        self._last = (seconds, image)
+        import av
+
+        try:
+            if self._container is None or self._stream is None:
+                self._open(image, seconds)
+            assert self._container is not None and self._stream is not None
+            base = self._stream.codec_context.time_base
+            assert base is not None
+            frame = av.VideoFrame.from_ndarray(self._fitted(image), format="bgr24")
+            self._last = max(self._last + 1, round((seconds - self._began) / base))
+            frame.pts, frame.time_base = self._last, base
+            self._container.mux(self._stream.encode(frame))
+        except FileExistsError:
+            raise
+        except (OSError, av.error.FFmpegError) as e:
+            raise self._failure(e) from e
 
     def close(self) -> None:
-        """Completes the video and checks that it holds what was written.
+        """Completes the video; may be called twice.
 
         Raises:
-            OutputError: It does not, as when the disk was full; OpenCV's writer says nothing of that.
+            OutputError: It cannot be completed; what was written until then is kept.
         """
-        if self._writer is None:
+        if self._container is None or self._stream is None or self._file is None:
             return
-        self._writer.release()
-        self._writer = None
-        check = cv2.VideoCapture(str(self._aside))
-        held = int(check.get(cv2.CAP_PROP_FRAME_COUNT)) if check.isOpened() else 0
-        check.release()
+        import av
+
         try:
-            self._aside.replace(self.path)
-        except OSError as e:
-            raise output_error(self.path, e) from e
-        if held < self._written - 2:
-            raise OutputError(f"{self.path}: holds {held} of {self._written} frames; is the disk full?")
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+            if isinstance(self._file, PartFile):
+                self._file.complete()
+            else:
+                self._file.sync()
+                self._file.close()
+        except (OSError, av.error.FFmpegError) as e:
+            raise self._failure(e) from e
+        self._container = self._stream = self._file = None
 
-    def _open(self, image: Image) -> None:
+    def _open(self, image: Image, seconds: float) -> None:
+        import av
+
+        suffix = self.path.suffix.lower()
+        final = Path(os.path.realpath(self.path))
+        self._file = PartFile(final, suffix) if self._is_aside else OutFile(final, "x")
         height, width = image.shape[:2]
-        self._size = (width, height)
-        code = cv2.VideoWriter.fourcc(*VIDEOS_WRITTEN[self.path.suffix.lower()])
-        self._writer = cv2.VideoWriter(str(self._aside), code, self._fps, self._size)
-        if not self._writer.isOpened():
-            self._writer = None
-            self._aside.unlink(missing_ok=True)
-            raise OutputError(
-                f"{self.path}: OpenCV cannot write a video of {width}×{height} pixels there; "
-                "check folder and space, or try the suffix .avi"
-            )
+        is_avi = suffix == ".avi"
+        muxer = VIDEOS_WRITTEN[suffix]
+        options = {**_MUXING[muxer], "flush_packets": "1"}
+        self._container = av.open(self._file, "w", format=muxer, options=options)
+        codec = "mjpeg" if is_avi else "libx264" if "libx264" in av.codecs_available else "mpeg4"
+        stream = self._container.add_stream(codec, rate=self._fps, options=_OPTIONS[codec])
+        assert isinstance(stream, av.VideoStream)
+        self._stream = stream
+        # H.264 with its usual colours has even sizes.
+        stream.width, stream.height = self._size = width + width % 2, height + height % 2
+        stream.pix_fmt = "yuvj420p" if is_avi else "yuv420p"
+        context = stream.codec_context
+        context.time_base = 1 / self._fps if is_avi else Fraction(1, _TICKS)
+        context.gop_size = max(1, round(_KEYFRAME_SECONDS * self._fps))
+        if codec == "mpeg4":
+            context.bit_rate = round(width * height * float(self._fps) / 8)
+        self._began = seconds
 
-    def _put(self, image: Image) -> None:
-        if self._writer is not None:
-            self._writer.write(image)
-            self._written += 1
+    def _fitted(self, image: Image) -> Image:
+        width, height = self._size
+        right, below = width - image.shape[1], height - image.shape[0]
+        if (right, below) == (0, 0):
+            return np.ascontiguousarray(image)
+        if 0 <= right <= 1 and 0 <= below <= 1:
+            fitted = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        else:  # a camera may change its size in mid-stream
+            fitted = cv2.resize(image, self._size)
+        return np.asarray(fitted, np.uint8)
+
+    def _failure(self, error: OSError | av.error.FFmpegError) -> OutputError:
+        file, container = self._file, self._container
+        self._container = self._stream = self._file = None
+        cause = error if isinstance(error, OSError) else OSError(one_line(error, 120))
+        if file is None:
+            return output_error(self.path, cause)
+        if isinstance(file, PartFile):
+            failure = file.failure(self.path, cause)
+        else:
+            failure = _kept(file, self.path, cause)
+        # The file is closed by now: what FFmpeg would add to it as its end does not fit any more.
+        with contextlib.suppress(Exception):
+            if container is not None:
+                container.close()
+        return failure
+
+
+_OPTIONS = {
+    # x264 without looking ahead: a frame is in the file soon, at the cost of MPEG-4.
+    "libx264": {"preset": "superfast", "tune": "zerolatency", "crf": "23"},
+    "mpeg4": {},
+    "mjpeg": {"qmin": "3", "qmax": "3"},
+}
+"""Encoders and their options."""
+
+
+def _kept(file: OutFile, shown: Path, error: OSError) -> OutputError:
+    """Closes a file after an error; it keeps its name where there is anything in it."""
+    size = 0
+    with contextlib.suppress(OSError):
+        file.close()
+    with contextlib.suppress(OSError):
+        size = file.path.stat().st_size
+        if not size:
+            file.path.unlink()
+    return OutputError(f"{output_error(shown, error)}{'; it holds what was written before' if size else ''}")

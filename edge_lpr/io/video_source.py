@@ -13,8 +13,10 @@ import cv2
 
 from edge_lpr.errors import SourceError, one_line
 from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.checked_capture import Capture
 from edge_lpr.io.decoder import Decoder, end_notes
 from edge_lpr.io.frames import Frame, Source
+from edge_lpr.io.image_header import BYTES_PER_PIXEL
 from edge_lpr.io.opening import Opening
 
 __all__ = ["VideoSource", "stop_videos"]
@@ -110,7 +112,7 @@ class VideoSource(Source):
                 self._ended = True
                 self._changed.notify_all()
 
-    def _decode(self, capture: cv2.VideoCapture) -> None:
+    def _decode(self, capture: Capture) -> None:
         if not capture.isOpened():
             raise SourceError(f"{self.label}: cannot be opened: {self._expected}")
         decoder = Decoder(capture, False, self._options.stride)
@@ -129,7 +131,9 @@ class VideoSource(Source):
 
     def _put(self, frame: Frame) -> None:
         with self._changed:
-            while len(self._queue) >= _QUEUE and not self._stop:
+            # Frames wait only as far as they are within the limit in pixels together.
+            room = BYTES_PER_PIXEL * self._options.max_pixels // frame.image.nbytes
+            while len(self._queue) >= max(1, min(_QUEUE, room)) and not self._stop:
                 self._changed.wait(0.5)
             self._queue.append(frame)
             self._changed.notify_all()

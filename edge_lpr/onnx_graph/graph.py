@@ -56,7 +56,7 @@ def load_onnx(source: str | Path | bytes, label: str | None = None) -> onnx.Mode
         raise ModelError(f"{name}: keeps its weights in other files; save it as one file")
     try:
         onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, shape_inference.InferenceError) as e:
+    except (onnx.checker.ValidationError, shape_inference.InferenceError, RuntimeError, ValueError) as e:
         raise ModelError(f"{name}: not a valid ONNX model ({one_line(e)})") from e
     return model
 
@@ -94,7 +94,12 @@ class OnnxGraph:
                 model = version_converter.convert_version(_with_ranks(model), OPSET)
             except (RuntimeError, ValueError) as e:
                 raise ModelError(f"the ONNX model cannot be brought to opset {OPSET} ({one_line(e)})") from e
-        self.constants: dict[str, Array] = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        try:
+            self.constants: dict[str, Array] = {
+                t.name: numpy_helper.to_array(t) for t in model.graph.initializer
+            }
+        except (ValueError, TypeError) as e:
+            raise ModelError(f"the ONNX model has a damaged constant ({one_line(e)})") from e
         self.inputs = [_freed(i) for i in model.graph.input if i.name not in self.constants]
         self.outputs = [_freed(o) for o in model.graph.output]
         self.nodes: list[onnx.NodeProto] = []
@@ -224,7 +229,7 @@ class OnnxGraph:
         try:
             model = shape_inference.infer_shapes(self._assemble(name, doc), strict_mode=True, data_prop=True)
             onnx.checker.check_model(model, full_check=True)
-        except (onnx.checker.ValidationError, shape_inference.InferenceError) as e:
+        except (onnx.checker.ValidationError, shape_inference.InferenceError, RuntimeError, ValueError) as e:
             raise ModelError(f"{name}: the exported graph is not valid ({one_line(e)})") from e
         return model
 

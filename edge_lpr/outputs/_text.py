@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from edge_lpr.io.atomic_io import TextFile, output_error
+from edge_lpr.io.appended_text import AppendedText
+from edge_lpr.io.out_file import output_error
+from edge_lpr.io.text_file import LineFormat, ReplacedText, TextFile
 from edge_lpr.outputs.base import STDOUT, RunInfo
+
+_PLAIN = LineFormat()
 
 
 class TextOut:
@@ -15,53 +19,66 @@ class TextOut:
 
     Args:
         where: The file, "-" for standard output, or the stream, which is left open.
-        run: Whether a file is appended to, and the progress line to clear before standard output is written.
-        bom: Whether a new file starts with a byte-order mark; see `TextFile`.
+        run: Whether a file is added to or replaced, and the progress line to clear before standard output is
+            written.
+        lines: What the lines are like.
 
     Attributes:
         stream: The stream; None for a file.
-        empty: Whether nothing was there before.
 
     Raises:
         OutputError: It cannot be written to.
     """
 
-    def __init__(self, where: str | Path | TextIO, run: RunInfo, bom: bool = False) -> None:
+    def __init__(self, where: str | Path | TextIO, run: RunInfo, lines: LineFormat = _PLAIN) -> None:
         self.stream: TextIO | None = None
         self._file: TextFile | None = None
         self._clear = run.clear
-        self.empty = True
+        self._begun = False
         if isinstance(where, str | Path) and where != STDOUT:
-            self._file = TextFile(Path(where), run.live, bom)
-            self.empty = self._file.empty
+            kind = AppendedText if run.live else ReplacedText
+            self._file = kind(Path(where), lines, run.on_warning)
         else:
             self.stream = sys.stdout if isinstance(where, str | Path) else where
+            self._to_stream(lines.head.removeprefix("\ufeff"))
 
     def write(self, text: str) -> None:
-        """Writes a text through at once.
+        """Writes whole lines through at once: all of them or none.
+
+        Args:
+            text: The lines; none tells that there was something to read, and nothing in it.
 
         Raises:
             OutputError: It cannot be written.
             BrokenPipeError: Who read standard output has gone.
         """
+        self._begun = True
         if self._file is not None:
             self._file.write(text)
-        elif self.stream is not None:
-            self._clear()
-            try:
-                self.stream.write(text)
-                self.stream.flush()
-            except BrokenPipeError:
-                raise  # who reads our output has gone: no fault to report
-            except OSError as e:
-                raise output_error(Path("standard output"), e) from e
+        else:
+            self._to_stream(text)
 
     def close(self) -> None:
-        """Completes the file; may be called twice."""
+        """Completes the file; may be called twice. What was never written to leaves the file as it was."""
         if self._file is not None:
-            self._file.close()
+            if self._begun:
+                self._file.close()
+            else:
+                self._file.discard()
 
     def discard(self) -> None:
         """Leaves the file as it was."""
         if self._file is not None:
             self._file.discard()
+
+    def _to_stream(self, text: str) -> None:
+        if self.stream is None or not text:
+            return
+        self._clear()
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except BrokenPipeError:
+            raise  # who reads our output has gone: no fault to report
+        except OSError as e:
+            raise output_error(Path("standard output"), e) from e

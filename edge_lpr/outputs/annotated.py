@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from edge_lpr.errors import OutputError, SettingError
-from edge_lpr.io.atomic_io import create_folder, safe_name, unique
+from edge_lpr.io.atomic_io import create_folder
 from edge_lpr.io.decoder import DEFAULT_FPS
 from edge_lpr.io.drawing import draw_reads
+from edge_lpr.io.file_names import fitted, safe_name, unique
 from edge_lpr.io.frames import Source
 from edge_lpr.io.image_io import IMAGES_WRITTEN, write_image
+from edge_lpr.io.recording import Recording
 from edge_lpr.io.sources import VIDEO_SUFFIXES, Target
 from edge_lpr.io.video_io import VIDEOS_WRITTEN, VideoFile
 from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
@@ -19,6 +22,7 @@ from edge_lpr.pipeline.stream import FrameResult
 
 __all__ = ["AnnotatedOutput"]
 
+FLAG = "--save"
 _NOT_WRITTEN = VIDEO_SUFFIXES - set(VIDEOS_WRITTEN) | {".gif"}
 
 
@@ -27,7 +31,8 @@ class AnnotatedOutput(Output):
 
     Args:
         path: An image or video to write, where there is one such source; else a folder, in which each result
-            has its source's name (and, from a folder, its place in it).
+            has its source's name (and, from a folder, its place in it). Cameras and streams give one video
+            after the other, and replace none.
         run: The run; its sources are checked before anything is read.
 
     Raises:
@@ -35,12 +40,16 @@ class AnnotatedOutput(Output):
         OutputError: It cannot be written to.
     """
 
+    unit = "frames"
+
     def __init__(self, path: str | Path, run: RunInfo = ALONE) -> None:
         path = Path(path)
         self._file = path if _is_file_name(path) else None
         self._folder = path
+        self._run = run
+        self._claims = run.own_claims()
         self._names: set[str] = set()
-        self._videos: dict[Source, VideoFile] = {}
+        self._videos: dict[Source, VideoFile | Recording] = {}
         if self._file is not None:
             _check_fits(self._file, run.targets)
         elif path.suffix.lower() in _NOT_WRITTEN and not path.is_dir():
@@ -48,10 +57,12 @@ class AnnotatedOutput(Output):
             raise SettingError(
                 f"--save {path}: cannot be written as {path.suffix}; use one of {kinds}, or a folder"
             )
-        create_folder(self._file.parent if self._file else self._folder)
+        self._claims.check(path, FLAG)
         for target in run.targets:
             for source in target.paths:
-                self._path(source, target.root, source.suffix if target.kind == "images" else ".mp4")
+                suffix = source.suffix if target.kind == "images" else ".mp4"
+                self._claims.claim(self._path(source, target.root, suffix), FLAG)
+        create_folder(self._file.parent if self._file else self._folder)
 
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
         """Draws the reads of one frame, and writes the image or appends to the video.
@@ -67,7 +78,7 @@ class AnnotatedOutput(Output):
         draw_reads(image, frame_result.reads)
         if source.is_image:
             path = Path(frame.name)
-            write_image(self._unique(self._path(path, source.root, path.suffix)), image)
+            write_image(self._unique(self._path(path, source.root, path.suffix), path), image)
             return
         if source not in self._videos:
             self._videos[source] = self._video(source)
@@ -98,33 +109,50 @@ class AnnotatedOutput(Output):
         if failures:
             raise OutputError("; ".join(failures))
 
-    def _video(self, source: Source) -> VideoFile:
-        if source.live and self._file is None:
-            # The time of day in the name: a camera started again must not replace what it saw before.
-            path = self._folder / f"{safe_name(source.label)}-{utc_stamp(source.started or 0.0)}.mp4"
-        else:
-            path = self._path(Path(source.label), source.root, ".mp4")
-        return VideoFile(self._unique(path), source.fps or DEFAULT_FPS, source.live)
+    def _video(self, source: Source) -> VideoFile | Recording:
+        fps = source.fps or DEFAULT_FPS
+        if source.live:
+            name = partial(self._recording_path, source)
+            return Recording(name, fps, self._run.recording, self._run.on_warning)
+        label = Path(source.label)
+        return VideoFile(self._unique(self._path(label, source.root, ".mp4"), label), fps)
+
+    def _recording_path(self, source: Source, seconds: float) -> Path:
+        """Returns where a video of a camera goes that begins at so many seconds."""
+        # The time of day in the name: a camera started again must not replace what it saw before.
+        stamp = f"-{utc_stamp((source.started or 0.0) + seconds)}"
+        if self._file is None:
+            create_folder(self._folder)
+            return self._folder / f"{safe_name(source.label)}{stamp}.mp4"
+        if not self._file.exists():
+            return self._file
+        return self._file.with_name(fitted(self._file.stem, f"{stamp}{self._file.suffix}"))
 
     def _path(self, source: Path, root: Path | None, suffix: str) -> Path:
         """Returns where the result of a source goes, before it is made unique."""
         if self._file is not None:
-            path = self._file
-        else:
-            inside = source.relative_to(root) if root is not None else Path(source.name)
-            path = self._folder / inside.with_suffix(suffix)
-        if path.exists() and source.exists() and path.samefile(source):
-            raise SettingError(f"--save {self._folder}: would overwrite {source}; give another folder")
-        return path
+            return self._file
+        inside = source.relative_to(root) if root is not None else Path(source.name)
+        return self._folder / inside.with_name(fitted(inside.stem, suffix))
 
-    def _unique(self, path: Path) -> Path:
+    def _unique(self, path: Path, source: Path) -> Path:
+        self._claims.reads(source)
         if self._file is not None:
             if self._names:
                 raise OutputError(f"{path}: one file does not fit several sources; give a folder")
+            self._claims.check(path, FLAG)
             self._names.add(path.name)
             return path
-        path = self._folder / unique(str(path.relative_to(self._folder)), self._names)
+        wanted = str(path.relative_to(self._folder))
+        if wanted.casefold() not in self._names:
+            self._claims.check(path, FLAG)
+        path = self._folder / unique(wanted, self._names)
+        while self._claims.is_taken(path, FLAG):
+            path = self._folder / unique(wanted, self._names)
+        deleted = not self._folder.is_dir()
         create_folder(path.parent)
+        if deleted:
+            self._run.on_warning(f"{self._folder}: was deleted or moved away; the folder is made again")
         return path
 
 
@@ -149,7 +177,7 @@ OUTPUTS.register(
         name="save",
         rank=50,
         open=AnnotatedOutput,
-        flag="--save",
+        flag=FLAG,
         metavar="PATH",
         help="annotated image or video; a folder where there are several sources",
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from types import TracebackType
 from typing import TypeVar
 
+from edge_lpr.io.claims import Claims, Named
 from edge_lpr.io.frames import Source
+from edge_lpr.io.recording import RecordingSettings
 from edge_lpr.io.sources import Target
 from edge_lpr.outputs.records import Result
 from edge_lpr.pipeline.stream import FrameResult
@@ -20,13 +24,19 @@ STDOUT = "-"
 """The value of an option that means standard output."""
 
 T = TypeVar("T", bound="Output")
+_logger = logging.getLogger("edge_lpr")
 
 
 class Output(ABC):
     """Takes results; a context manager that completes what it wrote.
 
     One of one's own needs to define `write` alone.
+
+    Attributes:
+        unit: What is lost where a `write` fails, for messages: "results", or "frames".
     """
+
+    unit = "results"
 
     @abstractmethod
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
@@ -38,7 +48,8 @@ class Output(ABC):
                 where nothing is tracked.
 
         Raises:
-            OutputError: It cannot be written; the output is closed then, and the others go on.
+            OutputError: It cannot be written. In a run over files the output is closed then, and the others
+                go on; in a live run it is given what comes next too, as a full disk may have room again.
             BrokenPipeError: Who reads standard output has gone.
         """
 
@@ -77,11 +88,28 @@ class RunInfo:
         targets: All sources, as far as they are known.
         live: Whether a camera or stream is among them: results are then added to files, and replace none.
         clear: Called before a line goes to the terminal, to take a progress line away.
+        on_warning: Called with one line for each thing that went wrong and was put right; logs it where not
+            given.
+        reads: Files beside the sources that the run reads, by what messages call them.
+        recording: How long and large the videos of cameras become.
+        claims: The files of the run, so that no output writes over another or over what is read; None for an
+            output that is used by itself.
     """
 
     targets: Sequence[Target] = ()
     live: bool = False
     clear: Callable[[], None] = lambda: None
+    on_warning: Callable[[str], None] = _logger.warning
+    reads: Iterable[Named] = ()
+    recording: RecordingSettings = field(default_factory=RecordingSettings)
+    claims: Claims | None = None
+
+    def own_claims(self) -> Claims:
+        """Returns the claims of the run; for an output that is used by itself, its own."""
+        if self.claims is not None:
+            return self.claims
+        sources = (("SOURCE", path) for target in self.targets for path in target.paths)
+        return Claims(chain(sources, self.reads))
 
 
 ALONE = RunInfo()
@@ -98,7 +126,7 @@ class OutputKind:
         open: Opens one, from the value of its option and the run. Raises `OutputError` where it cannot be
             written to, `SettingError` where the value does not fit the sources.
         flag: The command's option, "--jsonl"; "" where the command has none.
-        metavar: What --help calls the option's value.
+        metavar: What --help calls the option's value; "ADDRESS" where it is one, which others refuse.
         help: What it writes, for --help.
         stdout: Whether it writes one stream of text, which "-" sends to standard output.
     """

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_lpr.errors import OutputError
 from edge_lpr.geometry import crop_quad
-from edge_lpr.io.atomic_io import create_folder, safe_name, unique
+from edge_lpr.io.atomic_io import create_folder
+from edge_lpr.io.file_names import fitted, safe_name, unique
+from edge_lpr.io.frames import Source
 from edge_lpr.io.image_io import write_image
 from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
 from edge_lpr.outputs.records import Result, utc_stamp
@@ -15,6 +19,7 @@ from edge_lpr.pipeline.stream import FrameResult
 
 __all__ = ["CropOutput"]
 
+FLAG = "--crops"
 _VEHICLES = 500  # in view at once, whose files are known
 
 
@@ -34,12 +39,16 @@ class CropOutput(Output):
 
     def __init__(self, folder: str | Path, run: RunInfo = ALONE) -> None:
         self._folder = Path(folder)
+        self._run = run
+        self._claims = run.own_claims()
         self._names: set[str] = set()
-        self._vehicles: dict[str, str] = {}
+        self._vehicles: dict[str, Path] = {}
+        self._claims.check(self._folder, FLAG)
         create_folder(self._folder)
 
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
         """Writes the crop of each result that has an image; see `Output.write`."""
+        failure: OutputError | None = None
         for result in results:
             item, frame = result.item, result.frame
             if isinstance(item, PlateEvent):
@@ -50,24 +59,45 @@ class CropOutput(Output):
                 continue
             if crop is None:
                 continue
-            known = self._vehicles.get(item.id) if isinstance(item, PlateEvent) else None
-            name = known or self._new_name(f"{_stem(result)}-{index:06d}-{safe_name(item.text)}.png", result)
-            write_image(self._folder / name, crop)
-            result.crop = name
+            try:
+                path = self._path(result, f"{_stem(result)}-{index:06d}-{safe_name(item.text)}")
+                write_image(path, crop)
+            except OutputError as e:  # the others have their own chance
+                failure = e
+            else:
+                result.crop = path.name
+        if failure is not None:
+            raise failure
 
-    def _new_name(self, name: str, result: Result) -> str:
+    def _path(self, result: Result, stem: str) -> Path:
+        """Returns where the crop of a result goes: where the vehicle's last one is, or a free path."""
         item = result.item
-        if not result.source.live:
-            return unique(name, self._names)
-        # A camera's run has no end: what it names is looked up in the folder, and not remembered for ever.
-        taken: set[str] = set()
-        while (self._folder / (free := unique(name, taken))).exists():
-            pass
-        if isinstance(item, PlateEvent) and item.state != "end":
-            self._vehicles[item.id] = free
+        if not (isinstance(item, PlateEvent) and result.source.live):
+            return self._free(stem, result.source)
+        path = self._vehicles.pop(item.id, None)
+        if path is None or not self._folder.is_dir():
+            path = self._free(stem, result.source)
+        if item.state != "end":
+            self._vehicles[item.id] = path
             if len(self._vehicles) > _VEHICLES:
                 self._vehicles.pop(next(iter(self._vehicles)))
-        return free
+        return path
+
+    def _free(self, stem: str, source: Source) -> Path:
+        """Returns a path that no other crop of this run has, nor what the run reads, nor another output."""
+        if not self._folder.is_dir():
+            create_folder(self._folder)
+            self._run.on_warning(f"{self._folder}: was deleted or moved away; the folder is made again")
+        if source.live:  # its crops never end, and never replace any: their names are not kept, but looked up
+            path, number = self._folder / f"{stem}.png", 1
+            while os.path.lexists(path):
+                number += 1
+                path = self._folder / fitted(stem, f"-{number}.png")
+            return path
+        while True:
+            path = self._folder / unique(f"{stem}.png", self._names)
+            if not self._claims.is_taken(path, FLAG):
+                return path
 
 
 def _stem(result: Result) -> str:
@@ -80,7 +110,7 @@ OUTPUTS.register(
         name="crops",
         rank=10,  # before those that show the names of its files
         open=CropOutput,
-        flag="--crops",
+        flag=FLAG,
         metavar="DIR",
         help="an image of each plate",
     )

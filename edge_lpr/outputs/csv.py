@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from edge_lpr.console.text import is_terminal, printable
+from edge_lpr.io.text_file import LineFormat
 from edge_lpr.outputs._text import TextOut
 from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
 from edge_lpr.outputs.records import FIELDS, Result, to_record
@@ -15,14 +18,18 @@ from edge_lpr.pipeline.stream import FrameResult
 
 __all__ = ["CsvOutput"]
 
+# What a formula begins with, in the widths that Chinese and Japanese keyboards type too; where a cell begins,
+# be it at a separator that the table does not have.
+_FORMULA = re.compile(r"(^|[;,|\t\r\n])(?=[\"\s]*[=+\-@＝＋－＠−])|^(?=[\t\r\n])")
 _CORNER_COLUMNS = tuple(f"{axis}{i}" for i in range(1, 5) for axis in "xy")
 
 
 class CsvOutput(Output):
     """A table with the columns of `FIELDS`, written through row by row, that spreadsheets open as it is.
 
-    A cell that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP advises against
-    CSV injection: names of files and addresses come from others.
+    Names of files and addresses come from others, so no cell becomes a formula, as OWASP advises against CSV
+    injection: where one would begin stands an apostrophe, be it at a semicolon or tab at which a spreadsheet
+    separates that was told to; and every cell stands in quotes.
 
     Args:
         file: The file, "-" for standard output, or an open text stream; a new one gets a header.
@@ -33,26 +40,17 @@ class CsvOutput(Output):
     """
 
     def __init__(self, file: str | Path | TextIO, run: RunInfo = ALONE) -> None:
-        self._out = TextOut(file, run, bom=True)
-        names = [name for name, _, _ in FIELDS]
-        at = names.index("corners")
-        if self._out.empty:
-            self._row([*names[:at], *_CORNER_COLUMNS, *names[at + 1 :]])
+        self._out = TextOut(file, run, _LINES)
 
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
-        """Writes a row for each result; see `Output.write`."""
-        for result in results:
-            cells: list[object] = []
-            for name, value in to_record(result).items():
-                if name == "corners":
-                    cells += [v for point in value for v in point]
-                elif name == "char_scores":
-                    cells.append(" ".join("" if v is None else str(v) for v in value))
-                elif isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-                    cells.append("'" + value)
-                else:
-                    cells.append(value)
-            self._row(cells)
+        """Writes a row for each result, all of them or none; see `Output.write`."""
+        if frame_result.frame is not None or results:
+            text = "".join(map(_cells, results))
+            stream = self._out.stream
+            # What is only shown may not drive the terminal; line ends are the rows' own.
+            if stream is not None and is_terminal(stream):
+                text = "".join(printable(line) + "\r\n" for line in text.splitlines())
+            self._out.write(text)
 
     def close(self) -> None:
         """Completes the file; may be called twice."""
@@ -62,11 +60,48 @@ class CsvOutput(Output):
         """Leaves the file as it was; see `Output.discard`."""
         self._out.discard()
 
-    def _row(self, cells: Sequence[object]) -> None:
-        line = io.StringIO()
-        csv.writer(line).writerow(cells)
-        self._out.write(line.getvalue())
 
+def _cells(result: Result) -> str:
+    cells: list[object] = []
+    for name, value in to_record(result).items():
+        if name == "corners":
+            cells += [v for point in value for v in point]
+        elif name == "char_scores":
+            cells.append(" ".join("" if v is None else str(v) for v in value))
+        elif isinstance(value, str):
+            cells.append(_FORMULA.sub(r"\1'", value))
+        else:
+            cells.append(value)
+    return _row(cells)
+
+
+def _row(cells: Sequence[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line, quoting=csv.QUOTE_ALL).writerow(cells)
+    return line.getvalue()
+
+
+def _columns() -> list[str]:
+    names = [name for name, _, _ in FIELDS]
+    at = names.index("corners")
+    return [*names[:at], *_CORNER_COLUMNS, *names[at + 1 :]]
+
+
+def _is_header(line: str) -> bool:
+    try:
+        return next(csv.reader([line.removeprefix("\ufeff")]), []) == _columns()
+    except csv.Error:
+        return False
+
+
+_LINES = LineFormat(
+    "a table with the columns of this version",
+    is_first=_is_header,
+    is_whole=lambda line: False,  # a cell that was torn looks like a shorter one
+    # The byte-order mark is what Excel takes UTF-8 by.
+    head="\ufeff" + _row(_columns()),
+    end="\r\n",
+)
 
 OUTPUTS.register(
     OutputKind(

@@ -7,12 +7,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from edge_lpr.io.atomic_io import json_text
+from edge_lpr.io.text_file import LineFormat
 from edge_lpr.outputs._text import TextOut
 from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
 from edge_lpr.outputs.records import Result, to_record
 from edge_lpr.pipeline.stream import FrameResult
 
 __all__ = ["JsonlOutput"]
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+# A torn first line is one too: what follows its brace is lost.
+_LINES = LineFormat("a file of JSON lines", is_first=lambda line: line.startswith("{"), is_whole=_is_object)
 
 
 class JsonlOutput(Output):
@@ -27,12 +40,12 @@ class JsonlOutput(Output):
     """
 
     def __init__(self, file: str | Path | TextIO, run: RunInfo = ALONE) -> None:
-        self._out = TextOut(file, run)
+        self._out = TextOut(file, run, _LINES)
 
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
-        """Writes a line for each result; see `Output.write`."""
-        for result in results:
-            self._out.write(json.dumps(to_record(result), ensure_ascii=False, allow_nan=False) + "\n")
+        """Writes a line for each result, all of them or none; see `Output.write`."""
+        if frame_result.frame is not None or results:
+            self._out.write("".join(map(_line, results)))
 
     def close(self) -> None:
         """Completes the file; may be called twice."""
@@ -41,6 +54,10 @@ class JsonlOutput(Output):
     def discard(self) -> None:
         """Leaves the file as it was; see `Output.discard`."""
         self._out.discard()
+
+
+def _line(result: Result) -> str:
+    return json_text(to_record(result), indent=None)
 
 
 OUTPUTS.register(

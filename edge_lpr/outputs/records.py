@@ -22,7 +22,11 @@ VERSION = 1
 FIELDS: tuple[tuple[str, str, str], ...] = (
     ("version", "integer", "version of this format; grows when the meaning of a field changes"),
     ("type", "text", '"event": one vehicle\'s track; "read": one plate in one image or frame'),
-    ("source", "text", "the image's or video's path, camera or address; passwords are masked"),
+    (
+        "source",
+        "text",
+        "the image's or video's path; of a camera its name, else its address without secrets",
+    ),
     ("text", "text", "the plate, without the dot"),
     ("kind", "text", 'the kind of plate (blue, green, …); "text" for no plate, with --any-text'),
     ("score", "0…1", "mean of char_scores"),

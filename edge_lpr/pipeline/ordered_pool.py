@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +12,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[tuple[T, R], None, None]:
+def in_order(
+    work: Callable[[T], R],
+    items: Iterable[T],
+    workers: int,
+    weigh: Callable[[T], int] = lambda _: 0,
+    limit: float = math.inf,
+) -> Generator[tuple[T, R], None, None]:
     """Applies a function to items in threads of its own, and gives item and result in the items' order.
 
     While one batch is on the GPU, another one's image work is done on the host, and the next is decoded.
@@ -21,6 +28,8 @@ def in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Genera
         work: The function; it may run in several threads at once.
         items: What it is applied to; taken in this thread, at most `workers` ahead of the results.
         workers: How many items are worked on at once, 1 or more.
+        weigh: How heavy an item is.
+        limit: No further item is taken while those that are worked on weigh so much.
 
     Yields:
         Each item with its result.
@@ -46,7 +55,9 @@ def in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Genera
                     ended = e
                     break
                 pending.append((item, pool.submit(work, item)))
-                if len(pending) == workers:
+                while pending and (
+                    len(pending) == workers or sum(weigh(waiting) for waiting, _ in pending) >= limit
+                ):
                     first, result = pending.popleft()
                     yield first, result.result()
             while pending:

@@ -28,6 +28,7 @@ from edge_lpr.pipeline.views import View
 from edge_lpr.plates import PlateRead
 from edge_lpr.plates.read import TEXT
 from edge_lpr.precisions import PRECISIONS
+from edge_lpr.signatures import load_public_key
 from edge_lpr.types import Image, Probs
 
 _RESCANS = (1.0, 0.7)
@@ -60,6 +61,8 @@ class PlateReader:
         format_prior: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
         settings: Further thresholds that differ from the bundle's and the defaults, by the names of the
             fields in `edge_lpr.pipeline.settings`.
+        verify_key: The public key that bundle and engines have to be signed with, as a file or itself; None
+            asks for no signature.
 
     Attributes:
         bundle: The bundle.
@@ -71,6 +74,7 @@ class PlateReader:
     Raises:
         SettingError: An argument is out of its range.
         BundleError: The bundle is missing or damaged, or lacks the precision.
+        SignatureError: Bundle or engine is not signed by that key, or is not what was signed.
         BackendError: The backend cannot run here.
     """
 
@@ -87,6 +91,7 @@ class PlateReader:
         min_score: float = ReadSettings.min_score,
         format_prior: float = ReadSettings.format_prior,
         settings: Mapping[str, object] | None = None,
+        verify_key: str | Path | None = None,
     ) -> None:
         if precision != AUTO and precision not in PRECISIONS:
             raise SettingError(f"precision {precision!r}: expected auto, {', '.join(PRECISIONS.names())}")
@@ -97,7 +102,7 @@ class PlateReader:
         det, read, track = split_settings(settings or {})
         self.settings = ReadSettings(any_text, min_score, format_prior).changed(read)
         self.tracking = TrackSettings().changed(track)
-        self.bundle: Bundle = load_bundle(bundle)
+        self.bundle: Bundle = load_bundle(bundle, load_public_key(verify_key))
         spec = self.bundle.det
         detection = DetectorSettings.for_model(spec).changed(det)
         if models is None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.errors import SourceError
 from edge_lpr.io.frames import Frame, Source
+from edge_lpr.io.image_io import MAX_PIXELS
 from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.events import PlateEvent, event_id, states_of
 from edge_lpr.pipeline.ordered_pool import in_order
@@ -115,7 +116,8 @@ class Stream:
             size, workers = 1, 1
         else:
             size, workers = self.reader.detector.backend.preferred_batch, self.reader.workers
-        for frames, found in in_order(self._read, self._batches(size), workers):
+        batches = self._batches(size)
+        for frames, found in in_order(self._read, batches, workers, _pixels, MAX_PIXELS):
             for (frame, _), reads in zip(frames, found, strict=True):
                 yield self.step(frame, reads)
 
@@ -187,3 +189,7 @@ class Stream:
     def _read(self, batch: list[tuple[Frame, bool]]) -> list[list[PlateRead]]:
         images = [frame.image for frame, _ in batch]
         return self.reader.read_batch(images, None if self.source.is_image else [again for _, again in batch])
+
+
+def _pixels(batch: Sequence[tuple[Frame, bool]]) -> int:
+    return sum(frame.image.shape[0] * frame.image.shape[1] for frame, _ in batch)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import threading
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_lpr.backends.tensorrt.engine_folder import FOLDER_VARIABLE, engines_folder
-from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
+from edge_lpr.backends.tensorrt.engine_manifest import ENGINE, EngineManifest
 from edge_lpr.bundle.manifest import load_bundle
+from edge_lpr.console.output import say, say_json
 from edge_lpr.console.progress import Progress
-from edge_lpr.console.text import duration, pad, paint
+from edge_lpr.console.text import duration, pad
 from edge_lpr.engines.commands._options import add_build_options, settings_from
 from edge_lpr.errors import EdgeLprError
+from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.precisions import PRECISIONS
+from edge_lpr.signatures import load_public_key
 
 if TYPE_CHECKING:
     from edge_lpr.backends.tensorrt.api import TensorRT
@@ -55,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="(default: all that the bundle has)",
     )
     add("--out", metavar="DIR", help="where the engines go")
+    add("--verify-key", metavar="KEY", help="build only from a bundle signed by this public key")
     add_build_options(parser, "what the bundle makes of 1920x1080, lying and upright")
     parser.add_argument(
         "--rebuild",
@@ -70,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     """Builds the engines; one that fails does not stop the others."""
     from edge_lpr.engines.build import build_jobs
 
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args.bundle, load_public_key(args.verify_key))
     settings = settings_from(args)
     jobs = list(build_jobs(bundle, args.precision, settings))
     folder = engines_folder(args.out)
@@ -79,6 +83,9 @@ def run(args: argparse.Namespace) -> int:
     from edge_lpr.backends.tensorrt.api import TensorRT
 
     api = TensorRT.open()
+    manifests = [job.path(folder, api.machine) for job in jobs]
+    outputs = [("--out", path) for m in manifests for path in (m, m.with_suffix(ENGINE))]
+    check_outputs(outputs, chain(files_in("BUNDLE", bundle.path), [("--verify-key", args.verify_key)]))
     code = 0
     report: list[dict[str, Any]] = []
     for number, job in enumerate(jobs, 1):
@@ -92,18 +99,18 @@ def run(args: argparse.Namespace) -> int:
                 state = "built"
             except EdgeLprError as e:
                 state, error, code = "failed", str(e), max(code, e.exit_code)
-                print(f"edge-lpr build: {job.label}: {error}", file=sys.stderr)
+                say(f"edge-lpr build: {job.label}: {error}", stream=sys.stderr)
         entry = {"part": job.part, "precision": job.model.precision, "state": state, "error": error}
         report.append({**entry, "manifest": manifest.to_json() if manifest else None})
         if not args.json:
             _say(job, state, manifest)
     if args.json:
-        print(json.dumps({"folder": str(folder), "engines": report}, indent=1, ensure_ascii=False))
+        say_json({"folder": str(folder), "engines": report})
     elif any(entry["state"] == "missing" for entry in report):
         place = f" --out {args.out}" if args.out else ""
-        print(f"build them: edge-lpr build{' ' + args.bundle if args.bundle else ''}{place}")
+        say(f"build them: edge-lpr build{' ' + args.bundle if args.bundle else ''}{place}")
     elif folder != engines_folder():
-        print(
+        say(
             f"edge-lpr reads with them: edge-lpr --engines {folder} SOURCE, or export {FOLDER_VARIABLE}="
             f"{folder.absolute()}"
         )
@@ -160,8 +167,7 @@ def _say(job: BuildJob, state: str, manifest: EngineManifest | None) -> None:
         size = f"{manifest.engine_bytes / 1e6:6.1f} MB"
         detail = f"  {size}  {duration(manifest.seconds):>7}  {manifest.engine_path}"
     # One by one as they are done, minutes apart: no table.
-    shown = paint(pad(state, 8), "green" if manifest else "yellow", sys.stdout)
-    print(f"{shown}{pad(job.label, 9)}{detail}", flush=True)
+    say((pad(state, 8), "green" if manifest else "yellow"), f"{pad(job.label, 9)}{detail}")
 
 
 def _show(jobs: list[BuildJob], folder: Path, settings: BuildSettings, as_json: bool) -> int:
@@ -176,11 +182,11 @@ def _show(jobs: list[BuildJob], folder: Path, settings: BuildSettings, as_json: 
             for job in jobs
         ]
         shown = {"folder": str(folder), "flags": settings.flags(), "engines": engines}
-        print(json.dumps(shown, indent=1, ensure_ascii=False))
+        say_json(shown)
         return 0
     for job in jobs:
-        print(f"{job.label:<9} {job.model.path}")
+        say(f"{job.label:<9} {job.model.path}")
         for profile in job.profiles:
-            print(f"          batch×height×width×3: {profile}, fastest at {'×'.join(map(str, profile.opt))}")
-    print(f"into {folder}")
+            say(f"          batch×height×width×3: {profile}, fastest at {'×'.join(map(str, profile.opt))}")
+    say(f"into {folder}")
     return 0

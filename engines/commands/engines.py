@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edge_lpr.backends.tensorrt.engine_folder import engines_folder
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, read_manifest
 from edge_lpr.bundle.manifest import load_bundle
+from edge_lpr.console.output import say, say_json, show
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
@@ -69,10 +69,10 @@ def _list(folder: Path, args: argparse.Namespace) -> int:
     if args.json:
         here = None if machine is None else machine.identity
         engines = [_record(entry) for entry in found]
-        _print({"folder": str(folder), "machine": here, "no_machine": refusal, "engines": engines})
+        say_json({"folder": str(folder), "machine": here, "no_machine": refusal, "engines": engines})
         return 0
-    print(f"{folder}: {len(found)} engines" if found else f"{folder}: no engines; make some: edge-lpr build")
-    print(f"this machine: {machine or refusal}")
+    say(f"{folder}: {len(found)} engines" if found else f"{folder}: no engines; make some: edge-lpr build")
+    say(f"this machine: {machine or refusal}")
     _print_table(found)
     return 0
 
@@ -92,11 +92,11 @@ def _prune(folder: Path, args: argparse.Namespace) -> int:
     if not args.dry_run:
         chosen = engine_cache.prune(chosen, states)
     if args.json:
-        _print({"folder": str(folder), "dry_run": args.dry_run, "removed": [_record(e) for e in chosen]})
+        say_json({"folder": str(folder), "dry_run": args.dry_run, "removed": [_record(e) for e in chosen]})
         return 0
     _print_table(chosen)
     what = "would be removed" if args.dry_run else "removed"
-    print(f"{folder}: {len(chosen)} of {len(found)} {what}")
+    say(f"{folder}: {len(chosen)} of {len(found)} {what}")
     return 0
 
 
@@ -118,7 +118,7 @@ def _inspect(folder: Path, args: argparse.Namespace) -> int:
     report = inspect_engine(api, manifest, args.profile)
     if args.json:
         layers = [vars(layer) for layer in report.layers]
-        _print(
+        say_json(
             {
                 "manifest": manifest.to_json(),
                 "profile": args.profile,
@@ -134,8 +134,9 @@ def _inspect(folder: Path, args: argparse.Namespace) -> int:
 
 
 def _show(manifest: EngineManifest, profile: int, report: EngineReport) -> None:
-    print(f"{manifest.engine_path}\n{manifest.part} {manifest.precision}, built for {manifest.machine}")
-    print(f"profile {profile}: {manifest.profiles[profile]}")
+    say(str(manifest.engine_path))
+    say(f"{manifest.part} {manifest.precision}, built for {manifest.machine}")
+    say(f"profile {profile}: {manifest.profiles[profile]}")
     rows = [
         [
             f"{layer.input} → {layer.output}",
@@ -145,11 +146,11 @@ def _show(manifest: EngineManifest, profile: int, report: EngineReport) -> None:
         ]
         for layer in report.layers
     ]
-    print(table(rows, left=(0, 2, 3), head=False))
+    show(table(rows, left=(0, 2, 3), head=False))
     counts = ", ".join(f"{n} in {kind}" for kind, n in sorted(report.counts.items()))
-    print(f"computing layers by the type of their input: {counts or 'none'}")
+    say(f"computing layers by the type of their input: {counts or 'none'}")
     for kind in sorted(report.macs):
-        print(f"{kind}: {report.share(kind):.1%} of the multiply-adds that TensorRT states")
+        say(f"{kind}: {report.share(kind):.1%} of the multiply-adds that TensorRT states")
 
 
 def _find(folder: Path, name: str) -> EngineManifest:
@@ -179,7 +180,7 @@ def _entries(folder: Path, args: argparse.Namespace) -> tuple[Sequence[Entry], M
 
 def _print_table(entries: Sequence[Entry]) -> None:
     if entries:
-        print(table([_row(entry) for entry in entries], left=(0, 1), head=False, wrap=True))
+        show(table([_row(entry) for entry in entries], left=(0, 1), head=False, wrap=True))
 
 
 def _row(entry: Entry) -> list[Cell]:
@@ -200,7 +201,3 @@ def _record(entry: Entry) -> dict[str, Any]:
         "reason": entry.reason,
         "manifest": None if entry.manifest is None else entry.manifest.to_json(),
     }
-
-
-def _print(value: object) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))

@@ -6,7 +6,7 @@ cut out of the sample street (`samples/street.mp4`, drawn, with rendered plates)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 
 from edge_lpr.errors import SourceError
 from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
+from edge_lpr.io.walk import regular_files, unreadable
 from edge_lpr.types import Image, Quad, Rng
 
 __all__ = ["Scene", "probe_images", "read_images", "scenes"]
@@ -54,13 +55,15 @@ def scenes() -> list[Scene]:
     return found
 
 
-def read_images(folder: Path, limit: int) -> dict[str, Image]:
+def read_images(
+    folder: Path, limit: int, on_problem: Callable[[str], None] = lambda line: None
+) -> dict[str, Image]:
     """Reads images for a comparison.
 
     Args:
-        folder: Its images are taken in the order of their names, folders inside are left out; what cannot be
-            decoded is passed over.
+        folder: Its images are taken in the order of their names, folders inside are left out.
         limit: At most so many, spread evenly over the folder.
+        on_problem: Called with one line for each image that cannot be read or decoded; it is left out.
 
     Returns:
         uint8 H×W×3 BGR by file name; no side is longer than 1600 pixels.
@@ -69,15 +72,17 @@ def read_images(folder: Path, limit: int) -> dict[str, Image]:
         SourceError: No such folder, or no image in it that can be read.
     """
     try:
-        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     except OSError as e:
-        raise SourceError(f"{folder}: cannot be read ({e.strerror or e}); expected a folder of images") from e
+        raise SourceError(f"{unreadable(folder, e)}; expected a folder of images") from e
+    found = list(regular_files(found, on_problem))
     chosen = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, min(limit, len(found))).astype(int))]
     images: dict[str, Image] = {}
     for file in chosen:
         try:
             image = read_image(file)
-        except SourceError:
+        except SourceError as e:
+            on_problem(str(e))
             continue
         scale = _MAX_SIDE / max(image.shape[:2])
         if scale < 1:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from edge_lpr.bundle.manifest import Bundle
-from edge_lpr.errors import BundleError
+from edge_lpr.errors import BundleError, one_line
 from edge_lpr.export.parity.comparison import (
     Comparison,
     Floats,
@@ -30,7 +30,14 @@ from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.precisions import REFERENCE
 from edge_lpr.types import Image
 
-__all__ = ["REFERENCE_FILE", "check_reference", "pack_reference", "reference_crops", "reference_images"]
+__all__ = [
+    "REFERENCE_FILE",
+    "check_reference",
+    "pack_reference",
+    "read_reference",
+    "reference_crops",
+    "reference_images",
+]
 
 REFERENCE_FILE = "reference.npz"
 _DECIMALS = 6
@@ -84,7 +91,7 @@ def check_reference(bundle: Bundle) -> tuple[Comparison, Comparison]:
     Raises:
         BundleError: The bundle has no reference, or a damaged one.
     """
-    pairs = _read(bundle.path / REFERENCE_FILE)
+    pairs = read_reference(bundle.path / REFERENCE_FILE)
     det, rec = Comparison("bundle"), Comparison("bundle")
     settings = DetectorSettings.for_model(bundle.det)
     run = Runner(bundle.model("det", REFERENCE).read())
@@ -100,23 +107,37 @@ def check_reference(bundle: Bundle) -> tuple[Comparison, Comparison]:
     return det, rec
 
 
-def _read(path: Path) -> dict[str, list[tuple[Image, Floats]]]:
+def read_reference(path: Path) -> dict[str, list[tuple[Image, Floats]]]:
+    """Reads the reference of a bundle.
+
+    Returns:
+        For "det" and "rec", inputs and what the model is to return for each.
+
+    Raises:
+        BundleError: There is none, or it is damaged or too large.
+    """
     wrong = f"{path}: no reference to verify the bundle with"
     missing = f"{wrong}; give the Paddle models it was made from with --det and --rec"
     data = read_bounded(path, _MAX_BYTES, "a reference that export wrote", BundleError, missing=missing)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             # An archive says how large it unpacks; a small file can claim to be a huge array.
-            if sum(entry.file_size for entry in archive.infolist()) > _MAX_ARRAY_BYTES:
-                raise BundleError(f"{path}: unpacks to more than {_MAX_ARRAY_BYTES >> 20} MiB")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            pairs: dict[str, list[tuple[Image, Floats]]] = {"det": [], "rec": []}
-            for part, found in pairs.items():
-                while f"{part}_in_{len(found)}" in arrays.files:
-                    i = len(found)
-                    found.append((arrays[f"{part}_in_{i}"], arrays[f"{part}_out_{i}"]))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
-        raise BundleError(f"{path}: damaged ({e}); export the bundle again") from e
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        pairs = {} if unpacked > _MAX_ARRAY_BYTES else _pairs(data)
+    except Exception as e:  # an archive that was made up or damaged can raise anything at all
+        raise BundleError(f"{path}: damaged ({one_line(e, 120)}); export the bundle again") from e
+    if unpacked > _MAX_ARRAY_BYTES:
+        raise BundleError(f"{path}: unpacks to more than {_MAX_ARRAY_BYTES >> 20} MiB")
     if not pairs["det"] or not pairs["rec"]:
         raise BundleError(f"{wrong}: it is empty; export the bundle again")
+    return pairs
+
+
+def _pairs(data: bytes) -> dict[str, list[tuple[Image, Floats]]]:
+    pairs: dict[str, list[tuple[Image, Floats]]] = {"det": [], "rec": []}
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        for part, found in pairs.items():
+            while f"{part}_in_{len(found)}" in arrays.files:
+                i = len(found)
+                found.append((arrays[f"{part}_in_{i}"], arrays[f"{part}_out_{i}"]))
     return pairs

@@ -14,13 +14,15 @@ import cv2
 import numpy as np
 
 from edge_lpr.console.module_main import Parser, module_main
-from edge_lpr.datasets.labels import Sample, load_labels
+from edge_lpr.console.output import say
+from edge_lpr.datasets.labels import Sample, label_inputs, load_labels
 from edge_lpr.errors import InputError, SettingError
 from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file
 from edge_lpr.finetune.synthesis.det_augment import augment_scene
 from edge_lpr.finetune.synthesis.rec_augment import RecAug, bring_to_height
 from edge_lpr.finetune.synthesis.training_images import Photos
 from edge_lpr.geometry import crop_quad
+from edge_lpr.io.claims import check_outputs
 from edge_lpr.io.image_io import write_image
 from edge_lpr.types import Image, Rng
 
@@ -109,12 +111,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--what", choices=("crops", "scenes"), default="crops")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
+    check_outputs([("--sheet", args.sheet)], label_inputs("DATA", args.data))
     samples = load_labels(args.data).samples
     if not (args.bench or args.sheet):
         raise SettingError("nothing to do: give --bench, --sheet FILE, or both")
     if args.bench:
         for name, rate in bench(samples).items():
-            print(f"{name}: {rate:.0f} per second on one core")
+            say(f"{name}: {rate:.0f} per second on one core")
     if args.sheet:
         write_image(args.sheet, sheet(samples, args.what, args.seed))
     return 0

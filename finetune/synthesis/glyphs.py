@@ -18,6 +18,7 @@ import io
 import json
 import string
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.errors import InputError, SettingError
 from edge_lpr.io import drawing
 from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.plates.characters import DOT, PROVINCES
 from edge_lpr.plates.charset import SUFFIXES
 from edge_lpr.types import Mask
@@ -195,6 +197,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser("atlas", help="rasterise the committed subsets")
     args = parser.parse_args(argv)
     if args.command == "subset":
+        given = [args.noto_medium, args.noto_thin, *(item.partition("=")[2] for item in args.latin)]
+        written = chain(files_in("the fonts", DRAW_ASSETS), files_in("the fonts", PLATE_ASSETS))
+        check_outputs(written, (("--noto or --latin", font) for font in given))
         cut_subset(
             args.noto_medium, LABEL_TEXT, DRAW_ASSETS / "labels.otf", "Edge LPR Labels", "Noto Sans CJK SC"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_lpr.architectures.registry import Architecture, of_part
-from edge_lpr.errors import SettingError
+from edge_lpr.errors import SettingError, shown
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.plain_data import parse_json
 from edge_lpr.settings import Settings, setting
 from edge_lpr.types import PARTS, Part
 
@@ -112,7 +112,7 @@ class TrainConfig(Settings):
 
     def __post_init__(self) -> None:
         if self.part not in PARTS:
-            raise SettingError(f"part is {self.part!r}, expected {' or '.join(PARTS)}")
+            raise SettingError(f"part is {shown(self.part)}, expected {' or '.join(PARTS)}")
         super().__post_init__()
         misfits = [self._misfit(architecture) for architecture in of_part(self.part)]
         if all(misfits):
@@ -150,21 +150,18 @@ class TrainConfig(Settings):
         return asdict(self)
 
 
-def _from_json(text: str, part: Part, name: str, overrides: Mapping[str, float | str]) -> TrainConfig:
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as e:
-        raise SettingError(f"{name}: not JSON: {e.msg} at line {e.lineno}, column {e.colno}") from e
+def _from_json(text: str | bytes, part: Part, name: str, overrides: Mapping[str, float | str]) -> TrainConfig:
+    values = parse_json(text, name, SettingError)
     if not isinstance(values, dict):
         raise SettingError(f"{name}: holds {type(values).__name__}, expected an object with settings")
     values = {**values, **overrides}
     unknown = sorted(set(values) - set(TrainConfig.names()))
     if unknown:
         raise SettingError(
-            f"{name}: unknown setting {unknown[0]!r}; known are {', '.join(TrainConfig.names())}"
+            f"{name}: unknown setting {shown(unknown[0])}; known are {', '.join(TrainConfig.names())}"
         )
     if values.get("part", part) != part:
-        raise SettingError(f"{name}: is for {values['part']!r}, but `finetune {part}` was asked for")
+        raise SettingError(f"{name}: is for {shown(values['part'])}, but `finetune {part}` was asked for")
     try:
         return TrainConfig(**{**values, "part": part})
     except SettingError as e:
@@ -190,8 +187,5 @@ def load_config(path: Path | None, part: Part, **overrides: float | str) -> Trai
     if path is None:
         return _from_json(default_config(part), part, f"configs/{part}.json", overrides)
     excess = "{size} bytes, a config has less than {limit}"
-    try:
-        text = read_bounded(path, MAX_CONFIG_BYTES, "a config", SettingError, excess=excess).decode()
-    except UnicodeDecodeError as e:
-        raise SettingError(f"{path}: cannot be read as a config: {e}") from e
+    text = read_bounded(path, MAX_CONFIG_BYTES, "a config", SettingError, excess=excess)
     return _from_json(text, part, str(path), overrides)

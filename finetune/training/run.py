@@ -26,9 +26,11 @@ from edge_lpr.finetune.training.trainer import BEST, HISTORY, LATEST, STATE, Ste
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.types import Arrays
 
-__all__ = ["RunFiles", "check_folder", "cut_checkpoint", "finetune", "steps_of"]
+__all__ = ["FILES", "RunFiles", "check_folder", "cut_checkpoint", "finetune", "steps_of"]
 
 KEYS, CHARSET, CONFIG, PLOT = "keys.txt", "charset.txt", "config.json", "run.png"
+FILES = (BEST, LATEST, STATE, HISTORY, CONFIG, PLOT, KEYS, CHARSET)
+"""Names of all files that a run may write into its folder."""
 # Smallest plate that is rendered for the recognizer, in pixels: below, people do not read them either.
 MIN_PLATE_WIDTH = 52.0
 

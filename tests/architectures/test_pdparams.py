@@ -3,11 +3,14 @@
 import collections
 import os
 import pickle
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.limited import run_limited
 
+from edge_lpr.architectures import pdparams
 from edge_lpr.architectures.pdparams import branches, load_checkpoint, save_checkpoint, select_branch
 from edge_lpr.errors import ModelError, OutputError
 
@@ -155,3 +158,90 @@ def test_branches() -> None:
     assert list(select_branch({"a": np.ones(1)}, "Teacher", "x")) == ["a"]
     with pytest.raises(ModelError, match="only Teacher"):
         select_branch({"Teacher.a": np.ones(3)}, "Student", "x")
+
+
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value.encode())) + value.encode()
+
+
+def attributes() -> dict[str, dict[str, object]]:
+    """The attributes of everything in the module."""
+    return {name: dict(vars(v)) for name, v in vars(pdparams).items() if hasattr(v, "__dict__")}
+
+
+HOSTILE = [
+    (b"\x80\x02}r\0\0\0\x08.", r"place 134217728 of the memo after 3 opcodes at byte 3"),
+    (b"\x80\x02}q\xff.", "place 255 of the memo after 3 opcodes"),
+    (b"\x80\x02}j\0\0\0\x08.", "place 134217728 of the memo is empty"),
+    (b"\x80\x02X\xff\xff\xff\x7f.", "2147483647 bytes at byte 3"),
+    (b"\x80\x04\x8d" + b"\xff" * 8 + b".", "18446744073709551615 bytes"),
+    (b"\x80\x04\x96" + b"\xff" * 7 + b"\x7f.", "bytes at byte 3, 1 are left"),
+    (b"\x80\x02\x8a\xff" + b"\xff" * 255 + b".", "an integer of 255 bytes"),
+    (b"\x80\x02\x8b\xff\xff\xff\x7f.", "LONG4, which no checkpoint has|bytes at byte"),
+    (b"\x80\x02I" + b"9" * 400 + b"\n.", "a name without an end"),
+    (b"\x80\x02I99\n.", "the opcode INT, which no checkpoint has"),
+    (b"\x80\x02" + b"(" * 100 + b"}.", "holds a dict|no arrays"),
+    (b"\x80\x02}" + text("w") + b"\x85" * 50 + b"K\x01s.", "more than 8 tuples in each other"),
+    (b"\x80\x02}K\x01" + b"\x85" * 1_000_000 + b"K\x02s.", "more than 8 tuples in each other"),
+    (b"\x80\x02s.", "an opcode without its operands"),
+    (b"\x80\x02t.", "an opcode without its mark"),
+    (b"\x80\x02" + b"]" * 500_001, "more than 500000 opcodes"),
+    (b"\x80\x04\x8c\x01w\x93.", "an opcode without its operands"),
+    (b"\x80\x02c_codecs\nencode\n)\x81.", "NEWOBJ, which no checkpoint has"),
+    (b"\x80\x02}\x95\xff\xff\xff\xff\xff\xff\xff\xff.", "not a .pdparams|bytes"),
+    (b"\x80\x02}U\x01w}}s", "ends before its STOP"),
+]
+
+
+@pytest.mark.parametrize(("data", "said"), HOSTILE)
+def test_opcodes_are_looked_at_first(tmp_path: Path, data: bytes, said: str) -> None:
+    file = tmp_path / "a.pdparams"
+    file.write_bytes(data)
+    with pytest.raises(ModelError, match=said):
+        load_checkpoint(file)
+
+
+def test_hostile_opcodes_take_no_memory(tmp_path: Path) -> None:
+    for i, (data, _) in enumerate(HOSTILE):
+        (tmp_path / f"{i}.pdparams").write_bytes(data)
+    code = """
+for file in sys.argv[1:]:
+    try:
+        load_checkpoint(file)
+    except ModelError:
+        print("refused")
+"""
+    imports = "from edge_lpr.architectures.pdparams import load_checkpoint, ModelError"
+    told = run_limited(code, *tmp_path.iterdir(), megabytes=64, imports=imports)
+    assert told.split() == ["refused"] * len(HOSTILE)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(f"c{module}\n{name}\n".encode() for module, name in pdparams._ALLOWED),
+        b"ccollections\nOrderedDict\n)R",
+        b"}",
+        b"]",
+        b")",
+        b"K\x01",
+        text("w"),
+    ],
+)
+@pytest.mark.parametrize("state", [b"}" + text("x") + b"K\x01s", b"N}" + text("x") + b"K\x01s\x86"])
+def test_no_attribute_of_anything_can_be_set(tmp_path: Path, target: bytes, state: bytes) -> None:
+    before = {
+        name: vars(value).copy() for name, value in vars(pdparams).items() if hasattr(value, "__dict__")
+    }
+    file = tmp_path / "a.pdparams"
+    file.write_bytes(b"\x80\x02" + target + state + b"b.")
+    with pytest.raises(ModelError, match=r"asks for to set|not a \.pdparams checkpoint"):
+        load_checkpoint(file)
+    assert attributes() == before
+
+
+def test_a_tuple_is_made_of_a_tuple_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.pdparams"
+    file.write_bytes(b"\x80\x02cbuiltins\ntuple\n](K\x01K\x02e\x85R.")
+    with pytest.raises(ModelError, match="a tuple of no tuple"):
+        load_checkpoint(file)

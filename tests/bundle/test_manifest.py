@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.tiny_bundle import rec_model, write_bundle
 
 from edge_lpr.bundle.manifest import bundled, load_bundle
 from edge_lpr.errors import BundleError
@@ -50,9 +51,9 @@ def test_the_embedded_bundle_is_whole() -> None:
     assert bundle.rec.classes == 1 + len(bundle.rec.charset) + bundle.rec.unknown_class
 
 
-def test_reads_files_that_are_as_promised(folder: Path) -> None:
-    bundle = load_bundle(folder)
-    assert bundle.model("rec", "fp32").read() == b"rec" * 10
+def test_reads_files_that_are_as_promised(tmp_path: Path) -> None:
+    bundle = load_bundle(write_bundle(tmp_path / "b"))
+    assert bundle.model("rec", "fp32").read() == rec_model()
     assert bundle.precisions() == ("fp32",)
 
 
@@ -134,3 +135,9 @@ def test_a_file_outside_the_folder_is_refused(folder: Path, name: str) -> None:
 def test_what_the_runtime_does_not_know_is_kept(folder: Path) -> None:
     bundle = load_bundle(changed(folder, put("det", "precisions", "fp32", "accuracy", value={"hmean": 0.9})))
     assert bundle.model("det", "fp32").extra["accuracy"] == {"hmean": 0.9}
+
+
+def test_a_charset_of_one_character_is_refused_at_once(folder: Path) -> None:
+    changed(folder, lambda raw: raw["rec"].update(charset=["A"] * 100_000))
+    with pytest.raises(BundleError, match=r"rec\.charset is \['A'\], expected each character once"):
+        load_bundle(folder)

@@ -33,7 +33,7 @@ def parts() -> BundleParts:
 
 
 def test_what_is_written_is_what_the_runtime_reads(tmp_path: Path, parts: BundleParts) -> None:
-    bundle = create_bundle(parts, tmp_path / "new" / "b", {"note.txt": b"hello"})
+    bundle = create_bundle(parts, tmp_path / "new" / "b", {"parity.json": b"hello"})
     assert bundle.path == tmp_path / "new" / "b"
     assert (bundle.name, bundle.licence) == ("tiny", "MIT")
     assert bundle.rec.charset == ("京", "A", "B", "1")
@@ -42,16 +42,23 @@ def test_what_is_written_is_what_the_runtime_reads(tmp_path: Path, parts: Bundle
     assert bundle.model("det", "fp32").read() == parts.det
     assert bundle.model("rec", "fp32").read() == parts.rec
     assert sorted(p.name for p in bundle.path.iterdir()) == [
-        "bundle.json", "det.fp32.onnx", "note.txt", "rec.fp32.onnx",
+        "bundle.json", "det.fp32.onnx", "parity.json", "rec.fp32.onnx",
     ]  # fmt: skip
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["b"]
 
 
 def test_an_older_bundle_is_replaced_whole(tmp_path: Path, parts: BundleParts) -> None:
-    create_bundle(parts, tmp_path / "b", {"old.txt": b""})
+    create_bundle(parts, tmp_path / "b", {"parity.json": b""})
     assert create_bundle(replace(parts, name="newer"), tmp_path / "b").name == "newer"
-    assert not (tmp_path / "b" / "old.txt").exists()
+    assert not (tmp_path / "b" / "parity.json").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_the_signature_goes_with_the_bundle_that_was_signed(tmp_path: Path, parts: BundleParts) -> None:
+    create_bundle(parts, tmp_path / "b")
+    (tmp_path / "b" / "bundle.json.minisig").touch()
+    create_bundle(replace(parts, name="newer"), tmp_path / "b")
+    assert not list((tmp_path / "b").glob("*.minisig"))
 
 
 def test_a_bundle_that_fails_leaves_the_older_one(tmp_path: Path, parts: BundleParts) -> None:
@@ -72,29 +79,36 @@ def test_folders_and_files_of_others_are_left_alone(tmp_path: Path, parts: Bundl
         create_bundle(parts, tmp_path / "photos" / "a.jpg")
     with pytest.raises(OutputError, match="cannot be"):
         create_bundle(parts, tmp_path / "photos" / "a.jpg" / "b")
+    create_bundle(parts, tmp_path / "b")
+    (tmp_path / "b" / "notes.txt").touch()
+    with pytest.raises(OutputError, match=r"b: would be replaced as a whole, and holds notes\.txt, which"):
+        create_bundle(parts, tmp_path / "b")
+    assert (tmp_path / "b" / "notes.txt").exists()
     (tmp_path / "empty").mkdir()
     assert create_bundle(parts, tmp_path / "empty").name == "tiny"
 
 
 def test_a_precision_is_added_and_replaced(tmp_path: Path, parts: BundleParts) -> None:
+    # The same model, told apart by its description (field 6 of the ONNX file).
+    first, second, other = parts.det + b"2\x011", parts.det + b"2\x012", parts.rec + b"2\x013"
     bundle = create_bundle(parts, tmp_path / "b")
-    add_precisions(bundle, {("det", "int8"): NewModel(b"first", {"accuracy": 0.5})}, {"seed": 1})
+    add_precisions(bundle, {("det", "int8"): NewModel(first, {"accuracy": 0.5})}, {"seed": 1})
     added = load_bundle(bundle.path)
-    assert added.model("det", "int8").read() == b"first"
+    assert added.model("det", "int8").read() == first
     assert added.model("det", "int8").extra == {"accuracy": 0.5}
     assert added.raw["calibration"] == {"seed": 1}
     assert added.model("det", "fp32").read() == parts.det
 
-    add_precisions(added, {("det", "int8"): NewModel(b"second", {}), ("rec", "int8"): NewModel(b"x", {})}, {})
+    add_precisions(added, {("det", "int8"): NewModel(second, {}), ("rec", "int8"): NewModel(other, {})}, {})
     replaced = load_bundle(bundle.path)
-    assert replaced.model("det", "int8").read() == b"second"
+    assert replaced.model("det", "int8").read() == second
     assert replaced.model("det", "int8").extra == {}
     assert replaced.precisions() == ("fp32", "int8")
     assert len(list(bundle.path.glob("*.onnx"))) == 4  # the replaced file is gone
 
     # What a bundle has already is not written again.
     before = {path: path.stat().st_mtime_ns for path in bundle.path.glob("*.onnx")}
-    add_precisions(replaced, {("det", "int8"): NewModel(b"second", {"layers": 3})}, {})
+    add_precisions(replaced, {("det", "int8"): NewModel(second, {"layers": 3})}, {})
     assert {path: path.stat().st_mtime_ns for path in bundle.path.glob("*.onnx")} == before
     assert load_bundle(bundle.path).model("det", "int8").extra == {"layers": 3}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from edge_lpr.cli import main
 from edge_lpr.installing import install_command
+from edge_lpr.outputs import JsonlOutput
 
 
 def checks(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, str]]:
@@ -27,6 +29,31 @@ def test_this_machine_can_read_plates(capsys: pytest.CaptureFixture[str]) -> Non
     )
     assert found["Python"]["found"].startswith(".".join(map(str, sys.version_info[:3])))
     assert "providers" in found["onnxruntime"]["found"] and "FFMPEG" in found
+
+
+def test_what_killed_runs_left_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = (
+        "import os, signal; from pathlib import Path; from edge_lpr.outputs import JsonlOutput\n"
+        "Path('deep').mkdir(); out = JsonlOutput('deep/o.jsonl'); out._out.write('{}\\n'); "
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False)
+    (part,) = (tmp_path / "deep").iterdir()
+    monkeypatch.chdir(tmp_path)
+    for arguments in ([], ["."], [str(tmp_path / "deep")]):
+        assert main(["doctor", "--json", *arguments]) == 0
+        found = checks(capsys)["left over"]
+        assert found["state"] == "left over" and part.name in found["found"] and "killed" in found["advice"]
+    running = JsonlOutput(tmp_path / "deep" / "p.jsonl")
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert "??  left over" in shown and part.name[:30] in shown and ".p.jsonl" not in shown
+    running.discard()
+    part.unlink()
+    assert main(["doctor", "--json"]) == 0
+    assert checks(capsys)["left over"]["state"] == "ok"
 
 
 def test_the_table_ends_with_the_answer(capsys: pytest.CaptureFixture[str]) -> None:

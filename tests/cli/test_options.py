@@ -41,6 +41,7 @@ def test_an_option_that_two_backends_have_is_there_once() -> None:
     args = parser.parse_args(["--backend", "made-up", "--threads", "2", "--cache", "x"])
     assert model_arguments(args) == {
         "bundle": None,
+        "verify_key": None,
         "backend": "made-up",
         "precision": "auto",
         "options": {"threads": 2, "cache": "x"},

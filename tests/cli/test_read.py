@@ -76,7 +76,7 @@ def test_mixed_sources_one_line_per_vehicle(scenes: Path) -> None:
     assert lines[2][-2:] == ["10", "reads"]
     assert err.splitlines() == [
         "edge-lpr: none.mp4: no such file or folder",
-        "edge-lpr: rtsp://u:***@127.0.0.1:1/x: cannot be opened: "
+        "edge-lpr: rtsp://***@127.0.0.1:1/x: cannot be opened: "
         "refused, wrong path, user or password, or no video there",
     ]
     assert code == 2
@@ -137,11 +137,9 @@ def test_a_bad_file_in_a_folder_leaves_the_others(scenes: Path) -> None:
     assert "1b.png: not an image" in err and "zero.mp4: the file is empty" in err and "ends early" in err
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_an_interruption_completes_the_outputs(
-    tmp_path: Path, plate_scene: Scene, number: signal.Signals, code: int
+    tmp_path: Path, plate_scene: Scene, name: str, code: int
 ) -> None:
     write_video(tmp_path / "long.avi", plate_scene, 2000, 0)
     outputs = ["--jsonl", "o.jsonl", "--csv", "o.csv", "--save", "o.avi"]
@@ -150,7 +148,7 @@ def test_an_interruption_completes_the_outputs(
     while not list(tmp_path.glob(".o.avi*")) and time.monotonic() < until:
         time.sleep(0.05)
     time.sleep(0.7)
-    process.send_signal(number)
+    process.send_signal(signal.Signals[name])
     out, err = process.communicate(timeout=30)
     assert process.returncode == code and err == "edge-lpr: interrupted\n"
     (line,) = records(tmp_path / "o.jsonl")
@@ -179,7 +177,7 @@ def test_cameras_are_read_at_once_and_their_results_are_appended(
         _, err = process.communicate(timeout=30)
         assert process.returncode == 130 and err == "edge-lpr: interrupted\n"
     lines = records(out)
-    assert {r["source"] for r in lines} == {a.replace("secret", "***") for a in addresses}
+    assert {r["source"] for r in lines} == {f"{camera.address}/{i}?***" for i in (1, 2)}
     assert {r["text"] for r in lines} == {TEXT} and all(str(r["first_utc"]).endswith("Z") for r in lines)
     table = (tmp_path / "o.csv").read_text(encoding="utf-8-sig").splitlines()
     assert len(table) == len(lines) + 1 and "secret" not in "".join(table)
@@ -287,7 +285,7 @@ def test_an_address_that_never_answers_does_not_hang(scenes: Path) -> None:
         code, out, err = run(address, scenes / "1.png", "--timeout", 1, "--reconnect", 0)
         assert time.monotonic() - began < 20
     assert code == 2 and TEXT in out
-    masked = address.replace("secret", "***")
+    masked = address.replace("u:secret", "***")
     hint = "check address and network, or allow more with --timeout"
     assert err == f"edge-lpr: {masked}: no answer within 1 s; {hint}\n"
 
@@ -369,6 +367,44 @@ def test_a_damaged_bundle_is_one_line(
     assert main([str(scenes / "1.png"), "--bundle", str(bundle)]) == 2
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1 and ".onnx" in captured.err and captured.out == ""
+
+
+def test_the_longest_names_of_sources(
+    plate_scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "in" / ("d" * 255)
+    folder.mkdir(parents=True)
+    write_video(tmp_path / "v.avi", plate_scene, 6, 0)
+    (tmp_path / "v.avi").rename(folder / ("n" * 252 + ".ts"))
+    for name in ("车" * 83 + ".jpg", "m" * 251 + ".png", "m" * 250 + ".jpeg"):
+        cv2.imencode(".png", plate_scene(TEXT))[1].tofile(folder / name)
+    longest = "o" * 255
+    outputs = ["--jsonl", longest, "--csv", "表" * 85, "--save", "out", "--crops", "crops", "--every-frame"]
+    assert main(["in", *outputs, *FAST]) == 0 and capsys.readouterr().err == ""
+    lines = records(tmp_path / longest)
+    assert len(lines) == 3 + 6 and {line["text"] for line in lines} == {TEXT}
+    assert len({line["crop"] for line in lines}) == 9
+    assert len(list((tmp_path / "out" / folder.name).iterdir())) == 4
+
+
+@pytest.mark.parametrize("source", ["images", "images/2.png", "cut.mp4", "http://127.0.0.1:1/none"])
+def test_a_run_that_can_decode_nothing_leaves_older_results_as_they_are(
+    source: str, scenes: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    data = (scenes / "1.png").read_bytes()
+    for name in ("1.png", "2.png"):
+        (tmp_path / "images" / name).write_bytes(data[: len(data) // 2])
+    (tmp_path / "cut.mp4").write_bytes((scenes / "街.avi").read_bytes()[:2000])
+    outputs = ["o.jsonl", "o.csv"] if "://" not in source else []  # a stream's are added to
+    for name in outputs:
+        (tmp_path / name).write_text("older")
+    code, out, err = run(source, *(f"--{Path(n).suffix[1:]}={n}" for n in outputs), "--crops", "crops")
+    assert code == 2 and out == "" and err
+    for name in outputs:
+        assert (tmp_path / name).read_text() == "older"
+    assert not list(tmp_path.glob(".*.part"))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -110,12 +111,12 @@ def test_a_full_disk_leaves_no_half_copy(ccpd: Path, tmp_path: Path, monkeypatch
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    def fill(_source: Path, target: Path) -> None:
-        target.write_bytes(b"half")
-        raise OSError(28, "No space left on device", str(target))
+    def fill(_source: object, target: IO[bytes]) -> None:
+        target.write(b"half")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "link", refuse)
-    monkeypatch.setattr(ccpd_converter.shutil, "copyfile", fill)
+    monkeypatch.setattr(ccpd_converter.shutil, "copyfileobj", fill)
     with pytest.raises(OutputError, match="No space left on device"):
         convert_ccpd(ccpd, tmp_path / "out")
     assert not [p for p in (tmp_path / "out" / "images").rglob("*") if p.is_file()]
@@ -135,6 +136,32 @@ def test_folders_without_ccpd_images(tmp_path: Path) -> None:
     make_image(tmp_path / "other" / "cat.jpg")
     with pytest.raises(InputError, match=r"none of its 1 images can be used; the first, cat\.jpg: 1 fields"):
         convert_ccpd(tmp_path / "other", tmp_path / "out")
+
+
+def test_an_error_leaves_the_labels_of_an_earlier_run(ccpd: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    convert_ccpd(ccpd, out)
+    before = (out / "det.txt").read_bytes()
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert_ccpd(ccpd, out, 1, stop)
+    assert (out / "det.txt").read_bytes() == before and before.count(b"\n") == 4
+
+
+def test_the_longest_names_are_copied_too(
+    ccpd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    for name in ("n" * 251 + ".jpg", "车" * 83 + ".png"):
+        make_image(ccpd / "ccpd_np" / name)
+    result = convert_ccpd(ccpd, tmp_path / "out")
+    assert result.problems == [] and result.images == 6
 
 
 def test_output_that_cannot_be_written(ccpd: Path, tmp_path: Path) -> None:

@@ -159,6 +159,17 @@ def test_modules_that_are_named_exist(page: Path) -> None:
             assert find_spec(name) is not None, f"{page.name}: {name}"
 
 
+def test_tests_that_are_named_exist() -> None:
+    known = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)\(", path.read_text(encoding="utf-8"))
+    }
+    for page in PAGES:
+        named = set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")))
+        assert named <= known, f"{page.name}: {named - known}"
+
+
 def test_every_python_example_compiles_and_imports_what_exists() -> None:
     for page in PAGES:
         for code in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):

@@ -66,7 +66,7 @@ def test_none_and_nothing_in_it(tmp_path: Path) -> None:
         ("a: [1", "not valid YAML"),
         ("a: !!python/object/apply:os.system [ls]", "not valid YAML"),
         ("PostProcess: {character_dict: abc}", "expected a list"),
-        ("PostProcess: {thresh: .nan}", "expected a number"),
+        ("PostProcess: {thresh: .nan}", "nan, which is no finite number"),
         (REC.replace("48, 320", "48, -1"), "expected .3, height, width."),
         (DET.replace("960", "7"), "expected 32 to 8192"),
         (DET.replace("0.229", "0"), "expected three numbers"),
@@ -75,3 +75,53 @@ def test_none_and_nothing_in_it(tmp_path: Path) -> None:
 def test_bad_values(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(ModelError, match=told):
         read(tmp_path, text)
+
+
+def test_an_alias_stands_for_what_it_repeats(tmp_path: Path) -> None:
+    # As PaddleX writes what two back ends have in common.
+    found = read(tmp_path, "Hpi: {a: &id001 {x: [1, 2]}, b: *id001}\nGlobal: {model_name: m}\n")
+    assert found.name == "m"
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOMB + "PostProcess: {character_dict: *a7}\n", "more than 200000 values"),
+        ("a: &a [*a]\n", r"the alias \*a stands within what it repeats"),
+        ("a: &a {b: {c: *a}}\n", r"the alias \*a stands within"),
+        ("a: " + "[" * 100 + "]" * 100, "more than 64 levels in each other"),
+        ("a: " + "[" * 100_000, "more than 64 levels in each other"),
+        ("PostProcess: {thresh: " + "9" * 400 + "}", "an integer of more than 64 bits"),
+        ("PostProcess: {thresh: " + "9" * 5000 + "}", "not valid YAML"),
+        ("PostProcess: {thresh: 0x" + "f" * 5000 + "}", "an integer of more than 64 bits"),
+        ("PostProcess: {thresh: .inf}", "inf, which is no finite number"),
+        ("PostProcess: {thresh: 1.0e+999}", "inf, which is no finite number"),
+        ("a: !!python/object/apply:os.system [ls]", "the type tag:yaml.org,2002:python/object"),
+        ("a: !!timestamp x", "the type tag:yaml.org,2002:timestamp, expected plain values"),
+        ("a: !x y", "the type !x, expected plain values"),
+        ("a: 2001-99-99", "not valid YAML"),
+        ("a: [", "at line"),
+        ("a: *b", "undefined alias"),
+        ("? [a]\n: b", "unhashable"),
+        ("\x00", "not valid YAML"),
+        (
+            "PreProcess: {transform_ops: 7}\nPostProcess: {thresh: [" + "1, " * 1000 + "1]}",
+            r"thresh is .*\.\.\.",
+        ),
+    ],
+)
+def test_what_is_beyond_bounds_is_one_short_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ModelError, match=said) as error:
+        read(tmp_path, text)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400 + len(str(tmp_path))
+
+
+def test_a_large_dictionary_is_read(tmp_path: Path) -> None:
+    characters = "".join(f"  - {chr(0x4E00 + i)}\n" for i in range(3000))
+    found = read(tmp_path, f"PostProcess:\n  character_dict:\n{characters}")
+    assert found.charset is not None and len(found.charset) == 3000

@@ -19,10 +19,10 @@ def test_an_origin_is_taken_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not JSON: .* at line 1"),
+        ("{", "not valid JSON .*at line 1"),
         ("[1]", "holds list, expected an object"),
         ('{"a": NaN}', "NaN is no JSON"),
-        ("[" * 100_000, "cannot be read as an origin"),
+        ("[" * 100_000, "more than 64 levels"),
         ('{"converter": {}}', "has 'converter', which export writes itself"),
     ],
 )

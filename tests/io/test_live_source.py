@@ -68,7 +68,7 @@ def test_an_address_that_never_answers_is_given_up(scheme: str) -> None:
         ):
             list(source)
         assert time.monotonic() - began < 5
-    assert "secret" not in str(caught.value) and "user:***@127.0.0.1" in str(caught.value)
+    assert "secret" not in str(caught.value) and "://***@127.0.0.1" in str(caught.value)
     assert source.state == "source lost"
 
 

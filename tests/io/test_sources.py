@@ -11,7 +11,7 @@ import pytest
 
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions
-from edge_lpr.io.sources import find_targets, mask_secrets, open_source
+from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
 
 
 def make_image(path: Path, value: int = 0) -> Path:
@@ -20,34 +20,44 @@ def make_image(path: Path, value: int = 0) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        ("rtsp://admin:secret@10.0.0.5:554/1", "rtsp://admin:***@10.0.0.5:554/1"),
-        ("rtsp://admin:p@ss/w:rd@host/1", "rtsp://admin:***@host/1"),
-        ("rtsp://TOKEN@host/1", "rtsp://TOKEN@host/1".replace("TOKEN", "***")),
-        ("rtsp://:secret@host/1", "rtsp://:***@host/1"),
-        ("rtsp://host/1", "rtsp://host/1"),
-        ("http://host/v?user=me&password=secret&x=1", "http://host/v?user=me&password=***&x=1"),
-        ("http://host/v?TOKEN=secret", "http://host/v?TOKEN=***"),
-        ("rtspsrc location=rtsp://u:secret@h/1 ! appsink", "rtspsrc location=rtsp://u:***@h/1 ! appsink"),
-        ("rtspsrc location=rtsp://h user-id=u user-pw=secret ! appsink", None),
-        ('rtspsrc location="rtsp://u:secret@h/1" user-pw="secret word" ! appsink', None),
-        ("street.mp4", "street.mp4"),
-    ],
-)
-def test_passwords_are_masked(text: str, masked: str | None) -> None:
-    found = mask_secrets(text)
-    assert "secret" not in found and "p@ss" not in found and "TOKEN@" not in found
-    if masked is not None:
-        assert found == masked
-
-
 def test_a_target_does_not_show_its_address() -> None:
     target = find_targets("rtsp://admin:secret@10.0.0.5/1")[0]
     assert target.kind == "address" and target.live
     assert "secret" not in repr(target) + target.label
     assert target.address == "rtsp://admin:secret@10.0.0.5/1"
+
+
+def test_what_is_live_may_have_a_name() -> None:
+    for source, kind in (
+        ("gate=0", "camera"),
+        ("gate=rtsp://u:secret@h/1", "address"),
+        ("gate=a ! b", "pipeline"),
+    ):
+        (target,) = find_targets(source)
+        assert (target.label, target.kind, target.named) == ("gate", kind, True) and "secret" not in repr(
+            target
+        )
+    with pytest.raises(SourceError, match="gate: neither an address, a pipeline nor a camera"):
+        find_targets("gate=${HOME}")
+
+
+def test_live_targets_can_be_told_apart() -> None:
+    targets = [t for n in (1, 2, 3) for t in find_targets(f"rtsp://h/cam?channel={n}")]
+    labels = [t.label for t in told_apart(targets)]
+    assert labels == ["rtsp://h/cam?***", "rtsp://h/cam?*** #2", "rtsp://h/cam?*** #3"]
+    images = [Target("images", "a.png"), Target("images", "a.png")]
+    assert told_apart(images) == images
+    with pytest.raises(SourceError, match="gate: the name of two sources; give each its own"):
+        told_apart([*find_targets("gate=0"), *find_targets("gate=1")])
+
+
+@pytest.mark.parametrize(
+    "text", ["rtsp:/u:secret@h", "u:secret@h/1", "se@cret/1", "h/v?user=u&password=secret"]
+)
+def test_a_slip_of_an_address_says_what_one_looks_like(text: str) -> None:
+    with pytest.raises(SourceError, match="no file, and no address; one begins with rtsp://") as caught:
+        find_targets(text)
+    assert "secret" not in str(caught.value) and "cret" not in str(caught.value).split(":")[0]
 
 
 def test_a_folder_is_read_in_natural_order_with_its_subfolders(tmp_path: Path) -> None:
@@ -147,11 +157,11 @@ def test_several_targets_are_not_one_source(tmp_path: Path) -> None:
         open_source(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["clip.mp4", "notes.txt", "list.m3u8"])
+@pytest.mark.parametrize("name", ["clip.mp4", "notes.txt"])
 def test_text_is_no_video(tmp_path: Path, name: str) -> None:
-    # FFmpeg would draw notes.txt as a video, and follow the playlist to wherever it points.
+    # FFmpeg would draw notes.txt as a video.
     path = tmp_path / name
-    path.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/x.ts\n\n")
+    path.write_text("some notes\n\n")
     with pytest.raises(SourceError, match="a text file; expected a video"):
         open_source(path)
 
@@ -177,3 +187,29 @@ def test_no_camera_is_named() -> None:
     expected = pytest.raises(SourceError, match="camera 97: cannot be opened: no camera there")
     with open_source(97, CaptureOptions(reconnect=0)) as source, expected:
         list(source)
+
+
+def test_what_is_closed_in_a_tree_is_named_and_the_rest_is_found(nobody: Path) -> None:
+    for name in ("tree/a.jpg", "tree/shut/b.jpg", "tree/open/c.jpg", "alone/d.jpg"):
+        (nobody / name).parent.mkdir(parents=True, exist_ok=True)
+        (nobody / name).touch()
+    (nobody / "tree" / "shut").chmod(0o600)
+    (nobody / "alone").chmod(0)
+    shut = f"{nobody / 'tree' / 'shut'}: cannot be read (Permission denied)"
+    for source in ("tree", "tree/**/*.jpg", "tree/*/*.jpg", "tree/[os]*/*.jpg"):
+        said: list[str] = []
+        (target,) = find_targets(nobody / source, said.append)
+        assert [line.replace("/b.jpg", "") for line in said] == [shut], source
+        assert {path.name for path in target.paths} <= {"a.jpg", "c.jpg"}
+    for source in ("alone", "alone/*.jpg", "alone/d.jpg"):
+        denied = r"alone(/d\.jpg)?: cannot be read \(Permission denied\)"
+        with pytest.raises(SourceError, match=denied):
+            find_targets(nobody / source, said.append)
+
+
+def test_the_longest_names_are_found(tmp_path: Path) -> None:
+    names = {"n" * 251 + ".jpg", "车" * 83 + ".jpg"}
+    for name in names:
+        (tmp_path / name).touch()
+    (target,) = find_targets(tmp_path)
+    assert {path.name for path in target.paths} == names

@@ -39,9 +39,9 @@ def test_a_crop_of_a_read_and_of_a_camera(
     out = CropOutput(str(tmp_path))
     image = Result(a_source(), a_frame(7, None, "a/车 1.jpg"), a_read(), "a/车 1.jpg")
     assert write(out, image) == "车_1-000007-皖A13H25.png"
-    camera = a_source("rtsp://u:***@10.0.0.5/1", started=1_700_000_000.0, live=True)
+    camera = a_source("rtsp://***@10.0.0.5/1", started=1_700_000_000.0, live=True)
     name = write(out, Result(camera, None, an_event(text="../../x"), camera.label))
-    assert name == "rtsp_u_10.0.0.5_1-20231114T221320Z-000031-x.png"
+    assert name == "rtsp_10.0.0.5_1-20231114T221320Z-000031-x.png"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

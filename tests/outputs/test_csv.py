@@ -43,14 +43,16 @@ def test_a_csv_table_opens_in_excel_and_reads_back(
     assert list(row) == expected
 
 
-@pytest.mark.parametrize("name", ["=cmd|'/c calc'!A1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "name", ["=cmd|'/c calc'!A1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", " =1", "＝1", "＠1"]
+)
 def test_a_csv_cell_is_never_a_formula(
     name: str, an_event: Make, a_source: Make, nothing: FrameResult
 ) -> None:
     out = io.StringIO()
     CsvOutput(out).write(nothing, [Result(a_source(), None, an_event(text=name), name)])
     _, row = csv.reader(io.StringIO(out.getvalue(), newline=""))
-    assert row[2] == "'" + name and row[3] == "'" + name
+    assert row[2] == row[3] and row[2].startswith("'") and row[2].replace("'", "") == name.replace("'", "")
 
 
 def test_a_table_that_is_appended_to_has_one_header(
@@ -60,4 +62,26 @@ def test_a_table_that_is_appended_to_has_one_header(
         with CsvOutput(tmp_path / "a.csv", RunInfo(live=True)) as out:
             out.write(nothing, [Result(a_source(), None, an_event(), "camera 0")])
     lines = (tmp_path / "a.csv").read_text("utf-8-sig").splitlines()
-    assert len(lines) == 3 and lines[0].startswith("version,type,source")
+    assert len(lines) == 3 and lines[0].startswith('"version","type","source"')
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_another_separator_begins_no_formula(
+    separator: str, an_event: Make, a_source: Make, nothing: FrameResult
+) -> None:
+    name = f'a{separator}=cmd{separator}"{separator}@SUM(1)"{separator}b.mp4'
+    out = io.StringIO()
+    CsvOutput(out).write(nothing, [Result(a_source(), None, an_event(text=name), name)])
+    for row in csv.reader(io.StringIO(out.getvalue(), newline=""), delimiter=separator):
+        assert not any(cell.lstrip('" ').startswith(("=", "@", "+")) for cell in row)
+    assert out.getvalue().startswith('"version","type",')
+
+
+def test_a_name_without_a_formula_stays_as_it_is(
+    an_event: Make, a_source: Make, nothing: FrameResult
+) -> None:
+    out = io.StringIO()
+    name = "cam-1/2026-11-26 a=b; c+d, e.mp4"
+    CsvOutput(out).write(nothing, [Result(a_source(), None, an_event(), name)])
+    _, row = csv.reader(io.StringIO(out.getvalue(), newline=""))
+    assert row[2] == name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -94,10 +95,11 @@ def test_a_failing_output_is_named_once_and_the_rest_goes_on(
     requested = {"crops": str(crops), "jsonl": str(tmp_path / "o"), "lines": "-"}
     outputs = RunOutputs(requested, RUN, lines.append)
     crops.rmdir()
+    crops.touch()
     for _ in range(2):
         outputs.write(FrameResult(a_source(), None, [], [an_event()], True))
     outputs.close()
-    assert len(lines) == 1 and "there is no folder" in lines[0] and outputs.failed
+    assert len(lines) == 1 and "crops: cannot be written" in lines[0] and outputs.failed
     assert (tmp_path / "o").read_text(encoding="utf-8").count('"crop": null') == 2
     assert capsys.readouterr().out.count("皖A13H25") == 2 and outputs.count == 2
 
@@ -118,6 +120,7 @@ def test_records_show_the_crop_of_the_same_run(tmp_path: Path, an_event: Make, a
         ({"csv": "-", "jsonl": "-"}, "--jsonl and --csv are the same"),
         ({"jsonl": "o", "csv": "./o"}, "--jsonl and --csv are the same"),
         ({"save": "o", "jsonl": "o"}, "--jsonl and --save are the same"),
+        ({"save": "o.mp4", "jsonl": "o.mp4"}, "--jsonl and --save are the same"),
         ({"crops": "-"}, "--crops -: does not go to standard output; a folder of that name is ./-"),
         ({"mqtt": "host"}, "output 'mqtt': expected one of crops, jsonl, csv, lines, save"),
     ],
@@ -129,6 +132,94 @@ def test_what_does_not_go_together_is_refused(
     with pytest.raises(SettingError) as caught:
         RunOutputs(requested, RUN, print)
     assert str(caught.value).startswith(message) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("way", ["as it is", "through a link", "another name of it", "through a folder"])
+@pytest.mark.parametrize("name", ["jsonl", "csv", "save"])
+def test_what_is_read_is_not_written_over(way: str, name: str, tmp_path: Path) -> None:
+    source, bundle = tmp_path / "in" / "s.mp4", tmp_path / "bundle.json"
+    (tmp_path / "in").mkdir()
+    for path in (source, bundle):
+        path.write_text("precious")
+    run = RunInfo([Target("video", str(source), (source,))], reads=[("--bundle", bundle)])
+    for path in (source, bundle):
+        out = tmp_path / f"{path.stem}-{name}.mp4"
+        if way == "as it is":
+            out = path
+        elif way == "through a link":
+            out.symlink_to(path)
+        elif way == "another name of it":
+            out.hardlink_to(path)
+        else:
+            folder = tmp_path / f"to-{path.stem}"
+            folder.symlink_to(path.parent)
+            out = folder / path.name
+        if name == "save" and out.suffix == ".json":
+            continue  # a folder's name
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(SettingError, match=f"--{name} .*: would overwrite .*, which is read"):
+            RunOutputs({name: str(out)}, run, print)
+        assert path.read_text() == "precious" and sorted(tmp_path.rglob("*")) == before
+
+
+def test_two_names_of_one_file_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("o").touch()
+    Path("link").symlink_to("o")
+    Path("other").hardlink_to("o")
+    Path("new").symlink_to("none")
+    os.mkfifo("pipe")
+    pairs = [("o", "link"), ("other", "o"), ("new", "none"), ("pipe", "./pipe")]
+    for one, two in [*pairs, (f"../{tmp_path.name}/o", "o")]:
+        with pytest.raises(SettingError, match="--jsonl and --csv are the same"):
+            RunOutputs({"jsonl": one, "csv": two}, RUN, print)
+    RunOutputs({"jsonl": "/dev/null", "csv": "/dev/null"}, RUN, print).close()
+    Path("out").mkdir()
+    with pytest.raises(SettingError, match="--jsonl and --save are the same"):
+        RunOutputs({"save": "out", "jsonl": "out/street.mp4"}, RUN, print)
+
+
+def test_standard_output_sent_to_the_file_of_an_output_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "o").open("w") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+        with pytest.raises(SettingError, match="lines and --jsonl are the same"):
+            RunOutputs({"jsonl": str(tmp_path / "o"), "lines": "-"}, RUN, print)
+        with pytest.raises(SettingError, match="--csv and --jsonl are the same"):
+            RunOutputs({"jsonl": f"/dev/fd/{file.fileno()}", "csv": "-"}, RUN, print)
+
+
+def test_a_run_that_read_nothing_replaces_nothing(tmp_path: Path, a_source: Make, a_frame: Make) -> None:
+    for name in ("o.jsonl", "o.csv"):
+        (tmp_path / name).write_text("older")
+    requested = {name: str(tmp_path / f"o.{name}") for name in ("jsonl", "csv")}
+    with RunOutputs(requested, RUN, print) as outputs:
+        outputs.write(FrameResult(a_source(), None, [], [], True))  # the end of a source that gave no frame
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"o.jsonl": "older", "o.csv": "older"}
+    with RunOutputs(requested, RUN, print) as outputs:
+        outputs.write(FrameResult(a_source(), a_frame(), [], [], True))
+    assert (tmp_path / "o.jsonl").read_text() == "" and (tmp_path / "o.csv").stat().st_size > 9
+
+
+def test_what_fails_in_a_live_run_is_tried_again_and_counted(
+    brokers: list[Broker], an_event: Make, a_source: Make
+) -> None:
+    lines: list[str] = []
+    outputs = RunOutputs({"broker": "down"}, RunInfo(live=True), lines.append)
+    found = FrameResult(a_source(live=True), None, [], [an_event(), an_event()], True)
+    for _ in range(3):
+        outputs.write(found)
+    assert lines == ["down: no broker answers there; tried again with what follows"] and outputs.any_left
+    brokers[0].address = "up"
+    outputs.write(FrameResult(a_source(live=True), None, [], [], True))
+    assert len(lines) == 1  # nothing was sent that could have arrived
+    outputs.write(found)
+    assert lines[1:] == ["--broker down: written again; 6 results were lost"] and len(brokers[0].sent) == 2
+    brokers[0].address = "down"
+    outputs.write(found)
+    outputs.close()
+    assert lines[3:] == ["--broker down: 2 results were lost"] and outputs.failed
 
 
 def test_images_and_crops_may_lie_in_one_folder(tmp_path: Path) -> None:

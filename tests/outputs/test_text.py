@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_lpr.errors import OutputError
+from edge_lpr.io.text_file import LineFormat
 from edge_lpr.outputs import RunInfo
 from edge_lpr.outputs._text import TextOut
 
@@ -25,20 +26,30 @@ class _Broken(io.StringIO):
 
 def test_a_file_takes_its_name_when_it_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "结果.txt"
-    out = TextOut(path, RunInfo(), bom=True)
-    assert out.stream is None and out.empty
+    out = TextOut(path, RunInfo(), LineFormat(head="\ufeff头\n"))
+    assert out.stream is None
     out.write("车牌\n")
     assert not path.exists()
     out.close()
     out.close()
-    assert path.read_bytes() == b"\xef\xbb\xbf" + "车牌\n".encode()
+    assert path.read_bytes() == b"\xef\xbb\xbf" + "头\n车牌\n".encode()
+
+
+def test_where_nothing_was_read_the_older_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "o.txt"
+    path.write_text("older")
+    TextOut(path, RunInfo()).close()
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["older"]
+    out = TextOut(path, RunInfo())
+    out.write("")  # something was, and nothing found in it
+    out.close()
+    assert [p.read_text() for p in tmp_path.iterdir()] == [""]
 
 
 def test_a_live_run_appends(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("before\n")
     out = TextOut(path, RunInfo(live=True))
-    assert not out.empty
     out.write("after\n")
     assert path.read_text() == "before\nafter\n"
     out.close()

@@ -74,3 +74,20 @@ def test_who_stops_early_leaves_no_thread() -> None:
     results.close()
     assert threading.active_count() == before
     assert len(done) <= 4
+
+
+def test_what_is_at_work_together_is_bounded_in_weight() -> None:
+    weights = [1, 1, 1, 9, 1, 4, 4, 4, 1]
+    taken, given = 0, 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for weight in weights:
+            assert sum(weights[given:taken]) < 8
+            taken += 1
+            yield weight
+
+    for weight, result in in_order(lambda n: n, items(), 4, lambda n: n, 8):
+        assert weight == result == weights[given]
+        given += 1
+    assert given == len(weights)

@@ -15,6 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+HASHES = Path(__file__).resolve().parents[2] / "requirements" / "bindings.txt"
 # Factories and plugin registries: what the extension takes from TensorRT's libraries, mangled or plain.
 NEEDED_SYMBOL = re.compile(
     r"(create\w+_INTERNAL|get\w*(PluginRegistry|Version|Logger)|initLibNv\w+)$|_ZN11nvuffparser|_ZN14nvcaffeparser"
@@ -70,8 +71,11 @@ def prepare(requirement: str, cache: Path) -> Bindings:
     stub = made.stubs / "tensorrt" / "__init__.pyi"
     if stub.exists():
         return made
+    folder.mkdir(parents=True, exist_ok=True)
+    pinned = folder / "requirement.txt"
+    pinned.write_text(_pinned(requirement), encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
-    _run([*pip, "--upgrade", "--target", str(made.wheel), requirement])
+    _run([*pip, "--require-hashes", "--upgrade", "--target", str(made.wheel), "-r", str(pinned)])
     extension = next(made.wheel.glob("*/tensorrt*.so"))
     _stand_in(extension, made.libraries)
     module = f"{extension.parent.name}.{extension.name.partition('.')[0]}"
@@ -86,6 +90,15 @@ def prepare(requirement: str, cache: Path) -> Bindings:
     aside.write_text(_complete(text), encoding="utf-8")
     aside.replace(stub)
     return made
+
+
+def _pinned(requirement: str) -> str:
+    """Returns a requirement with its hashes."""
+    text = HASHES.read_text(encoding="utf-8")
+    found = re.search(rf"^{re.escape(requirement)}(?: \\\n.*)+", text, re.MULTILINE)
+    if found is None:
+        raise SystemExit(f"{HASHES}: no {requirement}; make it anew: python tools/pin_hashes.py bindings")
+    return found[0] + "\n"
 
 
 def _run(command: list[str], environment: dict[str, str] | None = None, text: str = "") -> str:

@@ -63,6 +63,8 @@ def _check(options: Mapping[str, Any]) -> None:
 def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
     """Opens the engines of a precision; for "auto", of the best one that has engines of both models."""
     settings = {name: value for name, value in options.items() if name not in ("engines", THREADS.name)}
+    if bundle.verify_key is not None:
+        settings["verify_key"] = bundle.verify_key
     if settings.get("mapped") in ("mapped", "copied"):  # as the command says it
         settings["mapped"] = settings["mapped"] == "mapped"
     held = [p for p in sorted(PRECISIONS, key=lambda p: p.engine_rank) if p.name in bundle.precisions()]

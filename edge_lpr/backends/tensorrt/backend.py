@@ -18,6 +18,7 @@ from edge_lpr.backends.tensorrt.tensors import Tensors
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, SettingError
+from edge_lpr.signatures import PublicKey
 from edge_lpr.types import Size
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class TensorRTBackend:
         graphs: Whether shapes that come back are run as CUDA graphs.
         mapped: Whether the GPU works on the host's memory in place of copies; None does so on an
             integrated GPU.
+        verify_key: The key that the engine has to be signed with; None asks for no signature.
 
     Attributes:
         sizes: The heights and widths that the input may have, in pixels, ascending by area; None where the
@@ -71,6 +73,7 @@ class TensorRTBackend:
 
     Raises:
         SettingError: `slots` is out of its range.
+        SignatureError: No engine is signed by that key, or its file is not what was signed.
         MissingExtraError: pycuda is not installed.
         BackendError: No GPU, no TensorRT, no engine that fits, or not enough memory.
     """
@@ -85,11 +88,12 @@ class TensorRTBackend:
         slots: int = 2,
         graphs: bool = True,
         mapped: bool | None = None,
+        verify_key: PublicKey | None = None,
     ) -> None:
         if not 1 <= slots <= MAX_SLOTS:
             raise SettingError(f"slots is {slots!r}, must be an integer from 1 to {MAX_SLOTS}")
         api = TensorRT.open()
-        self.manifest = find_engine(engines_folder(folder), model, api.machine)
+        self.manifest = find_engine(engines_folder(folder), model, api.machine, verify_key)
         engine = load_engine(api, self.manifest)
         tensors = Tensors.from_engine(engine)
         self.precision = model.precision

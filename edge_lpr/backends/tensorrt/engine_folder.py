@@ -8,7 +8,8 @@ from pathlib import Path
 from edge_lpr.backends.tensorrt.engine_manifest import MANIFEST, EngineManifest, Machine, read_manifest
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.environment import cache_folder
-from edge_lpr.errors import BackendError
+from edge_lpr.errors import BackendError, SignatureError
+from edge_lpr.signatures import PublicKey
 
 FOLDER_VARIABLE = "EDGE_LPR_ENGINES"
 
@@ -26,8 +27,14 @@ def engines_folder(folder: str | Path | None = None) -> Path:
     return cache_folder("engines")
 
 
-def read_manifests(folder: Path) -> tuple[list[EngineManifest], dict[Path, str]]:
+def read_manifests(
+    folder: Path, verify_key: PublicKey | None = None
+) -> tuple[list[EngineManifest], dict[Path, str]]:
     """Reads all manifests of a folder.
+
+    Args:
+        folder: The folder; it need not be there.
+        verify_key: The key that they have to be signed with; None asks for no signature.
 
     Returns:
         The manifests, newest build first, and for each file that is none the reason.
@@ -36,22 +43,31 @@ def read_manifests(folder: Path) -> tuple[list[EngineManifest], dict[Path, str]]
     broken: dict[Path, str] = {}
     for path in sorted(folder.glob(f"*{MANIFEST}")) if folder.is_dir() else ():
         try:
-            manifests.append(read_manifest(path))
-        except BackendError as e:
+            manifests.append(read_manifest(path, verify_key))
+        except (BackendError, SignatureError) as e:
             broken[path] = str(e)
     return sorted(manifests, key=lambda m: m.created, reverse=True), broken
 
 
-def find_engine(folder: Path, model: ModelFile, machine: Machine) -> EngineManifest:
+def find_engine(
+    folder: Path, model: ModelFile, machine: Machine, verify_key: PublicKey | None = None
+) -> EngineManifest:
     """Finds the newest engine of a model that fits a machine.
 
+    Args:
+        folder: Where engines lie.
+        model: The model.
+        machine: The machine that is to run it.
+        verify_key: The key that engines have to be signed with; None asks for no signature.
+
     Raises:
+        SignatureError: There is none, but some are not signed by that key, or are not what was signed.
         BackendError: There is none; says what differs in the one that comes nearest, and what to type.
     """
     remedy = f"build it: edge-lpr build {model.path.parent} --precision {model.precision}"
     if folder != engines_folder():
         remedy += f" --out {folder}"
-    manifests, _ = read_manifests(folder)
+    manifests, broken = read_manifests(folder, verify_key)
     nearest: tuple[int, str] | None = None
     for manifest in manifests:
         same_model = manifest.model_sha256 == model.sha256
@@ -65,6 +81,9 @@ def find_engine(folder: Path, model: ModelFile, machine: Machine) -> EngineManif
         if nearest is None or rank < nearest[0]:
             said = "; ".join([*differences, *([damage] if damage else [])])
             nearest = rank, f"{manifest.engine_path}: {said}; {remedy}"
+    if verify_key is not None and broken:
+        others = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        raise SignatureError(f"{next(iter(broken.values()))}{others}")
     if nearest is not None:
         raise BackendError(nearest[1])
     raise BackendError(f"no engine of {model.path.name} in {folder}; {remedy}")

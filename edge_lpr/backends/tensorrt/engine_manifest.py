@@ -15,7 +15,8 @@ An engine is a pair of files: `NAME.engine` (TensorRT's plan) and `NAME.json`, i
     }
 
 The manifest is written last, so a pair is there wholly or not at all, and is checked before TensorRT sees a
-byte of the plan. A plan is a program: load only engines that were built on machines that you trust.
+byte of the plan. A plan is a program: load only engines that were built on machines that you trust, or that
+are signed (`edge_lpr.signatures`).
 """
 
 from __future__ import annotations
@@ -24,15 +25,17 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edge_lpr.backends.tensorrt.profile import Profile, Shape
 from edge_lpr.bundle.manifest import ModelFile
-from edge_lpr.errors import BackendError
+from edge_lpr.errors import BackendError, SignatureError, one_line
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.plain_data import parse_json
+from edge_lpr.signatures import PublicKey, drop_signature
 
 FORMAT = "edge-lpr-engine"
 VERSION = 1
@@ -82,7 +85,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class EngineManifest:
-    """A manifest as read or about to be written; see the module for the meaning of each part."""
+    """A manifest as read or about to be written; see the module for the meaning of each part.
+
+    `verified` tells whether its signature was asked for, and found good.
+    """
 
     path: Path
     key: str
@@ -100,6 +106,7 @@ class EngineManifest:
     created: str
     seconds: float
     tool: str
+    verified: bool = False
 
     @property
     def engine_path(self) -> Path:
@@ -183,20 +190,15 @@ class EngineManifest:
 
         Raises:
             BackendError: It is missing, cut short or swapped.
+            SignatureError: It is so, and the manifest's signature was asked for.
         """
         damage = self.damage()
         if not damage:
-            try:
-                data = self.engine_path.read_bytes()
-            except OSError as e:
-                damage = f"the engine cannot be read ({e.strerror or e})"
-            else:
-                if hashlib.sha256(data).hexdigest() == self.engine_sha256:
-                    return data
-                damage = (
-                    f"{self.engine_path.name} is not the file that its manifest describes (sha256 differs)"
-                )
-        raise BackendError(
+            data = read_bounded(self.engine_path, self.engine_bytes, "an engine", BackendError)
+            if hashlib.sha256(data).hexdigest() == self.engine_sha256:
+                return data
+            damage = f"{self.engine_path.name} is not the file that its manifest describes (sha256 differs)"
+        raise (SignatureError if self.verified else BackendError)(
             f"{self.engine_path}: {damage}; build it again: edge-lpr build BUNDLE "
             f"--precision {self.precision} --rebuild always --out {self.path.parent}"
         )
@@ -208,6 +210,7 @@ class EngineManifest:
             OutputError: The folder cannot be written.
         """
         create_folder(self.path.parent)
+        drop_signature(self.path)
         write_bytes(self.engine_path, plan)
         write_json(self.path, self.to_json())
 
@@ -226,28 +229,33 @@ def engine_key(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_manifest(path: Path) -> EngineManifest:
+def read_manifest(path: Path, verify_key: PublicKey | None = None) -> EngineManifest:
     """Reads and checks one manifest.
 
+    Args:
+        path: The manifest.
+        verify_key: The key that it has to be signed with; None asks for no signature.
+
     Raises:
+        SignatureError: It is not signed by that key, or is not what was signed.
         BackendError: Not a manifest, damaged, or of a newer format.
     """
     data = read_bounded(path, MAX_MANIFEST_BYTES, "an engine's manifest", BackendError)
-    try:
-        raw = json.loads(data)
-    except (ValueError, RecursionError) as e:
-        raise BackendError(f"{path}: not valid JSON ({e})") from e
+    if verify_key is not None:
+        verify_key.check(path, data)
+    raw = parse_json(data, str(path), BackendError, remedy="; build the engine again")
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise BackendError(f'{path}: not an engine\'s manifest (no "format": "{FORMAT}")')
     if raw.get("version") != VERSION:
         raise BackendError(
-            f"{path}: manifest version {raw.get('version')!r}, this edge-lpr reads {VERSION}; "
+            f"{path}: manifest version {str(raw.get('version'))[:20]}, this edge-lpr reads {VERSION}; "
             "build the engine again"
         )
     try:
-        return _manifest(path, raw)
+        return replace(_manifest(path, raw), verified=verify_key is not None)
     except (KeyError, TypeError, ValueError) as e:
-        raise BackendError(f"{path}: damaged manifest ({e!r}); build the engine again") from e
+        reason = one_line(e, 120, named=True)
+        raise BackendError(f"{path}: damaged manifest ({reason}); build the engine again") from e
 
 
 def _manifest(path: Path, raw: dict[str, Any]) -> EngineManifest:
@@ -257,10 +265,15 @@ def _manifest(path: Path, raw: dict[str, Any]) -> EngineManifest:
         value: str = node[key]
         return value
 
+    def number(node: dict[str, Any], key: str) -> float:
+        if isinstance(node[key], bool) or not isinstance(node[key], (int, float)):
+            raise TypeError(f"{key} must be a number")
+        return float(node[key])
+
     def shape(values: object) -> Shape:
-        sizes = values if isinstance(values, list) and 1 <= len(values) <= 8 else [None]
-        if any(type(v) is not int for v in sizes):
-            raise ValueError("a profile's shape must be a list of integers")
+        sizes = values if isinstance(values, list) and len(values) == 4 else [None]
+        if any(type(v) is not int or not 1 <= v <= 1 << 20 for v in sizes):
+            raise ValueError("a profile's shape must be four integers from 1")
         return tuple(sizes)
 
     model, machine, engine, build = (raw[key] for key in ("model", "machine", "engine", "build"))
@@ -290,10 +303,10 @@ def _manifest(path: Path, raw: dict[str, Any]) -> EngineManifest:
         engine_sha256=text(engine, "sha256"),
         engine_bytes=size,
         created=text(build, "created"),
-        seconds=float(build["seconds"]),
+        seconds=number(build, "seconds"),
         tool=text(build, "tool"),
     )
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
+    return tuple(int(part) for part in version.split(".") if part.isascii() and part.isdigit())

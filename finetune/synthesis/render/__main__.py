@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say
 from edge_lpr.errors import SettingError
 from edge_lpr.finetune.synthesis.contact_sheet import rates, sheet_file
 from edge_lpr.finetune.synthesis.render.plate import render_plate
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise SettingError("nothing to do: give --bench, --sheet FILE, or both")
     if args.bench:
         for name, rate in bench().items():
-            print(f"{name}: {rate:.0f} per second on one core")
+            say(f"{name}: {rate:.0f} per second on one core")
     if args.sheet:
         write_image(args.sheet, sheet(args.what, args.seed))
     return 0

@@ -240,7 +240,7 @@ def write(folder: Path) -> None:
     except OSError as e:
         raise OutputError(f"{folder}: cannot be made ({e.strerror or e}); give another --out") from e
     images, seen = frames()
-    video = VideoFile(folder / "street.mp4", FPS, live=False)
+    video = VideoFile(folder / "street.mp4", FPS)
     for number, image in enumerate(images):
         video.write(image, number / FPS)
     video.close()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,3 +101,61 @@ def test_bad_input_is_one_line(
     assert main(["engines", *arguments]) == code
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1
+
+
+def change(**parts: object) -> Callable[[dict[str, Any]], None]:
+    """Replaces values of a manifest, named by their place: machine__gpu."""
+
+    def made(raw: dict[str, Any]) -> None:
+        for place, value in parts.items():
+            node = raw
+            *above, last = place.split("__")
+            for key in above:
+                node = node[key]
+            node[last] = value
+
+    return made
+
+
+def spoil_profile(raw: dict[str, Any]) -> None:
+    raw["profiles"][0]["min"] = [1]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_profile,
+        change(machine__tensorrt="8.²", flags={"version_compatible": True}),
+        change(machine__compute_capability="²", flags={"hardware_compatible": True}),
+        change(machine__gpu="\x1b[2J\u202e"),
+        change(machine=7),
+        change(machine="integrated"),
+        change(engine__bytes=10**300),
+        change(build__seconds=10**300),
+        change(build__seconds="nan"),
+        change(build__created="\udfff"),
+        change(flags=[]),
+        change(profiles=[7]),
+        change(version=["x" * 10_000]),
+        change(part={"a": "b"}),
+    ],
+)
+def test_one_bad_manifest_does_not_hide_the_others(
+    folder: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[dict[str, Any]], None]
+) -> None:
+    bad, good = sorted(folder.glob("*.json"))
+    raw = json.loads(bad.read_text(encoding="utf-8"))
+    spoil(raw)
+    bad.write_text(json.dumps(raw), encoding="utf-8")
+    (folder / "deep.json").write_text("[" * 100_000)
+    (folder / "binary.json").write_bytes(bytes(range(256)))
+    os.mkfifo(folder / "pipe.json")
+    assert main(["engines", "list"]) == 0
+    out, err = capsys.readouterr()
+    assert good.with_suffix(".engine").name in out and err == ""
+    for name in (bad.stem, "deep.json", "binary.json", "pipe.json"):
+        assert name in out
+    assert not set(out) & set("\x1b\u202e")
+    assert main(["engines", "list", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert len(shown["engines"]) == 5

@@ -43,6 +43,9 @@ def test_images_of_a_folder(tmp_path: Path) -> None:
     assert list(found) == [f"图 {i}.PNG" for i in range(5)]
     assert {p.shape for p in found.values()} == {(16, 1600, 3)}
     assert len(read_images(tmp_path, 4)) <= 4
+    problems: list[str] = []
+    read_images(tmp_path, 50, problems.append)
+    assert problems and all(line.startswith(str(tmp_path)) for line in problems)
     with pytest.raises(SourceError, match="cannot be read"):
         read_images(tmp_path / "none", 5)
     (tmp_path / "nothing").mkdir()

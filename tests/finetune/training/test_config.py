@@ -28,7 +28,7 @@ def test_overrides() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "not JSON"),
+        ("{", "not valid JSON"),
         ("[]", "expected an object"),
         ('{"stepz": 1}', "unknown setting 'stepz'"),
         ('{"steps": "many"}', "steps is 'many', must be an integer"),

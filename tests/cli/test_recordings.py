@@ -1,0 +1,60 @@
+"""What a camera's run leaves that was killed: its recordings play, its results are whole lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_lpr.cli import main
+from edge_lpr.io.sources import open_source
+
+FAST = ["--det-limit-side-len", "256", "--det-limit-type", "max", "--threads", "1", "--quiet"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_a_killed_run_leaves_what_plays(
+    camera: Any,
+    plate_scene: Callable[..., NDArray[np.uint8]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    camera.image = plate_scene("皖A13H25")
+    outputs = ["--every-frame", "--jsonl", "o.jsonl", "--save", "out", "--save-minutes", "0.05"]
+    command = [sys.executable, "-m", "edge_lpr", camera.address, *outputs, *FAST]
+    process = subprocess.Popen(command, cwd=tmp_path)
+    until = time.monotonic() + 60
+    while len(list(tmp_path.glob("out/*.mp4"))) < 2 and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(1.5)  # into the second video, past its first fragment
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+    videos = sorted((tmp_path / "out").iterdir())
+    assert len(videos) >= 2 and all(path.suffix == ".mp4" for path in videos)
+    for path in videos:
+        capture = cv2.VideoCapture(str(path))
+        ok, image = capture.read()
+        assert ok and image.shape == (240, 320, 3)
+        assert sum(1 for _ in iter(capture.grab, False)) > 2
+        capture.release()
+    lines = (tmp_path / "o.jsonl").read_text("utf-8").splitlines()
+    assert len(lines) > 2 and {json.loads(line)["text"] for line in lines} == {"皖A13H25"}
+    # What is left reads as any video does, and nothing is half written.
+    said: list[str] = []
+    with open_source(videos[-1], on_warning=said.append) as source:
+        assert len(list(source)) > 2 and source.state == "done"
+    assert not said
+    assert main(["doctor", str(tmp_path), "--json"]) in (0, 1)
+    found = {c["name"]: c for c in json.loads(capsys.readouterr().out)["checks"]}
+    assert str(os.fspath(tmp_path)) in found["left over"]["found"] and found["left over"]["state"] == "ok"
