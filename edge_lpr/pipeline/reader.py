@@ -300,8 +300,8 @@ class PlateReader:
         for i, (reading, crop) in enumerate(best):
             if reading.format is None or reading.min_score < self.settings.retry_below:
                 retries.append((i, crop.turned()))
-                if crop.is_high:
-                    retries.append((i, crop.unfolded()))
+                # Read as one row, two say nothing about which crop shows them better.
+                retries.extend((i, other.unfolded()) for other in places[i] if other.is_high)
         for (i, crop), probs in zip(retries, self._probabilities([c for _, c in retries]), strict=True):
             reading = self.decoder.decode(probs)
             if self._rank(reading) > self._rank(best[i][0]):

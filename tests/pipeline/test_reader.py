@@ -18,6 +18,8 @@ from edge_lpr import PlateReader
 from edge_lpr.backends import open_models
 from edge_lpr.bundle import load_bundle
 from edge_lpr.errors import BackendError, BundleError, SettingError
+from edge_lpr.geometry import whole
+from edge_lpr.pipeline.db_postprocess import Box
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -249,3 +251,19 @@ def test_a_picture_that_is_only_a_plate_is_read_as_one(reader: PlateReader, plat
         picture = cv2.resize(plate, (round(180 * height / 71), height), interpolation=cv2.INTER_AREA)
         (read,) = reader.read(picture)
         assert read.text == text
+
+
+def test_two_rows_are_unfolded_out_of_every_outline(
+    reader: PlateReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge_lpr.finetune.synthesis.render.plate import render_plate
+    from edge_lpr.finetune.synthesis.render.text import SyntheticPlate
+
+    plate = render_plate(SyntheticPlate("浙A3M177", "yellow", 2), np.random.default_rng(7), 80)
+    # The detector's quadrilateral holds the lower row alone, which reads well as it is, but as no plate.
+    lower = whole(plate)
+    lower[:2, 1] = 20
+    box = Box(whole(plate), lower, 0.9)
+    monkeypatch.setattr(reader.detector, "detect_batch", lambda images, *_: [[box] for _ in images])
+    (read,) = reader.read_batch([plate], [False])[0]
+    assert (read.text, read.kind) == ("浙A3M177", "yellow")
