@@ -11,7 +11,7 @@ from typing import Any
 
 from edge_lpr._version import __version__
 
-__all__ = ["cache_folder", "cores", "machine", "peak_memory", "tool", "versions"]
+__all__ = ["cache_folder", "cores", "machine", "memory", "peak_memory", "tool", "versions"]
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _STATUS = Path("/proc/self/status")
@@ -83,6 +83,19 @@ def peak_memory(*, children: bool = False) -> int | None:
     if children:
         peak = max(peak, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit)
     return peak
+
+
+def memory(process: int | str = "self") -> int | None:
+    """Returns the resident memory of a process, in bytes; None where there is no /proc, or no such process.
+
+    Args:
+        process: Its number; this process by default.
+    """
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS")), None)
 
 
 def cache_folder(name: str) -> Path:

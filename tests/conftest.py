@@ -18,7 +18,7 @@ from helpers.extras import told_apart
 from numpy.typing import NDArray
 
 from edge_lpr.io.frames import Frame, Source
-from edge_lpr.pipeline.tracker import PlateEvent
+from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.plates import PlateRead
 
 
@@ -73,12 +73,15 @@ class Camera:
     """An HTTP camera that sends Motion JPEG, and can be unplugged and plugged in again.
 
     Attributes:
+        plugged: Whether it is there.
+        silent: Whether it keeps its connections and sends nothing.
         image: What it shows; None for frames that are known by their brightness.
     """
 
     def __init__(self, fps: float = 50) -> None:
         self.fps = fps
         self.plugged = True
+        self.silent = False
         self.connections = 0
         self.image: NDArray[np.uint8] | None = None
         self._stop = False
@@ -110,6 +113,9 @@ class Camera:
                 )
                 value = 0
                 while self.plugged and not self._stop:
+                    if self.silent:
+                        time.sleep(0.02)
+                        continue
                     image = np.full((48, 64, 3), value % 256, np.uint8) if self.image is None else self.image
                     data = bytes(cv2.imencode(".jpg", image)[1])
                     head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
@@ -182,6 +188,7 @@ def an_event() -> Callable[..., PlateEvent]:
             "track": 3,
             "corners": CORNERS,
             "crop": np.full((30, 100, 3), 77, np.uint8),
+            "id": "8d7f",
         }
         return PlateEvent(**{**values, **changes})
 
@@ -206,7 +213,9 @@ def a_source() -> Callable[..., Source]:
 def a_frame() -> Callable[..., Frame]:
     """Makes a grey frame of 160×120."""
 
-    def make(index: int = 5, time: float | None = 0.2, name: str = "street.mp4") -> Frame:
-        return Frame(np.full((120, 160, 3), 90, np.uint8), index, time, name)
+    def make(
+        index: int = 5, time: float | None = 0.2, name: str = "street.mp4", wall: float | None = None
+    ) -> Frame:
+        return Frame(np.full((120, 160, 3), 90, np.uint8), index, time, name, wall)
 
     return make

@@ -146,13 +146,12 @@ def test_no_secret_is_in_a_traceback_of_a_thread_or_a_warning(tmp_path: Path) ->
     code = (
         "import sys, threading, warnings, logging\n"
         "from edge_lpr import cli\n"
-        "from edge_lpr.io import capture\n"
-        "def broken(self, capture): raise RuntimeError(self.address)\n"
-        "def opener(address, timeout):\n"
+        "from edge_lpr.io import live_source\n"
+        "def opener(opening, *_):\n"
+        "    address = opening.address\n"
         "    warnings.warn(f'asked for {address}'); logging.warning('at %s', address)\n"
         "    raise RuntimeError(f'no {address}')\n"
-        "from edge_lpr.io import sources\n"
-        "sources.open_address = opener\n"
+        "live_source.CameraProcess = opener\n"
         "sys.exit(cli.main([sys.argv[1], '--debug', '--reconnect', '0', '--timeout', '0.5']))\n"
     )
     form = next(f for f in FORMS if f.name == "XiongMai")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import chain
+from typing import NoReturn
 
 from edge_lpr.cli import COMMANDS
 from edge_lpr.cli.options import add_model_options, backend_arguments, model_arguments
@@ -16,17 +20,23 @@ from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.text import is_terminal
-from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions, stop_captures
+from edge_lpr.errors import SettingError, SourceError
+from edge_lpr.health.monitor import Monitor
+from edge_lpr.health.status import Run
+from edge_lpr.health.watchdog import Watchdog, WatchdogSettings
+from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.claims import files_in
 from edge_lpr.io.frames import Source
 from edge_lpr.io.recording import RecordingSettings
 from edge_lpr.io.references import reference_file
 from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
+from edge_lpr.io.video_source import stop_videos
 from edge_lpr.outputs import OUTPUTS, STDOUT, RunInfo, RunOutputs
+from edge_lpr.pipeline.events import REPORTS
 from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.pipeline.reading import read_live
 from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings
-from edge_lpr.pipeline.stream import FrameResult, Stream, read_live
+from edge_lpr.pipeline.stream import FrameResult, Stream
 from edge_lpr.settings import add_options, given
 
 DESCRIPTION = """\
@@ -52,6 +62,8 @@ sources:
   a password out of the list of processes.
 """
 
+_RESCUE_SECONDS = 2.0  # what outputs get to be completed in where the models hang
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
@@ -61,6 +73,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     add = parser.add_argument_group("what is reported").add_argument
     add("--every-frame", action="store_true", help="the reads of each frame, not fused to one per vehicle")
+    add(
+        "--events",
+        choices=tuple(REPORTS),
+        help="end: one a vehicle, when it is gone; new: one a vehicle, as soon as it is known; all: both, "
+        "and each change of its text (default: end for files, all for cameras and streams)",
+    )
     add_options(add, ReadSettings)
     add_options(add, CaptureOptions, ("stride", "max_pixels"))
     add = parser.add_argument_group("outputs").add_argument
@@ -70,7 +88,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(add, RecordingSettings)
     add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
     add = parser.add_argument_group("cameras and streams").add_argument
-    add_options(add, CaptureOptions, ("timeout", "reconnect"))
+    add_options(add, CaptureOptions, ("timeout", "reconnect", "max_pause"))
+    add = parser.add_argument_group("running for years").add_argument
+    add("--status", metavar="FILE", help="how the run is, as JSON, written anew each second")
+    add_options(add, WatchdogSettings)
     add = parser.add_argument_group("tracking in videos and streams").add_argument
     add_options(add, TrackSettings)
     add = parser.add_argument_group("detection, by PP-OCR's names (default: the bundle's)").add_argument
@@ -83,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             return _Run(args, interrupts).run()
         finally:
-            stop_captures()  # here, where what OpenCV says of an address given up is not heard
+            stop_videos()
 
 
 class _Run:
@@ -95,25 +116,56 @@ class _Run:
         self.options = CaptureOptions(**given(args, CaptureOptions))
         self.progress: Progress | None = None
         self.bad_source = False
+        self.streams: Sequence[Stream] = ()
+        self.writing = threading.Lock()
 
     def run(self) -> int:
+        if self.args.every_frame and self.args.events:
+            raise SettingError("--every-frame gives reads and no events; leave it out, or --events")
         targets = self.find(self.args.sources)
         if not targets:
             return 2
-        # The reader first: where it cannot be opened, no output has touched what is there.
+        # The reader first: where it cannot be opened, no output has touched what is there. Then the outputs,
+        # which see that none is written over an input or another one, the status among them.
         with (
             self.open_reader() as reader,
             RunOutputs(_requested(self.args), self.run_info(targets, reader), self.say) as outputs,
+            self.monitor(reader) as monitor,
         ):
             self.outputs, self.reader = outputs, reader
-            if is_terminal(sys.stderr) and not self.args.quiet:
-                self.say(reader.description)
-            for target in targets:
-                if not target.live and outputs.any_left:
-                    with self.apart():
-                        self.read_target(target)
-            self.read_cameras([target for target in targets if target.live])
-        return 1 if outputs.failed else 2 if self.bad_source else 0
+            with outputs:  # complete before it is told how the run has ended
+                if is_terminal(sys.stderr) and not self.args.quiet:
+                    self.say(reader.description)
+                monitor.ready()
+                for target in targets:
+                    if not target.live and outputs.any_left:
+                        with self.apart():
+                            self.read_target(target)
+                self.read_cameras([target for target in targets if target.live])
+            monitor.exit_code = 1 if outputs.failed else 2 if self.bad_source else 0
+        return monitor.exit_code
+
+    def monitor(self, reader: PlateReader) -> Monitor:
+        self.health = Run(time.time(), reader.description, reader.activity)
+        limit = WatchdogSettings(**given(self.args, WatchdogSettings)).watchdog
+        watchdog = Watchdog([reader.activity], limit, self.say)
+        return Monitor(self.health, watchdog, self.say, self.give_up, self.args.status)
+
+    def give_up(self, who: str) -> NoReturn:
+        """Ends the process while its main thread hangs where nothing can reach it."""
+        self.say(f"{who} do not answer, the run ends; what was read before is complete")
+        rescue = threading.Thread(target=self.complete, daemon=True)
+        rescue.start()
+        rescue.join(_RESCUE_SECONDS)
+        os._exit(1)
+
+    def complete(self) -> None:
+        """Completes the outputs from another thread than the one that reads, which then writes no more."""
+        self.writing.acquire()
+        with suppress(BrokenPipeError):
+            for stream in self.streams:
+                self.outputs.write(stream.flush())
+            self.outputs.close()
 
     def find(self, sources: Sequence[str]) -> list[Target]:
         targets: list[Target] = []
@@ -142,7 +194,7 @@ class _Run:
     def run_info(self, targets: Sequence[Target], reader: PlateReader) -> RunInfo:
         engines = files_in("--engines", backend_arguments(self.args).get("engines"))
         lists = [("SOURCE", reference_file(source)) for source in self.args.sources]
-        return RunInfo(
+        info = RunInfo(
             targets,
             live=any(target.live for target in targets),
             clear=self.clear,
@@ -153,13 +205,17 @@ class _Run:
             ],
             recording=RecordingSettings(**given(self.args, RecordingSettings)),
         )
+        info = replace(info, claims=info.own_claims())
+        if self.args.status is not None:
+            info.own_claims().claim(self.args.status, "--status")
+        return info
 
     def read_target(self, target: Target) -> None:
         with open_source(target, self.options, self.say) as source:
             self.read_file(source)
 
     def read_file(self, source: Source) -> None:
-        stream = Stream(self.reader, source, track=not self.args.every_frame)
+        stream = self.stream(source)
         unit = "images" if source.is_image else "frames"
         with Progress(source.label, source.total, unit, quiet=self.args.quiet) as self.progress:
             self.write_all(stream, [stream], self.progress)
@@ -169,16 +225,14 @@ class _Run:
     def read_cameras(self, targets: Sequence[Target]) -> None:
         sources: list[Source] = []
         try:
-            for target in targets:  # in turn: OpenCV lets one address open at a time
+            for target in targets:
                 with self.apart():
                     sources.append(open_source(target, self.options, self.say))
-            for source in sources:
-                if not source.live:  # an address of a video with an end
-                    with self.apart():
-                        self.read_file(source)
-            self.read_streams([source for source in sources if source.live])
-            self.bad_source |= any(source.state == "source lost" for source in sources)
+            self.read_streams(sources)
+            self.bad_source |= any(source.state in ("source lost", "ends early") for source in sources)
         finally:
+            for source in sources:
+                source.stop()
             for source in sources:
                 source.close()
 
@@ -192,10 +246,13 @@ class _Run:
         finally:
             self.progress = None
 
+    def stream(self, source: Source) -> Stream:
+        return Stream(self.reader, source, track=not self.args.every_frame, report=self.args.events)
+
     def read_streams(self, sources: Sequence[Source]) -> None:
         if not sources or not self.outputs.any_left:
             return
-        streams = [Stream(self.reader, source, track=not self.args.every_frame) for source in sources]
+        streams = [self.stream(source) for source in sources]
         label = sources[0].label if len(sources) == 1 else f"{len(sources)} sources"
         with Progress(label, quiet=self.args.quiet) as self.progress:
             self.write_all(read_live(streams), streams, self.progress)
@@ -209,20 +266,26 @@ class _Run:
         """Writes what streams give, and however that ends, the vehicles that are still in view then."""
         before = self.outputs.count
         live = [stream.source for stream in streams if stream.source.live]
+        self.streams, self.health.sources = streams, [stream.source for stream in streams]
         try:
             for frame_result in frame_results:
-                with self.interrupts.held():
-                    self.outputs.write(frame_result)
-                shown = {"dropped": sum(source.dropped for source in live)} if live else {}
+                self.write(frame_result)
                 n = int(frame_result.frame is not None)
+                self.health.frames += n
+                shown = {"dropped": sum(source.dropped for source in live)} if live else {}
                 progress.update(n, plates=self.outputs.count - before, **shown)
                 if not self.outputs.any_left:
                     break
         finally:
             with self.interrupts.held():
                 for stream in streams:
-                    self.outputs.write(stream.flush())
+                    self.write(stream.flush())
                 progress.update(0, plates=self.outputs.count - before)
+
+    def write(self, frame_result: FrameResult) -> None:
+        with self.interrupts.held(), self.writing:
+            self.outputs.write(frame_result)
+            self.health.results, self.health.outputs_failed = self.outputs.count, self.outputs.failed
 
     def fail(self, line: str) -> None:
         self.bad_source = True

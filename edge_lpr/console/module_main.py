@@ -17,7 +17,7 @@ from edge_lpr.errors import EdgeLprError, SettingError
 from edge_lpr.io.walk import READ_ERRORS, unreadable
 from edge_lpr.masking import masked
 
-__all__ = ["Parser", "interrupt_code", "module_main", "refuse_addresses"]
+__all__ = ["Parser", "exit_code_of", "interrupt_code", "module_main", "refuse_addresses"]
 
 _TAKE_ADDRESSES = ("SOURCE", "ADDRESS")
 
@@ -93,3 +93,10 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
 def interrupt_code(error: KeyboardInterrupt) -> int:
     """Returns the exit code of a command that a signal ended: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
     return 128 + (error.number if isinstance(error, Terminated) else signal.SIGINT)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Returns the exit code of a command that an error ends."""
+    if isinstance(error, KeyboardInterrupt):
+        return interrupt_code(error)
+    return error.exit_code if isinstance(error, EdgeLprError) else 1

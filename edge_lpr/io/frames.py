@@ -20,12 +20,14 @@ class Frame:
         time: Seconds since the source's first frame (by a file's own clock, by this machine's for live
             sources); None for an image.
         name: What to call it: the image's path, or the source's label.
+        wall: When it was taken, in seconds since the epoch, by this machine's clock; live sources alone.
     """
 
     image: Image
     index: int
     time: float | None
     name: str
+    wall: float | None = None
 
 
 class Source:
@@ -39,9 +41,13 @@ class Source:
         fps: Frames per second where known.
         started: Time of day of time 0, in seconds since the epoch, for a live source.
         root: The folder that its images' or video's place in results is relative to, where one was given.
+        received: Frames of a video or live source gone past, given or not.
         skipped: Images or frames that could not be decoded.
         dropped: Frames of a live source that were passed over for a newer one.
-        state: "open", "done", "ends early" or "source lost".
+        losses: How often a live source was lost.
+        last_frame: When the last frame of a live source came, in seconds since the epoch.
+        state: "open", "done", "ends early" or "source lost"; of a live source also "opening" before it was
+            reached, and "trying again" while it is gone.
         on_warning: Called with one line for each thing that went wrong without ending the source.
     """
 
@@ -55,8 +61,11 @@ class Source:
         self.fps: float | None = None
         self.started: float | None = None
         self.root: Path | None = None
+        self.received = 0
         self.skipped = 0
         self.dropped = 0
+        self.losses = 0
+        self.last_frame: float | None = None
         self.state = "open"
 
     def __iter__(self) -> Iterator[Frame]:
@@ -66,6 +75,9 @@ class Source:
             SourceError: Nothing could be read.
         """
         raise NotImplementedError
+
+    def stop(self) -> None:
+        """Has it end, and does not wait for that: for who is about to close several."""
 
     def close(self) -> None:
         """Frees what the source holds; may be called twice."""

@@ -15,7 +15,15 @@ from contextlib import contextmanager
 
 import cv2
 
-__all__ = ["has_backend", "open_address", "open_camera", "open_file", "open_packets", "open_pipeline"]
+__all__ = [
+    "has_backend",
+    "nothing_opening",
+    "open_address",
+    "open_camera",
+    "open_file",
+    "open_packets",
+    "open_pipeline",
+]
 
 _VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 # FFmpeg's names of the containers, and of the codecs that go without one, that cameras, phones and recorders
@@ -71,6 +79,13 @@ def open_camera(camera: int | str) -> cv2.VideoCapture:
 def open_pipeline(pipeline: str) -> cv2.VideoCapture:
     """Opens a GStreamer pipeline."""
     return cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
+
+
+@contextmanager
+def nothing_opening() -> Iterator[None]:
+    """While entered, nothing is being opened: what is started then inherits the environment as the user set it."""
+    with _opening:
+        yield
 
 
 def has_backend(api: int) -> bool:

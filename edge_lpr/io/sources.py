@@ -17,7 +17,6 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,21 +24,16 @@ import cv2
 
 from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, may_hold_secret, shown_source
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions, CaptureSource
-from edge_lpr.io.checked_capture import CheckedCapture
+from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frames import Source
 from edge_lpr.io.image_header import read_header
 from edge_lpr.io.image_io import FORMATS, IMAGE_SUFFIXES
 from edge_lpr.io.image_source import ImageSource
-from edge_lpr.io.openers import (
-    has_backend,
-    open_address,
-    open_camera,
-    open_file,
-    open_packets,
-    open_pipeline,
-)
+from edge_lpr.io.live_source import LiveSource
+from edge_lpr.io.openers import has_backend
+from edge_lpr.io.opening import Opening
 from edge_lpr.io.references import Reference, resolve
+from edge_lpr.io.video_source import VideoSource
 from edge_lpr.io.walk import regular_files, unreadable, walk_files
 from edge_lpr.masking import remember
 
@@ -140,7 +134,7 @@ def open_source(
     options: CaptureOptions | None = None,
     on_warning: Callable[[str], None] | None = None,
 ) -> Source:
-    """Opens one source.
+    """Opens one source. A camera, address or pipeline is there at once, and is reached as soon as it can be.
 
     Args:
         source: What `find_targets` gave, or what it takes where that is one target.
@@ -165,26 +159,16 @@ def open_source(
 
 def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
     label, address = source.label, source.address
-
-    def checked(opener: Callable[[], cv2.VideoCapture], path: str = "") -> Callable[[], CheckedCapture]:
-        packets = partial(open_packets, path) if path else None
-        return lambda: CheckedCapture(opener(), label, options.max_pixels, packets)
-
     if source.kind == "images":
         return ImageSource(label, source.paths[:: options.stride], options.max_pixels, on_warning)
     if source.kind == "video":
         path = source.paths[0]
         _check_video(path)
-        full = str(path.resolve())
         expected = "damaged or cut short, or no video that this OpenCV can decode"
-        return CaptureSource(
-            label, checked(lambda: open_file(full), full), options, False, on_warning, expected
-        )
+        return VideoSource(Opening("file", label, str(path.resolve())), options, on_warning, expected)
     if source.kind == "camera":
-        camera = int(address) if address.isdecimal() else address
         expected = "no camera there, in use by another program, or no permission (ls /dev/video*)"
-        opener = checked(lambda: open_camera(camera))
-        return CaptureSource(label, opener, options, True, on_warning, expected)
+        return LiveSource(Opening("camera", label, address), options, True, on_warning, expected)
     if source.kind == "pipeline":
         if not has_backend(cv2.CAP_GSTREAMER):
             raise SourceError(
@@ -194,11 +178,9 @@ def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], N
         expected = (
             "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"
         )
-        opener = checked(lambda: open_pipeline(address))
-        return CaptureSource(label, opener, options, None, on_warning, expected)
+        return LiveSource(Opening("pipeline", label, address), options, None, on_warning, expected)
     expected = "refused, wrong path, user or password, or no video there"
-    opener = checked(lambda: open_address(address, options.timeout))
-    return CaptureSource(label, opener, options, None, on_warning, expected)
+    return LiveSource(Opening("address", label, address), options, None, on_warning, expected)
 
 
 def _of_reference(reference: Reference, on_warning: Callable[[str], None] | None) -> list[Target]:

@@ -4,7 +4,7 @@ Each can be used by itself::
 
     from edge_lpr import PlateReader
     from edge_lpr.outputs import CsvOutput, results
-    from edge_lpr.pipeline.stream import read_stream
+    from edge_lpr.pipeline.reading import read_stream
 
     with PlateReader() as reader, CsvOutput("plates.csv") as out:
         for frame_result in read_stream(reader, "street.mp4"):

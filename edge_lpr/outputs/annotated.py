@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge_lpr.errors import OutputError, SettingError
 from edge_lpr.io.atomic_io import create_folder
-from edge_lpr.io.capture import DEFAULT_FPS
+from edge_lpr.io.decoder import DEFAULT_FPS
 from edge_lpr.io.drawing import draw_reads
 from edge_lpr.io.file_names import fitted, safe_name, unique
 from edge_lpr.io.frames import Source

@@ -14,18 +14,20 @@ from edge_lpr.io.frames import Source
 from edge_lpr.io.image_io import write_image
 from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
 from edge_lpr.outputs.records import Result, utc_stamp
+from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.pipeline.stream import FrameResult
-from edge_lpr.pipeline.tracker import PlateEvent
 
 __all__ = ["CropOutput"]
 
 FLAG = "--crops"
+_VEHICLES = 500  # in view at once, whose files are known
 
 
 class CropOutput(Output):
     """The plates' images, as PNG, named by source, frame and text.
 
-    The name of each file is put into its result, so that outputs which come after can show it.
+    The name of each file is put into its result, so that outputs which come after can show it. All events of
+    one vehicle share a file, which is written again with each: the last picture is the best.
 
     Args:
         folder: Where to; made where it is missing.
@@ -40,6 +42,7 @@ class CropOutput(Output):
         self._run = run
         self._claims = run.own_claims()
         self._names: set[str] = set()
+        self._vehicles: dict[str, Path] = {}
         self._claims.check(self._folder, FLAG)
         create_folder(self._folder)
 
@@ -57,7 +60,7 @@ class CropOutput(Output):
             if crop is None:
                 continue
             try:
-                path = self._free(f"{_stem(result)}-{index:06d}-{safe_name(item.text)}", frame_result.source)
+                path = self._path(result, f"{_stem(result)}-{index:06d}-{safe_name(item.text)}")
                 write_image(path, crop)
             except OutputError as e:  # the others have their own chance
                 failure = e
@@ -65,6 +68,20 @@ class CropOutput(Output):
                 result.crop = path.name
         if failure is not None:
             raise failure
+
+    def _path(self, result: Result, stem: str) -> Path:
+        """Returns where the crop of a result goes: where the vehicle's last one is, or a free path."""
+        item = result.item
+        if not (isinstance(item, PlateEvent) and result.source.live):
+            return self._free(stem, result.source)
+        path = self._vehicles.pop(item.id, None)
+        if path is None or not self._folder.is_dir():
+            path = self._free(stem, result.source)
+        if item.state != "end":
+            self._vehicles[item.id] = path
+            if len(self._vehicles) > _VEHICLES:
+                self._vehicles.pop(next(iter(self._vehicles)))
+        return path
 
     def _free(self, stem: str, source: Source) -> Path:
         """Returns a path that no other crop of this run has, nor what the run reads, nor another output."""

@@ -12,15 +12,17 @@ from edge_lpr.io.sources import Target
 from edge_lpr.outputs._text import TextOut
 from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
 from edge_lpr.outputs.records import Result
+from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.pipeline.settings import ReadSettings
 from edge_lpr.pipeline.stream import FrameResult
-from edge_lpr.pipeline.tracker import PlateEvent
+from edge_lpr.pipeline.wall_clock import utc
 
 __all__ = ["LinesOutput", "line_of"]
 
 _LABEL_COLUMNS = 40
 _PLATE_COLUMNS = 9  # seven or eight characters, one of them Chinese
 _KIND_COLUMNS = 9
+_STATE_COLUMNS = 6
 
 
 class LinesOutput(Output):
@@ -43,21 +45,25 @@ class LinesOutput(Output):
 
 
 def line_of(result: Result, width: int, stream: TextIO) -> str:
-    """Writes a result as a line: source, time, plate, kind, scores, reads.
+    """Writes a result as a line: source, time, of a camera the state, plate, kind, scores, reads.
 
     Args:
         result: The read or track.
         width: Columns of the source's name.
         stream: Where the line goes; decides on colour.
     """
-    item, started = result.item, result.source.started
+    item = result.item
     name = printable(result.name)
     # A file is told by the end of its path; only a terminal needs it short.
     parts = [pad(clip(name, max(width, 12), tail=True) if is_terminal(stream) else name, width)]
     if isinstance(item, PlateEvent):
-        parts.append(f"{_clock(item.first_seen, started)}-{_clock(item.last_seen, started)}")
+        first, last = _clock(item.first_seen, item.first_utc), _clock(item.last_seen, item.last_utc)
+        parts.append(f"{first}-{last}")
+        if item.first_utc is not None:
+            parts.append(pad(item.state, _STATE_COLUMNS))
     elif result.frame is not None and result.frame.time is not None:
-        parts.append(_clock(result.frame.time, started))
+        wall = result.frame.wall
+        parts.append(_clock(result.frame.time, None if wall is None else utc(wall)))
     lowest = f"min {item.min_score:.2f}"
     # What the reader by default would look at again is worth a second look by its user too.
     doubtful = item.min_score < ReadSettings.retry_below
@@ -77,10 +83,10 @@ def _label_width(targets: Sequence[Target]) -> int:
     return min(max((columns(printable(name)) for name in names), default=0), _LABEL_COLUMNS)
 
 
-def _clock(seconds: float, started: float | None) -> str:
+def _clock(seconds: float, moment: datetime | None) -> str:
     """Time of day for live sources, else minutes and seconds from the start."""
-    if started is not None:
-        return f"{datetime.fromtimestamp(started + seconds).astimezone():%H:%M:%S}"
+    if moment is not None:
+        return f"{moment.astimezone():%H:%M:%S}"
     tenths = round(seconds * 10)
     hours, minutes, rest = tenths // 36000, tenths // 600 % 60, tenths % 600 / 10
     return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes:02}:{rest:04.1f}"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from edge_lpr.io.frames import Frame, Source
+from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.pipeline.stream import FrameResult
-from edge_lpr.pipeline.tracker import PlateEvent
+from edge_lpr.pipeline.wall_clock import iso, utc
 from edge_lpr.plates import PlateRead
 
 __all__ = ["FIELDS", "VERSION", "Result", "results", "to_record", "utc_stamp"]
@@ -41,6 +42,9 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
     ("last_utc", "text or null", "last_seen as time of day"),
     ("corners", "4 × [x, y]", "tl, tr, br, bl of the (best) read, in source pixels (CSV: x1, y1, … x4, y4)"),
     ("crop", "text or null", "the plate's image in the folder of --crops"),
+    ("state", "text or null", '"new": first told of; "update": another text; "end": gone; null in a read'),
+    ("id", "text or null", "the same in all events of one vehicle, and in no other's; null in a read"),
+    ("clock_step", "seconds or null", "by how much the clock was set while it was in view; null: not set"),
 )
 """Name, type and meaning of each field of a JSON line, in order; CSV has the same columns."""
 
@@ -78,11 +82,13 @@ def to_record(result: Result) -> dict[str, Any]:
     """Makes the JSON object of one result: the keys of `FIELDS` in their order, no NaN, no numpy types."""
     item, frame = result.item, result.frame
     if isinstance(item, PlateEvent):
-        reads, track = item.reads, item.track
+        state, identifier, reads, track = item.state, item.id, item.reads, item.track
+        times, step = (item.first_utc, item.last_utc), item.clock_step
         frames = item.first_frame, item.last_frame
         seen: tuple[float | None, float | None] = item.first_seen, item.last_seen
     else:
-        reads, track = 1, None
+        state, identifier, reads, track = None, None, 1, None
+        times, step = (_wall(frame), _wall(frame)), None
         frames = (frame.index, frame.index) if frame else (0, 0)
         seen = (frame.time, frame.time) if frame else (None, None)
     return {
@@ -100,24 +106,24 @@ def to_record(result: Result) -> dict[str, Any]:
         "last_frame": frames[1],
         "first_seen": _finite(seen[0], 3),
         "last_seen": _finite(seen[1], 3),
-        "first_utc": _utc(result.source.started, seen[0]),
-        "last_utc": _utc(result.source.started, seen[1]),
+        "first_utc": times[0] and iso(times[0]),
+        "last_utc": times[1] and iso(times[1]),
         "corners": [[_finite(v, 1) for v in point] for point in np.asarray(item.corners, float).tolist()],
         "crop": result.crop,
+        "state": state,
+        "id": identifier,
+        "clock_step": _finite(step, 1),
     }
 
 
 def utc_stamp(started: float) -> str:
     """Writes a moment, in seconds since the epoch, for the name of a file: "20261122T181502Z"."""
-    return datetime.fromtimestamp(started, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    return utc(started).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _finite(value: float | None, digits: int) -> float | None:
     return round(float(value), digits) if value is not None and math.isfinite(value) else None
 
 
-def _utc(started: float | None, seconds: float | None) -> str | None:
-    if started is None or seconds is None:
-        return None
-    moment = datetime.fromtimestamp(started + seconds, timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _wall(frame: Frame | None) -> datetime | None:
+    return None if frame is None or frame.wall is None else utc(frame.wall)

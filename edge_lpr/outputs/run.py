@@ -100,7 +100,7 @@ class RunOutputs:
         for member in list(self._members):
             try:
                 member.output.write(frame_result, found)
-                if frame_result.frame is None:
+                if frame_result.is_last:
                     member.output.finish(frame_result.source)
             except BrokenPipeError as e:
                 broken = e

@@ -12,6 +12,7 @@ from edge_lpr.backends.base import Backend
 from edge_lpr.bundle.manifest import DetSpec
 from edge_lpr.errors import BackendError
 from edge_lpr.pipeline.db_postprocess import Box, db_boxes
+from edge_lpr.pipeline.network_output import check_finite
 from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.types import FloatMap, Image, Size
 
@@ -37,7 +38,8 @@ class Detector:
             image: uint8 H×W×3 BGR.
 
         Raises:
-            BackendError: The network failed, or returned something that is no probability map.
+            BackendError: The network failed, or returned something that is no probability map: of another
+                shape, or not finite.
         """
         return self.detect_batch([image])[0]
 
@@ -85,6 +87,7 @@ class Detector:
                 f"the detector returned shape {maps.shape}, expected {(len(images), *frame)}: "
                 "bundle.json and the model do not fit each other; export the bundle again"
             )
+        check_finite(maps, "the detector", self.backend, self.model.precisions)
         return maps
 
 

@@ -14,14 +14,16 @@ import numpy as np
 from edge_lpr.backends import AUTO, Models, open_models
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.errors import SettingError
+from edge_lpr.health.activity import Activity
+from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.pipeline.crop import Crop
 from edge_lpr.pipeline.ctc import PlateDecoder, Reading
 from edge_lpr.pipeline.detector import Detector
+from edge_lpr.pipeline.events import PlateEvent, Report
 from edge_lpr.pipeline.ordered_pool import in_order
+from edge_lpr.pipeline.reading import read_stream
 from edge_lpr.pipeline.recognizer import Recognizer
 from edge_lpr.pipeline.settings import MIN_SIDE, DetectorSettings, ReadSettings, TrackSettings, split_settings
-from edge_lpr.pipeline.stream import read_stream
-from edge_lpr.pipeline.tracker import PlateEvent
 from edge_lpr.pipeline.views import View
 from edge_lpr.plates import PlateRead
 from edge_lpr.plates.read import TEXT
@@ -66,6 +68,7 @@ class PlateReader:
         bundle: The bundle.
         settings: What counts as a plate.
         tracking: How the reads of one vehicle are joined.
+        activity: What it is at, and for how long: for a watchdog.
         workers: Batches that `read_batches` works on at once: 1 on a CPU, whose cores one keeps busy.
 
     Raises:
@@ -108,6 +111,7 @@ class PlateReader:
         rotate = self.settings.rotate
         self._view = View(0 if rotate == AUTO else int(rotate) // 90, self.settings.flip)
         self._models = models
+        self.activity = Activity("the models")
         self.workers = models.det.concurrency
         self.detector = Detector(models.det, spec, detection)
         self.recognizer = Recognizer(models.rec, self.bundle.rec)
@@ -163,6 +167,10 @@ class PlateReader:
         """
         for image in images:
             _check_image(image)
+        with self.activity:
+            return self._read_batch(images, rescan)
+
+    def _read_batch(self, images: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
         views = [self._view.of(image) for image in images]
         reads: list[list[PlateRead]] = [[] for _ in views]
         stills = rescan is None
@@ -256,18 +264,27 @@ class PlateReader:
         """
         for crop in crops:
             _check_image(crop)
-        return self._recognize([[Crop.of_whole(crop)] for crop in crops])
+        with self.activity:
+            return self._recognize([[Crop.of_whole(crop)] for crop in crops])
 
-    def events(self, source: str | int | Path) -> Iterator[PlateEvent]:
-        """Reads any source and gives one event per vehicle.
+    def events(
+        self, source: str | int | Path, report: Report | None = None, options: CaptureOptions | None = None
+    ) -> Iterator[PlateEvent]:
+        """Reads any source and gives events of the vehicles; those of one vehicle have one `id`.
 
         Args:
             source: An image, folder, glob, video file, camera index, address or GStreamer pipeline.
+            report: "end" gives one event per vehicle, once its passage is over; "new" gives it as soon as it
+                is known; "all" gives both, and each change of its text ("update"). None is "all" for cameras
+                and streams and "end" for files. A plate of an image is always an event of its own, "end".
+            options: How videos and live sources are read. By default a camera that cannot be reached is tried
+                again for ever, with a warning in the log.
 
         Raises:
             SourceError: The source cannot be opened.
+            SettingError: No such report.
         """
-        for result in read_stream(self, source):
+        for result in read_stream(self, source, options, report):
             yield from result.events
 
     def _recognize(self, places: Sequence[Sequence[Crop]]) -> list[PlateRead | None]:

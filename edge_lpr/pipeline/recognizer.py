@@ -11,6 +11,7 @@ import numpy as np
 from edge_lpr.backends.base import Backend
 from edge_lpr.bundle.manifest import RecSpec
 from edge_lpr.errors import BackendError
+from edge_lpr.pipeline.network_output import check_finite
 from edge_lpr.types import Image, Probs
 
 # PP-OCR pads with zeros after normalisation, which is x / 127.5 - 1.
@@ -45,7 +46,8 @@ class Recognizer:
             For each crop float32 T×C class probabilities; T grows with the width.
 
         Raises:
-            BackendError: The network failed, or its classes are not those of the bundle.
+            BackendError: The network failed, its classes are not those of the bundle, or its output is not
+                finite.
         """
         groups: dict[int, list[int]] = {}
         for i, crop in enumerate(crops):
@@ -73,6 +75,7 @@ class Recognizer:
                 f"the recognizer returned shape {probs.shape}, expected {len(crops)}×T×{self.model.classes}: "
                 "bundle.json and the model do not fit each other; export the bundle again"
             )
+        check_finite(probs, "the recognizer", self.backend, self.model.precisions)
         return probs
 
 

@@ -117,6 +117,13 @@ class TrackSettings(Settings):
     max_gap: float = setting(
         1.5, "a track ends when its plate was not read for this long", low=1e-3, high=1e9, metavar="S"
     )
+    max_delay: float = setting(
+        1.0,
+        "a vehicle whose text is not sure is told of so long after it could be; updates are no more frequent",
+        low=0,
+        high=1e9,
+        metavar="S",
+    )
     min_reads: int = setting(2, "a track of fewer reads is not reported, unless one is sure enough", low=1)
     min_confidence: float = setting(
         0.8,

@@ -1,29 +1,25 @@
-"""One pass of a reader over sources: frames in; reads, and the tracks that ended, out."""
+"""One pass of a reader over a source: frames in; reads, and what is known of vehicles, out."""
 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Protocol
 
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.errors import SourceError
-from edge_lpr.geometry import crop_quad
-from edge_lpr.io.capture import CaptureOptions, CaptureSource
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.image_io import MAX_PIXELS
-from edge_lpr.io.sources import find_targets, open_source
 from edge_lpr.pipeline.detector import Detector
+from edge_lpr.pipeline.events import PlateEvent, event_id, states_of
 from edge_lpr.pipeline.ordered_pool import in_order
 from edge_lpr.pipeline.settings import ReadSettings, TrackSettings
-from edge_lpr.pipeline.tracker import PlateEvent, PlateTracker
+from edge_lpr.pipeline.tracker import PlateTracker
 from edge_lpr.plates import PlateRead
 from edge_lpr.types import Image
 
-__all__ = ["BatchReader", "FrameResult", "Stream", "read_live", "read_stream"]
+__all__ = ["BatchReader", "FrameResult", "Stream"]
 
 # Once a batch has so many pixels it is full: 8 frames of 1920×1080, 50 MB, and that for each batch at work.
 MAX_BATCH_PIXELS = 16_000_000
@@ -59,10 +55,13 @@ class FrameResult:
 
     Attributes:
         source: Where the frame came from.
-        frame: The frame; None in the last step of a source, which gives the vehicles that were still in view.
+        frame: The frame; None in the last step of a source, which gives the vehicles that were still in view,
+            and where time alone, or the loss of the source, told something.
         reads: What the frame shows.
-        events: The tracks that ended with this frame; of an image none, from `read_stream` one for each read.
+        events: What is known of vehicles with this frame; of an image nothing, from `read_stream` one event
+            for each read.
         tracked: Whether the source's reads are joined to tracks.
+        by_clock: Whether there is no frame because none has come, and the source goes on.
     """
 
     source: Source
@@ -70,6 +69,12 @@ class FrameResult:
     reads: Sequence[PlateRead]
     events: Sequence[PlateEvent]
     tracked: bool
+    by_clock: bool = False
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the source gives no more."""
+        return self.frame is None and not self.by_clock
 
 
 class Stream:
@@ -79,15 +84,26 @@ class Stream:
         reader: Reads the frames.
         source: Gives the frames.
         track: Whether the reads of a video are joined to tracks; images never are.
+        report: Which events are given; see `states_of`.
+
+    Raises:
+        SettingError: No such report.
     """
 
-    def __init__(self, reader: BatchReader, source: Source, track: bool = True) -> None:
+    def __init__(
+        self, reader: BatchReader, source: Source, track: bool = True, report: str | None = None
+    ) -> None:
         self.reader = reader
         self.source = source
-        tracked = track and not source.is_image
-        model = reader.bundle.rec
-        self.tracker = PlateTracker(model.charset, model.unknown_class, reader.tracking) if tracked else None
+        self.tracker: PlateTracker | None = None
+        self._report = report
+        self._losses = 0
         self._next_rescan = -math.inf
+        states = states_of(report, source.live)
+        if track and not source.is_image:
+            model = reader.bundle.rec
+            self.tracker = PlateTracker(model.charset, model.unknown_class, reader.tracking, self._identify)
+            self.tracker.states = states
 
     def __iter__(self) -> Iterator[FrameResult]:
         """Gives a step for each frame; `flush` afterwards gives the rest, after an interruption too.
@@ -109,8 +125,27 @@ class Stream:
         """Takes in what a frame shows."""
         events: Sequence[PlateEvent] = ()
         if self.tracker is not None:
-            events = self.tracker.update(list(reads), frame.index, frame.time or 0.0, frame.image)
+            # Whether an address is live is known by its first frame.
+            self.tracker.states = states_of(self._report, self.source.live)
+            seconds = frame.time or 0.0
+            events = self.tracker.update(list(reads), frame.index, seconds, frame.image, frame.wall)
         return FrameResult(self.source, frame, reads, events, self.tracker is not None)
+
+    def advance(self, time: float | None, losses: int) -> FrameResult:
+        """Takes in that no frame has come.
+
+        Args:
+            time: Up to when, in seconds of the source; None where it has no clock.
+            losses: How often the source had been lost by then: the vehicles in view are gone with it.
+        """
+        events: Sequence[PlateEvent] = ()
+        if self.tracker is not None:
+            if losses > self._losses:
+                self._losses = losses
+                events = self.tracker.flush()
+            elif time is not None:
+                events = self.tracker.advance(time)
+        return FrameResult(self.source, None, (), events, self.tracker is not None, by_clock=True)
 
     def flush(self) -> FrameResult:
         """Ends the tracks of the vehicles still in view."""
@@ -148,96 +183,13 @@ class Stream:
         if ended is not None:
             raise ended
 
+    def _identify(self, number: int) -> str:
+        return event_id(self.source.label, self.source.started, number)
+
     def _read(self, batch: list[tuple[Frame, bool]]) -> list[list[PlateRead]]:
         images = [frame.image for frame, _ in batch]
         return self.reader.read_batch(images, None if self.source.is_image else [again for _, again in batch])
 
 
-def read_live(streams: Sequence[Stream]) -> Iterator[FrameResult]:
-    """Reads several live sources at once, the newest frames of all of them as one batch.
-
-    A source that ends or fails is flushed and leaves the others running.
-
-    Args:
-        streams: Streams over `CaptureSource`s.
-    """
-    wake = threading.Event()
-    running = list(streams)
-    for stream in running:
-        if isinstance(stream.source, CaptureSource):
-            stream.source.wake = wake
-    while running:
-        wake.clear()
-        ready: list[tuple[Stream, Frame]] = []
-        for stream in list(running):
-            source = stream.source
-            assert isinstance(source, CaptureSource)
-            try:
-                frame = source.read()
-            except SourceError as e:
-                source.state = "source lost"
-                source.on_warning(str(e))
-                frame = None
-            if frame is not None:
-                ready.append((stream, frame))
-            elif source.ended:
-                running.remove(stream)
-                yield stream.flush()
-        if ready:
-            rescan = [stream.may_rescan(frame) for stream, frame in ready]
-            found = ready[0][0].reader.read_batch([frame.image for _, frame in ready], rescan)
-            for (stream, frame), reads in zip(ready, found, strict=True):
-                yield stream.step(frame, reads)
-        elif running:
-            wake.wait(0.5)
-
-
-def read_stream(
-    reader: BatchReader, source: str | int | Path, options: CaptureOptions | None = None
-) -> Iterator[FrameResult]:
-    """Reads everything that a source names; the generator behind `PlateReader.events`.
-
-    Args:
-        reader: Reads the frames.
-        source: An image, folder, glob, video file, camera index, address or GStreamer pipeline.
-        options: How videos and live sources are read.
-
-    Yields:
-        A step per frame; each plate of an image stands as a track of one read.
-
-    Raises:
-        SourceError: The source cannot be opened, or nothing of it can be read.
-    """
-    for target in find_targets(source):
-        with open_source(target, options) as opened:
-            stream = Stream(reader, opened)
-            for step in stream:
-                if opened.is_image and step.frame is not None:
-                    yield replace(step, events=[_event_of(read, step.frame) for read in step.reads])
-                else:
-                    yield step
-            yield stream.flush()
-
-
 def _pixels(batch: Sequence[tuple[Frame, bool]]) -> int:
     return sum(frame.image.shape[0] * frame.image.shape[1] for frame, _ in batch)
-
-
-def _event_of(read: PlateRead, frame: Frame) -> PlateEvent:
-    """Makes the event of a plate that was seen in one frame alone."""
-    seconds = frame.time or 0.0
-    return PlateEvent(
-        text=read.text,
-        kind=read.kind,
-        score=read.score,
-        min_score=read.min_score,
-        char_scores=read.char_scores,
-        reads=1,
-        first_seen=seconds,
-        last_seen=seconds,
-        first_frame=frame.index,
-        last_frame=frame.index,
-        track=0,
-        corners=read.corners,
-        crop=crop_quad(frame.image, read.corners),
-    )

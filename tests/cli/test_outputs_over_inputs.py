@@ -21,7 +21,7 @@ from helpers.tiny_bundle import write_bundle, write_data
 
 RUN = ("best.pdparams", "keys.txt", "run.png")
 OUTPUTS = {
-    "read": {"--jsonl", "--csv", "--save", "--crops"},
+    "read": {"--jsonl", "--csv", "--save", "--crops", "--status"},
     "evaluate": {"--json"},
     "compare": {"--out", "--json"},
     "calibrate": {"BUNDLE", "--cache"},
@@ -50,6 +50,8 @@ TRIED = [
     ("data/scenes/1.png --jsonl data/scenes/1.png", "data/scenes/1.png"),
     ("data/scenes --csv data/scenes/2.png", "data/scenes/2.png"),
     ("data/scenes --save data/scenes", "data/scenes/0.png"),
+    ("data/scenes/1.png --status data/scenes/1.png", "data/scenes/1.png"),
+    ("data/scenes/1.png --bundle b --status b/bundle.json", "b/bundle.json"),
     ("data/scenes/1.png --bundle b --jsonl b/bundle.json", "b/bundle.json"),
     ("data/scenes/1.png @cameras.txt --jsonl cameras.txt", "cameras.txt"),
     ("data/scenes/1.png gate=@cameras.txt --crops c --csv cameras.txt", "cameras.txt"),
@@ -141,6 +143,12 @@ def test_what_is_read_is_not_written_over(
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and f"{Path(written)}: would overwrite " in err, err
     assert ", which is read; give another name" in err and contents(folder) == before
+
+
+def test_the_status_is_no_other_output(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("o").write_text("older")
+    assert main(["data/scenes/1.png", "--bundle", "b", "--jsonl", "o", "--status", "./o"]) == 2
+    assert "--status and --jsonl are the same" in capsys.readouterr().err and Path("o").read_text() == "older"
 
 
 def test_two_outputs_of_one_command_are_told_apart(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,7 @@ def records(path: Path) -> list[dict[str, object]]:
 
 
 def test_mixed_sources_one_line_per_vehicle(scenes: Path) -> None:
-    code, out, err = run("none.mp4", scenes.name, "rtsp://u:secret@127.0.0.1:1/x")
+    code, out, err = run("none.mp4", scenes.name, "rtsp://u:secret@127.0.0.1:1/x", "--reconnect", 0)
     lines = [line.split() for line in out.replace("路 口", "路口").splitlines()]
     assert [line[:3] for line in lines] == [
         ["路口/1.png", TEXT, "blue"],
@@ -183,17 +183,62 @@ def test_cameras_are_read_at_once_and_their_results_are_appended(
     assert len(table) == len(lines) + 1 and "secret" not in "".join(table)
 
 
-def test_ctrl_c_while_an_address_is_being_opened(tmp_path: Path) -> None:
-    # The decoding thread is inside OpenCV then; left there when the interpreter ends, it aborts the process.
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_within_two_seconds_while_a_silent_address_is_being_opened(
+    tmp_path: Path, scheme: str, number: signal.Signals, code: int
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(30)
-        address = f"rtsp://127.0.0.1:{server.getsockname()[1]}/1"
-        process = start(address, "--timeout", "3", "--jsonl", tmp_path / "o.jsonl")
+        address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/1"
+        process = start(address, "--timeout", "60", "--jsonl", tmp_path / "o.jsonl")
         connection, _ = server.accept()
         with connection:
-            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+            began = time.monotonic()
+            process.send_signal(number)
             _, err = process.communicate(timeout=30)
-    assert process.returncode == 130 and err == "edge-lpr: interrupted\n"
+            assert time.monotonic() - began < 2
+    assert process.returncode == code and err == "edge-lpr: interrupted\n"
+
+
+def test_a_camera_that_is_down_at_the_start_is_read_once_it_is_there(
+    camera: Any, plate_scene: Scene, tmp_path: Path
+) -> None:
+    camera.image, camera.plugged = plate_scene(TEXT), False
+    out = tmp_path / "o.jsonl"
+    process = start(camera.address, "--max-pause", "0.2", "--jsonl", out, "--quiet")
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert line.startswith(f"edge-lpr: {camera.address}: cannot be opened") and "trying to reach it" in line
+    camera.plugged = True
+    until = time.monotonic() + 30
+    while not (out.exists() and records(out)) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143 and "reached after" in err
+    new, end = records(out)
+    assert (new["state"], end["state"]) == ("new", "end") and new["id"] == end["id"]
+    assert new["text"] == end["text"] == TEXT and str(new["first_utc"]).endswith("Z")
+
+
+def test_one_line_a_vehicle_of_a_camera_where_that_is_wanted(
+    camera: Any, plate_scene: Scene, tmp_path: Path
+) -> None:
+    camera.image = plate_scene(TEXT)
+    for report, states in (("new", ["new"]), ("end", ["end"])):
+        out = tmp_path / f"{report}.jsonl"
+        before = camera.connections
+        process = start(camera.address, "--events", report, "--jsonl", out, "--crops", tmp_path / "crops")
+        until = time.monotonic() + 30
+        while camera.connections == before and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=30)
+        assert [r["state"] for r in records(out)] == states and f"  {report}     {TEXT}" in stdout
+        assert (tmp_path / "crops" / str(records(out)[0]["crop"])).exists()
 
 
 def test_a_camera_that_is_unplugged_ends_as_source_lost(
@@ -208,7 +253,8 @@ def test_a_camera_that_is_unplugged_ends_as_source_lost(
     camera.plugged = False
     out, err = process.communicate(timeout=30)
     assert process.returncode == 2 and err.startswith(f"edge-lpr: {camera.address}: source lost after")
-    assert TEXT in out and records(tmp_path / "o.jsonl")[0]["type"] == "event"  # it was in view at the end
+    assert TEXT in out
+    assert [r["state"] for r in records(tmp_path / "o.jsonl")] == ["new", "end"]  # it was in view at the end
 
 
 def test_who_reads_our_output_may_leave(scenes: Path) -> None:
@@ -236,7 +282,7 @@ def test_an_address_that_never_answers_does_not_hang(scenes: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"rtsp://u:secret@127.0.0.1:{server.getsockname()[1]}/1"
         began = time.monotonic()
-        code, out, err = run(address, scenes / "1.png", "--timeout", "1")
+        code, out, err = run(address, scenes / "1.png", "--timeout", 1, "--reconnect", 0)
         assert time.monotonic() - began < 20
     assert code == 2 and TEXT in out
     masked = address.replace("u:secret", "***")
@@ -286,6 +332,8 @@ def test_on_a_terminal_there_are_states_and_colour(scenes: Path) -> None:
         (["--save", "1.png"], 2, "--save 1.png: would overwrite 1.png"),
         (["--bundle", "none"], 2, "none: no such folder; a bundle is a folder with a bundle.json"),
         (["--box-thresh", "3"], 2, "argument --box-thresh: '3', expected a number from 0 to 1"),
+        (["--every-frame", "--events", "new"], 2, "--every-frame gives reads and no events"),
+        (["--events", "some"], 2, "argument --events: invalid choice: 'some'"),
         (["--score-mode", "medium"], 2, "argument --score-mode: 'medium', expected fast or slow"),
         (["--backend", "tensorrt"], None, ""),
     ],

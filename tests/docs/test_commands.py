@@ -18,6 +18,7 @@ import pytest
 from helpers.extras import reason
 
 from edge_lpr.cli import COMMANDS, command_parser
+from edge_lpr.health.status import STATUS_FIELDS
 from edge_lpr.outputs.records import FIELDS
 
 ROOT = Path(__file__).parents[2]
@@ -220,6 +221,21 @@ def test_the_table_of_fields_is_the_outputs() -> None:
     assert rows == [name for name, _, _ in FIELDS]
     for name, kind, meaning in FIELDS:
         assert f"| `{name}` | {kind} | {meaning} |" in text
+
+
+def test_the_table_of_the_status_is_its_own() -> None:
+    text = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \| ", text, re.MULTILINE) == [name for name, _, _ in STATUS_FIELDS]
+    for name, kind, meaning in STATUS_FIELDS:
+        assert f"| `{name}` | {kind} | {meaning} |" in text
+
+
+def test_the_tests_that_are_named_exist() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(named) > 10
+    for path, test in named:
+        assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
 
 
 def test_the_quick_start_is_the_same_in_chinese() -> None:

@@ -12,8 +12,9 @@ import pytest
 from helpers.limited import run_limited
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io import capture as capture_module
+from edge_lpr.io import video_source
 from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.frames import Frame
 from edge_lpr.io.sources import open_source
 
 IMPORTS = """
@@ -97,16 +98,16 @@ def test_frames_wait_only_where_memory_is_left_for_them(
 ) -> None:
     path = write(tmp_path / "v.mp4", "mp4v")
     most: dict[int, int] = {}
-    real = capture_module.CaptureSource.read
+    real = video_source.VideoSource._put
 
-    def read(self: capture_module.CaptureSource, wait: float = 0.0) -> object:
+    def put(self: video_source.VideoSource, frame: Frame) -> None:
+        real(self, frame)
         limit = self._options.max_pixels
         most[limit] = max(most.get(limit, 0), len(self._queue))
-        return real(self, wait)
 
-    monkeypatch.setattr(capture_module.CaptureSource, "read", read)
+    monkeypatch.setattr(video_source.VideoSource, "_put", put)
     for limit in (64 * 48, 10 * 64 * 48):
         with open_source(path, CaptureOptions(max_pixels=limit)) as source:
             for _ in source:
                 time.sleep(0.02)
-    assert most == {64 * 48: 1, 10 * 64 * 48: capture_module.QUEUE}
+    assert most == {64 * 48: 1, 10 * 64 * 48: video_source._QUEUE}

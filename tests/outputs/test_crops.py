@@ -48,3 +48,31 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file"):
         CropOutput(tmp_path / "file" / "crops")
+
+
+def test_the_events_of_one_vehicle_share_a_file_that_is_written_again(
+    tmp_path: Path, an_event: Make, a_source: Make
+) -> None:
+    camera = a_source("cam", started=1_700_000_000.0, live=True)
+    out = CropOutput(tmp_path)
+    names = []
+    for state, text, gray in (("new", "皖A13H2S", 10), ("update", "皖A13H25", 20), ("end", "皖A13H25", 200)):
+        event = an_event(state=state, text=text, crop=np.full((30, 100, 3), gray, np.uint8))
+        names.append(write(out, Result(camera, None, event, "cam")))
+    assert names == ["cam-20231114T221320Z-000031-皖A13H2S.png"] * 3
+    assert [p.name for p in tmp_path.iterdir()] == names[:1]
+    image = cv2.imdecode(np.fromfile(tmp_path / str(names[0]), np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None and image.min() == 200
+
+
+def test_names_of_a_camera_s_crops_are_not_remembered_for_ever(
+    tmp_path: Path, an_event: Make, a_source: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_lpr.outputs.crops.write_image", lambda path, image: path.touch())
+    camera = a_source("cam", started=1_700_000_000.0, live=True)
+    out = CropOutput(tmp_path)
+    for n in range(700):
+        event = an_event(state="new", id=str(n), first_frame=n // 2)  # two each, of one text
+        write(out, Result(camera, None, event, "cam"))
+    assert len(list(tmp_path.iterdir())) == 700
+    assert len(out._names) == 0 and len(out._vehicles) <= 500

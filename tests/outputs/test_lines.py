@@ -14,6 +14,7 @@ from edge_lpr.outputs import LinesOutput, Result, RunInfo, results
 from edge_lpr.outputs.lines import line_of
 from edge_lpr.pipeline.settings import ReadSettings
 from edge_lpr.pipeline.stream import FrameResult
+from edge_lpr.pipeline.wall_clock import utc
 
 Make = Callable[..., Any]
 
@@ -42,9 +43,9 @@ def test_a_line_of_an_image_and_of_a_frame(a_read: Make, a_source: Make, a_frame
 
 
 def test_a_line_of_a_camera_has_the_time_of_day(an_event: Make, a_source: Make) -> None:
-    line = line_of(
-        Result(a_source("camera 0", started=1_700_000_000.0), None, an_event(), "camera 0"), 8, io.StringIO()
-    )
+    event = an_event(first_utc=utc(1_700_000_001.2), last_utc=utc(1_700_000_002.5), state="new")
+    line = line_of(Result(a_source("camera 0"), None, event, "camera 0"), 8, io.StringIO())
+    assert line.split()[3:5] == ["new", "皖A13H25"]
     first, last = line.split()[2].split("-")
     assert first[2] == first[5] == ":" and first[-2:] == "21" and last[-2:] == "22"
 

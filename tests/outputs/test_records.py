@@ -7,6 +7,7 @@ from typing import Any
 
 from edge_lpr.outputs.records import FIELDS, Result, results, to_record, utc_stamp
 from edge_lpr.pipeline.stream import FrameResult
+from edge_lpr.pipeline.wall_clock import utc
 
 Make = Callable[..., Any]
 NAMES = [name for name, _, _ in FIELDS]
@@ -27,15 +28,20 @@ def test_an_event_s_record(an_event: Make, a_source: Make) -> None:
         "first_frame": 31, "last_frame": 62, "first_seen": 1.235, "last_seen": 2.5,
         "first_utc": None, "last_utc": None,
         "corners": [[10.0, 20.0], [110.0, 20.0], [110.0, 50.0], [10.0, 50.0]], "crop": "x.png",
+        "state": "end", "id": "8d7f", "clock_step": None,
     }  # fmt: skip
 
 
-def test_a_live_source_has_the_time_of_day(an_event: Make, a_source: Make) -> None:
-    source = a_source("camera 0", started=1_700_000_000.0)
-    record = to_record(Result(source, None, an_event(first_seen=1.25), "camera 0"))
-    assert (
-        record["first_utc"] == "2023-11-14T22:13:21.250Z" and record["last_utc"] == "2023-11-14T22:13:22.500Z"
-    )
+def test_a_live_source_has_the_time_of_day(
+    an_event: Make, a_read: Make, a_source: Make, a_frame: Make
+) -> None:
+    event = an_event(first_utc=utc(1_700_000_001.25), last_utc=utc(1_700_000_002.5), clock_step=-3599.96)
+    record = to_record(Result(a_source("camera 0"), None, event, "camera 0"))
+    times = "2023-11-14T22:13:21.250Z", "2023-11-14T22:13:22.500Z"
+    assert (record["first_utc"], record["last_utc"]) == times and record["clock_step"] == -3600.0
+    frame = a_frame(3, 1.25, "camera 0", wall=1_700_000_001.25)
+    record = to_record(Result(a_source("camera 0"), frame, a_read(), "camera 0"))
+    assert record["first_utc"] == record["last_utc"] == times[0] and record["state"] is None
 
 
 def test_an_image_has_no_time(a_read: Make, a_source: Make, a_frame: Make) -> None:

@@ -13,32 +13,12 @@ from numpy.typing import NDArray
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
-from edge_lpr.io.sources import find_targets, open_source
+from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.reader import PlateReader
-from edge_lpr.pipeline.stream import Stream, read_live, read_stream
+from edge_lpr.pipeline.stream import Stream
 
 Scene = Callable[..., NDArray[np.uint8]]
 TEXT = "皖A13H25"
-
-
-@pytest.fixture(scope="module")
-def reader() -> Iterator[PlateReader]:
-    # A small input keeps the tests fast; the plate is large enough for it.
-    with PlateReader(settings={"det_limit_side_len": 256, "det_limit_type": "max"}, threads=1) as opened:
-        yield opened
-
-
-@pytest.fixture
-def street(tmp_path: Path, plate_scene: Scene) -> Path:
-    """Twelve frames with a plate that moves, then sixty without one: the car has passed."""
-    path = tmp_path / "street.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 240))
-    for i in range(12):
-        writer.write(plate_scene(TEXT, 40 + 4 * i))
-    for _ in range(60):
-        writer.write(np.full((240, 320, 3), 110, np.uint8))
-    writer.release()
-    return path
 
 
 def test_a_video_gives_one_event_per_track(reader: PlateReader, street: Path) -> None:
@@ -69,18 +49,6 @@ def test_without_tracking_each_frame_gives_its_reads(reader: PlateReader, street
         steps = [*stream, stream.flush()]
     assert stream.tracker is None and not any(step.events for step in steps)
     assert [[r.text for r in s.reads] for s in steps[:4]] == [[TEXT], [TEXT], [TEXT], []]
-
-
-def test_events_of_any_source(reader: PlateReader, street: Path, plate_scene: Scene) -> None:
-    for i, text in enumerate((TEXT, "苏CFY773")):
-        cv2.imencode(".png", plate_scene(text))[1].tofile(street.parent / f"车 {i}.png")
-    events = list(reader.events(street.parent))
-    assert [(e.text, e.reads, e.first_frame) for e in events] == [
-        (TEXT, 1, 0),
-        ("苏CFY773", 1, 1),
-        (TEXT, 12, 0),
-    ]
-    assert events[0].crop is not None and events[0].crop.shape[1] > 100
 
 
 def test_images_are_read_in_batches_and_in_order(
@@ -138,35 +106,6 @@ def test_what_was_read_before_a_source_fails_is_not_lost(
     with pytest.raises(SourceError, match="gone"):
         seen.extend(step.frame.index for step in Stream(reader, source) if step.frame)
     assert seen == [0, 1, 2]
-
-
-def test_a_source_that_is_none_raises(reader: PlateReader, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no such file"):
-        list(read_stream(reader, tmp_path / "none.mp4"))
-
-
-def test_live_sources_are_read_together_and_end_apart(reader: PlateReader, street: Path) -> None:
-    # Files opened as live sources: they deliver as fast as they can, lose frames, and end.
-    short = street.with_name("short.avi")
-    writer = cv2.VideoWriter(str(short), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
-    for _ in range(5):
-        writer.write(np.zeros((48, 64, 3), np.uint8))
-    writer.release()
-    sources = [_live(street), _live(short)]
-    streams = [Stream(reader, source) for source in sources]
-    ended = [step.source for step in read_live(streams) if step.frame is None]
-    assert sorted(s.label for s in ended) == sorted(s.label for s in sources)
-    assert all(source.state == "source lost" for source in sources)
-    assert sources[0].dropped > 0
-
-
-def _live(path: Path):  # noqa: ANN202 (a CaptureSource, without importing its parts)
-    from edge_lpr.io.capture import CaptureSource
-    from edge_lpr.io.openers import open_file
-
-    assert find_targets(path)[0].kind == "video"
-    options = CaptureOptions(reconnect=0)
-    return CaptureSource(path.name, lambda: open_file(str(path)), options, True, lambda line: None, "")
 
 
 def test_a_video_is_searched_again_once_a_second_and_an_image_always(

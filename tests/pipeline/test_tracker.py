@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from helpers.reads import CHARSET, LABELS, read
 from numpy.typing import NDArray
 
 from edge_lpr.errors import SettingError
+from edge_lpr.pipeline.events import PlateEvent, State
 from edge_lpr.pipeline.settings import TrackSettings
-from edge_lpr.pipeline.tracker import PlateEvent, PlateTracker
+from edge_lpr.pipeline.tracker import PlateTracker
+from edge_lpr.pipeline.wall_clock import utc
 from edge_lpr.plates import PlateRead
 
 
@@ -97,6 +101,97 @@ def test_events_come_when_the_track_ends() -> None:
     assert tracker.update([], 1, 0.9) == []
     assert [event.text for event in tracker.update([], 2, 1.1)] == ["皖A12345"]
     assert tracker.flush() == []
+
+
+ALL: frozenset[State] = frozenset({"new", "update", "end"})
+
+
+def tracker_of(states: frozenset[State] = ALL, **settings: Any) -> PlateTracker:
+    tracker = PlateTracker(CHARSET, True, TrackSettings(**settings), lambda number: f"id-{number}")
+    tracker.states = states
+    return tracker
+
+
+def told(events: list[PlateEvent]) -> list[tuple[str, str]]:
+    return [(event.state, event.text) for event in events]
+
+
+def test_a_sure_text_is_new_at_once_and_one_event_is_the_end() -> None:
+    tracker = tracker_of(max_gap=1.0)
+    (new,) = tracker.update([read("皖A12345")], 0, 0.0)
+    assert (new.state, new.id, new.reads, new.track) == ("new", "id-1", 1, 1)
+    assert tracker.update([read("皖A12345")], 1, 0.5) == []
+    assert tracker.advance(1.4) == []
+    (end,) = tracker.advance(1.6)
+    assert (end.state, end.id, end.reads, end.text) == ("end", "id-1", 2, "皖A12345")
+    assert tracker.flush() == []
+
+
+def test_an_unsure_text_is_new_a_second_after_it_could_be_by_the_clock_alone() -> None:
+    tracker = tracker_of(max_gap=5.0)
+    unsure = read("皖A12345", doubts={6: ("S", 0.4)})
+    assert tracker.update([unsure], 0, 0.0) == []  # one such read is no plate yet
+    assert tracker.update([unsure], 1, 0.4) == []
+    assert tracker.advance(1.3) == []
+    assert told(tracker.advance(1.45)) == [("new", "皖A12345")]
+    assert tracker.advance(2.0) == []
+
+
+def test_another_text_is_an_update_at_most_once_a_second() -> None:
+    tracker = tracker_of()
+    assert told(tracker.update([read("皖A1234S", score=0.85)], 0, 0.0)) == [("new", "皖A1234S")]
+    sure = read("皖A12345", score=0.99)
+    assert [told(tracker.update([sure], n, n / 10)) for n in range(1, 10)] == [[]] * 9
+    assert told(tracker.update([sure], 10, 1.0)) == [("update", "皖A12345")]
+    assert told(tracker.update([sure], 11, 1.1) + tracker.advance(2.2)) == []
+    assert told(tracker.flush()) == [("end", "皖A12345")]
+
+
+def test_who_was_not_told_of_is_new_before_it_ends() -> None:
+    tracker = tracker_of()
+    for n in range(2):
+        assert tracker.update([read("皖A12345", doubts={6: ("S", 0.4)})], n, n / 10) == []
+    assert told(tracker.flush()) == [("new", "皖A12345"), ("end", "皖A12345")]
+
+
+def test_only_the_states_that_are_wanted_are_given() -> None:
+    for wanted in ("new", "update", "end"):
+        tracker = tracker_of(frozenset({wanted}))
+        events = tracker.update([read("皖A1234S", score=0.85)], 0, 0.0)
+        for n in range(1, 15):
+            events += tracker.update([read("皖A12345", score=0.99)], n, n / 10)
+        assert [event.state for event in events + tracker.flush()] == [wanted]
+
+
+def test_who_is_not_reported_is_not_told_of() -> None:
+    tracker = tracker_of()
+    assert tracker.update([read("皖A12345", score=0.55)], 0, 0.0) == []
+    assert tracker.advance(1.2) + tracker.advance(9.0) + tracker.flush() == []
+
+
+def test_a_parked_car_is_fused_once_for_all_who_ask() -> None:
+    tracker = tracker_of()
+    tracker.update([read("皖A12345")], 0, 0.0)
+    (track,) = tracker._open
+    fused = track.fused
+    assert fused is not None
+    tracker.advance(0.5)
+    assert track.fused is fused
+
+
+def test_times_of_day_are_what_the_clock_says_last() -> None:
+    # A clock that was set an hour forward between the second read and the third.
+    tracker = tracker_of(frozenset({"end"}))
+    for n, wall in enumerate((1000.0, 1001.0, 4602.0)):
+        tracker.update([read("皖A12345")], n, float(n), None, wall)
+    (event,) = tracker.flush()
+    assert event.first_utc == utc(4600.0) and event.last_utc == utc(4602.0)
+    assert event.clock_step == pytest.approx(3600.0)
+
+
+def test_a_file_has_no_time_of_day() -> None:
+    (event,) = run([[read("皖A12345")]])
+    assert (event.first_utc, event.last_utc, event.clock_step) == (None, None, None)
 
 
 def test_memory_does_not_grow_with_a_parked_car() -> None:

@@ -1,0 +1,289 @@
+"""Cameras, addresses and pipelines: always at their newest frame, and tried again for as long as it takes.
+
+A process of its own opens and decodes each (`CameraProcess`); a thread here follows what it tells. Whatever
+goes wrong there is a loss of the source, which ends nothing: it is opened anew.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from edge_lpr.errors import SourceError, one_line
+from edge_lpr.io.camera_process import CameraProcess
+from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.decoder import end_notes
+from edge_lpr.io.frame_queue import LOST, FrameQueue, WaitingFrame
+from edge_lpr.io.frames import Frame, Source
+from edge_lpr.io.opening import Opening
+
+__all__ = ["LiveSource"]
+
+_FIRST_PAUSE = 1.0  # seconds before a lost source is tried again; doubled from try to try
+_STEADY = 10.0  # a source that was there for so many seconds is tried again as one that was never lost
+_START = 30.0  # seconds that a process may take to start, on a machine that has much else to do
+_SLACK = 1.0  # seconds by which OpenCV's own time limit goes first, as it knows more
+_GRACE = 1.5  # seconds that the thread gets to end
+
+
+class LiveSource(Source):
+    """A camera, address or pipeline, opened in the background: it is there as soon as it can be reached.
+
+    Args:
+        opening: What to open; again for each reconnection.
+        options: See `CaptureOptions`.
+        live: Whether it is live; None finds out: what knows its number of frames is read like a file, from
+            the first frame to the last.
+        on_warning: See `Source`.
+        expected: End of the sentence "cannot be opened: …".
+
+    Attributes:
+        wake: Set whenever something has happened; for who reads several sources.
+        failure: Why it was given up without a frame; None where it was not.
+    """
+
+    def __init__(
+        self,
+        opening: Opening,
+        options: CaptureOptions,
+        live: bool | None,
+        on_warning: Callable[[str], None],
+        expected: str,
+    ) -> None:
+        super().__init__(opening.label, on_warning)
+        self.live = live is not False
+        self.state = "opening"
+        self.wake: threading.Event | None = None
+        self._opening = opening
+        self._options = options
+        self._wanted = live
+        self._expected = expected
+        self._queue = FrameQueue()
+        self._notes: deque[str] = deque()
+        self._stop = threading.Event()
+        self.failure: SourceError | None = None
+        self._raised = False
+        self._process: CameraProcess | None = None
+        self._t0: float | None = None
+        self._left_out = 0  # frames for which there was no room to wait
+        self._before = self._counts()  # over the connections before this one
+        self._thread = threading.Thread(target=self._run, name=f"edge-lpr {self.label}", daemon=True)
+        self._thread.start()
+
+    # What the reader's thread calls.
+
+    def read(self, wait: float = 0.0) -> Frame | None:
+        """Returns the next frame, or None where none came in `wait` seconds, or it was lost or ended.
+
+        Raises:
+            SourceError: The source could not be reached and is given up.
+        """
+        waiting = self._queue.take(wait)
+        while self._notes:
+            self.on_warning(self._notes.popleft())
+        if waiting == LOST:
+            self.losses += 1
+            return None
+        if not isinstance(waiting, WaitingFrame):
+            if self._queue.ended and self.failure is not None and not self._raised:
+                self._raised = True
+                raise self.failure
+            return None
+        try:
+            image = waiting.image.copy()
+        except MemoryError:
+            waiting.process.kill("out of memory")  # a loss as any other
+            return None
+        waiting.free()
+        return Frame(image, waiting.index, waiting.time, self.label, waiting.wall)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more frame will come."""
+        told = self.failure is None or self._raised
+        return self._queue.ended and not self._notes and told
+
+    @property
+    def decoder(self) -> int | None:
+        """The number of the process that decodes; None before the first."""
+        return None if self._process is None else self._process.pid
+
+    def now(self) -> float | None:
+        """Returns what a frame's `time` would be that is taken now; None where there is no such clock."""
+        return None if self._t0 is None or not self.live else time.monotonic() - self._t0
+
+    def __iter__(self) -> Iterator[Frame]:
+        # Short waits: a thread that waits for good in a lock would see Ctrl-C only after the next frame.
+        while not self.ended:
+            frame = self.read(0.2)
+            if frame is not None:
+                yield frame
+
+    def stop(self) -> None:
+        """Has the source and its process end, wherever they are, and does not wait for that."""
+        self._stop.set()
+        if (process := self._process) is not None:
+            process.kill()
+
+    def close(self) -> None:
+        """Ends the source and its process; may be called twice."""
+        self.stop()
+        self._thread.join(_GRACE)
+        self._queue.clear()
+
+    # What runs in the thread that follows the process.
+
+    def _run(self) -> None:
+        try:
+            self._follow_all()
+        except SourceError as e:
+            self.state = "source lost"
+            self.failure = e
+        finally:
+            self._queue.end()
+            self._wake()
+
+    def _follow_all(self) -> None:
+        """Opens the source again and again, until it ends or is given up."""
+        first_pause = min(_FIRST_PAUSE, self._options.max_pause)
+        pause, gone_since = first_pause, time.monotonic()
+        while True:
+            before, began = self.received, time.monotonic()
+            self._before = self._counts()
+            reason = self._follow_one(gone_since)
+            if self._stop.is_set():
+                self.state = "done"
+                return
+            if reason is None:  # a video that has an end
+                return
+            now, was_there = time.monotonic(), self.received > before
+            if was_there:
+                self._queue.put(LOST)
+                gone_since = now
+                pause = first_pause if now - began > _STEADY else pause
+            left = gone_since + self._options.reconnect - now
+            if left <= 0:
+                self._give_up(reason)
+                return
+            if was_there:
+                self._say(f"{self._lost()} ({reason}); trying to reach it again")
+            elif self.state == "opening":
+                self._say(f"{self.label}: {reason}; trying to reach it")
+            self.state = "trying again"
+            self._wake()
+            self._stop.wait(min(pause, left))
+            pause = min(2 * pause, self._options.max_pause)
+
+    def _give_up(self, reason: str) -> None:
+        limit = self._options.reconnect
+        if not self.received:
+            kept = f"; not reached within {limit:g} s" if limit > 0 else ""
+            raise SourceError(f"{self.label}: {reason}{kept}")
+        self.state = "source lost"
+        self._say(f"{self._lost()} and not back within {limit:g} s" if limit > 0 else self._lost())
+
+    def _lost(self) -> str:
+        return f"{self.label}: source lost after {self.received} frames"
+
+    def _follow_one(self, gone_since: float) -> str | None:
+        """Opens the source once and hands on its frames; returns why that is over, None for a video's end."""
+        try:
+            process = self._process = CameraProcess(self._opening, self._options, self._wanted)
+        except OSError as e:
+            return f"its decoder cannot be started ({one_line(e, 120)})"
+        try:
+            return self._listen(process, gone_since)
+        finally:
+            process.close()
+
+    def _listen(self, process: CameraProcess, gone_since: float) -> str | None:
+        timeout, before = self._options.timeout, self.received
+        no_answer = f"no answer within {timeout:g} s; check address and network, or allow more with --timeout"
+        began = time.monotonic()
+        until, late = began + _START, f"its decoder has not started within {_START:g} s"
+        while not self._stop.is_set():
+            told = process.receive(min(until - time.monotonic(), 0.5))
+            if told is None:
+                if time.monotonic() < until:
+                    continue
+                return late if self.live else self._over({"reason": late}, before)
+            what, more = told
+            if what == "begun":
+                began, late = time.monotonic(), no_answer
+            elif what == "refused":
+                slow = time.monotonic() - began >= 0.95 * timeout
+                return no_answer if slow else f"cannot be opened: {self._expected}"
+            elif what == "opened":
+                late = f"no frame for {timeout:g} s"
+                self.live, self.fps, self.total = more["live"], more["fps"], more["total"]
+            elif what == "frame":
+                self._take(process, more, gone_since)
+            elif what == "alive":
+                self._count(more)
+            else:
+                return self._over(more, before)
+            until = time.monotonic() + timeout + _SLACK
+        return ""
+
+    def _over(self, told: dict[str, Any], before: int) -> str | None:
+        """Takes in that there is no more, as far as the process still could tell; returns as `_listen`."""
+        reason: str = told["reason"]
+        if "received" in told:
+            self._count(told)
+        if not self.live:
+            self._end_video(told, reason)
+            return None
+        return reason if self.received > before else f"cannot be opened: {reason}"
+
+    def _take(self, process: CameraProcess, told: dict[str, Any], gone_since: float) -> None:
+        """Takes a frame in: of a camera, in place of the one that waits."""
+        image, index = process.view(told), self._before["received"] + told["index"]
+        if self.live and self._t0 is None:
+            self._t0, self.started = told["now"], told["wall"]
+            self._wanted = True  # what was live stays so
+        if self.state != "open":
+            if self.state == "trying again":
+                verb = "back" if self._before["received"] else "reached"
+                self._say(f"{self.label}: {verb} after {time.monotonic() - gone_since:.0f} s")
+            self.state = "open"
+        seconds, wall = told["seconds"], None
+        if self.live and self._t0 is not None:
+            seconds, wall = told["now"] - self._t0, told["wall"]
+            self.last_frame = wall
+        waiting = WaitingFrame(process, told["slot"], image, index, seconds, wall)
+        self._queue.put(waiting, newest=self.live)
+        self._count(told)
+        self._wake()
+
+    def _counts(self) -> dict[str, int]:
+        return {"received": self.received, "skipped": self.skipped, "left_out": self._left_out}
+
+    def _count(self, told: dict[str, Any]) -> None:
+        self.received = self._before["received"] + told["received"]
+        self.skipped = self._before["skipped"] + told["skipped"]
+        self._left_out = self._before["left_out"] + told["left_out"]
+        self.dropped = self._queue.passed_over + self._left_out
+
+    def _end_video(self, told: dict[str, Any], reason: str) -> None:
+        """Ends a video that an address gave."""
+        if not self.received:
+            why = f" ({reason})" if reason else ""
+            raise SourceError(
+                f"{self.label}: opened, but no frame of it can be decoded: {self._expected}{why}"
+            )
+        early = bool(told.get("early"))
+        self._notes.extend(end_notes(self.label, self.received, told.get("promised", 0), self.skipped, early))
+        if reason:
+            self._notes.append(f"{self._lost()} ({reason}); what they show was read")
+        self.state = "ends early" if early or reason else "done"
+
+    def _say(self, line: str) -> None:
+        self._notes.append(line)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self.wake is not None:
+            self.wake.set()

@@ -1,0 +1,136 @@
+"""Reading sources: several live ones at once, or everything that one source names."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edge_lpr.errors import SourceError
+from edge_lpr.geometry import crop_quad
+from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.frames import Frame
+from edge_lpr.io.live_source import LiveSource
+from edge_lpr.io.sources import find_targets, open_source
+from edge_lpr.pipeline.events import PlateEvent, event_id, states_of
+from edge_lpr.pipeline.stream import BatchReader, FrameResult, Stream
+from edge_lpr.pipeline.wall_clock import ClockWatch
+from edge_lpr.plates import PlateRead
+
+__all__ = ["read_live", "read_stream"]
+
+_TICK = 0.2  # seconds after which the clock is looked at where no frame comes
+
+
+def read_live(streams: Sequence[Stream]) -> Iterator[FrameResult]:
+    """Reads several live sources at once, the newest frames of all of them as one batch.
+
+    A source that ends or fails is flushed and leaves the others running. What the clock tells of vehicles,
+    and the loss of a source, is given when it is so, whether a frame comes or not.
+
+    Args:
+        streams: Streams over `LiveSource`s.
+    """
+    wake = threading.Event()
+    clock = ClockWatch()
+    running = list(streams)
+    for stream in running:
+        _live(stream).wake = wake
+    while running:
+        wake.clear()
+        if (step := clock.step()) is not None:
+            running[0].source.on_warning(
+                f"the clock was set {'forward' if step > 0 else 'back'} by {abs(step):.1f} s: times of day "
+                "before and after that do not fit each other"
+            )
+        ready: list[tuple[Stream, Frame]] = []
+        for stream in list(running):
+            source = _live(stream)
+            now = source.now()  # before the frame: what is known up to then is in it, or there is none
+            try:
+                frame = source.read()
+            except SourceError as e:
+                source.on_warning(str(e))
+                frame = None
+            if frame is not None:
+                ready.append((stream, frame))
+            elif source.ended:
+                running.remove(stream)
+                yield stream.flush()
+            elif (told := stream.advance(now, source.losses)).events:
+                yield told
+        if ready:
+            rescan = [stream.may_rescan(frame) for stream, frame in ready]
+            found = ready[0][0].reader.read_batch([frame.image for _, frame in ready], rescan)
+            for (stream, frame), reads in zip(ready, found, strict=True):
+                yield stream.step(frame, reads)
+        elif running:
+            wake.wait(_TICK)
+
+
+def read_stream(
+    reader: BatchReader,
+    source: str | int | Path,
+    options: CaptureOptions | None = None,
+    report: str | None = None,
+) -> Iterator[FrameResult]:
+    """Reads everything that a source names; the generator behind `PlateReader.events`.
+
+    Args:
+        reader: Reads the frames.
+        source: An image, folder, glob, video file, camera index, address or GStreamer pipeline.
+        options: How videos and live sources are read.
+        report: Which events are given; see `PlateReader.events`.
+
+    Yields:
+        A step per frame, and one where time alone told something; each plate of an image stands as a track of
+        one read.
+
+    Raises:
+        SourceError: The source cannot be opened, or nothing of it can be read.
+        SettingError: No such report.
+    """
+    states_of(report, live=True)
+    for target in find_targets(source):
+        with open_source(target, options) as opened:
+            stream = Stream(reader, opened, report=report)
+            if isinstance(opened, LiveSource):
+                yield from read_live([stream])
+                if opened.failure is not None:
+                    raise opened.failure
+                continue
+            for step in stream:
+                if opened.is_image and step.frame is not None:
+                    frame = step.frame
+                    events = [_event_of(read, frame, number) for number, read in enumerate(step.reads, 1)]
+                    yield replace(step, events=events)
+                else:
+                    yield step
+            yield stream.flush()
+
+
+def _live(stream: Stream) -> LiveSource:
+    assert isinstance(stream.source, LiveSource)
+    return stream.source
+
+
+def _event_of(read: PlateRead, frame: Frame, number: int) -> PlateEvent:
+    """Makes the event of a plate that was seen in one frame alone."""
+    seconds = frame.time or 0.0
+    return PlateEvent(
+        text=read.text,
+        kind=read.kind,
+        score=read.score,
+        min_score=read.min_score,
+        char_scores=read.char_scores,
+        reads=1,
+        first_seen=seconds,
+        last_seen=seconds,
+        first_frame=frame.index,
+        last_frame=frame.index,
+        track=0,
+        corners=read.corners,
+        crop=crop_quad(frame.image, read.corners),
+        id=event_id(frame.name, None, number),
+    )

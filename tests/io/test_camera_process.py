@@ -1,0 +1,69 @@
+"""The process that decodes a live source, as the one that started it sees it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.videos import write_video
+
+from edge_lpr.io.camera_process import CameraProcess, Told
+from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.opening import Opening
+
+OPTIONS = CaptureOptions(stride=2, timeout=5)
+
+
+def told(process: CameraProcess, until: str) -> list[Told]:
+    found: list[Told] = []
+    end = time.monotonic() + 30
+    while (not found or found[-1][0] != until) and time.monotonic() < end:
+        if (more := process.receive(0.5)) is not None:
+            found.append(more)
+            if more[0] == "frame":
+                process.free(more[1]["slot"])
+    assert found[-1][0] == until
+    return found
+
+
+def test_all_that_happens_to_a_video_is_told(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "车 %d.avi", 20)
+    process = CameraProcess(Opening("file", "cam", str(path)), OPTIONS, None)
+    try:
+        found = told(process, "ended")
+        assert [what for what, _ in found[:2]] == ["begun", "opened"]
+        assert found[1][1] == {"live": False, "fps": 25.0, "total": 10}
+        frames: list[dict[str, Any]] = [more for what, more in found if what == "frame"]
+        assert [frame["index"] for frame in frames] == list(range(0, 20, 2))
+        assert process.view(frames[-1]).shape == (48, 64, 3)
+        ended = found[-1][1]
+        assert (ended["reason"], ended["received"], ended["promised"], ended["early"]) == ("", 20, 20, False)
+    finally:
+        process.close()
+        process.close()
+
+
+def test_what_cannot_be_opened_is_refused() -> None:
+    process = CameraProcess(Opening("address", "cam", "rtsp://127.0.0.1:1/x"), OPTIONS, None)
+    assert [what for what, _ in told(process, "refused")] == ["begun", "refused"]
+    process.close()
+
+
+def test_a_process_that_is_ended_tells_why_in_its_stead() -> None:
+    process = CameraProcess(Opening("address", "cam", "rtsp://127.0.0.1:1/x"), OPTIONS, None)
+    process.kill("out of memory")
+    assert told(process, "ended")[-1] == ("ended", {"reason": "out of memory"})
+    process.close()
+    assert process.receive(0.01) is None
+
+
+def test_a_file_of_the_current_folder_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("cv2", "json", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    process = CameraProcess(Opening("address", "cam", "rtsp://127.0.0.1:1/x"), OPTIONS, None)
+    assert told(process, "refused")
+    process.close()
+    assert not (tmp_path / "__pycache__").exists()

@@ -1,0 +1,203 @@
+"""Reading whole sources, and several live ones at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_lpr import PlateEvent
+from edge_lpr.errors import SettingError, SourceError
+from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.frames import Frame, Source
+from edge_lpr.io.live_source import LiveSource
+from edge_lpr.io.opening import Opening
+from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.pipeline.reading import read_live, read_stream
+from edge_lpr.pipeline.stream import FrameResult, Stream
+
+Scene = Callable[..., NDArray[np.uint8]]
+TEXT = "皖A13H25"
+EMPTY: NDArray[np.uint8] = np.full((240, 320, 3), 110, np.uint8)
+QUICK = CaptureOptions(timeout=5, max_pause=0.2)
+
+
+def test_events_of_any_source(reader: PlateReader, street: Path, plate_scene: Scene) -> None:
+    for i, text in enumerate((TEXT, "苏CFY773")):
+        cv2.imencode(".png", plate_scene(text))[1].tofile(street.parent / f"车 {i}.png")
+    events = list(reader.events(street.parent))
+    assert [(e.text, e.reads, e.first_frame, e.state) for e in events] == [
+        (TEXT, 1, 0, "end"),
+        ("苏CFY773", 1, 1, "end"),
+        (TEXT, 12, 0, "end"),
+    ]
+    assert events[0].crop is not None and events[0].crop.shape[1] > 100
+    assert len({e.id for e in events}) == 3
+    assert [e.id for e in reader.events(street.parent)] == [e.id for e in events]  # the same in each run
+
+
+def test_all_states_of_a_file_where_they_are_asked_for(reader: PlateReader, street: Path) -> None:
+    events = list(reader.events(street, report="all"))
+    assert [e.state for e in events] == ["new", "end"] and len({e.id for e in events}) == 1
+    assert events[0].last_frame < events[1].last_frame and events[1].reads == 12
+    assert [e.state for e in reader.events(street, report="new")] == ["new"]
+
+
+def test_what_cannot_be_opened_raises(reader: PlateReader, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such file"):
+        list(read_stream(reader, tmp_path / "none.mp4"))
+    with pytest.raises(SourceError, match="cannot be opened: refused"):
+        list(reader.events("rtsp://127.0.0.1:1/x", options=CaptureOptions(reconnect=0)))
+    with pytest.raises(SettingError, match="events 'some': expected end, new, all"):
+        list(reader.events(tmp_path, report="some"))  # type: ignore[arg-type]
+
+
+def test_live_sources_are_read_together_and_end_apart(reader: PlateReader, street: Path) -> None:
+    # Files opened as live sources: they deliver as fast as they can, lose frames, and end.
+    short = street.with_name("short.avi")
+    writer = cv2.VideoWriter(str(short), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    for _ in range(5):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    sources = [_from_file(street), _from_file(short)]
+    streams = [Stream(reader, source) for source in sources]
+    ended = [step.source for step in read_live(streams) if step.is_last]
+    assert sorted(s.label for s in ended) == sorted(s.label for s in sources)
+    assert all(source.state == "source lost" for source in sources)
+    assert sources[0].dropped > 0
+
+
+def test_a_car_at_a_barrier_is_new_within_a_second_and_ends_by_the_clock(
+    reader: PlateReader, camera: Any, plate_scene: Scene
+) -> None:
+    camera.image = plate_scene(TEXT)
+    began: float | None = None
+    gone = 0.0
+    told: list[tuple[PlateEvent, float]] = []
+    with _camera(camera) as source:
+        for result in read_live([Stream(reader, source)]):
+            if result.frame is not None and began is None:
+                began = time.monotonic()
+            told += [(event, time.monotonic()) for event in result.events]
+            if told and not camera.silent:
+                # Not one frame more: what is known from here on, the clock alone tells.
+                camera.silent, gone = True, time.monotonic()
+            if told and told[-1][0].state == "end":
+                break
+    new, *_, end = told
+    assert began is not None
+    assert [e.state for e, _ in (new, end)] == ["new", "end"] and new[0].text == end[0].text == TEXT
+    assert new[1] - began < 1 and 1 < end[1] - gone < 4 and end[0].last_seen - end[0].first_seen < 2
+    assert new[0].id == end[0].id and new[0].track == end[0].track == 1
+
+
+def test_the_vehicles_of_a_lost_camera_end_at_once_and_those_of_another_go_on(
+    reader: PlateReader, camera: Any, second_camera: Any, plate_scene: Scene
+) -> None:
+    camera.image = second_camera.image = plate_scene(TEXT)
+    lost = 0.0
+    with _camera(camera) as first, _camera(second_camera) as second:
+        streams = [Stream(reader, first), Stream(reader, second)]
+        told: dict[str, list[str]] = {first.label: [], second.label: []}
+        for result in read_live(streams):
+            told[result.source.label] += [event.state for event in result.events]
+            if all(states[:1] == ["new"] for states in told.values()) and camera.plugged:
+                camera.plugged, lost = False, time.monotonic()
+            if "end" in told[first.label]:
+                break
+        # Sooner than the gap after which a track ends by itself.
+        assert time.monotonic() - lost < reader.tracking.max_gap
+        assert told[second.label] == ["new"] and first.losses == 1
+
+
+def test_events_of_a_camera_have_the_time_of_day(
+    reader: PlateReader, camera: Any, plate_scene: Scene
+) -> None:
+    camera.image = plate_scene(TEXT)
+    event = next(reader.events(camera.address))
+    assert event.state == "new" and event.first_utc is not None and event.last_utc is not None
+    assert abs(event.first_utc.timestamp() - time.time()) < 5 and event.clock_step is None
+
+
+def test_a_step_of_the_clock_is_noticed(
+    reader: PlateReader, camera: Any, plate_scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera.image = plate_scene(TEXT)
+    problems: list[str] = []
+    with _camera(camera, problems) as source:
+        monkeypatch.setattr("edge_lpr.pipeline.reading.ClockWatch", _Steps)
+        next(read_live([Stream(reader, source)]))
+    assert problems == [
+        "the clock was set back by 3600.0 s: times of day before and after that do not fit each other"
+    ]
+
+
+class _Steps:
+    """A clock that is set back an hour when it is first looked at."""
+
+    def __init__(self) -> None:
+        self._steps = chain([-3600.0], iter(lambda: None, 0))
+
+    def step(self) -> float | None:
+        return next(self._steps)
+
+
+def test_a_frame_that_waits_holds_the_clock(reader: PlateReader, a_source: Callable[..., Any]) -> None:
+    # A reader slower than the gap must not end a track whose next read is waiting: the clock is asked before
+    # the frame, and told only where there was none.
+    asked: list[float | None] = []
+
+    class Slow(Stream):
+        def advance(self, time: float | None, losses: int) -> FrameResult:
+            asked.append(time)
+            return super().advance(time, losses)
+
+    source = _Fed(a_source())
+    for _ in read_live([Slow(reader, source)]):
+        pass
+    assert asked == [1.0, 5.0]
+
+
+class _Fed(LiveSource):
+    """Gives a frame, nothing, a frame, nothing, and ends."""
+
+    def __init__(self, like: Source) -> None:
+        Source.__init__(self, like.label, like.on_warning)
+        frames = [Frame(EMPTY, 0, 0.0, "cam"), None, Frame(EMPTY, 1, 2.0, "cam"), None, None]
+        self._script = list(zip([0.0, 1.0, 4.0, 5.0, 6.0], frames, strict=True))
+
+    def now(self) -> float | None:
+        return self._script[0][0]
+
+    def read(self, wait: float = 0.0) -> Frame | None:
+        return self._script.pop(0)[1]
+
+    @property
+    def ended(self) -> bool:
+        return not self._script
+
+
+def _from_file(path: Path) -> LiveSource:
+    options = CaptureOptions(reconnect=0)
+    opening = Opening("file", path.name, str(path))
+    return LiveSource(opening, options, True, lambda line: None, "")
+
+
+def _camera(camera: Any, problems: list[str] | None = None) -> LiveSource:
+    told = [] if problems is None else problems
+    opening = Opening("address", camera.address, camera.address)
+    return LiveSource(opening, QUICK, None, told.append, "")
+
+
+@pytest.fixture
+def second_camera(camera: Any) -> Iterator[Any]:
+    served = type(camera)()
+    yield served
+    served.close()
