@@ -215,7 +215,9 @@ class PlateReader:
         return [[] if read is None else [read] for read in found]
 
     def _read_turned(self, images: Sequence[Image], view: View) -> list[list[PlateRead]]:
-        found = self._read_at([view.of(image) for image in images])
+        # Twice the size of the second search: a plate in a picture on its side is seldom a small one.
+        side = 2 * self.settings.rescan_side or None
+        found = self._read_at([view.of(image) for image in images], side)
         return [
             [view.back(read, image.shape[:2]) for read in plates]
             for image, plates in zip(images, found, strict=True)
