@@ -83,7 +83,7 @@ def open_pipeline(pipeline: str) -> cv2.VideoCapture:
 
 @contextmanager
 def nothing_opening() -> Iterator[None]:
-    """While entered, nothing is being opened: what is started then inherits the environment as the user set it."""
+    """While entered, nothing is being opened: what is started then inherits the user's environment."""
     with _opening:
         yield
 
