@@ -22,6 +22,7 @@ from types import TracebackType
 import cv2
 
 from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say
 from edge_lpr.errors import SourceError
 from edge_lpr.io.sources import open_source
 
@@ -194,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--drop-after", type=int, metavar="N", help="break a connection off after N frames")
     args = parser.parse_args(argv)
     with RtspServer(mpeg4_frames(args.video), args.fps, args.drop_after) as server:
-        print(server.address, flush=True)
+        say(server.address)
         sys.stdin.read()
     return 0
 

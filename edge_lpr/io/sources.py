@@ -104,6 +104,8 @@ def find_targets(source: str | int | Path, on_warning: Callable[[str], None] | N
     else:
         return _told(_of_path(path, text, mode, problems), problems, on_warning)
     if problems:
+        if glob.has_magic(text):  # names the folder that is closed
+            return _of_glob(text, on_warning)
         raise SourceError(problems[0])
     return [target for reference in resolve(text) for target in _of_reference(reference, on_warning)]
 

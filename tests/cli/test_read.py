@@ -400,7 +400,8 @@ def test_a_run_that_can_decode_nothing_leaves_older_results_as_they_are(
     outputs = ["o.jsonl", "o.csv"] if "://" not in source else []  # a stream's are added to
     for name in outputs:
         (tmp_path / name).write_text("older")
-    code, out, err = run(source, *(f"--{Path(n).suffix[1:]}={n}" for n in outputs), "--crops", "crops")
+    wanted = (f"--{Path(n).suffix[1:]}={n}" for n in outputs)
+    code, out, err = run(source, *wanted, "--crops", "crops", "--reconnect", 0)
     assert code == 2 and out == "" and err
     for name in outputs:
         assert (tmp_path / name).read_text() == "older"

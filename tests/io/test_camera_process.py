@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from helpers.videos import write_video
 
+from edge_lpr.io import openers
 from edge_lpr.io.camera_process import CameraProcess, Told
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.opening import Opening
@@ -67,3 +69,32 @@ def test_a_file_of_the_current_folder_is_no_library(tmp_path: Path, monkeypatch:
     assert told(process, "refused")
     process.close()
     assert not (tmp_path / "__pycache__").exists()
+
+
+def test_frames_are_held_to_the_limit(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.avi", 5)
+    process = CameraProcess(Opening("file", "cam", str(path)), CaptureOptions(max_pixels=64 * 48 - 1), True)
+    found = told(process, "ended")
+    process.close()
+    assert "frame" not in dict(found)
+    assert found[-1][1]["reason"].startswith("frames of 64×48 pixels, more than the limit")
+
+
+def test_what_is_being_opened_here_does_not_reach_the_process() -> None:
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("needs Linux's /proc")
+    opening, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with openers._ffmpeg_options({"protocol_whitelist": "file"}):
+            opening.set()
+            done.wait(0.3)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    opening.wait()
+    process = CameraProcess(Opening("address", "cam", "rtsp://127.0.0.1:1/x"), OPTIONS, None)
+    environment = Path(f"/proc/{process.pid}/environ").read_bytes()
+    process.close()
+    thread.join()
+    assert b"PATH=" in environment and b"protocol_whitelist" not in environment

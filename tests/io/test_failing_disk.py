@@ -105,10 +105,17 @@ def test_checkpoints(lasting: bool, tmp_path: Path) -> None:
     )
 
 
+def model(name: str) -> bytes:
+    tiny_bundle = pytest.importorskip("helpers.tiny_bundle", reason="needs onnx", exc_type=ImportError)
+    proto = pytest.importorskip("onnx").load_from_string(tiny_bundle.rec_model())
+    proto.producer_name = name
+    return bytes(proto.SerializeToString())
+
+
 def tiny_parts(name: str) -> BundleParts:
     return BundleParts(
-        name=name, licence="MIT", origin={}, det=b"det" * 9, rec=b"rec" * 9, charset="京AB1",
-        unknown_class=False, det_arch="d", rec_arch="r", rec_height=48,
+        name=name, licence="MIT", origin={}, det=model(f"{name} det"), rec=model(f"{name} rec"),
+        charset="京AB1", unknown_class=False, det_arch="d", rec_arch="r", rec_height=48,
     )  # fmt: skip
 
 
@@ -141,10 +148,10 @@ def test_bundles_that_are_added_to(lasting: bool, tmp_path: Path) -> None:
 
     def prepare() -> None:
         bundle = create_bundle(tiny_parts("old"), folder)
-        add_precisions(bundle, {("det", "int8"): NewModel(b"old", {})}, {})
+        add_precisions(bundle, {("det", "int8"): NewModel(model("old"), {})}, {})
 
     def work() -> None:
-        models: dict[Any, NewModel] = {(part, "int8"): NewModel(b"new", {}) for part in ("det", "rec")}
+        models: dict[Any, NewModel] = {(part, "int8"): NewModel(model("new"), {}) for part in ("det", "rec")}
         add_precisions(load_bundle(folder), models, {"seed": 1})
 
     run_through(folder.parent, prepare, work, lambda before, found: bundle_is_whole(folder), lasting)

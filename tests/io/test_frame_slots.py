@@ -43,6 +43,15 @@ def test_a_frame_for_which_no_slot_is_free_is_left_out_or_waits() -> None:
     reader.close()
 
 
+def test_frames_wait_only_where_memory_is_left_for_them() -> None:
+    for room, most in ((1, 2), (3, 3), (99, SLOTS)):
+        reader = SlotReader()
+        writer = SlotWriter(reader.name, room * picture(0).nbytes)
+        assert [writer.write(picture(i), None) for i in range(most)] == list(range(most))
+        assert writer.write(picture(9), None) is None
+        reader.close()
+
+
 def test_a_smaller_picture_fits_and_a_larger_one_waits_until_nobody_looks() -> None:
     reader, writer = pair()
     first = writer.write(picture(1), None)
