@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.console.module_main import Parser, module_main
-from edge_lpr.console.output import say
+from edge_lpr.console.output import say, show
 from edge_lpr.errors import InputError, ModelError
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.bounded_io import read_bounded
@@ -314,7 +314,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_json(args.runs / ORIGIN, {"made": made(args.runs)})
         say(shlex.join(export_command(args.runs, args.out)))
     elif args.stage == "held-out":
-        say(held_out(args.data, args.bundle))
+        show(held_out(args.data, args.bundle))
     else:
         for part in args.part or PARTS:
             train(part, args.data, args.out, args.font)
