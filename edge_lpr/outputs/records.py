@@ -28,7 +28,11 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
         "the image's or video's path; of a camera its name, else its address without secrets",
     ),
     ("text", "text", "the plate, without the dot"),
-    ("kind", "text", 'the kind of plate (blue, green, …); "text" for no plate, with --any-text'),
+    (
+        "kind",
+        "text",
+        'the kind of plate (blue, green, …); "unknown" where colour alone would tell; "text" for no plate',
+    ),
     ("score", "0…1", "mean of char_scores"),
     ("min_score", "0…1", "the lowest of char_scores"),
     ("char_scores", "list of 0…1", "probability of each character (CSV: separated by blanks)"),

@@ -67,7 +67,7 @@ class ReadSettings(Settings):
     )
     retry_below: float = setting(
         0.5,
-        "a crop is read again, turned and unfolded, where its worst character is below this",
+        "a crop is read again, turned and unfolded, where it is no plate or its worst character below this",
         low=0,
         high=1,
         metavar="P",
@@ -75,14 +75,18 @@ class ReadSettings(Settings):
     # A plate that fills the picture is larger than any that the detector was trained on; shrunk, it is not.
     rescan_side: int = setting(
         320,
-        "an image without a plate is searched again with this longer side; 0: never (32 at least)",
+        "an image without a plate is searched again with this longer side, and 0.7 of it; 0: never",
         low=0,
         high=4096,
         metavar="PX",
     )
     # What is found by shrinking alone is more often text on a sign: it has to be surer.
     rescan_score: float = setting(
-        0.9, "least score of a worst character that was found so", low=0, high=1, metavar="P"
+        0.9,
+        "least score of a worst character that a later look found",
+        low=0,
+        high=1,
+        metavar="P",
     )
     rescan_interval: float = setting(
         1.0, "of a video or stream, one frame in so many seconds is searched again", low=0, metavar="S"

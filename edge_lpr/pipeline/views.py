@@ -1,4 +1,4 @@
-"""Views of an image: turned by quarters and mirrored, and the way back for what was found there."""
+"""Views of an image, turned by quarters and mirrored; the way back for what was found; and its border."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from edge_lpr.plates import PlateRead
 from edge_lpr.types import Image, Quad, Size
 
-__all__ = ["View"]
+__all__ = ["View", "touches_border"]
 
 _TURNS = {1: cv2.ROTATE_90_CLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_COUNTERCLOCKWISE}
 

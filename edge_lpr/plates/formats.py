@@ -69,7 +69,8 @@ class PlateFormat:
         if not (begun or ended):
             return False
         ground, own = ground_colour(crop), set(self.kinds.values())
-        if ground in own:
+        # In strange light the colour is only the nearest, which is too little at the border.
+        if ground in own and not ((left or right) and colour_shares(crop)[ground] < COLOURED):
             return False
         return (
             any(ground in plate.kinds.values() and self._tells(plate) for plate in begun + ended)

@@ -93,3 +93,10 @@ def test_the_longest_format_is_never_cut() -> None:
 
 def test_a_blue_plate_of_digits_that_looks_green_at_night_is_whole() -> None:
     assert not FORMATS["standard"].is_cut("皖A12345", SEVEN, left=False, right=False)
+
+
+def test_at_the_border_a_colour_that_is_only_the_nearest_is_too_little() -> None:
+    # A green plate whose characters came out pale: of the colours with pale characters, blue is the nearest.
+    pale = np.full((36, 140, 3), (60, 120, 60), np.uint8)
+    pale[12:24, 10:130:12] = (200, 240, 200)
+    assert FORMATS["standard"].is_cut("皖AD1234", pale, left=False, right=True)
