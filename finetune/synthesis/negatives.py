@@ -54,12 +54,16 @@ class TextRenderer:
             raise InputError(
                 f"{font}: has {len(self.characters)} of the dictionary's characters; give another font"
             )
+        self._known = frozenset(self.characters)
         self.plain = [c for c in self.characters if c.isascii() and c.isalnum()]
 
     def text(self, rng: Rng) -> str:
         """Draws a text: characters no plate has, a number, letters alone, or what is like a plate."""
         if rng.random() < _NEAR:
-            return self._near(rng)
+            # What the font lacks it would draw as a box.
+            near = "".join(c for c in self._near(rng) if c in self._known)
+            if near:
+                return near
         length = int(rng.integers(1, 9))
         share = float(rng.choice([0.0, 0.3, 1.0], p=[0.5, 0.3, 0.2])) if self.plain else 0.0
         pool = [self.plain if rng.random() < share else self.characters for _ in range(length)]
