@@ -165,16 +165,20 @@ def test_no_manifest_at_all(tmp_path: Path, data: bytes) -> None:
         read_manifest(path)
 
 
-def test_a_build_that_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_that_cannot_be_written_leaves_what_it_made_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written = manifest(tmp_path / "engines", model(tmp_path))
 
     def full(self: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OutputError, match=r"cannot be written .No space left on device"):
+    with pytest.raises(OutputError, match=r"cannot be written .No space left on device") as caught:
         written.write(PLAN)
-    assert list(written.path.parent.iterdir()) == []
+    (part,) = written.path.parent.iterdir()
+    assert part.suffix == ".part" and part.name in str(caught.value)
+    assert part.read_bytes() == PLAN
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
