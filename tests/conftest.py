@@ -17,6 +17,7 @@ from helpers.capabilities import as_a_plain_user
 from helpers.extras import told_apart
 from numpy.typing import NDArray
 
+from edge_lpr import masking
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.plates import PlateRead
@@ -42,6 +43,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if reports:
         told = told_apart(str(report.longrepr) for report in reports)
         terminalreporter.write_line(f"skipped: {told}; -rs lists them")
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins as a process does: without the secrets that another one was given."""
+    monkeypatch.setattr(masking, "_known", {})
+    monkeypatch.setattr(masking, "_longest_first", [])
 
 
 @pytest.fixture(scope="session")
