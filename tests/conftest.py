@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -43,6 +44,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if reports:
         told = told_apart(str(report.longrepr) for report in reports)
         terminalreporter.write_line(f"skipped: {told}; -rs lists them")
+
+
+def pytest_configure() -> None:
+    """Signals as a terminal's: under nohup SIGHUP is ignored, which the processes of tests would inherit."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
