@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import chain
+from pathlib import Path
 from typing import NoReturn
 
 from edge_lpr.cli import COMMANDS
@@ -24,6 +25,7 @@ from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.health.monitor import Monitor
 from edge_lpr.health.status import Run
 from edge_lpr.health.watchdog import Watchdog, WatchdogSettings
+from edge_lpr.io.atomic_io import check_writable
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.claims import files_in
 from edge_lpr.io.frames import Source
@@ -207,6 +209,10 @@ class _Run:
         )
         info = replace(info, claims=info.own_claims())
         if self.args.status is not None:
+            status = Path(self.args.status)
+            if self.args.status == STDOUT or (status.exists() and not status.is_file()):
+                raise SettingError(f"--status {status}: expected a file, which is replaced each second")
+            check_writable(status)
             info.own_claims().claim(self.args.status, "--status")
         return info
 
@@ -302,10 +308,16 @@ class _Run:
             self.progress.clear()
 
 
+_STDOUT_NAMES = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
 def _requested(args: argparse.Namespace) -> dict[str, str]:
     """Returns the outputs asked for by option; and lines, where nothing else goes to standard output."""
     found: dict[str, str] = {
-        kind.name: value for kind in OUTPUTS if kind.flag and (value := getattr(args, kind.name))
+        # Standard output by its names in the file system is standard output: libraries are kept off it.
+        kind.name: STDOUT if kind.stdout and value in _STDOUT_NAMES else value
+        for kind in OUTPUTS
+        if kind.flag and (value := getattr(args, kind.name))
     }
     return found if args.quiet or STDOUT in found.values() else {**found, "lines": STDOUT}
 

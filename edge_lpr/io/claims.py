@@ -103,11 +103,23 @@ class Claims:
             name: What messages call it.
 
         Raises:
-            SettingError: Another output has it.
+            SettingError: Another output has it, or it is an input.
         """
         status = os.fstat(number)
-        if _is_file(status):
-            self._written[_of(status)] = name
+        if not _is_file(status):
+            return
+        identity = _of(status)
+        owner = self._written.get(identity)
+        if owner not in (None, name):
+            raise SettingError(
+                f"{owner} and {name} are the same; give each its own file, or '-' to one of them"
+            )
+        for _, source in self._inputs:  # once: nothing is left of them then
+            if source is not None:
+                self.reads(source)
+        if source := self._read.get(identity):
+            raise SettingError(f"{name}: is sent to {source}, which is read; give another name")
+        self._written[identity] = name
 
 
 def check_outputs(outputs: Iterable[Named], inputs: Iterable[Named]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import shlex
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -189,3 +191,18 @@ def skip_without_extra(name: str) -> None:
                 import_module(needed[COMMANDS[name].extra])
         except ModuleNotFoundError as e:
             pytest.skip(f"needs {e.name}, of the extra {COMMANDS[name].extra!r}")
+
+
+def test_standard_output_is_no_input_and_no_status(folder: Path) -> None:
+    command = [sys.executable, "-m", "edge_lpr", "data/scenes/1.png", "--bundle", "b", "--quiet"]
+    picture, there = Path("data/scenes/1.png"), Path("data/scenes/1.png").read_bytes()
+    for words, file, said in (
+        (["--jsonl", "-"], picture, "which is read"),
+        (["--jsonl", "/dev/stdout", "--status", "o"], Path("o"), "are the same"),
+    ):
+        with file.open("ab") as out:
+            done = subprocess.run(
+                [*command, *words], stdout=out, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert picture.read_bytes() == there and Path("o").read_bytes() == b""

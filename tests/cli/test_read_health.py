@@ -16,6 +16,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from edge_lpr.health.status import STATUS_FIELDS
@@ -123,14 +124,19 @@ def test_the_status_of_a_camera_that_is_there_and_of_one_that_is_not(
     assert (last["state"], last["exit_code"]) == ("ended", 143) and last["uptime"] > 0
 
 
-def test_a_status_that_cannot_be_written_is_told_once_and_ends_nothing(
-    tmp_path: Path, plate_scene: Scene
+@pytest.mark.parametrize(
+    ("given", "said"), [("no/x", "there is no folder"), (".", "expected a file"), ("-", "--status -")]
+)
+def test_a_status_that_cannot_be_written_is_told_before_anything_is_read(
+    given: str, said: str, tmp_path: Path, plate_scene: Scene
 ) -> None:
     video = street(tmp_path / "a.avi", plate_scene, 3)
-    command = [sys.executable, "-m", "edge_lpr", str(video), *FAST, "--status", str(tmp_path / "no" / "x")]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
-    assert done.returncode == 0 and TEXT in done.stdout
-    assert done.stderr.count("no/x: cannot be written") == 1
+    command = [sys.executable, "-m", "edge_lpr", str(video), *FAST, "--status", given]
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", timeout=60, check=False, cwd=tmp_path
+    )
+    assert done.returncode in (1, 2) and done.stdout == ""
+    assert said in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_a_service_manager_hears_that_the_run_is_ready_well_and_over(
