@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_lpr.geometry import crop_quad, whole
 from edge_lpr.pipeline.views import touches_border
-from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
+from edge_lpr.plates.two_line import may_show_two_rows, unfold_rows
 from edge_lpr.types import Image, Quad
 
 __all__ = ["Crop"]
@@ -51,7 +51,7 @@ class Crop:
     @property
     def is_high(self) -> bool:
         """Whether it may show two rows."""
-        return bool(self.image.shape[1] < TWO_ROW_ASPECT * self.image.shape[0])
+        return may_show_two_rows(self.image.shape[1], self.image.shape[0])
 
     def turned(self) -> Crop:
         """Returns it turned round."""

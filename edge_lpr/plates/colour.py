@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_lpr.plates.kind import PlateColour, PlateKind
 from edge_lpr.plates.registry import KINDS
@@ -31,6 +32,12 @@ _STRANGE = 40
 """A cast of the light moves a hue by so much, at most, out of the colour's own."""
 
 
+def _hues(image: Image) -> tuple[Image, NDArray[np.bool_]]:
+    """The hue of each pixel, 0 to 179, and whether it is saturated enough for that to mean anything."""
+    hue, saturation, value = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2HSV))
+    return np.asarray(hue, np.uint8), (saturation > 60) & (value > 40)
+
+
 def ground_colour(crop: Image) -> str | None:
     """Names the colour of a plate's ground by its hue and by whether its characters are paler or darker.
 
@@ -45,8 +52,7 @@ def ground_colour(crop: Image) -> str | None:
     height, width = crop.shape[:2]
     inner = crop[height // 6 : height - height // 6, width // 20 : width - width // 20]
     small = cv2.resize(inner, (96, 32), interpolation=cv2.INTER_AREA)
-    hue, saturation, value = cv2.split(cv2.cvtColor(small, cv2.COLOR_BGR2HSV))
-    coloured = (saturation > 60) & (value > 40)
+    hue, coloured = _hues(small)
     if coloured.mean() < COLOURED:
         return None
     grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
@@ -70,8 +76,7 @@ def colour_shares(crop: Image) -> dict[str, float]:
         crop: uint8 H×W×3 BGR.
     """
     small = cv2.resize(crop, (48, 16), interpolation=cv2.INTER_AREA)
-    hue, saturation, value = cv2.split(cv2.cvtColor(small, cv2.COLOR_BGR2HSV))
-    coloured = (saturation > 60) & (value > 40)
+    hue, coloured = _hues(small)
     hues = {name: colour.hues for name, colour in plate_colours().items() if colour.hues is not None}
     return {
         name: float(np.mean(coloured & (hue >= low) & (hue <= high))) for name, (low, high) in hues.items()

@@ -11,6 +11,12 @@ TWO_ROW_ASPECT = 2.5
 """Crops narrower than this share of their height may show two rows: such a plate is 440×220 mm, one in a
 single row 440×140 mm, and a little more room around it or a slanted view lies between."""
 
+
+def may_show_two_rows(width: float, height: float) -> bool:
+    """Tells whether a plate of such a width and height, in pixels, is high enough for two rows."""
+    return width < TWO_ROW_ASPECT * height
+
+
 # GA 36's 440×220 mm plate as shares of its width and height: the upper row holds 80×60 mm characters at 110
 # to 330 mm, the lower one 65×110 mm characters at 27 to 413 mm. A few millimetres of margin on every side.
 _UPPER = (0.215, 0.785, 0.035, 0.370)

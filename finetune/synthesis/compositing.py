@@ -21,7 +21,7 @@ from edge_lpr.finetune.synthesis.render.view import loosen, paste
 from edge_lpr.geometry import crop_quad, side_lengths
 from edge_lpr.plates.colour import plate_colours
 from edge_lpr.plates.registry import KINDS
-from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
+from edge_lpr.plates.two_line import may_show_two_rows, unfold_rows
 from edge_lpr.types import Image, Quad, Rng
 
 
@@ -185,7 +185,7 @@ def swap_scene(
 def is_high(quad: Quad) -> bool:
     """Whether a plate is as high as one in two rows."""
     top, right, bottom, left = side_lengths(quad)
-    return bool(max(top, bottom) < TWO_ROW_ASPECT * max(right, left))
+    return may_show_two_rows(float(max(top, bottom)), float(max(right, left)))
 
 
 def two_rows(mix: PlateMix | None) -> PlateMix:

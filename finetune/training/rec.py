@@ -29,7 +29,7 @@ from edge_lpr.pipeline.ctc import UNKNOWN, PlateDecoder, greedy_path
 from edge_lpr.plates import PLATE_CHARSET
 from edge_lpr.plates.characters import DOT
 from edge_lpr.plates.colour import colour_shares
-from edge_lpr.plates.two_line import TWO_ROW_ASPECT, unfold_rows
+from edge_lpr.plates.two_line import may_show_two_rows, unfold_rows
 from edge_lpr.types import Image, Quad, Rng
 
 __all__ = [
@@ -152,7 +152,7 @@ def shows_two_rows(crop: Image) -> bool:
 
     One in a single row is as high where it is seen from the side, but seldom yellow.
     """
-    high = crop.shape[1] < TWO_ROW_ASPECT * crop.shape[0]
+    high = may_show_two_rows(crop.shape[1], crop.shape[0])
     return high and colour_shares(crop).get("yellow", 0.0) > _YELLOW
 
 
