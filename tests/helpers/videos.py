@@ -19,3 +19,13 @@ def write_video(path: Path, frames: int = 50, fps: float = FPS) -> Path:
         writer.write(np.full((48, 64, 3), i * 4 % 256, np.uint8))
     writer.release()
     return path
+
+
+def frames_in(path: Path) -> int:
+    """Counts the frames that a video plays."""
+    capture = cv2.VideoCapture(str(path))
+    count = 0
+    while capture.grab():
+        count += 1
+    capture.release()
+    return count

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from helpers.videos import frames_in
 
 from edge_lpr.errors import OutputError, SettingError
 from edge_lpr.io import recording
 from edge_lpr.io.recording import Recording, RecordingSettings
-
-
-def frames_in(path: Path) -> int:
-    capture = cv2.VideoCapture(str(path))
-    count = 0
-    while capture.grab():
-        count += 1
-    capture.release()
-    return count
 
 
 def record(folder: Path, seconds: list[float], limits: RecordingSettings, scale: int = 1) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import pytest
 from helpers.failing_disk import FailingDisk, failing_disks, parts_in
+from helpers.videos import frames_in
 
 from edge_lpr.errors import OutputError
 from edge_lpr.io import recording
@@ -32,15 +33,6 @@ def lasting(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-def frames_of(path: Path) -> int:
-    capture = cv2.VideoCapture(str(path))
-    count = 0
-    while capture.grab():
-        count += 1
-    capture.release()
-    return count
-
-
 def whole(path: Path) -> bool:
     """Whether a new file holds all that the run gave."""
     if path.suffix == ".jsonl":
@@ -50,7 +42,7 @@ def whole(path: Path) -> bool:
         return len(rows) == FRAMES + 1 and len({len(row) for row in rows}) == 1
     if path.suffix == ".png":
         return cv2.imread(str(path)) is not None
-    return frames_of(path) == FRAMES
+    return frames_in(path) == FRAMES
 
 
 def attempt(requested: dict[str, str], run: RunInfo, given: Sequence[FrameResult]) -> tuple[bool, str]:
@@ -181,7 +173,7 @@ def test_recordings_of_a_camera(
         with disk:
             failed, said = attempt({"save": str(folder)}, run, given)
         assert before.read_bytes() == OLD and failed == bool(disk.failed)
-        found = sum(frames_of(path) for path in folder.iterdir() if path != before)
+        found = sum(frames_in(path) for path in folder.iterdir() if path != before)
         if not lasting:  # a fragment may be lost, and what comes later is there
             assert found >= 3, said
         assert not parts_in(folder)

@@ -18,8 +18,8 @@ HARD_SETS = (
     *("D0Q", "D0", "8BS3", "BR8", "Z27", "5S6G", "HMN", "CGU6"),
     *("PF", "UV", "4A", "1TL7", "KX", "EF", "9Q", "78", "D0", "B8", "Z2", "17"),
 )
-"""Letters and digits that a recognizer takes for each other when they are blurred. A set is drawn, and of it a
-character: what stands in several sets is drawn more often."""
+"""Letters and digits that a recognizer takes for each other when they are blurred. A set is drawn, and of
+it a character: what stands in several sets is drawn more often."""
 HARD_PROVINCES = (
     *("豫沪", "川鄂", "苏赣", "皖赣鄂", "皖津", "粤鲁贵", "津浙湘", "浙湘"),
     *("冀黑", "京吉", "桂赣", "闽蒙", "宁琼", "皖桂鄂湘冀", "皖桂", "鄂湘", "冀鲁晋", "藏冀赣", "晋浙"),
