@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.ccpd import GREEN, ONE, write_ccpd
+from helpers.extras import reason
 from numpy.typing import NDArray
 
 from edge_lpr.cli import main
@@ -62,7 +63,7 @@ def test_results_that_may_not_be_written(tree: Path, capsys: pytest.CaptureFixtu
 
 
 def test_labelled_images(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("shapely", reason="needs the extra 'evaluate'")
+    pytest.importorskip("rapidfuzz", reason=reason("rapidfuzz", "evaluate"))
     corners = '"80,90 239,90 239,140 80,140"'
     names = ("a.png", "b.png", "no-x/c.png", "open/e.png")
     rows = ["file,label,corners_tl_tr_br_bl", *(f"{name},皖A13H25,{corners}" for name in names)]

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.extras import reason
 
-for package in ("onnx", "onnxruntime", "shapely"):
-    pytest.importorskip(package, reason="the targets need all parsers")
+for package, extra in (("onnx", "test"), ("onnxruntime", "cpu")):
+    pytest.importorskip(package, reason=reason(package, extra))
 
 from fuzz.targets import TARGETS  # noqa: E402 - imports what was looked for before
 
