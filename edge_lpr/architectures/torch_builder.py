@@ -61,6 +61,13 @@ def _frozen(norm: nn.Module, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     return scale, norm.bias + before * scale
 
 
+def _total(parts: Sequence[Tensor]) -> Tensor:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
 class _TorchOps:
     """See `spec.Ops`."""
 
@@ -86,7 +93,7 @@ class _TorchOps:
         norms = [n for _, n in pairs] + ([] if norm is None else [norm])
         if any(n.training for n in norms):
             parts = [self.conv_norm(c, n, x) for c, n in pairs] + ([] if norm is None else [norm(x)])
-            return torch.stack(parts).sum(0) if len(parts) > 2 else sum(parts[1:], parts[0])
+            return _total(parts)
         convs = [cast("nn.Conv2d", c) for c, _ in pairs]
         widest = max(convs, key=lambda c: c.kernel_size[0])
         side = widest.kernel_size[0]
@@ -105,7 +112,7 @@ class _TorchOps:
             same[place, place % inside, side // 2, side // 2] = 1.0
             kernels.append(same * scale.view(-1, 1, 1, 1))
             shifts.append(shift)
-        kernel, shift = sum(kernels[1:], kernels[0]), sum(shifts[1:], shifts[0])
+        kernel, shift = _total(kernels), _total(shifts)
         return F.conv2d(x, kernel, shift, widest.stride, widest.padding, groups=widest.groups)
 
     def relu(self, x: Tensor) -> Tensor:
