@@ -28,7 +28,8 @@ from edge_lpr.geometry import crop_quad
 from edge_lpr.io.atomic_io import write_bytes, write_with
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import Claims, files_in
-from edge_lpr.io.image_io import IMAGE_SUFFIXES, MAX_BYTES, decode_image
+from edge_lpr.io.image_io import MAX_BYTES, decode_image
+from edge_lpr.io.sniff import IMAGE_SUFFIXES
 from edge_lpr.io.walk import walk_files
 from edge_lpr.types import Tick
 

@@ -31,7 +31,8 @@ from edge_lpr.datasets.label_files import CROPS, RejectedLabelError, find_image,
 from edge_lpr.datasets.label_text import IGNORED, LabelledPlate, clean_text
 from edge_lpr.errors import CcpdNameError, InputError
 from edge_lpr.io.claims import Named
-from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
+from edge_lpr.io.image_io import read_image
+from edge_lpr.io.sniff import IMAGE_SUFFIXES
 from edge_lpr.io.walk import regular_files, unreadable, walk_files
 from edge_lpr.types import Image
 
