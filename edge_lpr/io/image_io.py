@@ -86,7 +86,7 @@ def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image:
         return _to_bgr8(opened.decode())
     header = read_header(data)
     if header is None:
-        found = f"a {content.format} video" if content and content.medium == "video" else _opening(data)
+        found = f"a video ({content.format})" if content and content.medium == "video" else _opening(data)
         raise SourceError(f"{name}: not an image that edge-lpr reads; expected {FORMATS}, found {found}")
     _check_size(header, name, max_pixels)
     return _turned(_to_bgr8(_by_opencv(data, header, name)), header.orientation)

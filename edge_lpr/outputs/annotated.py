@@ -115,6 +115,7 @@ class AnnotatedOutput(Output):
             raise OutputError("; ".join(failures))
 
     def _write_image(self, image: Image, source: Path, root: Path | None) -> None:
+        own = source.suffix.lower()
         suffix = _written_suffix(source) if self._file is None else self._file.suffix
         data = encode_image(image, suffix)
         height, width = image.shape[:2]
@@ -123,10 +124,10 @@ class AnnotatedOutput(Output):
             self._run.on_warning(f"{FLAG}: {source}: {cannot}, and are written as .png")
             suffix = ".png"
             data = encode_image(image, suffix)
-        elif self._file is None and suffix != source.suffix and source.suffix not in self._told:
-            self._told.add(source.suffix)
+        elif self._file is None and suffix != source.suffix and own not in self._told:
+            self._told.add(own)
             self._run.on_warning(
-                f"{FLAG}: {source.suffix or 'what has no suffix'} is written as {suffix}, and so are all such"
+                f"{FLAG}: {own or 'what has no suffix'} is written as {suffix}, and so are all such"
             )
         path = self._unique(self._path(source, root, suffix), source)
         if data is None:
