@@ -130,7 +130,7 @@ def _samples(image: Any, alpha: bool) -> NDArray[Any]:  # noqa: ANN401
     if alpha:
         return np.ascontiguousarray(np.asarray(image.convert("RGBA"))[..., [2, 1, 0, 3]])
     if image.mode == "L":
-        return np.asarray(image)
+        return np.asarray(image, np.uint8)
     return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
 
 
