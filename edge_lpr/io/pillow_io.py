@@ -126,7 +126,7 @@ def _orientation(image: Any) -> int:  # noqa: ANN401
 
 def _samples(image: Any, alpha: bool) -> NDArray[Any]:  # noqa: ANN401
     if image.mode.startswith("I"):
-        return np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
+        return np.asarray(np.clip(np.asarray(image), 0, 65535), np.uint16)
     if alpha:
         return np.ascontiguousarray(np.asarray(image.convert("RGBA"))[..., [2, 1, 0, 3]])
     if image.mode == "L":
