@@ -65,7 +65,7 @@ class AnnotatedOutput(Output):
         create_folder(self._file.parent if self._file else self._folder)
 
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
-        """Draws the reads of one frame, and writes the image or appends to the video.
+        """Draws the reads of one frame, as far as their vehicles are known where they are tracked, and writes the image or appends to the video.
 
         Raises:
             OutputError: It cannot be written.
@@ -75,7 +75,7 @@ class AnnotatedOutput(Output):
         if frame is None:
             return
         image = frame.image.copy()
-        draw_reads(image, frame_result.reads)
+        draw_reads(image, frame_result.reads if frame_result.known is None else frame_result.known)
         if source.is_image:
             path = Path(frame.name)
             write_image(self._unique(self._path(path, source.root, path.suffix), path), image)

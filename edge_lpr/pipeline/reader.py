@@ -300,7 +300,7 @@ class PlateReader:
         # box's corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
         retries: list[tuple[int, Crop]] = []
         for i, (reading, crop) in enumerate(best):
-            if reading.format is None or reading.min_score < self.settings.retry_below:
+            if not self._is_plate(reading) or reading.min_score < self.settings.retry_below:
                 retries.append((i, crop.turned()))
                 # Read as one row, two say nothing about which crop shows them better.
                 retries.extend((i, other.unfolded()) for other in places[i] if other.is_high)
@@ -315,7 +315,11 @@ class PlateReader:
 
     def _rank(self, reading: Reading) -> tuple[bool, float]:
         """What is better: a plate that can be reported, and then the surer reading."""
-        return reading.format is not None and reading.min_score >= self.settings.min_score, reading.score
+        return self._is_plate(reading), reading.score
+
+    def _is_plate(self, reading: Reading) -> bool:
+        """Tells whether a reading is a plate, and sure enough to be reported."""
+        return reading.format is not None and reading.min_score >= self.settings.min_score
 
     def _judge(self, reading: Reading, crop: Crop) -> PlateRead | None:
         if reading.format is None:
