@@ -61,7 +61,9 @@ class ReadSettings(Settings):
 
     any_text: bool = setting(False, "also text that reads better as no plate (kind text)")
     # Of 476 plates read in 470 scenes, right ones fell below it once, wrong ones seven times of eleven.
-    min_score: float = setting(0.75, "least score of a plate's worst character", low=0, high=1, metavar="P")
+    min_score: float = setting(
+        0.75, "least score of a plate's or event's worst character", low=0, high=1, metavar="P"
+    )
     format_prior: float = setting(
         12.0, "how strongly plates are preferred over free text, in nats", low=0, metavar="NATS"
     )
@@ -122,7 +124,11 @@ class TrackSettings(Settings):
         0.6, "two texts this alike are one plate where their boxes are near", low=0, high=1
     )
     max_gap: float = setting(
-        1.5, "a track ends when its plate was not read for this long", low=1e-3, high=1e9, metavar="S"
+        1.5,
+        "a track ends when its plate was not read for this long, nor in five frames that were read",
+        low=1e-3,
+        high=1e9,
+        metavar="S",
     )
     max_delay: float = setting(
         1.0,
