@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from edge_lpr.bundle import load_bundle
 from edge_lpr.errors import BackendError, BundleError, SettingError
 from edge_lpr.geometry import whole
 from edge_lpr.pipeline.db_postprocess import Box
+from edge_lpr.types import Image
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -196,6 +197,30 @@ def test_models_of_ones_own_go_with_no_choice_of_models(other: dict[str, Any]) -
     opened.close()
 
 
+@pytest.mark.parametrize(
+    ("settings", "looks"),
+    [
+        ({"min_score": 0.0, "retry_below": 0.0}, 1),
+        ({"min_score": 1.0, "retry_below": 0.0}, 2),
+        ({"min_score": 0.0, "retry_below": 1.0}, 2),
+    ],
+    ids=["sure enough", "not to be reported", "to be looked at again"],
+)
+def test_what_would_not_be_reported_is_looked_at_again(
+    reader: PlateReader, plate_scene: Any, settings: dict[str, float], looks: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    crop = cv2.GaussianBlur(plate_scene("皖A13H25")[90:141, 80:240], (0, 0), 2.0)
+    looked: list[int] = []
+    whole = reader.recognizer.probabilities
+    monkeypatch.setattr(
+        reader.recognizer, "probabilities", lambda crops: [looked.append(len(crops)), whole(crops)][1]
+    )
+    monkeypatch.setattr(reader, "settings", reader.settings.changed(settings))
+    reader.read_crops([crop])
+    assert sum(count > 0 for count in looked) == looks
+
+
 def test_a_plate_that_fills_the_picture_is_found_by_searching_again(plate_scene: Any) -> None:
     plate = plate_scene("皖A13H25")[80:151, 70:250]
     image = cv2.resize(plate, None, fx=10, fy=10, interpolation=cv2.INTER_CUBIC)
@@ -243,6 +268,18 @@ def test_a_mirrored_picture_is_read_where_it_is_told(reader: PlateReader) -> Non
         x = image.shape[1] - upright[text].corners[:, 0]
         # The first corner is where the text begins, in the mirrored picture at its right.
         assert np.abs(read.corners[:, 0] - x).max() < 1
+
+
+@pytest.mark.parametrize("text", ["皖A88888", "皖E88888", "川A5HQ00", "粤BNB001", "闽HB1508", "津KVR005"])
+def test_a_mirrored_plate_is_not_taken_for_another(
+    reader: PlateReader, plate_scene: Callable[..., Image], text: str
+) -> None:
+    # Upside down, the mirrored characters of these plates look like those of others.
+    image = plate_scene(text)
+    assert [read.text for read in reader.read(image)] == [text]
+    assert reader.read(np.ascontiguousarray(image[:, ::-1])) == []
+    upside_down = np.ascontiguousarray(image[::-1, ::-1])
+    assert [read.text for read in reader.read(upside_down)] == [text]
 
 
 def test_a_picture_that_is_only_a_plate_is_read_as_one(reader: PlateReader, plate_scene: Any) -> None:
