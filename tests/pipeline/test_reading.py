@@ -120,6 +120,19 @@ def test_what_a_camera_s_reads_deny_ends_as_it_was_told(
     assert all(event.min_score >= reader.settings.min_score for event in events)
 
 
+def test_a_camera_with_a_picture_in_two_seconds_shows_one_vehicle_from_the_first_on(
+    reader: PlateReader, a_source: Callable[..., Any], plate_scene: Scene
+) -> None:
+    script: list[tuple[float | None, Frame | None]] = []
+    for n in range(4):
+        frame = Frame(plate_scene(TEXT, 40 + 20 * n), n, 2.0 * n, "cam", 1000 + 2.0 * n)
+        script += (2.0 * n, frame), (2.0 * n + 1.9, None)
+    source = _Fed(a_source(live=True), [*script, (30.0, None), (30.1, None)])
+    source.live, source.fps = True, 0.5
+    events = [event for step in read_live([Stream(reader, source)]) for event in step.events]
+    assert [(e.state, e.reads) for e in events] == [("new", 1), ("end", 4)]
+
+
 def test_each_frame_shows_its_vehicle_as_it_is_known(
     reader: PlateReader, tmp_path: Path, plate_scene: Scene
 ) -> None:
