@@ -93,7 +93,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if kind.flag:
             add(kind.flag, dest=kind.name, metavar=kind.metavar, help=kind.help)
     add_options(add, RecordingSettings)
-    add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
+    add(
+        "--quiet",
+        action="store_true",
+        help="no lines and no progress; errors are shown, and all is read",
+    )
     add = parser.add_argument_group("cameras and streams").add_argument
     add_options(add, CaptureOptions, ("timeout", "reconnect", "max_pause"))
     add = parser.add_argument_group("running for years").add_argument

@@ -167,7 +167,7 @@ def open_source(
 def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
     label, address = source.label, source.address
     if source.kind == "images":
-        return ImageSource(label, source.paths[:: options.stride], options.max_pixels, on_warning)
+        return ImageSource(label, source.paths, options.max_pixels, on_warning, options.stride)
     if source.kind == "video":
         path = source.paths[0]
         _check_video(path)

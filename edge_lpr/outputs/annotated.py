@@ -73,6 +73,8 @@ class AnnotatedOutput(Output):
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
         """Draws the reads of one frame, and writes the image or appends to the video.
 
+        Where vehicles are tracked, each plate has the text that is known of its vehicle by then.
+
         Raises:
             OutputError: It cannot be written.
             SettingError: It would overwrite the source, where the run's sources were not known before.
@@ -81,7 +83,7 @@ class AnnotatedOutput(Output):
         if frame is None:
             return
         image = frame.image.copy()
-        draw_reads(image, frame_result.reads)
+        draw_reads(image, frame_result.reads if frame_result.known is None else frame_result.known)
         if source.is_image:
             self._write_image(image, Path(frame.name), source.root)
             return

@@ -57,7 +57,7 @@ class PlateReader:
         options: More settings of backends by name: `engines` (the folder of TensorRT engines, as `edge-lpr
             build --out` made it), `slots`, `graphs`, `mapped`; see `edge_lpr.backends`.
         any_text: Whether what reads better as no plate is reported too, as kind "text".
-        min_score: A plate is reported when its lowest character score reaches this, 0 to 1.
+        min_score: A plate or event is reported when its lowest character score reaches this, 0 to 1.
         format_prior: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
         settings: Further thresholds that differ from the bundle's and the defaults, by the names of the
             fields in `edge_lpr.pipeline.settings`.
@@ -308,7 +308,7 @@ class PlateReader:
         # of a plate may be another one when it is turned round; and unfolded, where two rows fit in.
         retries: list[tuple[int, Crop]] = []
         for i, (reading, crop) in enumerate(best):
-            if reading.format is None or reading.min_score < self.settings.retry_below:
+            if not self._is_plate(reading) or reading.min_score < self.settings.retry_below:
                 retries += (i, crop.turned()), (i, crop.mirrored())
                 # Read as one row, two say nothing about which crop shows them better.
                 retries.extend((i, other.unfolded()) for other in places[i] if other.is_high)
@@ -325,7 +325,11 @@ class PlateReader:
 
     def _rank(self, reading: Reading) -> tuple[bool, float]:
         """What is better: a plate that can be reported, and then the surer reading."""
-        return reading.format is not None and reading.min_score >= self.settings.min_score, reading.score
+        return self._is_plate(reading), reading.score
+
+    def _is_plate(self, reading: Reading) -> bool:
+        """Tells whether a reading is a plate, and sure enough to be reported."""
+        return reading.format is not None and reading.min_score >= self.settings.min_score
 
     def _judge(self, reading: Reading, crop: Crop) -> PlateRead | None:
         if reading.format is None:
