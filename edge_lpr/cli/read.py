@@ -32,7 +32,6 @@ from edge_lpr.io.frames import Source
 from edge_lpr.io.recording import RecordingSettings
 from edge_lpr.io.references import reference_file
 from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
-from edge_lpr.io.video_source import stop_videos
 from edge_lpr.outputs import OUTPUTS, STDOUT, RunInfo, RunOutputs
 from edge_lpr.pipeline.events import REPORTS
 from edge_lpr.pipeline.reader import PlateReader
@@ -90,7 +89,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(add, RecordingSettings)
     add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
     add = parser.add_argument_group("cameras and streams").add_argument
-    add_options(add, CaptureOptions, ("timeout", "reconnect", "max_pause"))
+    add_options(add, CaptureOptions, ("timeout", "reconnect", "max_pause", "snapshot_interval", "any_certificate"))
     add = parser.add_argument_group("running for years").add_argument
     add("--status", metavar="FILE", help="how the run is, as JSON, written anew each second")
     add_options(add, WatchdogSettings)
@@ -103,10 +102,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     with libraries_apart(shown=args.debug), Interrupts() as interrupts:
-        try:
-            return _Run(args, interrupts).run()
-        finally:
-            stop_videos()
+        return _Run(args, interrupts).run()
 
 
 class _Run:

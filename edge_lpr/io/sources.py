@@ -166,8 +166,7 @@ def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], N
     if source.kind == "video":
         path = source.paths[0]
         _check_video(path)
-        expected = "damaged or cut short, or no video that this OpenCV can decode"
-        return VideoSource(Opening("file", label, str(path.resolve())), options, on_warning, expected)
+        return VideoSource(label, [str(path.resolve())], options, on_warning)
     if source.kind == "camera":
         expected = "no camera there, in use by another program, or no permission (ls /dev/video*)"
         return LiveSource(Opening("camera", label, address), options, True, on_warning, expected)
