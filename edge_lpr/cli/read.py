@@ -321,7 +321,8 @@ def _requested(args: argparse.Namespace) -> dict[str, str]:
 def _joined(targets: list[Target], target: Target) -> list[Target]:
     """Joins images named one after the other, as a shell's *.jpg names them, to one source."""
     last = targets[-1] if targets else None
-    if last is None or not (last.kind == target.kind == "images" and last.root == target.root is None):
+    alike = last is not None and last.kind == target.kind == "images" and last.root == target.root is None
+    if last is None or not alike or last.address or target.address:
         return [*targets, target]
     paths = (*last.paths, *target.paths)
     return [*targets[:-1], replace(last, label=f"{len(paths)} images", paths=paths)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions
@@ -19,7 +20,8 @@ class VideoSource(Source):
 
     Args:
         label: What messages call it.
-        videos: See `VideoDecoder`; the first is opened at once, each other one in its turn.
+        videos: See `VideoDecoder`; the first is opened at once, each other one in its turn. One of them that
+            does not open then is told, and left out.
         options: See `CaptureOptions`.
         on_warning: See `Source`.
 
@@ -38,6 +40,7 @@ class VideoSource(Source):
         self._options = options
         self._following = list(videos[1:])
         self._stop = False
+        self._left_out = False
         self._decoder: Decoder = VideoDecoder(videos[0], label, options)
         self.fps = self._decoder.fps
         self.total = None if self._following else self._decoder.total
@@ -56,7 +59,10 @@ class VideoSource(Source):
             if self._stop or not self._following:
                 break
             began += decoder.length
-            self._decoder = VideoDecoder(self._following.pop(0), self.label, self._options)
+            following = self._open_next()
+            if following is None:
+                break
+            self._decoder = following
         self.state = "done"
         if not self._stop:
             self._finish(promised, early)
@@ -70,9 +76,20 @@ class VideoSource(Source):
         self.stop()
         self._decoder.close()
 
+    def _open_next(self) -> Decoder | None:
+        while self._following:
+            video = self._following.pop(0)
+            name = f"{self.label}, {Path(video).name}" if isinstance(video, str) else self.label
+            try:
+                return VideoDecoder(video, name, self._options)
+            except SourceError as e:
+                self._left_out = True
+                self.on_warning(str(e))
+        return None
+
     def _finish(self, promised: int, early: bool) -> None:
         if self.received == self.skipped:
             raise SourceError(f"{self.label}: opened, but no frame of it can be decoded: damaged or cut short")
-        self.state = "ends early" if early else "done"
+        self.state = "ends early" if early or self._left_out else "done"
         for line in end_notes(self.label, self.received, promised, self.skipped, early):
             self.on_warning(line)
