@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from edge_lpr.cli import COMMANDS
 from edge_lpr.cli.options import add_model_options, backend_arguments, model_arguments
+from edge_lpr.cli.pace import Pace
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.streams import libraries_apart
@@ -89,7 +90,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(add, RecordingSettings)
     add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
     add = parser.add_argument_group("cameras and streams").add_argument
-    add_options(add, CaptureOptions, ("timeout", "reconnect", "max_pause", "snapshot_interval", "any_certificate"))
+    add_options(
+        add, CaptureOptions, ("timeout", "reconnect", "max_pause", "snapshot_interval", "any_certificate")
+    )
     add = parser.add_argument_group("running for years").add_argument
     add("--status", metavar="FILE", help="how the run is, as JSON, written anew each second")
     add_options(add, WatchdogSettings)
@@ -116,6 +119,7 @@ class _Run:
         self.bad_source = False
         self.streams: Sequence[Stream] = ()
         self.writing = threading.Lock()
+        self.tells = is_terminal(sys.stderr) and not args.quiet
 
     def run(self) -> int:
         if self.args.every_frame and self.args.events:
@@ -132,7 +136,7 @@ class _Run:
         ):
             self.outputs, self.reader = outputs, reader
             with outputs:  # complete before it is told how the run has ended
-                if is_terminal(sys.stderr) and not self.args.quiet:
+                if self.tells:
                     self.say(reader.description)
                 monitor.ready()
                 for target in targets:
@@ -220,9 +224,17 @@ class _Run:
         stream = self.stream(source)
         unit = "images" if source.is_image else "frames"
         with Progress(source.label, source.total, unit, quiet=self.args.quiet) as self.progress:
-            self.write_all(stream, [stream], self.progress)
+            self.write_all(self.paced(stream), [stream], self.progress)
             self.progress.end(source.state if self.outputs.any_left else "stopped")
         self.bad_source |= source.state == "ends early" or (source.is_image and source.skipped > 0)
+
+    def paced(self, stream: Stream) -> Iterator[FrameResult]:
+        pace = Pace(stream.source, self.options.stride)
+        for frame_result in stream:
+            yield frame_result
+            line = pace.note(frame_result.frame) if frame_result.frame is not None else None
+            if line and self.tells:
+                self.say(line)
 
     def read_cameras(self, targets: Sequence[Target]) -> None:
         sources: list[Source] = []

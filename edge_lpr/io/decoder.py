@@ -25,11 +25,13 @@ class Decoded:
         image: uint8 H×W×3 BGR.
         index: Its position, from 0.
         seconds: Its time by the container's own clock; it never stands still or goes backwards.
+        lasts: For how long it is shown until the next one that is given, in seconds; 0 where nothing says so.
     """
 
     image: Image
     index: int
     seconds: float
+    lasts: float = 0.0
 
 
 class Decoder(ABC):

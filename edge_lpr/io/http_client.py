@@ -11,24 +11,25 @@ import http.client
 import ssl
 import urllib.request
 from collections.abc import Callable
-from typing import IO, Any
+from http.client import HTTPMessage
+from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from edge_lpr._version import __version__
 from edge_lpr.errors import SourceError
 
-__all__ = ["HttpClient", "NotHttp", "Response", "Unreachable"]
+__all__ = ["HttpClient", "NotHttpError", "Response", "UnreachableError"]
 
 Response = http.client.HTTPResponse
 _REDIRECTIONS = 5
 
 
-class Unreachable(Exception):
+class UnreachableError(Exception):
     """Nothing answers, or not in time."""
 
 
-class NotHttp(Exception):
+class NotHttpError(Exception):
     """What answers, or what was asked for, is nothing that Python's library understands."""
 
 
@@ -48,7 +49,7 @@ class HttpClient:
         try:
             self._url, user, password = _split_login(address)
         except ValueError as e:  # a password with signs in it that are not percent-encoded
-            raise NotHttp from e
+            raise NotHttpError from e
         context = ssl.create_default_context()
         if any_certificate:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -73,8 +74,8 @@ class HttpClient:
         """Asks once.
 
         Raises:
-            Unreachable: There is no answer.
-            NotHttp: The answer is no HTTP.
+            UnreachableError: There is no answer.
+            NotHttpError: The answer is no HTTP.
             SourceError: The answer is an error, or comes from a machine that is not trusted.
         """
         try:
@@ -88,14 +89,14 @@ class HttpClient:
             if isinstance(e.reason, ssl.SSLCertVerificationError):
                 why = e.reason.verify_message
                 raise SourceError(
-                    f"{self._label}: its certificate is not trusted ({why}); SSL_CERT_FILE names one that is, "
-                    "--any-certificate trusts every one"
+                    f"{self._label}: its certificate is not trusted ({why}); SSL_CERT_FILE names "
+                    "one that is, --any-certificate trusts every one"
                 ) from e
-            raise Unreachable from e
+            raise UnreachableError from e
         except OSError as e:
-            raise Unreachable from e
+            raise UnreachableError from e
         except (http.client.HTTPException, ValueError) as e:
-            raise NotHttp from e
+            raise NotHttpError from e
         assert isinstance(response, Response)
         return response
 
@@ -120,7 +121,7 @@ class _Redirections(urllib.request.HTTPRedirectHandler):
         self._label = label
 
     def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
         scheme = urlsplit(urljoin(req.full_url, newurl)).scheme.lower()
         if scheme not in ("http", "https") or (req.type == "https" and scheme != "https"):

@@ -14,7 +14,7 @@ from typing import Literal
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.decoder import Decoded, Decoder
-from edge_lpr.io.http_client import HttpClient, NotHttp, Response, Unreachable
+from edge_lpr.io.http_client import HttpClient, NotHttpError, Response, UnreachableError
 from edge_lpr.io.image_header import read_header
 from edge_lpr.io.image_io import decode_image
 from edge_lpr.io.video_decoder import VideoDecoder
@@ -53,9 +53,9 @@ def open_pictures(address: str, label: str, options: CaptureOptions) -> Decoder 
             if not (kind.startswith("image/") or kind in _UNSAID):
                 return "other"
             first = _picture(response, label, options.timeout)
-    except NotHttp:
+    except NotHttpError:
         return "other"
-    except (Unreachable, OSError):
+    except (UnreachableError, OSError):
         return None
     return "other" if first is None else SnapshotDecoder(client, first, label, options)
 
@@ -110,7 +110,7 @@ class SnapshotDecoder(Decoder):
         try:
             with self._client.get() as response:
                 data = _picture(response, self._label, self._timeout)
-        except (Unreachable, NotHttp, OSError) as e:
+        except (UnreachableError, NotHttpError, OSError) as e:
             raise SourceError(f"{self._label}: no answer to {_TRIES} requests") from e
         if data is None:
             raise SourceError(f"{self._label}: no picture any more")

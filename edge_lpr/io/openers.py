@@ -74,10 +74,11 @@ def open_video(video: str | ByteStream, label: str, container: str = "") -> Inpu
     # A live stream is not looked at for long: its first frame is wanted now.
     told |= {"fpsprobesize": "0", "probesize": "32"} if container else {}
     try:
-        return av.open(video, format=container or None, options=told, metadata_errors="replace")
+        opened = av.open(video, "r", container or None, told, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError, MemoryError) as e:
         expected = "damaged or cut short, or no video that FFmpeg can decode"
         raise SourceError(f"{label}: cannot be opened: {expected} ({_cause(e)})") from e
+    return opened
 
 
 def open_address(address: str, timeout: float) -> cv2.VideoCapture:

@@ -100,8 +100,8 @@ def _m3u8(text: str, path: Path) -> tuple[list[str], bool]:
         for unknown, why in _UNKNOWN:
             if unknown.match(line):
                 raise SourceError(
-                    f"{path}: a playlist that is not read, {why}; ffmpeg -i {path.name} -c copy all.mp4 makes "
-                    "a video of it"
+                    f"{path}: a playlist that is not read, {why}; ffmpeg -i {path.name} -c copy all.mp4 "
+                    "makes a video of it"
                 )
         start = _MAP.match(line)
         if start is not None:
@@ -138,7 +138,7 @@ def _inside(folder: Path, name: str, path: Path) -> Path:
             raise SourceError(unreadable(path, OSError(str(e)))) from e
         if not file.is_relative_to(folder):
             raise SourceError(
-                f"{path}: a playlist that names {written!r}, which is not in its folder; what it names lies there"
+                f"{path}: a playlist that names {written!r}, which is not in its folder or below"
             )
         if is_file:
             return file

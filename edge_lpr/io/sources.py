@@ -1,7 +1,8 @@
 """What a user names as a source, and the frames that come out of it.
 
 A source is an image, a folder, a glob, a video file, a playlist of files beside it, standard input ("-"), a
-camera index, an address or a GStreamer pipeline; the last three may have a name ("gate=0"), and hold variables ("${PASSWORD}") or lie in a file ("@cameras.txt").
+camera index, an address or a GStreamer pipeline; the last three may have a name ("gate=0"), and hold variables
+("${PASSWORD}") or lie in a file ("@cameras.txt").
 Folders are read with all their subfolders, hidden files and linked folders left out, in natural order
 ("frame2" before "frame10").
 """
@@ -16,26 +17,20 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
-
-import cv2
 
 from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, may_hold_secret, shown_source
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frames import Source
 from edge_lpr.io.image_header import read_header
-from edge_lpr.io.image_io import FORMATS, IMAGE_SUFFIXES
-from edge_lpr.io.image_source import ImageSource
-from edge_lpr.io.live_source import LiveSource
-from edge_lpr.io.openers import ByteStream, has_backend
-from edge_lpr.io.opening import Opening
-from edge_lpr.io.playlist import JoinedFiles, Playlist, is_playlist, read_playlist
+from edge_lpr.io.image_io import IMAGE_SUFFIXES
+from edge_lpr.io.open_target import open_target
+from edge_lpr.io.playlist import is_playlist, read_playlist
 from edge_lpr.io.references import Reference, resolve
-from edge_lpr.io.standard_input import STDIN, STDIN_LABEL, StdinPicture, standard_input
-from edge_lpr.io.video_source import VideoSource
+from edge_lpr.io.standard_input import STDIN, STDIN_LABEL, standard_input
+from edge_lpr.io.targets import Kind, Target
 from edge_lpr.io.walk import regular_files, unreadable, walk_files
 from edge_lpr.masking import remember
 
@@ -45,47 +40,7 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv"}
     | {".3gp", ".ogv", ".dav", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg", ".asf", ".vob"}
 )
-_PLAYLISTS = (b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"<asx")
-_CONTROL = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
-_STDIN_FILE = Path("/dev/stdin")  # what was sent there (``< file``), where the system has that name
 _logger = logging.getLogger("edge_lpr")
-
-Kind = Literal["images", "video", "camera", "address", "pipeline"]
-
-
-@dataclass(frozen=True)
-class Target:
-    """One thing to open, found in what the user typed.
-
-    Attributes:
-        kind: "images", "video", "camera", "address" or "pipeline".
-        label: What to call it: its name, or what is shown of its address; never holds a secret.
-        paths: The files of "images" and "video".
-        address: What is opened for the other kinds; may hold secrets. "-" is standard input.
-        root: The folder that names of results are relative to, where a folder or glob was given.
-        named: Whether it was given its label as a name.
-        playlist: What the file in `paths` names, where it is a playlist.
-    """
-
-    kind: Kind
-    label: str
-    paths: tuple[Path, ...] = ()
-    address: str = field(default="", repr=False)
-    root: Path | None = None
-    named: bool = False
-    playlist: Playlist | None = None
-
-    @property
-    def read(self) -> tuple[Path, ...]:
-        """Returns all files that are read."""
-        named = () if self.playlist is None else self.playlist.files
-        return (*self.paths, *named, *((_STDIN_FILE,) if self.address == STDIN else ()))
-
-    @property
-    def live(self) -> bool:
-        """Whether it may have no end."""
-        return self.kind in ("camera", "address", "pipeline")
-
 
 def find_targets(source: str | int | Path, on_warning: Callable[[str], None] | None = None) -> list[Target]:
     """Finds what a source is, without opening it.
@@ -169,62 +124,9 @@ def open_source(
             shown = shown_source(str(source))
             raise SourceError(f"{shown}: {len(targets)} sources; open what find_targets() gives one by one")
         source = targets[0]
-    opened = _open(source, options, on_warning)
+    opened = open_target(source, options, on_warning)
     opened.root = source.root
     return opened
-
-
-def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
-    label, address = source.label, source.address
-    if address == STDIN:
-        return _open_stdin(source.kind, options, on_warning)
-    if source.kind == "images":
-        return ImageSource(label, source.paths[:: options.stride], options.max_pixels, on_warning)
-    if source.kind == "video":
-        path = source.paths[0]
-        if source.playlist is not None:
-            return _open_playlist(label, source.playlist, options, on_warning)
-        _check_video(str(path), _head(path, 4096))
-        return VideoSource(label, [str(path.resolve())], options, on_warning)
-    if source.kind == "camera":
-        expected = "no camera there, in use by another program, or no permission (ls /dev/video*)"
-        return LiveSource(Opening("camera", label, address), options, True, on_warning, expected)
-    if source.kind == "pipeline":
-        if not has_backend(cv2.CAP_GSTREAMER):
-            raise SourceError(
-                f"{label}: a GStreamer pipeline, and this OpenCV {cv2.__version__} has no GStreamer; "
-                "edge-lpr doctor says how to get one that has it"
-            )
-        expected = (
-            "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"
-        )
-        return LiveSource(Opening("pipeline", label, address), options, None, on_warning, expected)
-    expected = "refused, wrong path, user or password, or no video there"
-    return LiveSource(Opening("address", label, address), options, None, on_warning, expected)
-
-
-def _open_stdin(kind: Kind, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
-    data = standard_input()
-    data.take()
-    if kind == "images":
-        return StdinPicture(data, options.max_pixels, on_warning)
-    _check_video(STDIN_LABEL, data.head())
-    video = data.put_aside(on_warning) if data.index_is_last() else data
-    return VideoSource(STDIN_LABEL, [video], options, on_warning)
-
-
-def _open_playlist(
-    label: str, playlist: Playlist, options: CaptureOptions, on_warning: Callable[[str], None]
-) -> Source:
-    count = len(playlist.files)
-    on_warning(f"{label}: a playlist; the {count} files that it names are read, as one video")
-    videos: list[str | ByteStream] = [str(file) for file in playlist.files]
-    if playlist.joined:
-        videos = [JoinedFiles(playlist.files)]
-    else:
-        for file in playlist.files:
-            _check_video(str(file), _head(file, 4096))
-    return VideoSource(label, videos, options, on_warning)
 
 
 def _of_reference(reference: Reference, on_warning: Callable[[str], None] | None) -> list[Target]:
@@ -345,22 +247,3 @@ def _head(path: Path, size: int = 1 << 16) -> bytes:
             return file.read(size)
     except OSError as e:
         raise SourceError(unreadable(path, e)) from e
-
-
-def _check_video(name: str, head: bytes) -> None:
-    """Refuses what FFmpeg would take for something else than a video.
-
-    Args:
-        name: What messages call it.
-        head: Its first bytes.
-    """
-    if not head:
-        raise SourceError(f"{name}: the file is empty (0 bytes)")
-    # A playlist sends its reader to other files and addresses, and may come from a stranger.
-    if is_playlist(head) or head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS):
-        raise SourceError(
-            f"{name}: a playlist, which names other files; give those, or the address that it comes from"
-        )
-    # FFmpeg "plays" plain text. No container is without control characters in its first kilobytes.
-    if not _CONTROL.intersection(head):
-        raise SourceError(f"{name}: a text file; expected a video, or an image ({FORMATS})")

@@ -111,13 +111,13 @@ class StandardInput:
             "MPEG-TS, Matroska and MP4 with -movflags +faststart are read as they come"
         )
         try:
-            file = tempfile.TemporaryFile(prefix="edge-lpr-")
+            file = tempfile.TemporaryFile(prefix="edge-lpr-")  # noqa: SIM115 - who decodes it closes it
             while block := self.read(_BLOCK):
                 if file.tell() + len(block) > MAX_ASIDE:
                     file.close()
                     raise SourceError(
-                        f"{STDIN_LABEL}: a video of more than {most} whose index is at its end; write it to a "
-                        "file first, and give that"
+                        f"{STDIN_LABEL}: a video of more than {most} whose index is at its end; "
+                        "write it to a file first, and give that"
                     )
                 file.write(block)
             file.seek(0, os.SEEK_SET)

@@ -19,7 +19,7 @@ from edge_lpr.types import Image
 
 if TYPE_CHECKING:
     from av.packet import Packet
-    from av.video.codeccontext import VideoCodecContext
+    from av.stream import Stream
     from av.video.frame import VideoFrame
 
 __all__ = ["VideoDecoder"]
@@ -70,9 +70,10 @@ class VideoDecoder(Decoder):
         import av
         from av.video.reformatter import VideoReformatter
 
-        stream = self._stream = self._container.streams.best("video")
+        stream = self._container.streams.best("video")
         if not isinstance(stream, av.VideoStream):
             raise SourceError(f"{self._label}: no video in it")
+        self._stream = stream
         codec = self._codec = stream.codec_context
         self._check_size(codec.width, codec.height)
         rate = float(stream.average_rate or stream.guessed_rate or 0)
@@ -104,7 +105,8 @@ class VideoDecoder(Decoder):
                     return
                 index = self._count(self._seconds(frame))
                 if index % self._stride == 0:
-                    yield Decoded(self._image(frame), index, self.seconds)
+                    lasts = float(frame.duration * frame.time_base) if frame.duration else 0.0
+                    yield Decoded(self._image(frame), index, self.seconds, self._stride * lasts)
             if not go_on() or self._broken > _BROKEN:
                 return
 
@@ -131,7 +133,7 @@ class VideoDecoder(Decoder):
             seconds = (whole or 0) / 1e6
         return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
 
-    def _packets(self) -> Iterator[Packet | None]:
+    def _packets(self) -> Iterator[Packet[Stream] | None]:
         """Gives all packets, past damage between them; None, and the decoder's last frames, at the end."""
         import av
 
@@ -148,7 +150,7 @@ class VideoDecoder(Decoder):
                 return
         yield None
 
-    def _decode(self, packet: Packet | None) -> list[VideoFrame]:
+    def _decode(self, packet: Packet[Stream] | None) -> list[VideoFrame]:
         import av
 
         try:
@@ -170,7 +172,7 @@ class VideoDecoder(Decoder):
             self._broken = 0
         return frames
 
-    def _see_what_failed(self, packet: Packet) -> None:
+    def _see_what_failed(self, packet: Packet[Stream]) -> None:
         """Names what is too large; FFmpeg only leaves it out."""
         if self._codec.name in _PICTURES and (header := read_header(bytes(packet))) is not None:
             self._check_size(header.width, header.height, header.counted)
@@ -182,13 +184,13 @@ class VideoDecoder(Decoder):
             self._first = frame.time
         return frame.time - self._first
 
-    def _note_end(self, packet: Packet) -> None:
+    def _note_end(self, packet: Packet[Stream]) -> None:
         if packet.pts is not None and packet.time_base is not None and self._first is not None:
             self._until = max(self._until, float(packet.pts * packet.time_base) - self._first)
 
     def _image(self, frame: VideoFrame) -> Image:
         self._check_size(frame.width, frame.height)
         # A copy: memory that FFmpeg gets back at once is not asked of the system anew for each frame.
-        image = self._to_bgr.reformat(frame, format="bgr24", threads=1).to_ndarray().copy()
+        image = self._to_bgr.reformat(frame, format="bgr24").to_ndarray().copy()
         turn = _TURNS.get(round(frame.rotation / 90) * 90 % 360)
         return np.asarray(image if turn is None else cv2.rotate(image, turn), np.uint8)

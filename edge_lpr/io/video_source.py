@@ -51,7 +51,8 @@ class VideoSource(Source):
             decoder, before, skipped = self._decoder, self.received, self.skipped
             for decoded in decoder.frames(lambda: not self._stop):
                 self.received, self.skipped = before + decoder.received, skipped + decoder.skipped
-                yield Frame(decoded.image, before + decoded.index, began + decoded.seconds, self.label)
+                at = began + decoded.seconds
+                yield Frame(decoded.image, before + decoded.index, at, self.label, lasts=decoded.lasts)
             self.received, self.skipped = before + decoder.received, skipped + decoder.skipped
             promised += decoder.promised
             early |= decoder.ends_early()
@@ -89,7 +90,9 @@ class VideoSource(Source):
 
     def _finish(self, promised: int, early: bool) -> None:
         if self.received == self.skipped:
-            raise SourceError(f"{self.label}: opened, but no frame of it can be decoded: damaged or cut short")
+            raise SourceError(
+                f"{self.label}: opened, but no frame of it can be decoded: damaged or cut short"
+            )
         self.state = "ends early" if early or self._left_out else "done"
         for line in end_notes(self.label, self.received, promised, self.skipped, early):
             self.on_warning(line)
