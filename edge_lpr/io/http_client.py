@@ -121,7 +121,13 @@ class _Redirections(urllib.request.HTTPRedirectHandler):
         self._label = label
 
     def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
     ) -> urllib.request.Request | None:
         scheme = urlsplit(urljoin(req.full_url, newurl)).scheme.lower()
         if scheme not in ("http", "https") or (req.type == "https" and scheme != "https"):

@@ -15,8 +15,8 @@ from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.decoder import Decoded, Decoder
 from edge_lpr.io.http_client import HttpClient, NotHttpError, Response, UnreachableError
-from edge_lpr.io.image_header import read_header
 from edge_lpr.io.image_io import decode_image
+from edge_lpr.io.sniff import HEAD, is_picture
 from edge_lpr.io.video_decoder import VideoDecoder
 
 __all__ = ["MAX_PICTURE_BYTES", "SnapshotDecoder", "open_pictures"]
@@ -152,7 +152,7 @@ def _picture(response: Response, label: str, timeout: float) -> bytes | None:
     try:
         while block := response.read1(1 << 16):
             data += block
-            if len(data) >= 16 and not _is_picture(data):
+            if len(data) >= 16 and not is_picture(data[:HEAD]):
                 return None
             # JPEG files on end, without anything between them, are a stream.
             if b"\xff\xd9\xff\xd8" in data[-len(block) - 3 :]:
@@ -163,8 +163,4 @@ def _picture(response: Response, label: str, timeout: float) -> bytes | None:
                 raise SourceError(f"{label}: a picture took longer than {timeout:g} s (--timeout)")
     except http.client.HTTPException:  # cut short: whoever decodes it says so
         pass
-    return bytes(data) if _is_picture(data) else None
-
-
-def _is_picture(data: bytes | bytearray) -> bool:
-    return bytes(data[:2]) == b"\xff\xd8" or read_header(bytes(data[: 1 << 16])) is not None
+    return bytes(data) if is_picture(data[:HEAD]) else None

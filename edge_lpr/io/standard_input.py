@@ -10,8 +10,8 @@ from typing import IO, BinaryIO
 
 from edge_lpr.errors import SourceError
 from edge_lpr.io.frames import Frame, Source
-from edge_lpr.io.image_header import read_header
 from edge_lpr.io.image_io import MAX_BYTES, decode_image
+from edge_lpr.io.sniff import HEAD, is_picture
 
 __all__ = ["STDIN", "STDIN_LABEL", "StandardInput", "StdinPicture", "standard_input"]
 
@@ -21,7 +21,6 @@ STDIN_LABEL = "stdin"
 """What messages and results call it."""
 MAX_ASIDE = 2 << 30
 """Most bytes of a video that are put aside in a file."""
-_HEAD = 4096  # bytes that tell what it is
 _BLOCK = 1 << 20
 _MOVIE_BOXES = frozenset({b"ftyp", b"mdat", b"moov", b"wide", b"free", b"skip", b"pnot", b"uuid"})
 
@@ -42,12 +41,12 @@ class StandardInput:
     def head(self) -> bytes:
         """Waits for the first bytes, and leaves them for `read`."""
         if self._head is None:
-            self._head = self._file.read(_HEAD)
+            self._head = self._file.read(HEAD)
         return self._head
 
     def is_picture(self) -> bool:
         """Tells whether it is a picture; else it can only be a video."""
-        return read_header(self.head()) is not None or self.head()[:3] == b"\xff\xd8\xff"
+        return is_picture(self.head())
 
     def take(self) -> None:
         """Says that it is read now.
