@@ -152,7 +152,7 @@ def _picture(response: Response, label: str, timeout: float) -> bytes | None:
     try:
         while block := response.read1(1 << 16):
             data += block
-            if len(data) >= 16 and not is_picture(data[:HEAD]):
+            if len(data) >= 16 and not is_picture(bytes(data[:HEAD])):
                 return None
             # JPEG files on end, without anything between them, are a stream.
             if b"\xff\xd9\xff\xd8" in data[-len(block) - 3 :]:
@@ -163,4 +163,4 @@ def _picture(response: Response, label: str, timeout: float) -> bytes | None:
                 raise SourceError(f"{label}: a picture took longer than {timeout:g} s (--timeout)")
     except http.client.HTTPException:  # cut short: whoever decodes it says so
         pass
-    return bytes(data) if is_picture(data[:HEAD]) else None
+    return bytes(data) if is_picture(bytes(data[:HEAD])) else None

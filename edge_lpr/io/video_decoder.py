@@ -105,7 +105,7 @@ class VideoDecoder(Decoder):
                     return
                 index = self._count(self._seconds(frame))
                 if index % self._stride == 0:
-                    lasts = float(frame.duration * frame.time_base) if frame.duration else 0.0
+                    lasts = float((frame.duration or 0) * (frame.time_base or 0))
                     yield Decoded(self._image(frame), index, self.seconds, self._stride * lasts)
             if not go_on() or self._broken > _BROKEN:
                 return
