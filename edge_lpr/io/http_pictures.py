@@ -140,6 +140,9 @@ class _Body:
         except (OSError, http.client.HTTPException):  # it has gone: what came before is whole
             return b""
 
+    def close(self) -> None:
+        self._response.close()
+
 
 def _picture(response: Response, label: str, timeout: float) -> bytes | None:
     """Reads an answer that is one picture; None where it is none, or the first of several.

@@ -56,6 +56,9 @@ class ByteStream(Protocol):
     def read(self, size: int, /) -> bytes:
         """Waits for bytes; returns at most so many, and none at the end."""
 
+    def close(self) -> None:
+        """Frees what it holds; may be called twice."""
+
 
 def open_video(video: str | ByteStream, label: str, container: str = "") -> InputContainer:
     """Opens a video for PyAV; see `edge_lpr.io.video_decoder`.

@@ -65,9 +65,14 @@ class JoinedFiles:
                 self._file = self._left.pop(0).open("rb")
             if data := self._file.read(size):
                 return data
+            self.close()
+        return b""
+
+    def close(self) -> None:
+        """Closes the file that is being read."""
+        if self._file is not None:
             self._file.close()
             self._file = None
-        return b""
 
 
 def is_playlist(head: bytes) -> bool:

@@ -68,6 +68,9 @@ class StandardInput:
         read1: Callable[[int], bytes] = getattr(self._file, "read1", self._file.read)
         return read1(size)
 
+    def close(self) -> None:
+        """Does nothing: it is the process's, and stays open."""
+
     def read_all(self, limit: int) -> bytes:
         """Reads to the end.
 

@@ -18,6 +18,7 @@ from edge_lpr.io.openers import ByteStream, open_video
 from edge_lpr.types import Image
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
     from av.video.frame import VideoFrame
@@ -59,18 +60,20 @@ class VideoDecoder(Decoder):
     ) -> None:
         super().__init__(label, options.stride, options.max_pixels)
         self.live = live
-        self._container = open_video(video, label, container)
+        self._bytes = None if isinstance(video, str) else video
+        self._container: InputContainer | None = None
         try:
-            self._open()
+            self._container = open_video(video, label, container)
+            self._open(self._container)
         except BaseException:
             self.close()
             raise
 
-    def _open(self) -> None:
+    def _open(self, container: InputContainer) -> None:
         import av
         from av.video.reformatter import VideoReformatter
 
-        stream = self._container.streams.best("video")
+        stream = container.streams.best("video")
         if not isinstance(stream, av.VideoStream):
             raise SourceError(f"{self._label}: no video in it")
         self._stream = stream
@@ -78,7 +81,7 @@ class VideoDecoder(Decoder):
         self._check_size(codec.width, codec.height)
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         self.fps = rate if 0 < rate <= 1000 else None
-        self._lasts = 0.0 if self.live else self._duration()
+        self._lasts = 0.0 if self.live else self._duration(container)
         # Of an edited video more frames may be stored than are shown.
         shown = round(self._lasts * rate)
         self.promised = min(stream.frames or shown, shown) if self.fps else 0
@@ -96,7 +99,8 @@ class VideoDecoder(Decoder):
 
     def frames(self, go_on: Callable[[], bool]) -> Iterator[Decoded]:
         """Gives the frames; see `Decoder.frames`."""
-        for packet in self._packets():
+        assert self._container is not None
+        for packet in self._packets(self._container):
             if packet is not None and packet.stream is not self._stream:
                 self._note_end(packet)
                 continue
@@ -107,12 +111,19 @@ class VideoDecoder(Decoder):
                 if index % self._stride == 0:
                     lasts = float((frame.duration or 0) * (frame.time_base or 0))
                     yield Decoded(self._image(frame), index, self.seconds, self._stride * lasts)
-            if not go_on() or self._broken > _BROKEN:
+            if not go_on():
                 return
+            if self._broken > _BROKEN:
+                break
+        if self._broken > 1:  # a single one is where a file was cut
+            self._count_broken()
 
     def close(self) -> None:
         """Closes the container; may be called twice."""
-        self._container.close()
+        if self._container is not None:
+            self._container.close()
+        if self._bytes is not None:
+            self._bytes.close()
 
     def ends_early(self) -> bool:
         """Tells whether the video has ended long before it said it would."""
@@ -121,11 +132,11 @@ class VideoDecoder(Decoder):
         step = 1 / (self.fps or DEFAULT_FPS)
         return max(self.seconds, self._until) + 2 * step < 0.98 * self._lasts - 0.1
 
-    def _duration(self) -> float:
-        if self._container.format.name not in _TIMED:
+    def _duration(self, container: InputContainer) -> float:
+        if container.format.name not in _TIMED:
             return 0.0
-        stream, whole = self._stream, self._container.duration
-        if self._container.format.name == "avi" and stream.frames and self.fps:
+        stream, whole = self._stream, container.duration
+        if container.format.name == "avi" and stream.frames and self.fps:
             seconds = stream.frames / self.fps  # its length is counted from what there is of it
         elif stream.duration and stream.time_base:
             seconds = float(stream.duration * stream.time_base)
@@ -133,13 +144,13 @@ class VideoDecoder(Decoder):
             seconds = (whole or 0) / 1e6
         return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
 
-    def _packets(self) -> Iterator[Packet[Stream] | None]:
+    def _packets(self, container: InputContainer) -> Iterator[Packet[Stream] | None]:
         """Gives all packets, past damage between them; None, and the decoder's last frames, at the end."""
         import av
 
         while True:
             try:
-                yield from self._container.demux()
+                yield from container.demux()
             except (av.error.EOFError, av.error.ExitError):
                 break
             except (av.error.FFmpegError, OSError, ValueError):
@@ -165,12 +176,14 @@ class VideoDecoder(Decoder):
             self._broken += 1
             return []
         if frames:
-            # What cannot be decoded at the very end is a part of how it ends.
-            for _ in range(self._broken):
-                self.skipped += 1
-                self._count(None)
-            self._broken = 0
+            self._count_broken()
         return frames
+
+    def _count_broken(self) -> None:
+        for _ in range(self._broken):
+            self.skipped += 1
+            self._count(None)
+        self._broken = 0
 
     def _see_what_failed(self, packet: Packet[Stream]) -> None:
         """Names what is too large; FFmpeg only leaves it out."""

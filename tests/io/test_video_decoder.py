@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -99,3 +102,138 @@ def test_threads_work_ahead_only_where_memory_is_left_for_them(tmp_path: Path) -
         assert least <= decoder._codec.thread_count <= most
         decoder.close()
         decoder.close()
+
+
+def encode(
+    path: Path,
+    times: Sequence[int],
+    codec: str = "mpeg4",
+    rate: int = 25,
+    earlier: int = 0,
+    size: tuple[int, int] = (64, 48),
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Writes a frame at each of the times, in 1/rate s, by PyAV.
+
+    `earlier` takes it from all times once it is compressed: what comes before 0 is stored, and not shown.
+    """
+    with av.open(str(path), "w", options=options or {}) as container:
+        stream = container.add_stream(codec, rate=rate)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, rate)
+        stream.codec_context.max_b_frames = 0
+        stream.codec_context.gop_size = 100
+        for number, at in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(
+                np.full((size[1], size[0], 3), 4 * number % 256, np.uint8), "bgr24"
+            )
+            frame.pts, frame.time_base = at, Fraction(1, rate)
+            for packet in stream.encode(frame):
+                put(container, packet, earlier)
+        for packet in stream.encode(None):
+            put(container, packet, earlier)
+    return path
+
+
+def put(container: av.container.OutputContainer, packet: av.Packet, earlier: int) -> None:
+    assert packet.pts is not None and packet.dts is not None
+    packet.pts, packet.dts = packet.pts - earlier, packet.dts - earlier
+    container.mux(packet)
+
+
+def test_what_an_edit_list_leaves_out_is_not_missed(tmp_path: Path) -> None:
+    options = {"avoid_negative_ts": "disabled", "movflags": "use_metadata_tags"}
+    path = encode(tmp_path / "trimmed.mp4", range(36), earlier=16, options=options)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].frames == 36
+    said: list[str] = []
+    with open_source(path, on_warning=said.append) as source:
+        frames = list(source)
+    assert len(frames) == source.total == 20 and source.state == "done" and said == []
+    assert [frame.index for frame in frames] == list(range(20))
+    assert [frame.time for frame in frames] == pytest.approx([n / 25 for n in range(20)])
+    assert float(frames[0].image.mean()) == pytest.approx(16 * 4, abs=4)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_times_are_the_file_s_own(tmp_path: Path, suffix: str) -> None:
+    at = [0, 1, 2, 3, 20, 21, 22, 60, 61]
+    with open_source(encode(tmp_path / f"v{suffix}", at)) as source:
+        frames = list(source)
+    assert [frame.time for frame in frames] == pytest.approx([n / 25 for n in at], abs=0.001)
+    assert source.state == "done"
+
+
+def test_less_than_a_frame_a_second(tmp_path: Path) -> None:
+    with open_source(encode(tmp_path / "slow.mp4", [0, 20, 40, 60], rate=10)) as source:
+        frames = list(source)
+    assert [frame.time for frame in frames] == [0, 2, 4, 6] and source.total == 4 and source.fps is not None
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [((0, 1, -1, 0), (0, -1)), ((-1, 0, 0, -1), (-1, -1)), ((0, -1, 1, 0), (-1, 0))],
+)
+def test_a_video_that_was_held_sideways_stands_upright(
+    tmp_path: Path, matrix: tuple[int, int, int, int], corner: tuple[int, int]
+) -> None:
+    path = tmp_path / "v.mp4"
+    image = np.full((48, 64, 3), 40, np.uint8)
+    image[:24, :32] = 220  # at the top left, before it is turned
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (64, 48))
+    for _ in range(3):
+        writer.write(image)
+    writer.release()
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 44
+    a, b, c, d = (value * 0x10000 for value in matrix)
+    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 0x40000000)
+    path.write_bytes(data)
+    with open_source(path) as source:
+        frame = next(iter(source)).image
+    assert frame.shape == ((48, 64, 3) if matrix[0] else (64, 48, 3))
+    y, x = corner
+    assert frame[y, x].mean() > 180 and frame.mean() < 120
+
+
+def test_av1_is_read(tmp_path: Path) -> None:
+    codec = next((name for name in ("libaom-av1", "libsvtav1") if name in av.codecs_available), None)
+    if codec is None:
+        pytest.skip("this FFmpeg writes no AV1")
+    path = encode(tmp_path / "v.mkv", range(5), codec)
+    with open_source(path) as source:
+        assert [float(frame.image.mean()) for frame in source] == pytest.approx([0, 4, 8, 12, 16], abs=5)
+
+
+def test_larger_frames_in_mid_stream_are_not_decoded(tmp_path: Path) -> None:
+    # H.264 without a container: two streams on end are one that changes its size.
+    small = encode(tmp_path / "small.h264", range(200), "libx264").read_bytes()
+    large = encode(tmp_path / "large.h264", range(5), "libx264", size=(1280, 720)).read_bytes()
+    path = tmp_path / "v.h264"
+    path.write_bytes(small + large)
+    with open_source(path) as source:
+        assert [frame.image.shape[0] for frame in source] == [48] * 200 + [720] * 5
+    said: list[str] = []
+    with open_source(path, CaptureOptions(max_pixels=100_000), said.append) as source:
+        assert [frame.image.shape[0] for frame in source] == [48] * 200
+    assert len(said) == 1 and "frames could not be decoded and were skipped" in said[0]
+
+
+def test_names_that_no_encoding_has(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff\xfe %d.avi")
+    path.write_bytes(write(tmp_path / "v.avi", "MJPG").read_bytes())
+    with open_source(path) as source:
+        assert len(list(source)) == 12
+
+
+def test_a_video_without_a_picture_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+        sound.sample_rate, sound.pts, sound.time_base = 8000, 0, Fraction(1, 8000)
+        container.mux([*stream.encode(sound), *stream.encode(None)])
+    with pytest.raises(SourceError, match=r"sound\.mkv: no video in it"):
+        open_source(path)
