@@ -49,7 +49,7 @@ class Pace:
         speed = played / spent
         if speed >= _ENOUGH:
             return None
-        stride = max(self._stride + 1, math.ceil(self._stride / max(speed, 0.001)))
+        stride = max(self._stride + 1, math.ceil(_ENOUGH * self._stride / max(speed, 0.001)))
         return (
             f"{self._source.label}: is read {1 / max(speed, 0.001):.1f} times slower than it plays"
             f"{self._left(spent)}; --stride {stride} reads one frame of {stride} and keeps up"
@@ -59,4 +59,4 @@ class Pace:
         total = self._source.total
         if not total or total <= self._frames:
             return ""
-        return f", which takes about {duration(spent / self._frames * (total - self._frames))} more"
+        return f", and takes about {duration(spent / self._frames * (total - self._frames))} more"

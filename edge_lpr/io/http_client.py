@@ -23,6 +23,7 @@ __all__ = ["HttpClient", "NotHttpError", "Response", "UnreachableError"]
 
 Response = http.client.HTTPResponse
 _REDIRECTIONS = 5
+_HINTS = {401: "; wrong user or password", 403: "; this user may not", 404: "; wrong path"}
 
 
 class UnreachableError(Exception):
@@ -82,7 +83,7 @@ class HttpClient:
             response = self._opener.open(self._url, timeout=self._timeout)
         except HTTPError as e:
             e.close()
-            hint = {401: "; wrong user or password", 404: "; wrong path"}.get(e.code, "")
+            hint = _HINTS.get(e.code, "; it leads to where it is not followed" if 300 <= e.code < 400 else "")
             status = http.client.responses.get(e.code, "an unknown answer")
             raise SourceError(f"{self._label}: the camera answers {e.code} {status}{hint}") from e
         except URLError as e:
