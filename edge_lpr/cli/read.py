@@ -62,7 +62,10 @@ sources:
   Several may be given and mixed. Folders are read with their subfolders; what a file is, its
   content says, and what is neither picture nor video is counted. Files are read in order,
   then all cameras and streams at once, each at its newest frame. "N" is camera N.
-  Addresses begin with rtsp:// rtmp:// http:// https:// srt:// udp:// rtp:// tcp://.
+  "-" is standard input, a picture or video: cat clip.mp4 | edge-lpr -
+  Addresses begin with rtsp:// rtmp:// http:// https:// srt:// udp:// rtp:// tcp://; one of
+  http that gives a picture at a time is asked again and again (--snapshot-interval).
+  A playlist (m3u8, concat) names files of its own folder.
   Text with " ! " is a GStreamer pipeline that ends in appsink, where OpenCV has GStreamer.
   Of an address no more is shown than host and path. NAME=ADDRESS has NAME in all results in
   its place; ${VARIABLE} (in single quotes) and @FILE, a file of addresses, one a line, keep

@@ -9,9 +9,10 @@ import av
 import pytest
 from helpers.videos import write_video
 
-from edge_lpr.errors import SourceError
+from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.io.playlist import is_playlist, read_playlist
 from edge_lpr.io.sources import find_targets, open_source
+from edge_lpr.outputs import RunInfo
 
 
 def hls(folder: Path, kind: str = "mpegts") -> Path:
@@ -127,3 +128,13 @@ def test_a_playlist_in_a_folder_is_not_read_with_it(tmp_path: Path) -> None:
 def test_what_is_no_playlist() -> None:
     assert is_playlist(b"\xef\xbb\xbf#EXTM3U\n") and is_playlist(b"# a\nfile x\n")
     assert not is_playlist(b"files of mine") and not is_playlist(b"\0\0\0\x18ftyp")
+
+
+def test_no_output_is_written_over_what_it_names(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.avi", 2)
+    path = tmp_path / "list.m3u"
+    path.write_text("#EXTM3U\na.avi\n", encoding="utf-8")
+    claims = RunInfo(find_targets(path)).own_claims()
+    for name in ("a.avi", "list.m3u"):
+        with pytest.raises(SettingError, match="which is read; give another name"):
+            claims.check(tmp_path / name, "--jsonl")

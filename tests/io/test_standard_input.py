@@ -166,3 +166,14 @@ def test_a_terminal_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(SourceError, match="standard input is a terminal; send a picture or video"):
             find_targets("-")
     os.close(ours)
+
+
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="needs /dev/stdin")
+def test_no_output_is_written_over_the_file_that_was_sent_there(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.avi", 3)
+    before = path.read_bytes()
+    command = [sys.executable, "-m", "edge_lpr", "-", "--jsonl", str(path)]
+    with path.open("rb") as file:
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "which is read; give another name" in done.stderr
+    assert path.read_bytes() == before
