@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from edge_lpr.finetune.training.trainer import StepReport
 
 DESCRIPTION = """\
-Trains PP-OCRv3's detection student (det) or its CTC recognizer (rec) further, from a .pdparams
-to a .pdparams with PaddleOCR's parameter names, on a CPU or a GPU.
+Trains a detector (det) or a CTC recognizer (rec) further, from a .pdparams to a .pdparams with
+PaddleOCR's parameter names, on a CPU or a GPU: PP-OCRv3's, or the mobile ones of PP-OCRv4 and v5.
+Which network it is, is seen by --pretrained.
 
 It learns from labelled images (--ccpd), from rendered plates (--render), or from both: then
 part of the rendered plates are painted onto the labelled photos. Writes into --out:
