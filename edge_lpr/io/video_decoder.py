@@ -60,13 +60,14 @@ class VideoDecoder(Decoder):
     ) -> None:
         super().__init__(label, options.stride, options.max_pixels)
         self.live = live
-        self._bytes = None if isinstance(video, str) else video
+        self._bytes = None if isinstance(video, str) else _Guarded(video)
         self._container: InputContainer | None = None
         try:
-            self._container = open_video(video, label, container)
+            self._container = open_video(self._bytes or str(video), label, container)
             self._open(self._container)
         except BaseException:
             self.close()
+            self._check_bytes()
             raise
 
     def _open(self, container: InputContainer) -> None:
@@ -101,6 +102,7 @@ class VideoDecoder(Decoder):
         """Gives the frames; see `Decoder.frames`."""
         assert self._container is not None
         for packet in self._packets(self._container):
+            self._check_bytes()
             if packet is not None and packet.stream is not self._stream:
                 self._note_end(packet)
                 continue
@@ -185,6 +187,10 @@ class VideoDecoder(Decoder):
             self._count(None)
         self._broken = 0
 
+    def _check_bytes(self) -> None:
+        if self._bytes is not None and self._bytes.error is not None:
+            raise self._bytes.error
+
     def _see_what_failed(self, packet: Packet[Stream]) -> None:
         """Names what is too large; FFmpeg only leaves it out."""
         if self._codec.name in _PICTURES and (header := read_header(bytes(packet))) is not None:
@@ -207,3 +213,32 @@ class VideoDecoder(Decoder):
         image = self._to_bgr.reformat(frame, format="bgr24").to_ndarray().copy()
         turn = _TURNS.get(round(frame.rotation / 90) * 90 % 360)
         return np.asarray(image if turn is None else cv2.rotate(image, turn), np.uint8)
+
+
+class _Guarded:
+    """Bytes that PyAV reads: it would print an interruption of that and go on, so this keeps it for later.
+
+    Attributes:
+        error: What was raised while they were read; there are none after it.
+    """
+
+    def __init__(self, data: ByteStream) -> None:
+        self._data = data
+        self.error: BaseException | None = None
+
+    def read(self, size: int, /) -> bytes:
+        if self.error is not None:
+            return b""
+        try:
+            return self._data.read(size)
+        except BaseException as e:
+            self.error = e
+            return b""
+
+    def close(self) -> None:
+        self._data.close()
+
+    def __getattr__(self, name: str) -> object:
+        if name in ("seek", "tell", "seekable"):  # as far as the bytes have it
+            return getattr(self._data, name)
+        raise AttributeError(name)

@@ -34,7 +34,7 @@ def write(path: Path, code: str, width: int = 64, height: int = 48, frames: int 
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), 25, (width, height))
     assert writer.isOpened()
     for i in range(frames):
-        writer.write(np.full((height, width, 3), 10 * i, np.uint8))
+        writer.write(np.full((height, width, 3), 10 * i % 256, np.uint8))
     writer.release()
     return path
 
@@ -237,3 +237,27 @@ def test_a_video_without_a_picture_is_named(tmp_path: Path) -> None:
         container.mux([*stream.encode(sound), *stream.encode(None)])
     with pytest.raises(SourceError, match=r"sound\.mkv: no video in it"):
         open_source(path)
+
+
+@pytest.mark.parametrize("after", [0, 3])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SourceError("gone")])
+def test_what_is_raised_while_bytes_are_read_is_not_lost(
+    tmp_path: Path, after: int, error: BaseException, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = write(tmp_path / "v.avi", "MJPG", frames=200).read_bytes()
+
+    class Bytes:
+        reads = 0
+
+        def read(self, size: int, /) -> bytes:
+            self.reads += 1
+            if self.reads > after:
+                raise error
+            return data[(self.reads - 1) * 4096 : self.reads * 4096]
+
+        def close(self) -> None:
+            """There is nothing to close."""
+
+    with pytest.raises(type(error)):
+        list(VideoDecoder(Bytes(), "v", CaptureOptions()).frames(lambda: True))
+    assert capfd.readouterr().err == ""
