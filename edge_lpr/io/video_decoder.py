@@ -78,7 +78,10 @@ class VideoDecoder(Decoder):
         if not isinstance(stream, av.VideoStream):
             raise SourceError(f"{self._label}: no video in it")
         self._stream = stream
-        codec = self._codec = stream.codec_context
+        codec = stream.codec_context
+        if codec is None:  # for all that PyAV's types say
+            raise SourceError(f"{self._label}: a video that FFmpeg has no decoder for, or a damaged one")
+        self._codec = codec
         self._check_size(codec.width, codec.height)
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         self.fps = rate if 0 < rate <= 1000 else None
