@@ -108,6 +108,8 @@ class PlateReader:
         if models is None:
             given = {**(options or {}), **({} if threads is None else {"threads": threads})}
             models = open_models(self.bundle, backend=backend, precision=precision, options=given)
+            if self.settings.crops_only:  # backends open both models or none
+                models.det.close()
         rotate = self.settings.rotate
         self._view = View(0 if rotate == AUTO else int(rotate) // 90, self.settings.flip)
         self._models = models

@@ -124,6 +124,26 @@ def test_read_crops_gives_one_answer_a_crop(reader: PlateReader) -> None:
     assert second is None
 
 
+def test_crops_only_searches_for_nothing(reader: PlateReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = make_image(SAMPLES / "street.jpg")
+    (read, *_) = reader.read(image)
+    x0, y0 = read.corners.min(axis=0).astype(int) - 2
+    x1, y1 = read.corners.max(axis=0).astype(int) + 2
+    # Nearly a square, as no plate is: only the word of who knows says that it is one.
+    crop = cv2.resize(image[y0:y1, x0:x1], (110, 96))
+    with PlateReader(threads=2, settings={"crops_only": True}) as trusting:
+        monkeypatch.setattr(trusting.detector, "detect_batch", lambda *_: pytest.fail("searched"))
+        (found,) = trusting.read(crop)
+        assert found.text == read.text and found.corners.tolist() == [[0, 0], [110, 0], [110, 96], [0, 96]]
+        assert [[r.text for r in reads] for reads in trusting.read_batch([crop, crop], [True, False])] == [
+            [read.text],
+            [read.text],
+        ]
+        assert trusting.read(np.full((480, 640, 3), 128, np.uint8)) == []
+        (same,) = trusting.read_crops([crop])
+        assert same is not None and same.text == read.text
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (200, 3), (3, 200), (16, 4000)])
 def test_images_of_odd_sizes_are_read_without_a_plate(reader: PlateReader, shape: tuple[int, int]) -> None:
     assert reader.read(np.zeros((*shape, 3), np.uint8)) == []
