@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.limited import run_limited
+from helpers.videos import encode
 
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions
@@ -102,45 +102,6 @@ def test_threads_work_ahead_only_where_memory_is_left_for_them(tmp_path: Path) -
         assert least <= decoder._codec.thread_count <= most
         decoder.close()
         decoder.close()
-
-
-def encode(
-    path: Path,
-    times: Sequence[int],
-    codec: str = "mpeg4",
-    rate: int = 25,
-    earlier: int = 0,
-    size: tuple[int, int] = (64, 48),
-    options: dict[str, str] | None = None,
-) -> Path:
-    """Writes a frame at each of the times, in 1/rate s, by PyAV.
-
-    `earlier` takes it from all times once it is compressed: what comes before 0 is stored, and not shown.
-    """
-    with av.open(str(path), "w", options=options or {}) as container:
-        stream = container.add_stream(codec, rate=rate)
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.time_base = Fraction(1, rate)
-        stream.codec_context.max_b_frames = 0
-        stream.codec_context.gop_size = 100
-        for number, at in enumerate(times):
-            frame = av.VideoFrame.from_ndarray(
-                np.full((size[1], size[0], 3), 4 * number % 256, np.uint8), "bgr24"
-            )
-            frame.pts, frame.time_base = at, Fraction(1, rate)
-            for packet in stream.encode(frame):
-                put(container, packet, earlier)
-        for packet in stream.encode(None):
-            put(container, packet, earlier)
-    return path
-
-
-def put(container: av.container.OutputContainer, packet: av.Packet, earlier: int) -> None:
-    assert packet.pts is not None and packet.dts is not None
-    packet.pts, packet.dts = packet.pts - earlier, packet.dts - earlier
-    container.mux(packet)
 
 
 def test_what_an_edit_list_leaves_out_is_not_missed(tmp_path: Path) -> None:
