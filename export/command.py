@@ -283,10 +283,13 @@ def _print(
         write_json("-", report)
         return
     stages = [(part, c) for part, found in comparisons.items() for c in found]
-    rows = [["", "largest difference", "mean", "compared", "differing"]]
+    rows = [["", "largest difference", "own rounding", "mean", "compared", "differing"]]
     for part, c in stages:
         what = f"{c.compared} {'boxes' if part == 'det' else 'texts'}"
-        rows.append([f"{part} {c.stage}", f"{c.maximum:.1e}", f"{c.mean:.1e}", what, str(len(c.differing))])
+        own = f"{c.rounding:.1e}" if c.rounding else "-"
+        rows.append(
+            [f"{part} {c.stage}", f"{c.maximum:.1e}", own, f"{c.mean:.1e}", what, str(len(c.differing))]
+        )
     show(table(rows))
     for part in ("det", "rec"):
         if not any(c.compared for c in comparisons[part]):
