@@ -197,7 +197,7 @@ def _video() -> list[Check]:
         return []
     system = "pip's OpenCV has none; use the system's: pip uninstall opencv-python-headless, and"
     kinds = (
-        ("FFMPEG", cv2.CAP_FFMPEG, "video files, rtsp:// and http://", "pip install opencv-python-headless"),
+        ("FFMPEG", cv2.CAP_FFMPEG, "rtsp:// and other addresses", "pip install opencv-python-headless"),
         ("V4L2", cv2.CAP_V4L2, "cameras on Linux", ""),
         ("GStreamer", cv2.CAP_GSTREAMER, "pipelines", f"{system} apt install python3-opencv"),
     )

@@ -19,6 +19,7 @@ from typing import NoReturn
 from edge_lpr.cli import COMMANDS
 from edge_lpr.cli.nothing_read import NothingRead
 from edge_lpr.cli.options import add_model_options, backend_arguments, model_arguments
+from edge_lpr.cli.pace import Pace
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.streams import libraries_apart
@@ -35,7 +36,6 @@ from edge_lpr.io.frames import Source
 from edge_lpr.io.recording import RecordingSettings
 from edge_lpr.io.references import reference_file
 from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
-from edge_lpr.io.video_source import stop_videos
 from edge_lpr.outputs import OUTPUTS, STDOUT, RunInfo, RunOutputs
 from edge_lpr.pipeline.events import REPORTS
 from edge_lpr.pipeline.reader import PlateReader
@@ -62,7 +62,10 @@ sources:
   Several may be given and mixed. Folders are read with their subfolders; what a file is, its
   content says, and what is neither picture nor video is counted. Files are read in order,
   then all cameras and streams at once, each at its newest frame. "N" is camera N.
-  Addresses begin with rtsp:// rtmp:// http:// https:// srt:// udp:// rtp:// tcp://.
+  "-" is standard input, a picture or video: cat clip.mp4 | edge-lpr -
+  Addresses begin with rtsp:// rtmp:// http:// https:// srt:// udp:// rtp:// tcp://; one of
+  http that gives a picture at a time is asked again and again (--snapshot-interval).
+  A playlist (m3u8, concat) names files of its own folder.
   Text with " ! " is a GStreamer pipeline that ends in appsink, where OpenCV has GStreamer.
   Of an address no more is shown than host and path. NAME=ADDRESS has NAME in all results in
   its place; ${VARIABLE} (in single quotes) and @FILE, a file of addresses, one a line, keep
@@ -99,7 +102,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="no lines and no progress; errors are shown, and all is read",
     )
     add = parser.add_argument_group("cameras and streams").add_argument
-    add_options(add, CaptureOptions, ("timeout", "reconnect", "max_pause"))
+    add_options(
+        add, CaptureOptions, ("timeout", "reconnect", "max_pause", "snapshot_interval", "any_certificate")
+    )
     add = parser.add_argument_group("running for years").add_argument
     add("--status", metavar="FILE", help="how the run is, as JSON, written anew each second")
     add_options(add, WatchdogSettings)
@@ -112,10 +117,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     with libraries_apart(shown=args.debug), Interrupts() as interrupts:
-        try:
-            return _Run(args, interrupts).run()
-        finally:
-            stop_videos()
+        return _Run(args, interrupts).run()
 
 
 class _Run:
@@ -130,6 +132,7 @@ class _Run:
         self.left_out: Counter[str] = Counter()
         self.streams: Sequence[Stream] = ()
         self.writing = threading.Lock()
+        self.tells = is_terminal(sys.stderr) and not args.quiet
 
     def run(self) -> int:
         if self.args.every_frame and self.args.events:
@@ -146,7 +149,7 @@ class _Run:
         ):
             self.outputs, self.reader = outputs, reader
             with outputs:  # complete before it is told how the run has ended
-                if is_terminal(sys.stderr) and not self.args.quiet:
+                if self.tells:
                     self.say(reader.description)
                 monitor.ready()
                 for target in targets:
@@ -239,9 +242,17 @@ class _Run:
         stream = self.stream(source)
         unit = "images" if source.is_image else "frames"
         with Progress(source.label, source.total, unit, quiet=self.args.quiet) as self.progress:
-            self.write_all(stream, [stream], self.progress)
+            self.write_all(self.paced(stream), [stream], self.progress)
             self.progress.end(source.state if self.outputs.any_left else "stopped")
         self.bad_source |= source.state == "ends early" or (source.is_image and source.skipped > 0)
+
+    def paced(self, stream: Stream) -> Iterator[FrameResult]:
+        pace = Pace(stream.source, self.options.stride)
+        for frame_result in stream:
+            yield frame_result
+            line = pace.note(frame_result.frame) if frame_result.frame is not None else None
+            if line and self.tells:
+                self.say(line)
 
     def read_cameras(self, targets: Sequence[Target]) -> None:
         sources: list[Source] = []
@@ -343,7 +354,8 @@ def _requested(args: argparse.Namespace) -> dict[str, str]:
 def _joined(targets: list[Target], target: Target) -> list[Target]:
     """Joins images named one after the other, as a shell's *.jpg names them, to one source."""
     last = targets[-1] if targets else None
-    if last is None or not (last.kind == target.kind == "images" and last.root == target.root is None):
+    alike = last is not None and last.kind == target.kind == "images" and last.root == target.root is None
+    if last is None or not alike or last.address or target.address:
         return [*targets, target]
     paths = (*last.paths, *target.paths)
     return [*targets[:-1], replace(last, label=f"{len(paths)} images", paths=paths)]

@@ -89,7 +89,7 @@ class AnnotatedOutput(Output):
             return
         if source not in self._videos:
             self._videos[source] = self._video(source)
-        self._videos[source].write(image, frame.time or 0.0)
+        self._videos[source].write(image, frame.time or 0.0, frame.lasts)
 
     def finish(self, source: Source) -> None:
         """Completes the video of one source; does nothing where none was begun.

@@ -7,6 +7,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -68,6 +69,19 @@ def test_frames_stand_at_their_own_times(tmp_path: Path, suffix: str) -> None:
     video.write(np.zeros((96, 64, 3), np.uint8), given[-1])
     video.close()
     assert times(tmp_path / f"a{suffix}") == pytest.approx([t - 100 for t in given], abs=2e-3)
+
+
+@pytest.mark.parametrize(("suffix", "lasts"), [(".mp4", 0.0), (".mp4", 0.5), (".mkv", 2.0), (".avi", 2.0)])
+def test_the_last_frame_is_shown_as_long_as_it_lasts(tmp_path: Path, suffix: str, lasts: float) -> None:
+    # Half a frame a second: without it the last two seconds would be missing.
+    video = VideoFile(tmp_path / f"a{suffix}", 0.5)
+    for seconds in (0.0, 2.0, 4.0):
+        video.write(noise(), seconds, lasts)
+    video.close()
+    assert times(tmp_path / f"a{suffix}") == pytest.approx([0, 2, 4], abs=2e-3)
+    with av.open(str(tmp_path / f"a{suffix}")) as container:
+        assert container.duration is not None
+        assert container.duration / 1e6 == pytest.approx(4 + (lasts or 2.0), abs=0.01)
 
 
 def test_times_that_stand_still_or_go_back_do_not_stop_a_video(tmp_path: Path) -> None:
