@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.console.output import say, say_json
 from edge_lpr.console.progress import Progress
+from edge_lpr.console.text import counted
 from edge_lpr.errors import InputError, SettingError
 from edge_lpr.io.claims import Named, check_outputs
 
@@ -39,6 +41,8 @@ the step at hand, with everything saved. A folder that holds a run is only gone 
 The weights that it starts from are measured first: an accuracy of 0 at step 0 hints at a
 dictionary of another order. Labels that do not count (difficult, ###, 待识别), that name an
 image a second time, or that are longer than a reading has steps are left out, and counted.
+Images that cannot be read are left out and named; the exit code is 2 then, once all is done.
+Of those to train on the first bytes are looked at: one that is cut short further on is passed over.
 """
 
 EPILOG = """\
@@ -128,12 +132,13 @@ def run(args: argparse.Namespace) -> int:
     check_folder(args.out, resume=args.resume)
     _check_device(args.device)
     with Progress(f"finetune {args.part}", config.steps, "steps") as progress:
+        listed = _Listed(progress)
         files = RunFiles(
             pretrained=args.pretrained,
             dictionary=args.dict,
-            labelled=_samples(args.ccpd, progress),
-            validation=_readable(_samples(_plates_once(args), progress), progress),
-            photos=_samples(args.photos, progress),
+            labelled=listed.load(args.ccpd),
+            validation=listed.load(_plates_once(args), decode=True),
+            photos=listed.load(args.photos),
             render=args.render,
             font=args.font,
         )
@@ -173,7 +178,10 @@ def run(args: argparse.Namespace) -> int:
     metric = "hmean" if args.part == "det" else "accuracy"
     best = max(history["metrics"], key=lambda row: row[metric])
     say(f"{args.out / 'best.pdparams'}: {metric} {best[metric]:.4f} at step {best['step']:.0f}")
-    return 0
+    if listed.unread:
+        unread = counted({"images": listed.unread})[0]
+        say(f"{unread} could not be read and were left out", stream=sys.stderr)
+    return 2 if listed.unread else 0
 
 
 def _plates_once(args: argparse.Namespace) -> list[Path]:
@@ -193,38 +201,46 @@ def _inputs(args: argparse.Namespace) -> Iterator[Named]:
         yield from label_inputs(f"--{name}", getattr(args, name))
 
 
-def _samples(sources: list[Path], progress: Progress) -> list[Sample]:
-    from edge_lpr.datasets.labels import load_labels
+class _Listed:
+    """The labelled images of a run; what of them cannot be used is named, the first of it.
 
-    if not sources:
-        return []
-    labels = load_labels(sources)
-    for note in labels.notes:
-        progress.note(note)
-    for problem in labels.problems[:_SHOWN]:
-        progress.note(f"skipped: {problem}")
-    if len(labels.problems) > _SHOWN:
-        progress.note(f"skipped: {len(labels.problems) - _SHOWN} more")
-    return labels.samples
+    Args:
+        progress: Where it is told.
 
+    Attributes:
+        unread: How many images cannot be read.
+    """
 
-def _readable(samples: list[Sample], progress: Progress) -> list[Sample]:
-    """Leaves out what cannot be decoded: every evaluation has to measure the same images."""
-    kept, reasons = [], []
-    for sample in samples:
-        try:
-            sample.read()
-        except InputError as e:
-            reasons.append(str(e))
-        else:
-            kept.append(sample)
-    for reason in reasons[:_SHOWN]:
-        progress.note(f"skipped: {reason}")
-    if len(reasons) > _SHOWN:
-        progress.note(f"skipped: {len(reasons) - _SHOWN} more")
-    if reasons and not kept:
-        raise InputError(f"--val: none of its {len(reasons)} images can be read; the first: {reasons[0]}")
-    return kept
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.unread = 0
+
+    def load(self, sources: list[Path], *, decode: bool = False) -> list[Sample]:
+        """Loads labelled images; where all are decoded first, every evaluation measures the same ones.
+
+        Raises:
+            InputError: None of them can be read.
+        """
+        from edge_lpr.datasets.labels import load_labels
+        from edge_lpr.datasets.readable import decodable, looked_at
+
+        if not sources:
+            return []
+        labels = load_labels(sources)
+        for note in labels.notes:
+            self._progress.note(note)
+        unread: list[str] = []
+        kept = (decodable if decode else looked_at)(labels.samples, unread.append)
+        problems = labels.problems + unread
+        self.unread += len(labels.unread) + len(unread)
+        for problem in problems[:_SHOWN]:
+            self._progress.note(f"skipped: {problem}")
+        if len(problems) > _SHOWN:
+            self._progress.note(f"skipped: {len(problems) - _SHOWN} more")
+        if not kept:
+            named = ", ".join(map(str, sources))
+            raise InputError(f"{named}: none of {len(unread)} images can be read; the first: {unread[0]}")
+        return kept
 
 
 def _check_device(name: str) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from edge_lpr.cli import COMMANDS
+from edge_lpr.cli.nothing_read import NothingRead
 from edge_lpr.cli.options import add_model_options, backend_arguments, model_arguments
+from edge_lpr.cli.pace import Pace
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.streams import libraries_apart
@@ -28,11 +31,11 @@ from edge_lpr.health.watchdog import Watchdog, WatchdogSettings
 from edge_lpr.io.atomic_io import check_writable
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.claims import files_in
+from edge_lpr.io.folders import left_out_line
 from edge_lpr.io.frames import Source
 from edge_lpr.io.recording import RecordingSettings
 from edge_lpr.io.references import reference_file
 from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
-from edge_lpr.io.video_source import stop_videos
 from edge_lpr.outputs import OUTPUTS, STDOUT, RunInfo, RunOutputs
 from edge_lpr.pipeline.events import REPORTS
 from edge_lpr.pipeline.reader import PlateReader
@@ -49,14 +52,16 @@ EPILOG = """\
 examples:
   edge-lpr street.mp4                            a video; one line per vehicle
   edge-lpr photos/ 'more/*.jpg' --csv plates.csv folders and patterns, into a table
+  edge-lpr crops/ --crops-only                   pictures that are each a plate cut out
   edge-lpr 0                                     the first camera
   edge-lpr 'gate=rtsp://admin:${GATE_PASSWORD}@10.0.0.5/1' --jsonl plates.jsonl
   edge-lpr clip.mp4 --save clip-read.mp4 --crops plates/
   edge-lpr clip.mp4 --jsonl - | jq .text         results to another program
 
 sources:
-  Several may be given and mixed. Folders are read with their subfolders. Files are read in
-  order, then all cameras and streams at once, each at its newest frame. "N" is camera N.
+  Several may be given and mixed. Folders are read with their subfolders; what a file is, its
+  content says, and what is neither picture nor video is counted. Files are read in order,
+  then all cameras and streams at once, each at its newest frame. "N" is camera N.
   Addresses begin with rtsp:// rtmp:// http:// https:// srt:// udp:// rtp:// tcp://.
   Text with " ! " is a GStreamer pipeline that ends in appsink, where OpenCV has GStreamer.
   Of an address no more is shown than host and path. NAME=ADDRESS has NAME in all results in
@@ -90,7 +95,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(add, RecordingSettings)
     add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
     add = parser.add_argument_group("cameras and streams").add_argument
-    add_options(add, CaptureOptions, ("timeout", "reconnect", "max_pause"))
+    add_options(
+        add, CaptureOptions, ("timeout", "reconnect", "max_pause", "snapshot_interval", "any_certificate")
+    )
     add = parser.add_argument_group("running for years").add_argument
     add("--status", metavar="FILE", help="how the run is, as JSON, written anew each second")
     add_options(add, WatchdogSettings)
@@ -103,10 +110,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     with libraries_apart(shown=args.debug), Interrupts() as interrupts:
-        try:
-            return _Run(args, interrupts).run()
-        finally:
-            stop_videos()
+        return _Run(args, interrupts).run()
 
 
 class _Run:
@@ -118,8 +122,10 @@ class _Run:
         self.options = CaptureOptions(**given(args, CaptureOptions))
         self.progress: Progress | None = None
         self.bad_source = False
+        self.left_out: Counter[str] = Counter()
         self.streams: Sequence[Stream] = ()
         self.writing = threading.Lock()
+        self.tells = is_terminal(sys.stderr) and not args.quiet
 
     def run(self) -> int:
         if self.args.every_frame and self.args.events:
@@ -136,7 +142,7 @@ class _Run:
         ):
             self.outputs, self.reader = outputs, reader
             with outputs:  # complete before it is told how the run has ended
-                if is_terminal(sys.stderr) and not self.args.quiet:
+                if self.tells:
                     self.say(reader.description)
                 monitor.ready()
                 for target in targets:
@@ -148,7 +154,7 @@ class _Run:
         return monitor.exit_code
 
     def monitor(self, reader: PlateReader) -> Monitor:
-        self.health = Run(time.time(), reader.description, reader.activity)
+        self.health = Run(time.time(), reader.description, reader.activity, self.left_out)
         limit = WatchdogSettings(**given(self.args, WatchdogSettings)).watchdog
         watchdog = Watchdog([reader.activity], limit, self.say)
         return Monitor(self.health, watchdog, self.say, self.give_up, self.args.status)
@@ -173,7 +179,7 @@ class _Run:
         targets: list[Target] = []
         for source in sources:
             try:
-                found = find_targets(source, self.fail)
+                found = find_targets(source, self.fail, self.leave_out)
             except SourceError as e:
                 close = get_close_matches(source, COMMANDS, 1)
                 self.fail(
@@ -183,6 +189,11 @@ class _Run:
             for target in found:
                 targets = _joined(targets, target)
         return told_apart(targets)
+
+    def leave_out(self, folder: str, left_out: Counter[str]) -> None:
+        self.left_out.update(left_out)
+        if not self.args.quiet:
+            self.say(f"{folder}: {left_out_line(left_out)}")
 
     def open_reader(self) -> PlateReader:
         args = self.args
@@ -224,9 +235,17 @@ class _Run:
         stream = self.stream(source)
         unit = "images" if source.is_image else "frames"
         with Progress(source.label, source.total, unit, quiet=self.args.quiet) as self.progress:
-            self.write_all(stream, [stream], self.progress)
+            self.write_all(self.paced(stream), [stream], self.progress)
             self.progress.end(source.state if self.outputs.any_left else "stopped")
         self.bad_source |= source.state == "ends early" or (source.is_image and source.skipped > 0)
+
+    def paced(self, stream: Stream) -> Iterator[FrameResult]:
+        pace = Pace(stream.source, self.options.stride)
+        for frame_result in stream:
+            yield frame_result
+            line = pace.note(frame_result.frame) if frame_result.frame is not None else None
+            if line and self.tells:
+                self.say(line)
 
     def read_cameras(self, targets: Sequence[Target]) -> None:
         sources: list[Source] = []
@@ -273,9 +292,12 @@ class _Run:
         before = self.outputs.count
         live = [stream.source for stream in streams if stream.source.live]
         self.streams, self.health.sources = streams, [stream.source for stream in streams]
+        pictures = NothingRead(self.reader.settings) if streams[0].source.is_image else None
         try:
             for frame_result in frame_results:
                 self.write(frame_result)
+                if pictures is not None and (hint := pictures.hint(frame_result)) and not self.args.quiet:
+                    self.say(hint)
                 n = int(frame_result.frame is not None)
                 self.health.frames += n
                 shown = {"dropped": sum(source.dropped for source in live)} if live else {}
@@ -325,7 +347,8 @@ def _requested(args: argparse.Namespace) -> dict[str, str]:
 def _joined(targets: list[Target], target: Target) -> list[Target]:
     """Joins images named one after the other, as a shell's *.jpg names them, to one source."""
     last = targets[-1] if targets else None
-    if last is None or not (last.kind == target.kind == "images" and last.root == target.root is None):
+    alike = last is not None and last.kind == target.kind == "images" and last.root == target.root is None
+    if last is None or not alike or last.address or target.address:
         return [*targets, target]
     paths = (*last.paths, *target.paths)
     return [*targets[:-1], replace(last, label=f"{len(paths)} images", paths=paths)]

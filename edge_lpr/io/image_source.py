@@ -71,6 +71,7 @@ class ImageSource(Source):
                 return None
         data = read_image_file(path)
         header = read_header(data)
-        if header is not None and len(data) + BYTES_PER_PIXEL * header.counted > room:
+        # Of what Pillow reads, what it takes is known once it is opened.
+        if header is None or len(data) + BYTES_PER_PIXEL * header.counted > room:
             return None
         return decode_image(data, str(path), self._max_pixels)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from edge_lpr.types import Image
 if TYPE_CHECKING:
     import av
     from av.container import OutputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
 __all__ = ["VIDEOS_WRITTEN", "VideoFile"]
@@ -57,7 +59,7 @@ class VideoFile:
 
     def __init__(self, path: Path, fps: float, aside: bool = True) -> None:
         self.path = path
-        self._fps = Fraction(min(max(fps, 1.0), 240.0)).limit_denominator(1001)
+        self._fps = Fraction(min(max(fps, 0.001), 240.0)).limit_denominator(1001)
         self._is_aside = aside
         self._file: OutFile | None = None
         self._container: OutputContainer | None = None
@@ -65,6 +67,7 @@ class VideoFile:
         self._size = (0, 0)
         self._began = 0.0
         self._last = -1
+        self._step = 0
         if path.suffix.lower() not in VIDEOS_WRITTEN:
             raise OutputError(f"{path}: a video is written as {', '.join(VIDEOS_WRITTEN)}")
 
@@ -78,12 +81,13 @@ class VideoFile:
         """Whether the file was not deleted or moved away while it is written."""
         return self._file is None or self._file.is_at(self._file.path)
 
-    def write(self, image: Image, seconds: float) -> None:
+    def write(self, image: Image, seconds: float, lasts: float = 0.0) -> None:
         """Appends a frame.
 
         Args:
             image: uint8 H×W×3 BGR; scaled where it has another size than the first.
             seconds: When it was taken; the first frame's time is the video's start.
+            lasts: For how long it is shown where it is the last, in seconds; 0: as long as the one before.
 
         Raises:
             FileExistsError: The file is there already, and is not to be replaced.
@@ -98,9 +102,14 @@ class VideoFile:
             base = self._stream.codec_context.time_base
             assert base is not None
             frame = av.VideoFrame.from_ndarray(self._fitted(image), format="bgr24")
-            self._last = max(self._last + 1, round((seconds - self._began) / base))
-            frame.pts, frame.time_base = self._last, base
-            self._container.mux(self._stream.encode(frame))
+            at = max(self._last + 1, round((seconds - self._began) / base))
+            if lasts > 0:
+                self._step = round(lasts / base)
+            else:
+                self._step = at - self._last if self._last >= 0 else round(1 / self._fps / base)
+            self._last = frame.pts = at
+            frame.time_base = base
+            self._mux(self._stream.encode(frame))
         except FileExistsError:
             raise
         except (OSError, av.error.FFmpegError) as e:
@@ -117,7 +126,7 @@ class VideoFile:
         import av
 
         try:
-            self._container.mux(self._stream.encode(None))
+            self._mux(self._stream.encode(None))
             self._container.close()
             if isinstance(self._file, PartFile):
                 self._file.complete()
@@ -127,6 +136,13 @@ class VideoFile:
         except (OSError, av.error.FFmpegError) as e:
             raise self._failure(e) from e
         self._container = self._stream = self._file = None
+
+    def _mux(self, packets: Iterable[Packet[Any]]) -> None:
+        assert self._container is not None
+        for packet in packets:
+            # What counts is that of the last frame: no other one says when it ends.
+            packet.duration = max(1, self._step)
+            self._container.mux(packet)
 
     def _open(self, image: Image, seconds: float) -> None:
         import av

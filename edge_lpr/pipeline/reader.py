@@ -160,7 +160,7 @@ class PlateReader:
             images: uint8 H×W×3 BGR, of any sizes.
             rescan: Of the frames of a video, whether each is searched again at `rescan_side` where it shows
                 no plate. None for pictures: each is, on its sides too, and one with a plate's proportions is
-                read as a plate that was cut out.
+                read as a plate that was cut out. With the setting `crops_only`, each image is.
 
         Returns:
             The plates of each image, in the images' order.
@@ -172,6 +172,17 @@ class PlateReader:
 
     def _read_batch(self, images: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
         views = [self._view.of(image) for image in images]
+        found = self._read_whole(views) if self.settings.crops_only else self._find(views, rescan)
+        return [
+            sorted(
+                (self._view.back(read, image.shape[:2]) for read in plates),
+                key=lambda r: tuple(r.corners.min(axis=0)[::-1]),
+            )
+            for image, plates in zip(images, found, strict=True)
+        ]
+
+    def _find(self, views: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
+        """Finds and reads the plates of each view, looking again where there is none."""
         reads: list[list[PlateRead]] = [[] for _ in views]
         stills = rescan is None
         wanted = [True] * len(views) if rescan is None else rescan
@@ -188,13 +199,7 @@ class PlateReader:
             for side_view in _SIDES:
                 self._search(reads, views, partial(self._read_turned, view=side_view), sure=True)
             reads = [found or lying for lying, found in zip(on_end, reads, strict=True)]
-        return [
-            sorted(
-                (self._view.back(read, image.shape[:2]) for read in plates),
-                key=lambda r: tuple(r.corners.min(axis=0)[::-1]),
-            )
-            for image, plates in zip(images, reads, strict=True)
-        ]
+        return reads
 
     def _search(
         self,

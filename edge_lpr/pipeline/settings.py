@@ -94,6 +94,7 @@ class ReadSettings(Settings):
     rescan_interval: float = setting(
         1.0, "of a video or stream, one frame in so many seconds is searched again", low=0, metavar="S"
     )
+    crops_only: bool = setting(False, "each picture or frame is a plate cut out: nothing is searched for")
     rotate: str = setting(
         "auto",
         "pictures and frames are turned clockwise by so many degrees; auto: a picture that shows no "

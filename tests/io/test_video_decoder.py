@@ -1,9 +1,9 @@
-"""Frames that are larger than the limit, in every kind of video."""
+"""Videos by PyAV: what they show and when, and frames that are larger than the limit."""
 
 from __future__ import annotations
 
+import os
 import struct
-import time
 from pathlib import Path
 
 import cv2
@@ -12,10 +12,9 @@ import pytest
 from helpers.limited import run_limited
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io import video_source
 from edge_lpr.io.capture import CaptureOptions
-from edge_lpr.io.frames import Frame
 from edge_lpr.io.sources import open_source
+from edge_lpr.io.video_decoder import VideoDecoder
 
 IMPORTS = """
 from edge_lpr.io.capture import CaptureOptions
@@ -65,8 +64,8 @@ def test_no_frame_of_a_large_video_is_decoded(tmp_path: Path) -> None:
     motion_jpeg = tmp_path / "large.mjpeg"
     motion_jpeg.write_bytes(2 * jpeg(side, side))
     gif = tmp_path / "large.gif"
-    image = b",\0\0\0\0" + struct.pack("<HHB", side, side, 0) + b"\x02\x02\x4c\x01\0;"
-    gif.write_bytes(b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(6) + image)
+    image = b",\0\0\0\0" + struct.pack("<HHB", side, side, 0) + b"\x02\x02\x4c\x01\0"
+    gif.write_bytes(b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(6) + 2 * image + b";")
     for path in (motion_jpeg, gif):
         refused, grown = run_limited(GROWTH, path, "20000000", megabytes=4000, imports=IMPORTS).splitlines()
         assert "frames of 5000×5000 pixels, more than the limit of 20 megapixels" in refused
@@ -93,21 +92,10 @@ def test_every_frame_of_motion_jpeg_is_held_to_the_limit(tmp_path: Path, name: s
         list(open_source(path, CaptureOptions(max_pixels=1_000_000)))
 
 
-def test_frames_wait_only_where_memory_is_left_for_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write(tmp_path / "v.mp4", "mp4v")
-    most: dict[int, int] = {}
-    real = video_source.VideoSource._put
-
-    def put(self: video_source.VideoSource, frame: Frame) -> None:
-        real(self, frame)
-        limit = self._options.max_pixels
-        most[limit] = max(most.get(limit, 0), len(self._queue))
-
-    monkeypatch.setattr(video_source.VideoSource, "_put", put)
-    for limit in (64 * 48, 10 * 64 * 48):
-        with open_source(path, CaptureOptions(max_pixels=limit)) as source:
-            for _ in source:
-                time.sleep(0.02)
-    assert most == {64 * 48: 1, 10 * 64 * 48: video_source._QUEUE}
+def test_threads_work_ahead_only_where_memory_is_left_for_them(tmp_path: Path) -> None:
+    path = str(write(tmp_path / "v.mp4", "mp4v"))
+    for times, least, most in ((1, 1, 1), (3, 1, 3), (100, min(16, os.cpu_count() or 1), 16)):
+        decoder = VideoDecoder(path, "v", CaptureOptions(max_pixels=times * 64 * 48))
+        assert least <= decoder._codec.thread_count <= most
+        decoder.close()
+        decoder.close()
