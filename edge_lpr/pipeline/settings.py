@@ -65,6 +65,9 @@ class ReadSettings(Settings):
     format_prior: float = setting(
         12.0, "how strongly plates are preferred over free text, in nats", low=0, metavar="NATS"
     )
+    candidates: int = setting(
+        0, "so many other texts that each plate may have, with the probability of each", low=0, high=100
+    )
     # Beside what is not reported: who asks for less than the default gets a second look at what is doubtful.
     # Of 470 scenes none is read otherwise with 0.75 or 0.5 here.
     retry_below: float = setting(

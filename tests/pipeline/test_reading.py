@@ -19,8 +19,9 @@ from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.opening import Opening
-from edge_lpr.pipeline.reader import PlateReader
-from edge_lpr.pipeline.reading import read_live, read_stream
+from edge_lpr.io.sources import open_source
+from edge_lpr.pipeline.reader import EventOptions, PlateReader
+from edge_lpr.pipeline.reading import read_live, read_sources
 from edge_lpr.pipeline.stream import FrameResult, Stream
 
 Scene = Callable[..., NDArray[np.uint8]]
@@ -52,11 +53,56 @@ def test_all_states_of_a_file_where_they_are_asked_for(reader: PlateReader, stre
 
 def test_what_cannot_be_opened_raises(reader: PlateReader, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
-        list(read_stream(reader, tmp_path / "none.mp4"))
+        list(read_sources(reader, tmp_path / "none.mp4"))
     with pytest.raises(SourceError, match="cannot be opened: refused"):
-        list(reader.events("rtsp://127.0.0.1:1/x", options=CaptureOptions(reconnect=0)))
+        list(reader.events("rtsp://127.0.0.1:1/x", reconnect=0))
     with pytest.raises(SettingError, match="events 'some': expected end, new, all"):
         list(reader.events(tmp_path, report="some"))  # type: ignore[arg-type]
+
+
+def test_several_sources_at_once(reader: PlateReader, street: Path, plate_scene: Scene) -> None:
+    picture = street.with_name("车.png")
+    cv2.imencode(".png", plate_scene("苏CFY773"))[1].tofile(picture)
+    missing = street.with_name("none.mp4")
+    told = []
+    with pytest.raises(SourceError, match=r"none\.mp4: no such file"):
+        for event in reader.events(missing, street, picture):
+            told.append((event.source, event.text))
+    assert told == [(str(street), TEXT), (str(picture), "苏CFY773")]
+
+
+def test_sources_that_fail_are_all_named(reader: PlateReader, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"a\.mp4: no such file.*; .*b\.mp4: no such file"):
+        list(reader.events(tmp_path / "a.mp4", tmp_path / "b.mp4"))
+
+
+def test_options_of_the_command_hold_for_one_call(reader: PlateReader, street: Path) -> None:
+    (event,) = reader.events(street, stride=4)
+    assert event.reads == 3 and event.last_frame == 8
+    mirrored = reader.events(street, flip=True)
+    assert [e.text for e in mirrored] != [TEXT] and not reader.settings.flip
+    for wrong, told in (({"strides": 2}, "no setting 'strides'"), ({"stride": 0}, "stride is 0"),
+                        ({"rotate": "45"}, "rotate is '45'")):  # fmt: skip
+        with pytest.raises(SettingError, match=told):
+            list(reader.events(street, **wrong))  # type: ignore[arg-type]
+
+
+def test_events_take_every_option_of_a_source_that_the_command_has() -> None:
+    assert set(EventOptions.__annotations__) == {"report", "rotate", "flip", *CaptureOptions.names()}
+
+
+def test_candidates_are_there_on_request(street: Path) -> None:
+    settings = {"det_limit_side_len": 256, "det_limit_type": "max", "candidates": 2, "min_score": 0.1}
+    with PlateReader(settings=settings, threads=1) as wide:
+        frame = next(iter(open_source(street))).image
+        frame = cv2.GaussianBlur(frame, (0, 0), 2.2)
+        (read,) = wide.read(frame)
+        scores = [one.score for one in read.candidates]
+        assert 0 < len(scores) <= 2 and scores == sorted(scores, reverse=True)
+        assert read.text not in [one.text for one in read.candidates]
+        (event,) = wide.events(street)
+        assert event.text == TEXT and len(event.candidates) <= 2
+        assert event.to_dict()["candidates"] == [one.to_dict() for one in event.candidates]
 
 
 def test_live_sources_are_read_together_and_end_apart(reader: PlateReader, street: Path) -> None:

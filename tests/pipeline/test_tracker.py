@@ -109,12 +109,8 @@ def test_events_come_when_the_track_ends() -> None:
 ALL: frozenset[State] = frozenset({"new", "update", "end"})
 
 
-def tracker_of(
-    states: frozenset[State] = ALL, min_score: float = 0.0, **settings: Any
-) -> PlateTracker:
-    tracker = PlateTracker(
-        CHARSET, True, TrackSettings(**settings), lambda number: f"id-{number}", min_score
-    )
+def tracker_of(states: frozenset[State] = ALL, min_score: float = 0.0, **settings: Any) -> PlateTracker:
+    tracker = PlateTracker(CHARSET, True, TrackSettings(**settings), lambda number: f"id-{number}", min_score)
     tracker.states = states
     return tracker
 
