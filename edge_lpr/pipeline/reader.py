@@ -356,7 +356,9 @@ class PlateReader:
         """
         capture: dict[str, object] = dict(options)
         report = options.get("report")
-        turning = {name: capture.pop(name) for name in ("rotate", "flip") if name in capture}
+        turning: dict[str, object] = {
+            name: capture.pop(name) for name in ("rotate", "flip") if name in capture
+        }
         capture.pop("report", None)
         opened = CaptureOptions().changed(capture)
         return read_sources(self._changed(turning), *sources, options=opened, report=report, stop=stop)
