@@ -11,16 +11,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
-from edge_lpr.cli import COMMANDS
 from edge_lpr.cli.nothing_read import NothingRead
 from edge_lpr.cli.options import add_model_options, backend_arguments, model_arguments
 from edge_lpr.cli.pace import Pace
 from edge_lpr.console.interrupts import Interrupts
+from edge_lpr.console.log_level import shows
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.text import is_terminal
@@ -93,7 +92,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if kind.flag:
             add(kind.flag, dest=kind.name, metavar=kind.metavar, help=kind.help)
     add_options(add, RecordingSettings)
-    add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
+    add("--quiet", action="store_true", help="no lines of results, no progress, no notes; errors are told")
     add = parser.add_argument_group("cameras and streams").add_argument
     add_options(
         add, CaptureOptions, ("timeout", "reconnect", "max_pause", "snapshot_interval", "any_certificate")
@@ -109,7 +108,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    with libraries_apart(shown=args.debug), Interrupts() as interrupts:
+    with libraries_apart(shown=shows("debug")), Interrupts() as interrupts:
         return _Run(args, interrupts).run()
 
 
@@ -125,7 +124,7 @@ class _Run:
         self.left_out: Counter[str] = Counter()
         self.streams: Sequence[Stream] = ()
         self.writing = threading.Lock()
-        self.tells = is_terminal(sys.stderr) and not args.quiet
+        self.tells = is_terminal(sys.stderr) and not args.quiet and shows("info")
 
     def run(self) -> int:
         if self.args.every_frame and self.args.events:
@@ -143,7 +142,7 @@ class _Run:
             self.outputs, self.reader = outputs, reader
             with outputs:  # complete before it is told how the run has ended
                 if self.tells:
-                    self.say(reader.description)
+                    self.say(reader.description, "info")
                 monitor.ready()
                 for target in targets:
                     if not target.live and outputs.any_left:
@@ -161,7 +160,7 @@ class _Run:
 
     def give_up(self, who: str) -> NoReturn:
         """Ends the process while its main thread hangs where nothing can reach it."""
-        self.say(f"{who} do not answer, the run ends; what was read before is complete")
+        self.say(f"{who} do not answer, the run ends; what was read before is complete", "error")
         rescue = threading.Thread(target=self.complete, daemon=True)
         rescue.start()
         rescue.join(_RESCUE_SECONDS)
@@ -181,10 +180,7 @@ class _Run:
             try:
                 found = find_targets(source, self.fail, self.leave_out)
             except SourceError as e:
-                close = get_close_matches(source, COMMANDS, 1)
-                self.fail(
-                    f"{e}; did you mean the command {close[0]}?" if close and source == sources[0] else str(e)
-                )
+                self.fail(str(e))
                 continue
             for target in found:
                 targets = _joined(targets, target)
@@ -193,7 +189,7 @@ class _Run:
     def leave_out(self, folder: str, left_out: Counter[str]) -> None:
         self.left_out.update(left_out)
         if not self.args.quiet:
-            self.say(f"{folder}: {left_out_line(left_out)}")
+            self.say(f"{folder}: {left_out_line(left_out)}", "info")
 
     def open_reader(self) -> PlateReader:
         args = self.args
@@ -245,7 +241,7 @@ class _Run:
             yield frame_result
             line = pace.note(frame_result.frame) if frame_result.frame is not None else None
             if line and self.tells:
-                self.say(line)
+                self.say(line, "info")
 
     def read_cameras(self, targets: Sequence[Target]) -> None:
         sources: list[Source] = []
@@ -297,7 +293,7 @@ class _Run:
             for frame_result in frame_results:
                 self.write(frame_result)
                 if pictures is not None and (hint := pictures.hint(frame_result)) and not self.args.quiet:
-                    self.say(hint)
+                    self.say(hint, "info")
                 n = int(frame_result.frame is not None)
                 self.health.frames += n
                 shown = {"dropped": sum(source.dropped for source in live)} if live else {}
@@ -317,9 +313,11 @@ class _Run:
 
     def fail(self, line: str) -> None:
         self.bad_source = True
-        self.say(line)
+        self.say(line, "error")
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, level: str = "warning") -> None:
+        if not shows(level):
+            return
         if self.progress is not None:
             self.progress.note(f"edge-lpr: {line}")
         else:
