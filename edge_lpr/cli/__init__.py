@@ -126,10 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(name: str, arguments: list[str], debug: bool) -> int:
     interrupts = Interrupts()
     try:
-        with interrupts:  # a service that is stopped takes away what it began to write, as Ctrl-C does
-            return _run(name, arguments if name == "read" else arguments[1:])
-    except EdgeLprError as e:
-        return _fail(str(e), e.exit_code, debug)
+        return _run(name, arguments if name == "read" else arguments[1:], interrupts)
     except KeyboardInterrupt as e:
         return _fail("interrupted", interrupt_code(e), debug)
     except BrokenPipeError:
@@ -139,10 +136,11 @@ def _main(name: str, arguments: list[str], debug: bool) -> int:
     except MemoryError:
         return _fail("out of memory; give fewer or smaller images at once, or a smaller --stride", 1, debug)
     except Exception as e:
-        if interrupts.signal is None:
-            line, code = f"internal error, {one_line(e, named=True)}; --debug shows where", 1
-        else:  # in the middle of a library's import it comes out as any error
+        line, code = f"internal error, {one_line(e, named=True)}; --debug shows where", 1
+        if interrupts.signal is not None and _is_of_import(e):
             line, code = "interrupted", 128 + interrupts.signal
+        elif isinstance(e, EdgeLprError):
+            line, code = str(e), e.exit_code
         return _fail(line, code, debug)
 
 
@@ -165,7 +163,7 @@ def command_parser(name: str) -> Parser:
     return parser
 
 
-def _run(name: str, arguments: list[str]) -> int:
+def _run(name: str, arguments: list[str], interrupts: Interrupts) -> int:
     command = COMMANDS.get(name, READ)
     try:
         if name == "read":
@@ -174,8 +172,9 @@ def _run(name: str, arguments: list[str]) -> int:
         take_variables(parser, os.environ)
         args = parser.parse_args(arguments)
         refuse_addresses(parser, args)
-        # What variables say of it is known by now, too.
-        with at_level(args.log_level):
+        # Not before its modules are imported: until then nothing has to be completed (`console.start`). A
+        # service that is stopped takes away what it began to write, as Ctrl-C does.
+        with at_level(args.log_level), interrupts:
             code: int = import_module(command.module).run(args)
         return code
     except ModuleNotFoundError as e:
@@ -210,6 +209,14 @@ def _check_command(arguments: Sequence[str]) -> None:
     close = get_close_matches(word, COMMANDS, 1) if word.isalpha() and word.isascii() else []
     if close and not Path(word).exists():
         raise InputError(f"{word}: no such file or folder; did you mean the command {close[0]}?")
+
+
+def _is_of_import(error: BaseException) -> bool:
+    """Tells whether an error is of an import: a signal in the middle of a library's comes out as one."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ImportError):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 def _prog(name: str) -> str:

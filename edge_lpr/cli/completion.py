@@ -23,6 +23,15 @@ examples:
 """
 
 SHELLS = ("bash", "zsh", "fish")
+# A source stands where a command does, and shtab offers commands alone there.
+_SOURCES = {
+    "bash": "_shtab_edge_lpr_pos_0_COMPGEN=_shtab_compgen_files",
+    "zsh": "functions[_shtab_edge_lpr_commands]+=$'\\n_files'",
+}
+# Fish takes away all that is there before shtab's own.
+_SOURCES_IN_FISH = (
+    "complete -c edge-lpr -n _shtab_edge_lpr_using -a '(__fish_complete_path (commandline -ct))'"
+)
 _FILES = frozenset({"FILE", "PATH", "KEY", "DATA", "BUNDLE", "ENGINE", "SOURCE", "IMAGES", "TXT"})
 _FOLDERS = frozenset({"DIR"})
 
@@ -39,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
         import shtab
     except ModuleNotFoundError as e:
         raise MissingExtraError("shtab", "completion", "`edge-lpr completion`") from e
-    show(shtab.complete(whole_parser(), shell=args.shell).rstrip("\n"))
+    script = shtab.complete(whole_parser(), shell=args.shell, preamble=_SOURCES)
+    show(script.rstrip("\n") + (f"\n{_SOURCES_IN_FISH}" if args.shell == "fish" else ""))
     return 0
 
 
@@ -48,7 +58,6 @@ def whole_parser() -> Parser:
     whole = Parser(prog="edge-lpr", allow_abbrev=False)
     _add_options(whole, command_parser("read"))
     commands = whole.add_subparsers(dest="command")
-    commands.complete = _file("FILE")  # type: ignore[attr-defined] - a source stands where a command does
     for name, command in COMMANDS.items():
         one = commands.add_parser(name, help=command.summary, allow_abbrev=False)
         try:

@@ -48,7 +48,8 @@ def take_variables(parser: argparse.ArgumentParser, environment: Mapping[str, st
             if name is None or name in _TAKEN_ELSEWHERE or not environment.get(name):
                 continue
             remember_argument(environment[name])
-            action.default = _value(one, action, name, environment[name])
+            # Of all options that set it, as --debug and --log-level do.
+            one.set_defaults(**{action.dest: _value(one, action, name, environment[name])})
             action.required = False
             given.add(action)
         for group in one._mutually_exclusive_groups:

@@ -84,6 +84,9 @@ class Interrupts:
         error = KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
         self._signals += 1
         self.signal = self.signal or number
+        outer = getattr(self._before.get(number), "__self__", None)
+        if isinstance(outer, Interrupts):
+            outer.signal = outer.signal or number
         if not self._held or (not self._patient and self._signals > 1):
             raise error
         self._pending = error

@@ -103,7 +103,9 @@ def test_where_there_is_no_x264_it_is_mpeg4(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-@pytest.mark.parametrize(("suffix", "played"), [(".mp4", 100), (".mov", 100), (".mkv", 100), (".webm", 100), (".avi", 120)])
+@pytest.mark.parametrize(
+    ("suffix", "played"), [(".mp4", 100), (".mov", 100), (".mkv", 100), (".webm", 100), (".avi", 120)]
+)
 def test_a_killed_process_leaves_what_plays(tmp_path: Path, suffix: str, played: int) -> None:
     path = tmp_path / f"a{suffix}"
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
