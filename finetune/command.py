@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from edge_lpr.finetune.training.trainer import StepReport
 
 DESCRIPTION = """\
-Trains PP-OCRv3's detection student (det) or its CTC recognizer (rec) further, from a .pdparams
-to a .pdparams with PaddleOCR's parameter names, on a CPU or a GPU.
+Trains a detector (det) or a CTC recognizer (rec) further, from a .pdparams to a .pdparams with
+PaddleOCR's parameter names, on a CPU or a GPU: PP-OCRv3's, or the mobile ones of PP-OCRv4 and v5.
+Which network it is, is seen by --pretrained.
 
 It learns from labelled images (--ccpd), from rendered plates (--render), or from both: then
 part of the rendered plates are painted onto the labelled photos. Writes into --out:
@@ -136,9 +137,9 @@ def run(args: argparse.Namespace) -> int:
         files = RunFiles(
             pretrained=args.pretrained,
             dictionary=args.dict,
-            labelled=listed.load(args.ccpd),
-            validation=listed.load(_plates_once(args), decode=True),
-            photos=listed.load(args.photos),
+            labelled=listed.load("--ccpd", args.ccpd),
+            validation=listed.load("--val", _plates_once(args), decode=True),
+            photos=listed.load("--photos", args.photos),
             render=args.render,
             font=args.font,
         )
@@ -180,7 +181,7 @@ def run(args: argparse.Namespace) -> int:
     say(f"{args.out / 'best.pdparams'}: {metric} {best[metric]:.4f} at step {best['step']:.0f}")
     if listed.unread:
         unread = counted({"images": listed.unread})[0]
-        say(f"{unread} could not be read and were left out", stream=sys.stderr)
+        say(f"{unread} could not be read; all else was used", stream=sys.stderr)
     return 2 if listed.unread else 0
 
 
@@ -215,7 +216,7 @@ class _Listed:
         self._progress = progress
         self.unread = 0
 
-    def load(self, sources: list[Path], *, decode: bool = False) -> list[Sample]:
+    def load(self, option: str, sources: list[Path], *, decode: bool = False) -> list[Sample]:
         """Loads labelled images; where all are decoded first, every evaluation measures the same ones.
 
         Raises:
@@ -238,8 +239,9 @@ class _Listed:
         if len(problems) > _SHOWN:
             self._progress.note(f"skipped: {len(problems) - _SHOWN} more")
         if not kept:
-            named = ", ".join(map(str, sources))
-            raise InputError(f"{named}: none of {len(unread)} images can be read; the first: {unread[0]}")
+            raise InputError(
+                f"{option}: none of its {len(unread)} images can be read; the first: {unread[0]}"
+            )
         return kept
 
 

@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
     def _meant(self, word: str) -> str:
         options = [option for option in self._option_string_actions if option.startswith("--")]
-        close = get_close_matches(word.partition("=")[0], options, 1) if word.startswith("-") else []
+        close = get_close_matches(word.partition("=")[0], options, 1, 0.7) if word.startswith("-") else []
         return close[0] if close else ""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401 - as argparse has it

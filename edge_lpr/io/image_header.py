@@ -207,7 +207,7 @@ class _Entry(NamedTuple):
     at: int
     tag: int
     kind: int
-    count: int
+    length: int
     value: bytes
 
 
@@ -231,7 +231,7 @@ def _orientation(data: bytes) -> int:
         return 1
     try:
         for entry in _tiff_entries(data):
-            if entry.tag == _ORIENTATION and (entry.kind, entry.count) == (3, 1):
+            if entry.tag == _ORIENTATION and (entry.kind, entry.length) == (3, 1):
                 (turned,) = struct.unpack(_order(data) + "H", entry.value[:2])
                 return turned if 1 <= turned <= 8 else 1
     except struct.error:  # no reason to refuse the pixels

@@ -83,7 +83,7 @@ def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image:
     if content is not None and content.format in PILLOW_FORMATS:
         opened = PillowImage(data, content.format, name)
         _check_size(opened.header, name, max_pixels)
-        return to_bgr8(opened.decode())
+        return _turned(to_bgr8(opened.decode()), opened.header.orientation)
     header = read_header(data)
     if header is None:
         found = f"a video ({content.format})" if content and content.medium == "video" else _opening(data)

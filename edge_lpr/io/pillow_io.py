@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,15 +20,10 @@ from edge_lpr.io.image_header import ImageHeader
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-__all__ = ["DAMAGED", "PILLOW_FORMATS", "PillowImage"]
+__all__ = ["PILLOW_FORMATS", "PillowImage"]
 
 PILLOW_FORMATS = frozenset({"GIF", "JPEG 2000", "PNM", "AVIF", "HEIC"})
 """Formats, by the names of `edge_lpr.io.sniff`, that are read here."""
-DAMAGED = (
-    *(SyntaxError, OSError, ValueError, EOFError, RuntimeError, MemoryError, TypeError),
-    *(LookupError, ArithmeticError, AttributeError, struct.error, zlib.error),
-)
-"""What Pillow's readers raise for a file that is not in order."""
 _ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _BYTES_PER_PIXEL = 4  # Pillow's own, of one with more than a channel
 _MAX_TILE_PARTS = 1 << 14  # tiles × channels of a JPEG 2000, for each of which its decoder takes memory first
@@ -58,14 +52,14 @@ class PillowImage:
             self._image: ImageFile = _reader(format, name)(io.BytesIO(data))
         except SourceError:
             raise
-        except DAMAGED as e:
+        except Exception as e:  # whatever a reader stumbles over in a file from anywhere
             raise self._failure(e) from e
         width, height = self._image.size
         alpha = self._image.mode in _ALPHA or "transparency" in self._image.info
-        self.header = ImageHeader(width, height, alpha, _BYTES_PER_PIXEL)
+        self.header = ImageHeader(width, height, alpha, _BYTES_PER_PIXEL, _orientation(self._image))
 
     def decode(self) -> NDArray[Any]:
-        """Decodes it, turned upright as its EXIF says.
+        """Decodes it, as it is stored.
 
         Returns:
             uint8 or uint16, H×W, H×W×3 BGR or H×W×4 BGRA.
@@ -73,18 +67,18 @@ class PillowImage:
         Raises:
             SourceError: It is damaged.
         """
-        from PIL import ImageOps
-
-        size = self._image.size
         try:
             with self._image as image:
                 image.load()
-                if image.size != size:
-                    raise ValueError(f"its header says {size}, and decoded it has {image.size} pixels")
-                ImageOps.exif_transpose(image, in_place=True)
-                return _samples(image, self.header.alpha)
-        except DAMAGED as e:
+                samples = _samples(image, self.header.alpha)
+        except Exception as e:
             raise self._failure(e) from e
+        if samples.shape[:2] != (self.header.height, self.header.width):
+            raise SourceError(
+                f"{self._name}: damaged, its header says {self.header.width}×{self.header.height} pixels, "
+                f"and decoded it has {samples.shape[1]}×{samples.shape[0]}"
+            )
+        return samples
 
     def _failure(self, error: BaseException) -> SourceError:
         return SourceError(f"{self._name}: damaged or cut short: {one_line(error, 120)}")
@@ -121,13 +115,22 @@ def _reader(format: str, name: str) -> Any:  # noqa: A002, ANN401 (one return pe
     return HeifImageFile
 
 
+def _orientation(image: Any) -> int:  # noqa: ANN401
+    """Returns how to turn it, as EXIF counts; Pillow puts there what AVIF and HEIC say otherwise."""
+    try:
+        turned = image.getexif().get(0x0112)
+    except Exception:  # no reason to refuse the pixels
+        return 1
+    return turned if turned in range(1, 9) else 1
+
+
 def _samples(image: Any, alpha: bool) -> NDArray[Any]:  # noqa: ANN401
     if image.mode.startswith("I"):
-        return np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
+        return np.asarray(np.clip(np.asarray(image), 0, 65535), np.uint16)
     if alpha:
         return np.ascontiguousarray(np.asarray(image.convert("RGBA"))[..., [2, 1, 0, 3]])
     if image.mode == "L":
-        return np.asarray(image)
+        return np.asarray(image, np.uint8)
     return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
 
 

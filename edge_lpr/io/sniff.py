@@ -195,10 +195,8 @@ def _elementary(head: bytes) -> Content | None:
 def _is_animated(path: Path) -> bool:
     from PIL.GifImagePlugin import GifImageFile
 
-    from edge_lpr.io.pillow_io import DAMAGED
-
     try:
         with GifImageFile(str(path)) as image:
             return bool(image.is_animated)
-    except DAMAGED:  # said as it is read
+    except Exception:  # said as it is read
         return False

@@ -155,6 +155,8 @@ class PlateReader:
         if models is None:
             given = {**(options or {}), **({} if threads is None else {"threads": threads})}
             models = open_models(self.bundle, backend=backend, precision=precision, options=given)
+            if self.settings.crops_only:  # backends open both models or none
+                models.det.close()
         self._view = _view_of(self.settings)
         self._models = models
         self.activity = Activity("the models")
@@ -378,15 +380,18 @@ class PlateReader:
             readings = [_Found(self.decoder.decode(probs := next(posteriors)), probs, crop) for crop in place]
             best.append(max(readings, key=lambda one: self._rank(one.reading)))
         # A doubtful reading is tried again, all in one batch: turned round, since in CCPD the order of a
-        # box's corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
+        # box's corners can turn a plate upside down and so can a camera; mirrored, since what a mirror shows
+        # of a plate may be another one when it is turned round; and unfolded, where two rows fit in.
         retries: list[tuple[int, Crop]] = []
         for i, (reading, _, crop) in enumerate(best):
             if not self._is_plate(reading) or reading.min_score < self.settings.retry_below:
-                retries.append((i, crop.turned()))
+                retries += (i, crop.turned()), (i, crop.mirrored())
                 # Read as one row, two say nothing about which crop shows them better.
                 retries.extend((i, other.unfolded()) for other in places[i] if other.is_high)
         for (i, crop), probs in zip(retries, self._probabilities([c for _, c in retries]), strict=True):
             reading = self.decoder.decode(probs)
+            if crop.is_mirrored and reading.format is None:
+                continue  # a text that is no plate is reported as it stands there
             if self._rank(reading) > self._rank(best[i].reading):
                 best[i] = _Found(reading, probs, crop)
         return [self._judge(*found) for found in best]
@@ -408,7 +413,7 @@ class PlateReader:
                 return None
             kind = TEXT
         else:
-            if reading.min_score < self.settings.min_score:
+            if reading.min_score < self.settings.min_score or crop.is_mirrored:
                 return None
             left, right = crop.at_border
             if reading.format.is_cut(reading.text, crop.plate, left=left, right=right):

@@ -23,7 +23,7 @@ def quarters() -> NDArray[np.uint8]:
 def encoded(image: NDArray[np.uint8], format: str, mode: str = "RGB", **options: Any) -> bytes:  # noqa: A002
     """Encodes a BGR image by a format's name in Pillow; "HEIF" needs pillow-heif."""
     picture = Image.fromarray(np.ascontiguousarray(image[..., ::-1])).convert(mode)
-    return _saved(picture, format, options)
+    return saved(picture, format, **options)
 
 
 def turned(image: NDArray[np.uint8], format: str, orientation: int, mode: str = "RGB") -> bytes:  # noqa: A002
@@ -35,7 +35,7 @@ def turned(image: NDArray[np.uint8], format: str, orientation: int, mode: str = 
     stored = ImageOps.exif_transpose(picture)
     exif[ORIENTATION] = orientation
     stored.info.clear()
-    return _saved(stored, format, {"exif": exif})
+    return saved(stored, format, exif=exif)
 
 
 def heic_of_tiles(image: NDArray[np.uint8], side: int) -> bytes:
@@ -60,7 +60,8 @@ def animated_gif(*values: int) -> bytes:
     return out.getvalue()
 
 
-def _saved(picture: Any, format: str, options: dict[str, Any]) -> bytes:  # noqa: A002
+def saved(picture: Any, format: str, **options: Any) -> bytes:  # noqa: A002
+    """Encodes a picture of Pillow's; see `encoded`."""
     out = io.BytesIO()
     if format == "HEIF":
         import pillow_heif

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from edge_lpr.bundle import load_bundle
 from edge_lpr.errors import BackendError, BundleError, SettingError
 from edge_lpr.geometry import whole
 from edge_lpr.pipeline.db_postprocess import Box
+from edge_lpr.types import Image
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -121,6 +122,26 @@ def test_read_crops_gives_one_answer_a_crop(reader: PlateReader) -> None:
     assert first.text == whole[0].text
     assert first.corners.tolist() == [[0, 0], [crop.shape[1], 0], list(crop.shape[1::-1]), [0, crop.shape[0]]]
     assert second is None
+
+
+def test_crops_only_searches_for_nothing(reader: PlateReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = make_image(SAMPLES / "street.jpg")
+    (read, *_) = reader.read(image)
+    x0, y0 = read.corners.min(axis=0).astype(int) - 2
+    x1, y1 = read.corners.max(axis=0).astype(int) + 2
+    # Nearly a square, as no plate is: only the word of who knows says that it is one.
+    crop = cv2.resize(image[y0:y1, x0:x1], (110, 96))
+    with PlateReader(threads=2, settings={"crops_only": True}) as trusting:
+        monkeypatch.setattr(trusting.detector, "detect_batch", lambda *_: pytest.fail("searched"))
+        (found,) = trusting.read(crop)
+        assert found.text == read.text and found.corners.tolist() == [[0, 0], [110, 0], [110, 96], [0, 96]]
+        assert [[r.text for r in reads] for reads in trusting.read_batch([crop, crop], [True, False])] == [
+            [read.text],
+            [read.text],
+        ]
+        assert trusting.read(np.full((480, 640, 3), 128, np.uint8)) == []
+        (same,) = trusting.read_crops([crop])
+        assert same is not None and same.text == read.text
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (200, 3), (3, 200), (16, 4000)])
@@ -243,6 +264,18 @@ def test_a_mirrored_picture_is_read_where_it_is_told(reader: PlateReader) -> Non
         x = image.shape[1] - upright[text].corners[:, 0]
         # The first corner is where the text begins, in the mirrored picture at its right.
         assert np.abs(read.corners[:, 0] - x).max() < 1
+
+
+@pytest.mark.parametrize("text", ["皖A88888", "皖E88888", "川A5HQ00", "粤BNB001", "闽HB1508", "津KVR005"])
+def test_a_mirrored_plate_is_not_taken_for_another(
+    reader: PlateReader, plate_scene: Callable[..., Image], text: str
+) -> None:
+    # Upside down, the mirrored characters of these plates look like those of others.
+    image = plate_scene(text)
+    assert [read.text for read in reader.read(image)] == [text]
+    assert reader.read(np.ascontiguousarray(image[:, ::-1])) == []
+    upside_down = np.ascontiguousarray(image[::-1, ::-1])
+    assert [read.text for read in reader.read(upside_down)] == [text]
 
 
 def test_a_picture_that_is_only_a_plate_is_read_as_one(reader: PlateReader, plate_scene: Any) -> None:
