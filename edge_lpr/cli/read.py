@@ -68,12 +68,22 @@ sources:
   a password out of the list of processes.
 """
 
+WHAT_TO_CHANGE = """\
+which threshold to change:
+  plates are missing            --any-text shows whether they are read at all; --min-score 0.5
+                                reports what is less sure; --box-thresh 0.4 finds fainter ones
+  small plates are missing      --det-limit-side-len 1280, with --det-limit-type min
+  signs are read as plates      --min-score 0.9
+  one vehicle gives two events  --max-gap 3
+  vehicles are told too late    --events new, --max-delay 0
+"""
+
 _RESCUE_SECONDS = 2.0  # what outputs get to be completed in where the models hang
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.description, parser.epilog = DESCRIPTION, f"{EPILOG}\n{WHAT_TO_CHANGE}"
     parser.usage = "edge-lpr SOURCE [SOURCE ...] [options]\n       edge-lpr COMMAND [options]"
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="see below")
     add_model_options(parser)
@@ -85,7 +95,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="end: one a vehicle, when it is gone; new: one a vehicle, as soon as it is known; all: both, "
         "and each change of its text (default: end for files, all for cameras and streams)",
     )
-    add_options(add, ReadSettings)
+    reported = ("any_text", "min_score", "format_prior", "candidates")
+    add_options(add, ReadSettings, reported)
+    add = parser.add_argument_group("how pictures and frames are looked at").add_argument
+    add_options(add, ReadSettings, [name for name in ReadSettings.names() if name not in reported])
     add_options(add, CaptureOptions, ("stride", "max_pixels"))
     add = parser.add_argument_group("outputs").add_argument
     for kind in OUTPUTS:

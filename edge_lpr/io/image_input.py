@@ -27,8 +27,8 @@ _EXPECTED = (
 
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | PillowImage | NDArray[Any] | None"
-"""A path; a Pillow image; an array as OpenCV gives it; or None, an error here, which `cv2.imread` gives where it
-fails."""
+"""A path; a Pillow image; an array as OpenCV gives it; or None, an error here, which `cv2.imread` gives where
+it fails."""
 
 
 def as_image(given: ImageLike) -> Image:

@@ -67,8 +67,8 @@ class AnnotatedOutput(Output):
         elif _SUFFIX.fullmatch(path.suffix) and not is_folder and not path.is_dir():
             kinds = ", ".join([*sorted(IMAGES_WRITTEN), *VIDEOS_WRITTEN])
             raise SettingError(
-                f"--save {path}: cannot be written as {path.suffix}; use one of {kinds}, or a folder, with a / "
-                "at its end"
+                f"--save {path}: cannot be written as {path.suffix}; use one of {kinds}, or a folder, with a "
+                "/ at its end"
             )
         self._claims.check(path, FLAG)
         for target in run.targets:

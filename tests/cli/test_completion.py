@@ -58,7 +58,7 @@ def test_bash_completes(
     (tmp_path / "script").write_text(script("bash", capsys), encoding="utf-8")
     array = " ".join(words.split(" "))
     ask = (
-        f"source ./script; COMP_WORDS=({array}); COMP_CWORD={len(words.split(' ')) - 1}; COMP_LINE='{words}'; "
+        f"source ./script; COMP_WORDS=({array}); COMP_CWORD={words.count(' ')}; COMP_LINE='{words}'; "
         "COMP_POINT=${#COMP_LINE}; _shtab_edge_lpr edge-lpr; printf '%s\\n' \"${COMPREPLY[@]}\""
     )
     done = subprocess.run([bash, "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=False)

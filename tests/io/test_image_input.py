@@ -71,7 +71,7 @@ def test_pillow_images_are_turned_as_files_are(tmp_path: Path) -> None:
 
 def test_a_failed_imread_gets_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(
-        SettingError, match="an image is None, which cv2.imread gives where it cannot read a file; "
+        SettingError, match=r"an image is None, which cv2\.imread gives where it cannot read a file; "
     ):
         as_image(cv2.imread(str(tmp_path / "none.jpg")))
 

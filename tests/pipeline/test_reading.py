@@ -64,10 +64,9 @@ def test_several_sources_at_once(reader: PlateReader, street: Path, plate_scene:
     picture = street.with_name("车.png")
     cv2.imencode(".png", plate_scene("苏CFY773"))[1].tofile(picture)
     missing = street.with_name("none.mp4")
-    told = []
+    told: list[tuple[str, str]] = []
     with pytest.raises(SourceError, match=r"none\.mp4: no such file"):
-        for event in reader.events(missing, street, picture):
-            told.append((event.source, event.text))
+        told.extend((event.source, event.text) for event in reader.events(missing, street, picture))
     assert told == [(str(street), TEXT), (str(picture), "苏CFY773")]
 
 
