@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         import shtab
     except ModuleNotFoundError as e:
         raise MissingExtraError("shtab", "completion", "`edge-lpr completion`") from e
-    script = shtab.complete(whole_parser(), shell=args.shell, preamble=_SOURCES)
+    script = shtab.complete(whole_parser(), shell=args.shell, preamble=_SOURCES.get(args.shell, ""))
     show(script.rstrip("\n") + (f"\n{_SOURCES_IN_FISH}" if args.shell == "fish" else ""))
     return 0
 

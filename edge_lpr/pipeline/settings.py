@@ -26,14 +26,14 @@ class DetectorSettings(Settings):
 
     thresh: float = setting(
         0.3,
-        "a pixel counts as text from this probability on; lower finds fainter plates, and noise",
+        "pixels are text from this probability on; lower finds fainter plates, and noise",
         low=0,
         high=1,
         metavar="P",
     )
     box_thresh: float = setting(
         0.6,
-        "a box is kept from this mean probability on; lower finds more, and more that is no plate",
+        "boxes are kept from this mean probability on; lower finds more plates, and signs",
         low=0,
         high=1,
         metavar="P",
@@ -41,7 +41,7 @@ class DetectorSettings(Settings):
     max_candidates: int = setting(1000, "most contours that are looked at in an image", low=1, high=100_000)
     unclip_ratio: float = setting(
         1.5,
-        "how far boxes are grown (area × ratio / perimeter); more where characters are cut off",
+        "how far boxes are grown (area × ratio / perimeter); raise it where plates are cut",
         low=0,
         high=10,
         metavar="R",
@@ -87,8 +87,8 @@ class ReadSettings(Settings):
     )
     format_prior: float = setting(
         12.0,
-        "how much likelier free text has to be not to be taken for a plate, in nats (12 is 160,000 times); "
-        "0: no preference for plates",
+        "how much likelier free text has to be to win over a plate, in nats (12 is 160,000 times); 0: no "
+        "preference",
         low=0,
         metavar="NATS",
     )
@@ -116,8 +116,7 @@ class ReadSettings(Settings):
     # What is found by shrinking alone is more often text on a sign: it has to be surer.
     rescan_score: float = setting(
         0.9,
-        "a plate that only a later look found (--rescan-side, --rotate) is reported when its worst character is "
-        "at least this probable",
+        "as --min-score, for a plate that only a later look found (--rescan-side, --rotate)",
         low=0,
         high=1,
         metavar="P",
