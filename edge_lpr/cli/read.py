@@ -105,7 +105,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if kind.flag:
             add(kind.flag, dest=kind.name, metavar=kind.metavar, help=kind.help)
     add_options(add, RecordingSettings)
-    add("--quiet", action="store_true", help="no lines of results, no progress, no notes; errors are told")
+    add(
+        "--quiet",
+        action="store_true",
+        help="no lines of results, no progress and no notes; errors are told, and all is read",
+    )
     add = parser.add_argument_group("cameras and streams").add_argument
     add_options(
         add, CaptureOptions, ("timeout", "reconnect", "max_pause", "snapshot_interval", "any_certificate")

@@ -78,7 +78,9 @@ class AnnotatedOutput(Output):
         create_folder(self._file.parent if self._file else self._folder)
 
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
-        """Draws the reads of one frame, as far as their vehicles are known where they are tracked, and writes the image or appends to the video.
+        """Draws the reads of one frame, and writes the image or appends to the video.
+
+        Where vehicles are tracked, each plate has the text that is known of its vehicle by then.
 
         Raises:
             OutputError: It cannot be written.

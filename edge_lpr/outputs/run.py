@@ -86,7 +86,7 @@ class RunOutputs:
 
     @property
     def any_left(self) -> bool:
-        """Whether anything still takes results, or nothing was asked to: who reads then is served otherwise."""
+        """Whether anything still takes results; also where nothing was asked to, and a status is wanted."""
         return bool(self._members) or self._asked == 0
 
     def write(self, frame_result: FrameResult) -> None:

@@ -21,8 +21,8 @@ from edge_lpr.types import LogProbs
 
 __all__ = ["FusedText", "Fusion", "LogProbSum", "ReadSums", "align", "read_weight", "text_similarity"]
 
-# A look that is sure of a character may be wrong about it, however sure: no single one leaves what others have
-# seen a lesser probability than this.
+# A look may be wrong about a character, however sure it is: no single one leaves what others have seen a
+# lesser probability than this.
 _LOG_PROB_FLOOR = math.log(0.02)
 # Frames of one track resemble each other: however many, they are worth no more than this many independent
 # looks at the plate.
@@ -101,7 +101,7 @@ class LogProbSum:
 
     def mean(self) -> LogProbs:
         """Returns the weighted mean, float32 L×C, in which no read denies what another has seen."""
-        # What none has seen keeps its own small share: seventy floors would add up to a doubt that nobody had.
+        # What none has seen keeps its own small share: seventy floors would add up to a doubt nobody had.
         total = np.where(self._seen, self._floored, self._exact)
         return np.asarray(total / self.weights[:, None], np.float32)
 
@@ -145,7 +145,7 @@ class ReadSums:
             del self._texts[min(self._texts, key=lambda text: self._texts[text].weight)]
 
     def best_supported(self) -> FusedText | None:
-        """Returns the surest read of the text that most reads have read; None where they are too few of all."""
+        """Returns the surest read of the text that more than two thirds of the weight have read, or None."""
         support = max(self._texts.values(), key=lambda one: one.weight)
         return support.best if support.weight > _MAJORITY * self.weight else None
 
@@ -163,15 +163,12 @@ class Fusion:
         self._homoglyphs = [(index[a], index[b]) for a, b in HOMOGLYPHS if a in index and b in index]
         plain = [i for i, label in enumerate(labels) if label and label != UNKNOWN]
         columns = [
-            (
-                plate,
-                [np.array([i for i in plain if labels[i] in allowed], int) for allowed in plate.positions],
-            )
+            (plate, [[i for i in plain if labels[i] in allowed] for allowed in plate.positions])
             for plate in plate_formats()
         ]
         self._search = CandidateSearch(labels)
         # A format needing a character that the recognizer lacks is left out.
-        self._formats = [(plate, allowed) for plate, allowed in columns if all(len(one) for one in allowed)]
+        self._formats = [(plate, list(map(np.array, sets))) for plate, sets in columns if all(sets)]
 
     def known(self, sums: ReadSums, min_score: float, sure: float) -> FusedText | None:
         """Returns what can be told of a track: all its reads fused, where that is a plate sure enough.
@@ -185,11 +182,11 @@ class Fusion:
                 plate is told with any.
             sure: What a single reading has to reach to stand for all.
         """
-        fused = self.fuse(sums)
-        if fused.kind == TEXT or fused.min_score >= min_score:
-            return fused
-        single = sums.best_supported()
-        return single if single is not None and single.min_score >= max(min_score, sure) else None
+        fused, single = self.fuse(sums), sums.best_supported()
+        for text, least in ((fused, min_score), (single, max(min_score, sure))):
+            if text is not None and (text.kind == TEXT or text.min_score >= least):
+                return text
+        return None
 
     def fuse(self, sums: ReadSums) -> FusedText:
         """Fuses the reads of one track.

@@ -104,7 +104,7 @@ class PlateReader:
         options: More settings of backends by name: `engines` (the folder of TensorRT engines, as `edge-lpr
             build --out` made it), `slots`, `graphs`, `mapped`; see `edge_lpr.backends`.
         any_text: Whether what reads better as no plate is reported too, as kind "text".
-        min_score: A plate is reported when its lowest character score reaches this, 0 to 1.
+        min_score: A plate or event is reported when its lowest character score reaches this, 0 to 1.
         format_prior: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
         settings: Further thresholds that differ from the bundle's and the defaults, by the names of the
             fields in `edge_lpr.pipeline.settings`.

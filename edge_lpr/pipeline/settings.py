@@ -79,7 +79,7 @@ class ReadSettings(Settings):
     # Of 476 plates read in 470 scenes, right ones fell below it once, wrong ones seven times of eleven.
     min_score: float = setting(
         0.75,
-        "a plate is reported when its worst character is at least this probable; lower reports more "
+        "a plate or event is reported when its worst character is at least this probable; lower reports more "
         "plates, and more wrong ones",
         low=0,
         high=1,
@@ -153,7 +153,11 @@ class TrackSettings(Settings):
         0.6, "two texts this alike are one plate where their boxes are near", low=0, high=1
     )
     max_gap: float = setting(
-        1.5, "a track ends when its plate was not read for this long", low=1e-3, high=1e9, metavar="S"
+        1.5,
+        "a track ends when its plate was not read for this long, nor in five frames that were read",
+        low=1e-3,
+        high=1e9,
+        metavar="S",
     )
     max_delay: float = setting(
         1.0,

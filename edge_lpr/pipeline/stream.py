@@ -137,8 +137,9 @@ class Stream:
         events: Sequence[PlateEvent] = ()
         known: Sequence[PlateRead] | None = None
         if self.tracker is not None:
-            # Whether an address is live is known by its first frame.
+            # Whether an address is live, and how fast it is, is known by its first frame.
             self.tracker.states = states_of(self._report, self.source.live)
+            self.tracker.fps = self.source.fps
             seconds = frame.time or 0.0
             events = self.tracker.update(list(reads), frame.index, seconds, frame.image, frame.wall)
             known = self.tracker.known

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from edge_lpr.errors import OutputError, SettingError
+from edge_lpr.io.drawing import draw_reads
 from edge_lpr.io.sources import Target, find_targets
+from edge_lpr.io.video_io import VideoFile
 from edge_lpr.outputs import AnnotatedOutput, RunInfo
 from edge_lpr.pipeline.stream import FrameResult
 
@@ -69,6 +71,23 @@ def test_annotated_videos(tmp_path: Path, a_read: Make, a_source: Make, a_frame:
         assert not (tmp_path / written).exists()
         out.finish(source)
         assert frames_in(tmp_path / written) == 5
+
+
+def test_a_video_shows_what_is_known_of_a_vehicle(
+    tmp_path: Path, a_read: Make, a_source: Make, a_frame: Make
+) -> None:
+    raw, known = a_read(text="津A13H25"), a_read(text="京A13H25")
+    expected = {}
+    for name, reads in (("raw", [raw]), ("known", [known]), ("nothing", [a_read(text="")])):
+        expected[name] = a_frame().image.copy()
+        draw_reads(expected[name], reads)
+    assert not (expected["raw"] == expected["known"]).all()
+    for name, reads in (("known", [known]), ("nothing", [a_read(text="")]), ("raw", None)):
+        drawn: list[Any] = []
+        with AnnotatedOutput(tmp_path / name) as out, pytest.MonkeyPatch.context() as patched:
+            patched.setattr(VideoFile, "write", lambda self, image, seconds, drawn=drawn: drawn.append(image))
+            out.write(FrameResult(a_source(), a_frame(), [raw], [], reads is not None, known=reads), [])
+        assert (drawn[0] == expected[name]).all()
 
 
 def test_closing_completes_every_video(tmp_path: Path, a_source: Make, a_frame: Make) -> None:

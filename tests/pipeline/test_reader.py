@@ -217,6 +217,30 @@ def test_models_of_ones_own_go_with_no_choice_of_models(other: dict[str, Any]) -
     opened.close()
 
 
+@pytest.mark.parametrize(
+    ("settings", "looks"),
+    [
+        ({"min_score": 0.0, "retry_below": 0.0}, 1),
+        ({"min_score": 1.0, "retry_below": 0.0}, 2),
+        ({"min_score": 0.0, "retry_below": 1.0}, 2),
+    ],
+    ids=["sure enough", "not to be reported", "to be looked at again"],
+)
+def test_what_would_not_be_reported_is_looked_at_again(
+    reader: PlateReader, plate_scene: Any, settings: dict[str, float], looks: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    crop = cv2.GaussianBlur(plate_scene("皖A13H25")[90:141, 80:240], (0, 0), 2.0)
+    looked: list[int] = []
+    whole = reader.recognizer.probabilities
+    monkeypatch.setattr(
+        reader.recognizer, "probabilities", lambda crops: [looked.append(len(crops)), whole(crops)][1]
+    )
+    monkeypatch.setattr(reader, "settings", reader.settings.changed(settings))
+    reader.read_crops([crop])
+    assert sum(count > 0 for count in looked) == looks
+
+
 def test_a_plate_that_fills_the_picture_is_found_by_searching_again(plate_scene: Any) -> None:
     plate = plate_scene("皖A13H25")[80:151, 70:250]
     image = cv2.resize(plate, None, fx=10, fy=10, interpolation=cv2.INTER_CUBIC)

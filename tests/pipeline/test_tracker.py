@@ -301,6 +301,15 @@ def test_however_seldom_frames_are_read_one_vehicle_is_one(fps: float) -> None:
     assert (second.text, second.reads) == ("皖A12345", 1)
 
 
+def test_the_next_car_of_the_same_town_is_another_one_where_frames_are_far_apart() -> None:
+    # Three characters of seven are others, which within half a second is one plate misread.
+    texts = ["皖A12345"] * 3 + ["皖A16395"] * 3
+    for fps in (1.0, 0.2):
+        events = run([[read(text)] for text in texts], fps=fps, min_score=0.75)
+        assert [(event.text, event.reads) for event in events] == [("皖A12345", 3), ("皖A16395", 3)]
+    assert len(run([[read(text)] for text in texts], fps=25)) == 1
+
+
 def test_a_pause_is_no_rate() -> None:
     tracker = tracker_of(frozenset({"end"}), max_gap=1.0)
     for n in range(20):
