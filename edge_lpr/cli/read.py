@@ -11,16 +11,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
-from edge_lpr.cli import COMMANDS
 from edge_lpr.cli.nothing_read import NothingRead
 from edge_lpr.cli.options import add_model_options, backend_arguments, model_arguments
 from edge_lpr.cli.pace import Pace
 from edge_lpr.console.interrupts import Interrupts
+from edge_lpr.console.log_level import shows
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.text import is_terminal
@@ -72,12 +71,22 @@ sources:
   a password out of the list of processes.
 """
 
+WHAT_TO_CHANGE = """\
+which threshold to change:
+  plates are missing            --any-text shows whether they are read at all; --min-score 0.5
+                                reports what is less sure; --box-thresh 0.4 finds fainter ones
+  small plates are missing      --det-limit-side-len 1280, with --det-limit-type min
+  signs are read as plates      --min-score 0.9
+  one vehicle gives two events  --max-gap 3
+  vehicles are told too late    --events new, --max-delay 0
+"""
+
 _RESCUE_SECONDS = 2.0  # what outputs get to be completed in where the models hang
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.description, parser.epilog = DESCRIPTION, f"{EPILOG}\n{WHAT_TO_CHANGE}"
     parser.usage = "edge-lpr SOURCE [SOURCE ...] [options]\n       edge-lpr COMMAND [options]"
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="see below")
     add_model_options(parser)
@@ -89,7 +98,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="end: one a vehicle, when it is gone; new: one a vehicle, as soon as it is known; all: both, "
         "and each change of its text (default: end for files, all for cameras and streams)",
     )
-    add_options(add, ReadSettings)
+    reported = ("any_text", "min_score", "format_prior", "candidates")
+    add_options(add, ReadSettings, reported)
+    add = parser.add_argument_group("how pictures and frames are looked at").add_argument
+    add_options(add, ReadSettings, [name for name in ReadSettings.names() if name not in reported])
     add_options(add, CaptureOptions, ("stride", "max_pixels"))
     add = parser.add_argument_group("outputs").add_argument
     for kind in OUTPUTS:
@@ -99,7 +111,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--quiet",
         action="store_true",
-        help="no lines and no progress; errors are shown, and all is read",
+        help="no lines of results, no progress and no notes; errors are told, and all is read",
     )
     add = parser.add_argument_group("cameras and streams").add_argument
     add_options(
@@ -116,7 +128,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    with libraries_apart(shown=args.debug), Interrupts() as interrupts:
+    with libraries_apart(shown=shows("debug")), Interrupts() as interrupts:
         return _Run(args, interrupts).run()
 
 
@@ -132,7 +144,7 @@ class _Run:
         self.left_out: Counter[str] = Counter()
         self.streams: Sequence[Stream] = ()
         self.writing = threading.Lock()
-        self.tells = is_terminal(sys.stderr) and not args.quiet
+        self.tells = is_terminal(sys.stderr) and not args.quiet and shows("info")
 
     def run(self) -> int:
         if self.args.every_frame and self.args.events:
@@ -150,7 +162,7 @@ class _Run:
             self.outputs, self.reader = outputs, reader
             with outputs:  # complete before it is told how the run has ended
                 if self.tells:
-                    self.say(reader.description)
+                    self.say(reader.description, "info")
                 monitor.ready()
                 for target in targets:
                     if not target.live and outputs.any_left:
@@ -168,7 +180,7 @@ class _Run:
 
     def give_up(self, who: str) -> NoReturn:
         """Ends the process while its main thread hangs where nothing can reach it."""
-        self.say(f"{who} do not answer, the run ends; what was read before is complete")
+        self.say(f"{who} do not answer, the run ends; what was read before is complete", "error")
         rescue = threading.Thread(target=self.complete, daemon=True)
         rescue.start()
         rescue.join(_RESCUE_SECONDS)
@@ -188,10 +200,7 @@ class _Run:
             try:
                 found = find_targets(source, self.fail, self.leave_out)
             except SourceError as e:
-                close = get_close_matches(source, COMMANDS, 1)
-                self.fail(
-                    f"{e}; did you mean the command {close[0]}?" if close and source == sources[0] else str(e)
-                )
+                self.fail(str(e))
                 continue
             for target in found:
                 targets = _joined(targets, target)
@@ -200,7 +209,7 @@ class _Run:
     def leave_out(self, folder: str, left_out: Counter[str]) -> None:
         self.left_out.update(left_out)
         if not self.args.quiet:
-            self.say(f"{folder}: {left_out_line(left_out)}")
+            self.say(f"{folder}: {left_out_line(left_out)}", "info")
 
     def open_reader(self) -> PlateReader:
         args = self.args
@@ -252,7 +261,7 @@ class _Run:
             yield frame_result
             line = pace.note(frame_result.frame) if frame_result.frame is not None else None
             if line and self.tells:
-                self.say(line)
+                self.say(line, "info")
 
     def read_cameras(self, targets: Sequence[Target]) -> None:
         sources: list[Source] = []
@@ -304,7 +313,7 @@ class _Run:
             for frame_result in frame_results:
                 self.write(frame_result)
                 if pictures is not None and (hint := pictures.hint(frame_result)) and not self.args.quiet:
-                    self.say(hint)
+                    self.say(hint, "info")
                 n = int(frame_result.frame is not None)
                 self.health.frames += n
                 shown = {"dropped": sum(source.dropped for source in live)} if live else {}
@@ -324,9 +333,11 @@ class _Run:
 
     def fail(self, line: str) -> None:
         self.bad_source = True
-        self.say(line)
+        self.say(line, "error")
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, level: str = "warning") -> None:
+        if not shows(level):
+            return
         if self.progress is not None:
             self.progress.note(f"edge-lpr: {line}")
         else:

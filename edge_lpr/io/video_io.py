@@ -26,9 +26,16 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-__all__ = ["VIDEOS_WRITTEN", "VideoFile"]
+__all__ = ["VIDEOS_WRITTEN", "VideoFile", "encoder_of"]
 
-VIDEOS_WRITTEN = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
+VIDEOS_WRITTEN = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".avi": "avi",
+}
 """The suffixes that videos are written with, and FFmpeg's names of their containers."""
 _TICKS = (
     60_000  # per second: whole numbers for 24, 25, 29.97, 30, 50 and 60 frames; MPEG-4 takes 65535 at most
@@ -40,7 +47,8 @@ _FRAGMENTS = {
     "movflags": "hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof",
     "frag_duration": "1000000",
 }
-_MUXING = {"mp4": _FRAGMENTS, "mov": _FRAGMENTS, "matroska": {"cluster_time_limit": "1000"}, "avi": {}}
+_CLUSTERS = {"cluster_time_limit": "1000"}
+_MUXING = {"mp4": _FRAGMENTS, "mov": _FRAGMENTS, "matroska": _CLUSTERS, "webm": _CLUSTERS, "avi": {}}
 """Containers, by FFmpeg's names, and options."""
 
 
@@ -48,13 +56,13 @@ class VideoFile:
     """A video.
 
     Args:
-        path: The file; its suffix names the container: .mp4 and others H.264, .avi Motion JPEG.
+        path: The file; its suffix names the container: .webm is VP8, .avi Motion JPEG, the others H.264.
         fps: Frames per second; in .avi frames stand at whole numbers of them, else at their own times.
         aside: Whether it is written aside until it is closed, to replace an older file then. Otherwise it has
             its name from the start, and is never one that was there.
 
     Raises:
-        OutputError: No such container.
+        OutputError: No such container, or no encoder for it.
     """
 
     def __init__(self, path: Path, fps: float, aside: bool = True) -> None:
@@ -155,7 +163,7 @@ class VideoFile:
         muxer = VIDEOS_WRITTEN[suffix]
         options = {**_MUXING[muxer], "flush_packets": "1"}
         self._container = av.open(self._file, "w", format=muxer, options=options)
-        codec = "mjpeg" if is_avi else "libx264" if "libx264" in av.codecs_available else "mpeg4"
+        codec = encoder_of(self.path)
         stream = self._container.add_stream(codec, rate=self._fps, options=_OPTIONS[codec])
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
@@ -197,10 +205,28 @@ class VideoFile:
         return failure
 
 
+def encoder_of(path: Path) -> str:
+    """Names FFmpeg's encoder of a video file, by the file's suffix.
+
+    Raises:
+        OutputError: PyAV was built without it.
+    """
+    import av
+
+    muxer = VIDEOS_WRITTEN[path.suffix.lower()]
+    wanted = {"avi": ("mjpeg",), "webm": ("libvpx",)}.get(muxer, ("libx264", "mpeg4"))
+    for codec in wanted:
+        if codec in av.codecs_available:
+            return codec
+    raise OutputError(f"{path}: this PyAV {av.__version__} has no encoder {wanted[-1]}; use .mp4 or .avi")
+
+
 _OPTIONS = {
     # x264 without looking ahead: a frame is in the file soon, at the cost of MPEG-4.
     "libx264": {"preset": "superfast", "tune": "zerolatency", "crf": "23"},
     "mpeg4": {},
+    # As fast as VP8 goes, without looking ahead; without a bit rate its limit would be 256 kbit/s.
+    "libvpx": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "crf": "10", "b": "8M"},
     "mjpeg": {"qmin": "3", "qmax": "3"},
 }
 """Encoders and their options."""

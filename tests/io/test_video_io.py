@@ -42,7 +42,7 @@ def times(path: Path) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".avi", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".avi", ".mkv", ".webm"])
 def test_videos_hold_what_was_written(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"视频 1{suffix}"
     video = VideoFile(path, 25)
@@ -59,7 +59,7 @@ def test_videos_hold_what_was_written(tmp_path: Path, suffix: str) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
 def test_frames_stand_at_their_own_times(tmp_path: Path, suffix: str) -> None:
     # A camera that gives frames as it can, is lost for a minute, and comes back with another size.
     video = VideoFile(tmp_path / f"a{suffix}", 10)
@@ -117,7 +117,9 @@ def test_where_there_is_no_x264_it_is_mpeg4(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-@pytest.mark.parametrize(("suffix", "played"), [(".mp4", 100), (".mov", 100), (".mkv", 100), (".avi", 120)])
+@pytest.mark.parametrize(
+    ("suffix", "played"), [(".mp4", 100), (".mov", 100), (".mkv", 100), (".webm", 100), (".avi", 120)]
+)
 def test_a_killed_process_leaves_what_plays(tmp_path: Path, suffix: str, played: int) -> None:
     path = tmp_path / f"a{suffix}"
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
@@ -153,7 +155,7 @@ def test_a_video_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         video.close()
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".webm"])
 def test_a_disk_that_fills_up_leaves_what_plays(tmp_path: Path, suffix: str) -> None:
     resource = pytest.importorskip("resource")
     signal = pytest.importorskip("signal")
