@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_lpr.console.output import say, say_json
+from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
 from edge_lpr.errors import InputError, SettingError
+from edge_lpr.finetune.recipe.data import LabelSource
 from edge_lpr.io.claims import Named, check_outputs
 
 if TYPE_CHECKING:
-    from edge_lpr.datasets.labels import Sample
+    from edge_lpr.datasets.labels import Labels, Sample
+    from edge_lpr.finetune.recipe.config import TrainConfig
+    from edge_lpr.finetune.recipe.document import Document
     from edge_lpr.finetune.training.trainer import StepReport
 
 DESCRIPTION = """\
-Trains PP-OCRv3's detection student (det) or its CTC recognizer (rec) further, from a .pdparams
-to a .pdparams with PaddleOCR's parameter names, on a CPU or a GPU.
+Trains a PP-OCR detector (det) or recognizer (rec) further, from a .pdparams to a .pdparams with
+PaddleOCR's parameter names, on a CPU or a GPU.
 
 It learns from labelled images (--ccpd), from rendered plates (--render), or from both: then
 part of the rendered plates are painted onto the labelled photos. Writes into --out:
@@ -27,14 +31,16 @@ part of the rendered plates are painted onto the labelled photos. Writes into --
   latest.pdparams    averaged weights of the last checkpoint
   latest.state       everything that --resume goes on from, to the same end as without a stop
   history.json       loss and metrics by step; run.png shows them
-  config.json        the settings of this run
+  config.yml         the settings of this run, files included
   keys.txt           rec: the dictionary of the new head, cut to the characters of plates; its last
                      line stands for all other characters (charset.txt has the others alone)
 
-Without --config the recipe that ships is used; --print-config shows it: PP-OCRv3's own, with
-its augmentations of labelled images ("augment": "camera" degrades them as rendered ones).
-"patience": 3 ends a run after three evaluations without a better metric. Ctrl-C ends it after
-the step at hand, with everything saved. A folder that holds a run is only gone on with.
+Settings are PaddleOCR's YAML, read as it is (-c), and changed as there (-o). What of it has no
+effect here is named in one line; what would change the result and is not supported is an error.
+Without -c the recipe that ships is used; --print-config shows it, with the options given. The
+section EdgeLPR has what PaddleOCR lacks: rendering, averages, frozen layers. Ctrl-C ends a run
+after the step at hand, with everything saved. A folder that holds a run is only gone on with,
+by --resume, which reads the run's own config.yml.
 
 The weights that it starts from are measured first: an accuracy of 0 at step 0 hints at a
 dictionary of another order. Labels that do not count (difficult, ###, 待识别), that name an
@@ -43,13 +49,14 @@ image a second time, or that are longer than a reading has steps are left out, a
 
 EPILOG = """\
 examples:
-  edge-lpr export --pretrained weights/             PP-OCRv3's general weights, to start from
+  edge-lpr export --pretrained weights/             PP-OCR's general weights, to start from
   edge-lpr finetune rec --render --pretrained weights/rec.pdparams --dict weights/rec_keys.txt --out runs/rec
+  edge-lpr finetune rec --resume --out runs/rec     go on with it
   edge-lpr finetune det --ccpd CCPD2020/ccpd_green/train --render --val CCPD2020/ccpd_green/val \\
                         --pretrained weights/det.pdparams --out runs/det
-  edge-lpr finetune rec --render --pretrained weights/rec.pdparams --dict weights/rec_keys.txt \\
-                        --out runs/rec --resume
-  edge-lpr finetune det --print-config > det.json   a config to change and give with --config
+  edge-lpr finetune det -c ch_PP-OCRv3_det_student.yml -o Global.epoch_num=100 \\
+                        Optimizer.lr.learning_rate=0.0005 Global.pretrained_model=weights/det.pdparams
+  edge-lpr finetune det --print-config > det.yml    a config to change and give with -c
   edge-lpr export --det runs/det/best.pdparams --rec runs/rec/best.pdparams --dict runs/rec/keys.txt \\
                   --charset runs/rec/charset.txt --rec-width 160 --out bundle/
 """
@@ -99,9 +106,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     training = parser.add_argument_group("training")
     training.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings as JSON (default: the recipe)"
+        "--config", "-c", type=Path, metavar="FILE", help="settings as PaddleOCR's YAML (default: the recipe)"
     )
-    training.add_argument("--steps", type=int, metavar="N", help="length of the run, instead of the config's")
+    training.add_argument(
+        "--opt",
+        "-o",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings in place of the config's, such as Global.epoch_num=100",
+    )
     training.add_argument("--device", default="cpu", metavar="NAME", help="PyTorch's name: cpu, cuda, cuda:1")
     training.add_argument("--resume", action="store_true", help="go on with the run in --out")
     training.add_argument("--print-config", action="store_true", help="print the settings and end")
@@ -109,42 +124,51 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    from edge_lpr.finetune.training.config import load_config
+    from edge_lpr.finetune.recipe.config import read_config
+    from edge_lpr.finetune.recipe.document import write_document
 
-    if args.out is not None and not args.print_config:
-        from edge_lpr.finetune.training.run import FILES
-
-        check_outputs((("--out", args.out / name) for name in FILES), _inputs(args))
-    overrides = {} if args.steps is None else {"steps": args.steps}
-    config = load_config(args.config, args.part, **overrides)
+    document, name = _document(args)
+    config = read_config(document, args.part, name)
     if args.print_config:
-        say_json(config.to_json())
+        if config.idle:
+            say(f"{name}: {_idle(config)}", stream=sys.stderr)
+        for line in write_document(document).splitlines():
+            say(line)
         return 0
-    from edge_lpr.finetune.training.run import RunFiles, check_folder, finetune
-
-    for option in ("pretrained", "out"):
-        if getattr(args, option) is None:
+    paths = config.paths
+    for option, path in (("pretrained", paths.pretrained), ("out", paths.out)):
+        if path is None:
             raise SettingError(f"--{option} is missing; see: edge-lpr finetune --help")
-    check_folder(args.out, resume=args.resume)
+    assert paths.pretrained is not None
+    assert paths.out is not None
+    from edge_lpr.finetune.training.run import FILES, RunFiles, check_folder, finetune
+
+    out = paths.out
+    check_outputs((("--out", out / file) for file in FILES), _inputs(args, config))
+    check_folder(out, resume=args.resume)
     _check_device(args.device)
-    with Progress(f"finetune {args.part}", config.steps, "steps") as progress:
+    with Progress(f"finetune {args.part}", config.steps or None, "steps") as progress:
+        if config.idle:
+            progress.note(f"{name}: {_idle(config)}")
+        learnt = _labels(config.data.source, progress)
         files = RunFiles(
-            pretrained=args.pretrained,
-            dictionary=args.dict,
-            labelled=_samples(args.ccpd, progress),
-            validation=_readable(_samples(_plates_once(args), progress), progress),
-            photos=_samples(args.photos, progress),
-            render=args.render,
-            font=args.font,
+            pretrained=paths.pretrained,
+            dictionary=paths.dictionary,
+            labelled=learnt.samples,
+            counts=learnt.counts,
+            validation=_readable(_labels(_plates_once(config), progress).samples, progress),
+            photos=_labels(LabelSource(tuple(map(str, paths.photos))), progress).samples,
+            font=paths.font,
         )
 
-        if files.labelled and not files.validation and not files.render:
+        if files.labelled and not files.validation and not config.own.render:
             progress.note(
                 "no --val: measured on the images that are learnt; how well others are read is not seen"
             )
 
-        def show(report: StepReport) -> None:
+        def show_step(report: StepReport) -> None:
             # A resumed run begins in the middle.
+            progress.total = report.steps
             loss = {"loss": f"{report.loss:.4f}"} if report.step else {}
             progress.update(report.step - progress.count, **loss)
             if report.metrics:
@@ -161,51 +185,99 @@ def run(args: argparse.Namespace) -> int:
         history = finetune(
             config,
             files,
-            args.out,
+            out,
             resume=args.resume,
-            report=show,
+            report=show_step,
             notify=progress.note,
             device=args.device,
         )
     last = history["metrics"][-1]["step"]
-    if last < config.steps:
-        say(f"ended early, at step {last:.0f}: {config.patience} evaluations without a better metric")
-    metric = "hmean" if args.part == "det" else "accuracy"
-    best = max(history["metrics"], key=lambda row: row[metric])
-    say(f"{args.out / 'best.pdparams'}: {metric} {best[metric]:.4f} at step {best['step']:.0f}")
+    if progress.total and last < progress.total:
+        say(f"ended early, at step {last:.0f}: {config.own.patience} evaluations without a better metric")
+    best = max(history["metrics"], key=lambda row: row[config.metric])
+    say(f"{out / 'best.pdparams'}: {config.metric} {best[config.metric]:.4f} at step {best['step']:.0f}")
     return 0
 
 
-def _plates_once(args: argparse.Namespace) -> list[Path]:
+def _document(args: argparse.Namespace) -> tuple[Document, str]:
+    """Returns the run's config, with the options and -o in it, and what messages call it."""
+    from edge_lpr.finetune.recipe.document import change, default_document, override, read_document
+
+    path = args.config
+    if path is None and args.resume and args.out is not None:
+        path = args.out / "config.yml"
+        if not path.is_file():
+            raise SettingError(f"{args.out}: holds no run to go on with (no config.yml); leave --resume out")
+    document = default_document(args.part) if path is None else read_document(path)
+    given: dict[str, object] = {
+        "Global.pretrained_model": args.pretrained,
+        "Global.character_dict_path": args.dict,
+        "Global.save_model_dir": args.out,
+        "Train.dataset.label_file_list": args.ccpd,
+        "Eval.dataset.label_file_list": args.val,
+        "EdgeLPR.photos": args.photos,
+        "EdgeLPR.font": args.font,
+        "EdgeLPR.render": args.render,
+    }
+    for key, value in given.items():
+        if not value:
+            continue
+        change(document, key, [str(v) for v in value] if isinstance(value, list) else _plain(value))
+        if key.endswith(".label_file_list"):
+            section = key.removesuffix("label_file_list")
+            change(document, f"{section}data_dir", None)
+            change(document, f"{section}ratio_list", 1.0)
+    override(document, args.opt)
+    return document, f"configs/{args.part}.yml" if path is None else str(path)
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _idle(config: TrainConfig) -> str:
+    return f"without effect here: {', '.join(config.idle)}"
+
+
+def _plates_once(config: TrainConfig) -> LabelSource:
     """What is measured on; a recognizer reads the plates cut out of a folder's scenes, not these too."""
     from edge_lpr.datasets.labels import crop_sources
 
-    if args.part == "det":
-        return list(args.val)
-    return [source for val in args.val for source in crop_sources(val)]
+    source = config.validation
+    if config.part == "det":
+        return source
+    files = tuple(str(path) for file in source.files for path in crop_sources(file))
+    return LabelSource(files, data_dir=source.data_dir)
 
 
-def _inputs(args: argparse.Namespace) -> Iterator[Named]:
+def _inputs(args: argparse.Namespace, config: TrainConfig) -> Iterator[Named]:
     from edge_lpr.datasets.labels import label_inputs
 
-    yield from ((f"--{name}", getattr(args, name)) for name in ("pretrained", "dict", "font", "config"))
-    for name in ("ccpd", "photos", "val"):
-        yield from label_inputs(f"--{name}", getattr(args, name))
+    paths = config.paths
+    yield from (("--pretrained", paths.pretrained), ("--dict", paths.dictionary), ("--font", paths.font))
+    yield "--config", args.config
+    for name, source in (("--ccpd", config.data.source), ("--val", config.validation)):
+        yield from label_inputs(name, source.files, data_dir=_folder(source))
+    yield from label_inputs("--photos", paths.photos)
 
 
-def _samples(sources: list[Path], progress: Progress) -> list[Sample]:
-    from edge_lpr.datasets.labels import load_labels
+def _folder(source: LabelSource) -> Path | None:
+    return None if source.data_dir is None else Path(source.data_dir)
 
-    if not sources:
-        return []
-    labels = load_labels(sources)
+
+def _labels(source: LabelSource, progress: Progress) -> Labels:
+    from edge_lpr.datasets.labels import Labels, load_labels
+
+    if not source.files:
+        return Labels()
+    labels = load_labels(source.files, data_dir=_folder(source))
     for note in labels.notes:
         progress.note(note)
     for problem in labels.problems[:_SHOWN]:
         progress.note(f"skipped: {problem}")
     if len(labels.problems) > _SHOWN:
         progress.note(f"skipped: {len(labels.problems) - _SHOWN} more")
-    return labels.samples
+    return labels
 
 
 def _readable(samples: list[Sample], progress: Progress) -> list[Sample]:

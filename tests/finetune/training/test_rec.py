@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.extras import reason
+from helpers.train_configs import train_config
 
 torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
@@ -15,8 +16,8 @@ from edge_lpr.architectures.registry import ARCHITECTURES  # noqa: E402
 from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of  # noqa: E402
 from edge_lpr.datasets.labels import load_labels  # noqa: E402
 from edge_lpr.errors import InputError, ModelError  # noqa: E402
+from edge_lpr.finetune.recipe.config import TrainConfig  # noqa: E402
 from edge_lpr.finetune.synthesis.training_images import RenderedCrops  # noqa: E402
-from edge_lpr.finetune.training.config import TrainConfig  # noqa: E402
 from edge_lpr.finetune.training.rec import (  # noqa: E402
     HEAD_CHARSET,
     UNKNOWN_LINE,
@@ -37,7 +38,8 @@ def full_head() -> dict[str, np.ndarray]:
 
 
 def config(**changes: object) -> TrainConfig:
-    return TrainConfig(**({"part": "rec", "batch": 4, "workers": 0} | changes))  # type: ignore[arg-type]
+    given = {"batch": 4, "camera": True, "frozen_blocks": 0} | changes
+    return train_config("rec", **given)
 
 
 def test_cut_head_keeps_the_rows_of_plate_characters(full_head: dict[str, np.ndarray]) -> None:
@@ -159,7 +161,7 @@ def test_labelled_plates_as_ppocr_shows_them(tmp_path: Path, full_head: dict[str
     cv2.imwrite(str(tmp_path / "a.png"), np.full((48, 140, 3), (200, 90, 10), np.uint8))
     (tmp_path / "rec.txt").write_text("a.png\t皖A12345\n", encoding="utf-8")
     samples = load_labels([tmp_path]).samples
-    settings = config(batch=32, width=320, augment="ppocr", concat_share=0.5)
+    settings = config(batch=32, width=320, camera=False, concat_share=0.5)
     task = RecTraining(settings, full_head, FULL, "x", render=None, samples=samples, validation=samples)
     batch = task.batch(0)
     assert torch.equal(batch.images, task.batch(0).images)
