@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.errors import ModelError
+from edge_lpr.onnx_graph.branches import fuse_branches
 from edge_lpr.onnx_graph.fold import (
     fold_affine,
     fold_batch_norms,
@@ -142,6 +143,7 @@ def simplified(model: onnx.ModelProto, size: tuple[int | None, int | None]) -> O
     fold_constants(graph)
     fold_affine(graph)
     fold_batch_norms(graph)
+    fuse_branches(graph)
     fold_affine(graph)
     fuse_hard_swish(graph)
     fuse_layer_norms(graph)

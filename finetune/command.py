@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from edge_lpr.finetune.recipe.config import TrainConfig
     from edge_lpr.finetune.recipe.document import Document
     from edge_lpr.finetune.training.trainer import StepReport
+    from edge_lpr.types import Part
 
 DESCRIPTION = """\
-Trains a PP-OCR detector (det) or recognizer (rec) further, from a .pdparams to a .pdparams with
-PaddleOCR's parameter names, on a CPU or a GPU.
+Trains a detector (det) or a recognizer (rec) further, from a .pdparams to a .pdparams with
+PaddleOCR's parameter names, on a CPU or a GPU: PP-OCRv3's, or the mobile ones of PP-OCRv4 and v5.
+Which network it is, is seen by --pretrained; a config given with -c has to say the same.
 
 It learns from labelled images (--ccpd), from rendered plates (--render), or from both: then
 part of the rendered plates are painted onto the labelled photos. Writes into --out:
@@ -228,7 +230,22 @@ def _document(args: argparse.Namespace) -> tuple[Document, str]:
             change(document, f"{section}data_dir", None)
             change(document, f"{section}ratio_list", 1.0)
     override(document, args.opt)
+    if path is None and not any(one.startswith("Architecture") for one in args.opt):
+        _follow_weights(document, args.part)
     return document, f"configs/{args.part}.yml" if path is None else str(path)
+
+
+def _follow_weights(document: Document, part: Part) -> None:
+    """Puts the network that the weights to start from are of into the recipe that ships."""
+    from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
+    from edge_lpr.architectures.registry import closest
+    from edge_lpr.finetune.recipe.networks import describe
+
+    path = document["Global"]["pretrained_model"]
+    if isinstance(path, str) and Path(path).is_file():
+        name = closest(select_branch(load_checkpoint(path), "Student", path), part).name
+        if described := describe(name):
+            document["Architecture"] = described
 
 
 def _plain(value: object) -> object:

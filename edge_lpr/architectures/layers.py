@@ -19,7 +19,7 @@ class ConvNorm(Block):
     Attributes:
         inside: Channels in.
         out: Channels out.
-        kernel: Side of the kernel.
+        kernel: Side of the kernel, or its height and width.
         stride: Of both directions, or vertical and horizontal.
         groups: Of the convolution.
         act: Activation; None for none.
@@ -29,7 +29,7 @@ class ConvNorm(Block):
 
     inside: int
     out: int
-    kernel: int = 1
+    kernel: int | tuple[int, int] = 1
     stride: int | tuple[int, int] = 1
     groups: int = 1
     act: Activation | None = None

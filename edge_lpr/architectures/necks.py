@@ -145,22 +145,24 @@ class SVTR(Block):
         out: Channels out.
         depth: Blocks of global mixing.
         hidden: Channels in them.
+        kernel: Side of the first and the last but one convolution, or their height and width.
     """
 
     inside: int
     out: int
     depth: int
     hidden: int
+    kernel: int | tuple[int, int] = 3
 
     def children(self) -> Children:
         """See `Block`."""
         reduced = self.inside // 8
-        yield "conv1", _named(self.inside, reduced, 3)
+        yield "conv1", _named(self.inside, reduced, self.kernel)
         yield "conv2", _named(reduced, self.hidden)
         yield "svtr_block", Chain((GlobalMixing(self.hidden, heads=8, dropout=0.1),) * self.depth)
         yield "norm", LayerNorm(self.hidden, epsilon=1e-6)
         yield "conv3", _named(self.hidden, self.inside)
-        yield "conv4", _named(2 * self.inside, reduced, 3)
+        yield "conv4", _named(2 * self.inside, reduced, self.kernel)
         yield "conv1x1", _named(reduced, self.out)
 
     def forward(self, ops: Ops, m: Built, x: Tensor) -> Tensor:
@@ -169,6 +171,6 @@ class SVTR(Block):
         return m.conv1x1(m.conv4(ops.concat([x, m.conv3(ops.to_map(sequence))])))
 
 
-def _named(inside: int, out: int, kernel: int = 1) -> ConvNorm:
+def _named(inside: int, out: int, kernel: int | tuple[int, int] = 1) -> ConvNorm:
     """A convolution under the names that PaddleOCR gives its parts in SVTR."""
     return ConvNorm(inside, out, kernel, act="swish", names=("conv", "norm"), norm="batch_norm2d")

@@ -19,16 +19,26 @@ Tensor = Any  # Paddle ships no types
 
 
 def _conv2d(layer: spec.Conv2d) -> nn.Layer:
-    padding, bias = layer.kernel // 2, None if layer.bias else False
+    bias = None if layer.bias else False
     return nn.Conv2D(
         layer.inside,
         layer.out,
         layer.kernel,
         layer.stride,
-        padding,
+        layer.padding,
         groups=layer.groups,
         bias_attr=bias,
     )
+
+
+class _Affine(nn.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = self.create_parameter([1], default_initializer=nn.initializer.Constant(1.0))
+        self.bias = self.create_parameter([1], is_bias=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale + self.bias
 
 
 _LAYERS: dict[type[spec.Layer], Callable[[Any], nn.Layer]] = {
@@ -37,6 +47,7 @@ _LAYERS: dict[type[spec.Layer], Callable[[Any], nn.Layer]] = {
     spec.BatchNorm: lambda s: nn.BatchNorm2D(s.channels),
     spec.LayerNorm: lambda s: nn.LayerNorm(s.size, epsilon=s.epsilon),
     spec.Linear: lambda s: nn.Linear(s.inside, s.out),
+    spec.Affine: lambda _: _Affine(),
 }
 
 
@@ -45,6 +56,12 @@ class _PaddleOps:
 
     def conv_norm(self, conv: nn.Layer, norm: nn.Layer, x: Tensor) -> Tensor:
         return norm(conv(x))
+
+    def branches(
+        self, pairs: Sequence[tuple[nn.Layer, nn.Layer]], norm: nn.Layer | None, x: Tensor
+    ) -> Tensor:
+        parts = [n(c(x)) for c, n in pairs] + ([] if norm is None else [norm(x)])
+        return sum(parts[1:], parts[0])
 
     def relu(self, x: Tensor) -> Tensor:
         return F.relu(x)
@@ -70,7 +87,7 @@ class _PaddleOps:
     def upsample(self, x: Tensor, factor: int) -> Tensor:
         return F.interpolate(x, scale_factor=factor, mode="nearest")
 
-    def average_pool(self, x: Tensor, size: int) -> Tensor:
+    def average_pool(self, x: Tensor, size: int | tuple[int, int]) -> Tensor:
         return F.avg_pool2d(x, size, size)
 
     def global_average(self, x: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 __all__ = [
+    "Affine",
     "BatchNorm",
     "Block",
     "Built",
@@ -39,17 +40,31 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "Ops",
+    "Slot",
     "Spec",
     "Tensor",
     "attributes",
+    "both",
 ]
 
 Tensor = Any
 """A tensor of the framework that a network is built in. It knows + and * itself."""
 Built = Any
 """The module that was made of a block: its children as callable attributes, and `training`."""
-Kind = Literal["conv2d", "conv2d_transpose", "batch_norm", "batch_norm2d", "layer_norm", "linear"]
+Kind = Literal[
+    "conv2d",
+    "conv2d_transpose",
+    "batch_norm",
+    "batch_norm2d",
+    "layer_norm",
+    "linear",
+    "mobile_one_block",
+    "whswish_b",
+]
 """A layer as Paddle counts it in its internal names, such as `conv2d_7.w_0`."""
+Slot = Literal["w_0", "b_0", "w_1", "w_2"]
+"""A parameter of a layer in these names."""
+_SLOTS: dict[str, Slot] = {"weight": "w_0", "bias": "b_0", "_mean": "w_1", "_variance": "w_2"}
 
 
 class Layer(ABC):
@@ -59,6 +74,9 @@ class Layer(ABC):
     @abstractmethod
     def kind(self) -> Kind:
         """What Paddle calls it in its internal names."""
+
+    slots: ClassVar[dict[str, Slot]] = _SLOTS
+    """What its parameters are called in Paddle's internal names, by Paddle's attribute names."""
 
     @abstractmethod
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -72,7 +90,7 @@ class Conv2d(Layer):
     Attributes:
         inside: Channels in.
         out: Channels out.
-        kernel: Side of the kernel, odd.
+        kernel: Side of the kernel, odd; or its height and width.
         stride: Of both directions, or vertical and horizontal.
         groups: As many as channels make it a depthwise one.
         bias: Whether it adds one; before a norm it does not.
@@ -81,15 +99,21 @@ class Conv2d(Layer):
     kind: ClassVar[Kind] = "conv2d"
     inside: int
     out: int
-    kernel: int
+    kernel: int | tuple[int, int]
     stride: int | tuple[int, int] = 1
     groups: int = 1
     bias: bool = False
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """See `Layer`."""
-        weight = {"weight": (self.out, self.inside // self.groups, self.kernel, self.kernel)}
+        weight = {"weight": (self.out, self.inside // self.groups, *both(self.kernel))}
         return weight | ({"bias": (self.out,)} if self.bias else {})
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Pixels added above and below, and at the left and at the right."""
+        height, width = both(self.kernel)
+        return height // 2, width // 2
 
 
 @dataclass(frozen=True)
@@ -165,11 +189,39 @@ class Linear(Layer):
         return {"weight": (self.inside, self.out), "bias": (self.out,)}
 
 
+@dataclass(frozen=True)
+class Affine(Layer):
+    """One factor and one shift for all of a map.
+
+    Attributes:
+        kind: What Paddle called it when it counted its internal names: the factor that follows a
+            convolution's branches, or the one that follows an activation.
+    """
+
+    slots: ClassVar[dict[str, Slot]] = {"scale": "w_0", "bias": "w_1"}
+    kind: Literal["mobile_one_block", "whswish_b"] = "mobile_one_block"
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """See `Layer`."""
+        return {"scale": (1,), "bias": (1,)}
+
+
+def both(side: int | tuple[int, int]) -> tuple[int, int]:
+    """Returns a kernel's height and width, or a stride's two directions."""
+    return (side, side) if isinstance(side, int) else side
+
+
 class Ops(Protocol):
     """What a block's `forward` may do beside calling its children, + and *. Each framework has one."""
 
     def conv_norm(self, conv: Built, norm: Built, x: Tensor) -> Tensor:
         """Convolution, then batch norm; a framework may do both at once."""
+
+    def branches(self, pairs: Sequence[tuple[Built, Built]], norm: Built | None, x: Tensor) -> Tensor:
+        """The sum of several (convolution, norm) of one input, and of that input's norm where there is one.
+
+        The convolutions have one stride, and keep the size but for it; a framework may do all of it at once.
+        """
 
     def relu(self, x: Tensor) -> Tensor:
         """max(x, 0)."""
@@ -195,8 +247,8 @@ class Ops(Protocol):
     def upsample(self, x: Tensor, factor: int) -> Tensor:
         """Repeats every pixel of a map `factor` times in both directions."""
 
-    def average_pool(self, x: Tensor, size: int) -> Tensor:
-        """Means over squares of size×size that do not overlap."""
+    def average_pool(self, x: Tensor, size: int | tuple[int, int]) -> Tensor:
+        """Means over squares of size×size, or rectangles of height and width, that do not overlap."""
 
     def global_average(self, x: Tensor) -> Tensor:
         """Mean of each channel: N×C×1×1."""
@@ -234,6 +286,13 @@ class Block(ABC):
         A dotted name, such as `ins_conv.0`, is an element of a list: `m.ins_conv[0]`. What yields to several
         lists in turn creates them in turn.
         """
+
+    def fused_children(self) -> Children:
+        """Yields the children of the same block as inference models have them: what is summed made one.
+
+        Children that compute nothing are left out. Most blocks have nothing to fuse.
+        """
+        return self.children()
 
     @abstractmethod
     def forward(self, ops: Ops, m: Built, x: Tensor) -> Tensor:

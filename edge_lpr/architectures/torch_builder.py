@@ -20,16 +20,25 @@ __all__ = ["TorchNetwork", "build", "load_weights", "weights_of"]
 
 
 def _conv2d(layer: spec.Conv2d) -> nn.Module:
-    padding = layer.kernel // 2
     return nn.Conv2d(
         layer.inside,
         layer.out,
         layer.kernel,
         layer.stride,
-        padding,
+        layer.padding,
         groups=layer.groups,
         bias=layer.bias,
     )
+
+
+class _Affine(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale + self.bias
 
 
 _LAYERS: dict[type[spec.Layer], Callable[[Any], nn.Module]] = {
@@ -38,7 +47,25 @@ _LAYERS: dict[type[spec.Layer], Callable[[Any], nn.Module]] = {
     spec.BatchNorm: lambda s: nn.BatchNorm2d(s.channels),
     spec.LayerNorm: lambda s: nn.LayerNorm(s.size, eps=s.epsilon),
     spec.Linear: lambda s: nn.Linear(s.inside, s.out),
+    spec.Affine: lambda _: _Affine(),
 }
+
+
+def _frozen(norm: nn.Module, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The factor and the shift, each a value a channel, that a norm with frozen statistics comes to."""
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    before = -norm.running_mean if bias is None else bias - norm.running_mean
+    return scale, norm.bias + before * scale
+
+
+def _total(parts: Sequence[Tensor]) -> Tensor:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
 
 
 class _TorchOps:
@@ -53,15 +80,40 @@ class _TorchOps:
         if norm.training:
             return cast("Tensor", norm(conv(x)))
         assert isinstance(conv, nn.Conv2d | nn.ConvTranspose2d)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        before = -norm.running_mean if conv.bias is None else conv.bias - norm.running_mean
-        shift = norm.bias + before * scale
+        scale, shift = _frozen(norm, conv.bias)
         if isinstance(conv, nn.ConvTranspose2d):
             return F.conv_transpose2d(x, conv.weight * scale.view(1, -1, 1, 1), shift, conv.stride)
         weight = conv.weight * scale.view(-1, 1, 1, 1)
         return F.conv2d(x, weight, shift, conv.stride, conv.padding, groups=conv.groups)
+
+    def branches(
+        self, pairs: Sequence[tuple[nn.Module, nn.Module]], norm: nn.Module | None, x: Tensor
+    ) -> Tensor:
+        """With frozen statistics all branches are one convolution, whose kernel is the sum of theirs."""
+        norms = [n for _, n in pairs] + ([] if norm is None else [norm])
+        if any(n.training for n in norms):
+            parts = [self.conv_norm(c, n, x) for c, n in pairs] + ([] if norm is None else [norm(x)])
+            return _total(parts)
+        convs = [cast("nn.Conv2d", c) for c, _ in pairs]
+        widest = max(convs, key=lambda c: c.kernel_size[0])
+        side = widest.kernel_size[0]
+        kernels, shifts = [], []
+        for conv, (_, after) in zip(convs, pairs, strict=True):
+            scale, shift = _frozen(after, conv.bias)
+            kernels.append(
+                F.pad(conv.weight * scale.view(-1, 1, 1, 1), [(side - conv.kernel_size[0]) // 2] * 4)
+            )
+            shifts.append(shift)
+        if norm is not None:
+            scale, shift = _frozen(norm, None)
+            inside = widest.in_channels // widest.groups
+            place = torch.arange(len(scale), device=scale.device)
+            same = torch.zeros_like(widest.weight)
+            same[place, place % inside, side // 2, side // 2] = 1.0
+            kernels.append(same * scale.view(-1, 1, 1, 1))
+            shifts.append(shift)
+        kernel, shift = _total(kernels), _total(shifts)
+        return F.conv2d(x, kernel, shift, widest.stride, widest.padding, groups=widest.groups)
 
     def relu(self, x: Tensor) -> Tensor:
         return F.relu(x)
@@ -87,7 +139,7 @@ class _TorchOps:
     def upsample(self, x: Tensor, factor: int) -> Tensor:
         return F.interpolate(x, scale_factor=float(factor), mode="nearest")
 
-    def average_pool(self, x: Tensor, size: int) -> Tensor:
+    def average_pool(self, x: Tensor, size: int | tuple[int, int]) -> Tensor:
         return F.avg_pool2d(x, size)
 
     def global_average(self, x: Tensor) -> Tensor:

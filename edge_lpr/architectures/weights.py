@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import NDArray
 
-from edge_lpr.architectures.spec import Block, Kind, Layer
+from edge_lpr.architectures.spec import Block, Kind, Layer, Slot
 from edge_lpr.errors import ModelError
 
 __all__ = ["Parameter", "check_parameters", "paddle_name", "parameters"]
 
-Slot = Literal["w_0", "b_0", "w_1", "w_2"]
-_SLOTS: dict[str, Slot] = {"weight": "w_0", "bias": "b_0", "_mean": "w_1", "_variance": "w_2"}
 _FROM_TORCH = {"running_mean": "_mean", "running_var": "_variance"}
 
 
@@ -40,19 +38,24 @@ class Parameter:
     slot: Slot
 
 
-def parameters(block: Block) -> list[Parameter]:
-    """Lists a network's parameters in the order in which PaddleOCR creates them."""
-    return list(_walk(block, ""))
+def parameters(block: Block, *, fused: bool = False) -> list[Parameter]:
+    """Lists a network's parameters in the order in which PaddleOCR creates them.
+
+    Args:
+        block: The network.
+        fused: As its inference model has them, see `Block.fused_children`.
+    """
+    return list(_walk(block, "", fused))
 
 
-def _walk(block: Block, prefix: str) -> Iterator[Parameter]:
-    for name, child in block.children():
+def _walk(block: Block, prefix: str, fused: bool) -> Iterator[Parameter]:
+    for name, child in block.fused_children() if fused else block.children():
         path = f"{prefix}{name}."
         if isinstance(child, Layer):
             for array, shape in child.shapes().items():
-                yield Parameter(path + array, shape, child.kind, _SLOTS[array])
+                yield Parameter(path + array, shape, child.kind, child.slots[array])
         else:
-            yield from _walk(child, path)
+            yield from _walk(child, path, fused)
 
 
 def paddle_name(torch_name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ class Crop:
         det_score: The detector's score of it, 0 to 1.
         source: The crop that it was made of, where it was; None for one as it was cut.
         at_border: Whether its left and its right side lie at the border of the picture it was cut out of.
+        is_mirrored: Whether left and right are exchanged.
     """
 
     image: Image
@@ -32,6 +33,7 @@ class Crop:
     det_score: float
     source: Image | None = None
     at_border: tuple[bool, bool] = (False, False)
+    is_mirrored: bool = False
 
     @classmethod
     def of_box(cls, image: Image, quad: Quad, score: float) -> Crop:
@@ -62,3 +64,8 @@ class Crop:
     def unfolded(self) -> Crop:
         """Returns it with its two rows in one line."""
         return Crop(unfold_rows(self.image), self.corners, self.det_score, self.image, self.at_border)
+
+    def mirrored(self) -> Crop:
+        """Returns what a mirror shows of it: where that is a plate, the picture is a mirror's."""
+        image = np.ascontiguousarray(self.image[:, ::-1])
+        return replace(self, image=image, source=self.image, is_mirrored=True)

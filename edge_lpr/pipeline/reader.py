@@ -297,15 +297,18 @@ class PlateReader:
             readings = [(self.decoder.decode(next(posteriors)), crop) for crop in place]
             best.append(max(readings, key=lambda one: self._rank(one[0])))
         # A doubtful reading is tried again, all in one batch: turned round, since in CCPD the order of a
-        # box's corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
+        # box's corners can turn a plate upside down and so can a camera; mirrored, since what a mirror shows
+        # of a plate may be another one when it is turned round; and unfolded, where two rows fit in.
         retries: list[tuple[int, Crop]] = []
         for i, (reading, crop) in enumerate(best):
             if reading.format is None or reading.min_score < self.settings.retry_below:
-                retries.append((i, crop.turned()))
+                retries += (i, crop.turned()), (i, crop.mirrored())
                 # Read as one row, two say nothing about which crop shows them better.
                 retries.extend((i, other.unfolded()) for other in places[i] if other.is_high)
         for (i, crop), probs in zip(retries, self._probabilities([c for _, c in retries]), strict=True):
             reading = self.decoder.decode(probs)
+            if crop.is_mirrored and reading.format is None:
+                continue  # a text that is no plate is reported as it stands there
             if self._rank(reading) > self._rank(best[i][0]):
                 best[i] = reading, crop
         return [self._judge(reading, crop) for reading, crop in best]
@@ -323,7 +326,7 @@ class PlateReader:
                 return None
             kind = TEXT
         else:
-            if reading.min_score < self.settings.min_score:
+            if reading.min_score < self.settings.min_score or crop.is_mirrored:
                 return None
             left, right = crop.at_border
             if reading.format.is_cut(reading.text, crop.plate, left=left, right=right):

@@ -52,7 +52,7 @@ def ground_colour(crop: Image) -> str | None:
     height, width = crop.shape[:2]
     inner = crop[height // 6 : height - height // 6, width // 20 : width - width // 20]
     small = cv2.resize(inner, (96, 32), interpolation=cv2.INTER_AREA)
-    hue, coloured = _hues(small)
+    hue, coloured = _hues(np.asarray(small, np.uint8))
     if coloured.mean() < COLOURED:
         return None
     grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
@@ -76,7 +76,7 @@ def colour_shares(crop: Image) -> dict[str, float]:
         crop: uint8 H×W×3 BGR.
     """
     small = cv2.resize(crop, (48, 16), interpolation=cv2.INTER_AREA)
-    hue, coloured = _hues(small)
+    hue, coloured = _hues(np.asarray(small, np.uint8))
     hues = {name: colour.hues for name, colour in plate_colours().items() if colour.hues is not None}
     return {
         name: float(np.mean(coloured & (hue >= low) & (hue <= high))) for name, (low, high) in hues.items()

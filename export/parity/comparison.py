@@ -100,11 +100,15 @@ class Runner:
 
     def __call__(self, value: NDArray[Any]) -> Floats:
         """Runs the model on one input and returns its one output."""
+        (result,) = self.all(value)
+        return result
+
+    def all(self, value: NDArray[Any]) -> list[Floats]:
+        """Runs the model on one input and returns all of its outputs."""
         try:
-            (result,) = self._backend.run({self._backend.input_name: value}).values()
+            return list(self._backend.run({self._backend.input_name: value}).values())
         except BackendError as e:
             raise ModelError(f"the converted model does not run on shape {value.shape}: {e}") from e
-        return result
 
 
 def normalised(batch: Image, mean: Sequence[float], std: Sequence[float]) -> Floats:

@@ -11,7 +11,7 @@ from edge_lpr.errors import SettingError, shown
 from edge_lpr.finetune.recipe.node import Node, operators
 from edge_lpr.types import Part
 
-__all__ = ["NETWORKS", "Guide", "NetworkSettings", "read_network"]
+__all__ = ["NETWORKS", "Guide", "NetworkSettings", "describe", "read_network"]
 
 _RSEFPN = {"name": "RSEFPN", "out_channels": 96, "shortcut": True}
 _DB_HEAD = {"name": "DBHead", "k": 50}
@@ -140,6 +140,26 @@ def read_network(node: Node, part: Part) -> NetworkSettings:
     names = _match(parts, part)
     node.close()
     return NetworkSettings(names, guide, use_guide, fc_decay, backbone.values.get("name") in UNDECAYED_NORMS)
+
+
+def describe(name: str) -> dict[str, Any] | None:
+    """Returns the section of an architecture, trained without a guide; None for one that is not described."""
+    parts = NETWORKS.get(name)
+    if parts is None:
+        return None
+    shared = {"Transform": None, "Backbone": dict(parts["Backbone"])}
+    if "CTCHead.Neck" not in parts:
+        return {
+            "model_type": "det",
+            "algorithm": "DB",
+            **shared,
+            "Neck": dict(parts["Neck"]),
+            "Head": dict(parts["Head"]),
+        }
+    neck = {"name": "svtr", **parts["CTCHead.Neck"], "use_guide": False}
+    ctc = {"CTCHead": {"Neck": neck, "Head": {"fc_decay": 3.0e-05}}}
+    head = {"name": "MultiHead", "head_list": [ctc]}
+    return {"model_type": "rec", "algorithm": "SVTR_LCNet", **shared, "Head": head}
 
 
 def _match(parts: Mapping[str, Node], part: Part) -> tuple[str, ...]:

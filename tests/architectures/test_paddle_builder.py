@@ -26,6 +26,8 @@ CLASSES = 77
 IMAGES = {
     "ch_PP-OCRv3_det": (1, 64, 96, 3),
     "ch_PP-OCRv3_rec": (2, 48, 160, 3),
+    "PP-OCRv4_mobile_det": (1, 64, 96, 3),
+    "PP-OCRv4_mobile_rec": (2, 48, 160, 3),
     TINY.name: (2, 48, 96, 3),
 }
 
@@ -114,7 +116,10 @@ def test_a_new_table_is_known_by_its_checkpoints_and_learns(known: dict[str, Arc
         CLASSES,
         ["head.extra.x"],
     )
-    with pytest.raises(ModelError, match=r"'backbone\.paths\.1\.bias'.*takes PP-OCRv3 or Tiny checkpoints"):
+    with pytest.raises(
+        ModelError,
+        match=r"'backbone\.paths\.1\.bias'.*takes PP-OCRv3 or Tiny or PP-OCRv4",
+    ):
         identify({n: a for n, a in arrays.items() if n != "backbone.paths.1.bias"}, "rec", "t")
     network = TorchNetwork(registry.closest(arrays, "rec"), CLASSES)
     assert load_weights(network, arrays, source="t") == []

@@ -41,9 +41,20 @@ def test_checkpoints_are_known_by_what_they_hold() -> None:
     assert closest({}, "rec").part == "rec"
 
 
+def test_the_mobile_networks_are_told_from_the_older_ones() -> None:
+    for part in ("det", "rec"):
+        architecture = ARCHITECTURES[f"PP-OCRv4_mobile_{part}"]
+        arrays = arrays_of(architecture) | {"head.gtc_head.x": np.zeros(1, np.float32)}
+        if part == "det":
+            del arrays["head.gtc_head.x"]
+        found = identify(arrays, architecture.part, "m")
+        assert (found.architecture, found.classes) == (architecture, 0 if part == "det" else 71)
+
+
 def test_one_part_as_the_other() -> None:
     with pytest.raises(
-        ModelError, match=r"^d: no parameter.*a PP-OCRv3 rec checkpoint; it is a detection check"
+        ModelError,
+        match=r"^d: no parameter.*a PP-OCRv3 or PP-OCRv4/v5 mobile rec checkpoint; it is a det",
     ):
         identify(arrays_of(DET), "rec", "d")
     with pytest.raises(
@@ -54,7 +65,8 @@ def test_one_part_as_the_other() -> None:
 
 def test_a_checkpoint_of_another_network() -> None:
     with pytest.raises(
-        ModelError, match=r"^x: lacks 288 of 288 .*it has 'a' instead; export takes PP-OCRv3 checkpoints, for"
+        ModelError,
+        match=r"^x: lacks 288 of 288 .*it has 'a' instead; export takes PP-OCRv3 or PP-OCRv4/v5",
     ):
         identify({"a": np.zeros(1)}, "det", "x")
     more = {**arrays_of(DET), "neck.extra": np.zeros(1, np.float32)}

@@ -22,6 +22,7 @@ from edge_lpr.bundle.manifest import load_bundle  # noqa: E402
 from edge_lpr.errors import ModelError  # noqa: E402
 
 DET, REC = ARCHITECTURES["ch_PP-OCRv3_det"], ARCHITECTURES["ch_PP-OCRv3_rec"]
+DET4, REC4 = ARCHITECTURES["PP-OCRv4_mobile_det"], ARCHITECTURES["PP-OCRv4_mobile_rec"]
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.LayerNorm)
 MATRICES = ("Conv", "ConvTranspose", "Gemm", "MatMul", "LayerNormalization")
 
@@ -54,7 +55,15 @@ def run_order(network: nn.Module, images: Tensor) -> list[nn.Module]:
     return order
 
 
-@pytest.mark.parametrize(("architecture", "shape"), [(DET, (2, 64, 96, 3)), (REC, (2, 48, 160, 3))])
+@pytest.mark.parametrize(
+    ("architecture", "shape"),
+    [
+        (DET, (2, 64, 96, 3)),
+        (REC, (2, 48, 160, 3)),
+        (DET4, (1, 64, 64, 3)),
+        (REC4, (1, 48, 64, 3)),
+    ],
+)
 def test_frozen_norms_change_nothing(architecture: Architecture, shape: tuple[int, ...]) -> None:
     network = randomised(TorchNetwork(architecture, 77))
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
@@ -79,7 +88,7 @@ def test_shapes() -> None:
     assert TorchNetwork(REC, 77)(torch.zeros(3, 48, 160, 3, dtype=torch.uint8)).shape == (3, 20, 77)
 
 
-@pytest.mark.parametrize("architecture", [DET, REC])
+@pytest.mark.parametrize("architecture", [DET, REC, DET4, REC4])
 def test_weights_go_out_and_in(architecture: Architecture, tmp_path: Path) -> None:
     arrays = weights_of(randomised(TorchNetwork(architecture, 77)))
     wanted = {p.name: p.shape for p in architecture.parameters(77, training=True)}

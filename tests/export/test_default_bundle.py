@@ -17,6 +17,7 @@ from edge_lpr.errors import ModelError
 from edge_lpr.export.parity.images import scenes
 from edge_lpr.export.parity.reference import REFERENCE_FILE, check_reference
 from edge_lpr.export.pretrained import load_pretrained
+from edge_lpr.export.wheels import source_of
 from edge_lpr.pipeline.ctc import greedy
 
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
@@ -99,8 +100,8 @@ def test_other_weights_do_not_pass(copy: Path, capsys: pytest.CaptureFixture[str
 def test_another_wheel_is_refused(tmp_path: Path) -> None:
     wheel = tmp_path / "rapidocr_onnxruntime-1.2.11-py3-none-any.whl"
     with pytest.raises(ModelError, match="cannot be read"):
-        load_pretrained(wheel)
+        load_pretrained(source_of(None), wheel)
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("rapidocr_onnxruntime/models/x.onnx", b"x")
     with pytest.raises(ModelError, match="sha256"):
-        load_pretrained(wheel)
+        load_pretrained(source_of(None), wheel)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from edge_lpr.bundle import load_bundle
 from edge_lpr.errors import BackendError, BundleError, SettingError
 from edge_lpr.geometry import whole
 from edge_lpr.pipeline.db_postprocess import Box
+from edge_lpr.types import Image
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -243,6 +244,18 @@ def test_a_mirrored_picture_is_read_where_it_is_told(reader: PlateReader) -> Non
         x = image.shape[1] - upright[text].corners[:, 0]
         # The first corner is where the text begins, in the mirrored picture at its right.
         assert np.abs(read.corners[:, 0] - x).max() < 1
+
+
+@pytest.mark.parametrize("text", ["皖A88888", "皖E88888", "川A5HQ00", "粤BNB001", "闽HB1508", "津KVR005"])
+def test_a_mirrored_plate_is_not_taken_for_another(
+    reader: PlateReader, plate_scene: Callable[..., Image], text: str
+) -> None:
+    # Upside down, the mirrored characters of these plates look like those of others.
+    image = plate_scene(text)
+    assert [read.text for read in reader.read(image)] == [text]
+    assert reader.read(np.ascontiguousarray(image[:, ::-1])) == []
+    upside_down = np.ascontiguousarray(image[::-1, ::-1])
+    assert [read.text for read in reader.read(upside_down)] == [text]
 
 
 def test_a_picture_that_is_only_a_plate_is_read_as_one(reader: PlateReader, plate_scene: Any) -> None:
