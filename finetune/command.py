@@ -239,12 +239,15 @@ def _follow_weights(document: Document, part: Part) -> None:
     """Puts the network that the weights to start from are of into the recipe that ships."""
     from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
     from edge_lpr.architectures.registry import closest
-    from edge_lpr.finetune.recipe.networks import describe
+    from edge_lpr.finetune.recipe.networks import describe, read_network
+    from edge_lpr.finetune.recipe.node import Node, Told
 
     path = document["Global"]["pretrained_model"]
     if isinstance(path, str) and Path(path).is_file():
         name = closest(select_branch(load_checkpoint(path), "Student", path), part).name
-        if described := describe(name):
+        described = describe(name)
+        here = read_network(Node(document["Architecture"], "Architecture", Told()), part).names
+        if described and name not in here:
             document["Architecture"] = described
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge_lpr.architectures.registry import closest
+from edge_lpr.architectures.registry import Architecture, closest
 from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights
 from edge_lpr.datasets.dictionary import UNKNOWN_LINE
 from edge_lpr.datasets.labels import Sample
@@ -24,6 +25,7 @@ from edge_lpr.finetune.synthesis.negatives import TextRenderer
 from edge_lpr.finetune.synthesis.rec_augment import bring_to_height, rec_con_aug
 from edge_lpr.finetune.synthesis.render.view import sample_slant, slanted
 from edge_lpr.finetune.training.epochs import Epochs
+from edge_lpr.finetune.training.guides import PREFIXES, GuidedNetwork, cut_guide_weights
 from edge_lpr.finetune.training.losses import ctc_loss
 from edge_lpr.geometry import crop_quad, whole
 from edge_lpr.pipeline.ctc import UNKNOWN, PlateDecoder, greedy_path
@@ -64,11 +66,13 @@ class RecBatch:
         images: uint8 N×height×W×3 BGR.
         targets: int64 N×L class indices, padded with 0.
         lengths: int64 N.
+        valid: float32 N, the share of each width that is not padding.
     """
 
     images: Tensor
     targets: Tensor
     lengths: Tensor
+    valid: Tensor
 
 
 def cut_head_weights(
@@ -116,7 +120,7 @@ def cut_head_weights(
     unknown_w = weight[:, dropped].mean(1, keepdims=True) if len(dropped) else np.zeros_like(weight[:, :1])
     unknown_b = bias[dropped].mean() + np.log(len(dropped)) if len(dropped) else np.float32(-10)
     return {
-        **arrays,
+        **cut_guide_weights(arrays, np.array(kept[1:], np.int64) - 1, dropped - 1),
         f"{fc}weight": np.concatenate([weight[:, kept], unknown_w], 1).astype(np.float32),
         f"{fc}bias": np.append(bias[kept], unknown_b).astype(np.float32),
     }
@@ -193,8 +197,8 @@ class RecTraining:
         arrays = cut_head_weights(weights, characters, source)
         architecture = closest(arrays, "rec")
         config.check(architecture, source)
-        network = TorchNetwork(architecture, len(HEAD_CHARSET) + 2)
-        load_weights(network, arrays, source=source)
+        network = self._network(architecture)
+        load_weights(network, arrays, source=source, optional=PREFIXES)
         network.freeze(config.own.frozen_blocks)
         self.network: nn.Module = network
         self.samples = plates_of(samples)
@@ -211,6 +215,17 @@ class RecTraining:
             raise InputError("nothing to train on: give labelled plates, or let plates be rendered")
         self.decoder = PlateDecoder(HEAD_CHARSET, unknown_class=True)
         self._fixed: tuple[NDArray[np.uint8], list[str]] | None = None
+
+    def _network(self, architecture: Architecture) -> TorchNetwork:
+        network, loss, classes = self.config.network, self.config.loss, len(HEAD_CHARSET) + 2
+        if network.guide is None:
+            return TorchNetwork(architecture, classes)
+        assert isinstance(loss, RecLossSettings)
+        # What begins anew has to begin the same again.
+        torch.manual_seed(self.config.seed)
+        return GuidedNetwork(
+            architecture, classes, network.guide, use_guide=network.use_guide, smoothing=loss.smoothing
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """What worker processes need: all but the network and the images to measure on."""
@@ -293,13 +308,29 @@ class RecTraining:
             torch.from_numpy(np.stack([self._fit(crop) for crop, _ in drawn])),
             torch.from_numpy(targets),
             torch.tensor([len(c) for c in classes]),
+            torch.tensor([self._valid(crop) for crop, _ in drawn]),
         )
 
+    def _valid(self, crop: Image) -> float:
+        data = self.config.rec
+        natural = math.ceil(crop.shape[1] * data.height / crop.shape[0])
+        return min(1.0, natural / data.width) if data.padding else 1.0
+
     def loss(self, network: nn.Module, batch: RecBatch) -> tuple[Tensor, dict[str, float]]:
-        """CTC loss of a batch."""
+        """CTC loss of a batch, and the one of the branch that guides, where there is one."""
         device = next(network.parameters()).device
-        logits = network(batch.images.to(device))
-        return self._ctc(logits, batch.targets.to(device), batch.lengths.to(device)), {}
+        images, targets, lengths, valid = (
+            part.to(device) for part in (batch.images, batch.targets, batch.lengths, batch.valid)
+        )
+        if not isinstance(network, GuidedNetwork):
+            return self._ctc(network(images), targets, lengths), {}
+        settings, guide = self.config.loss, self.config.network.guide
+        assert isinstance(settings, RecLossSettings)
+        assert guide is not None
+        logits, guiding = network.guided(images, targets, lengths, valid)
+        ctc = settings.weight_1 * self._ctc(logits, targets, lengths)
+        guiding = settings.weight_2 * guiding
+        return ctc + guiding, {"CTC": float(ctc.detach()), guide.kind: float(guiding.detach())}
 
     def _ctc(self, logits: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
         loss = self.config.loss
