@@ -256,6 +256,7 @@ def _read_file(file: Path, labels: Labels, data_dir: Path | None) -> None:
     root = folder.resolve()
     rowwise = file.suffix.lower() == ".csv"
     renamed = file.name == PPOCRLABEL and data_dir is None
+    place = "beside the label file" if data_dir is None else f"in {data_dir}"
     places: dict[str, str] = {}
     grouped: dict[tuple[str, bool], list[LabelledPlate]] = {}
     for number, row in read_rows(file):
@@ -265,7 +266,7 @@ def _read_file(file: Path, labels: Labels, data_dir: Path | None) -> None:
             written, plates, crop = row
             # Looked for once per image, at its first row.
             if written not in places:
-                places[written] = find_image(root, written, any_folder=renamed)
+                places[written] = find_image(root, written, any_folder=renamed, place=place)
             key = (places[written], crop)
             if key not in grouped:
                 grouped[key] = plates

@@ -368,7 +368,9 @@ def _check_own(
         raise SettingError(
             f"{SECTION}.final_learning_rate is for Cosine; Optimizer.lr is {optimizer.schedule.name}"
         )
-    augmented = data.augment is not None if isinstance(data, RecData) else data.view != STILL
+    augmented = (
+        data.augment is not None if isinstance(data, RecData) else (data.view, data.paste) != (STILL, None)
+    )
     if own.camera and augmented:
         name = "RecAug" if isinstance(data, RecData) else "IaaAugment"
         raise SettingError(

@@ -9,6 +9,7 @@ from typing import Any
 from edge_lpr.errors import SettingError
 from edge_lpr.finetune.recipe.networks import Guide
 from edge_lpr.finetune.recipe.node import Node, operators
+from edge_lpr.finetune.synthesis.copy_paste import CopyPaste
 from edge_lpr.finetune.synthesis.det_augment import EastRandomCropData, IaaAugment
 from edge_lpr.finetune.synthesis.rec_augment import RecAug
 
@@ -107,6 +108,7 @@ class DetData:
         height: Of it.
         view: IaaAugment.
         crop: EastRandomCropData.
+        paste: CopyPaste; None where it is not one of the operators.
         targets: MakeBorderMap and MakeShrinkMap.
     """
 
@@ -117,6 +119,7 @@ class DetData:
     height: int
     view: IaaAugment
     crop: EastRandomCropData
+    paste: CopyPaste | None
     targets: TargetSettings
 
 
@@ -152,7 +155,7 @@ def read_det_data(node: Node) -> DetData:
         SettingError: A data set, an operator or a value is not supported.
     """
     dataset = node.child("dataset")
-    found: dict[str, Any] = {"view": STILL}
+    found: dict[str, Any] = {"view": STILL, "paste": None}
     targets: dict[str, Any] = {}
 
     def crop(op: Node) -> None:
@@ -172,9 +175,15 @@ def read_det_data(node: Node) -> DetData:
         targets["min_text_size"] = op.number("min_text_size", 8, low=0)
         _shrinking(op, targets)
 
+    def paste(op: Node) -> None:
+        found["paste"] = CopyPaste(
+            op.number("objects_paste_ratio", 0.2, low=0, high=1), op.flag("limit_paste", True)
+        )
+
     known = {
         **_DECODE,
         "DetLabelEncode": _as_it_is,
+        "CopyPaste": paste,
         "IaaAugment": lambda op: found.update(view=_iaa_augment(op)),
         "EastRandomCropData": crop,
         "MakeBorderMap": border,

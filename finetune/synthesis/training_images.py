@@ -9,6 +9,7 @@ from typing import Any
 from edge_lpr.datasets.labels import IGNORED, Sample
 from edge_lpr.errors import EdgeLprError, InputError
 from edge_lpr.finetune.synthesis import compositing
+from edge_lpr.finetune.synthesis.copy_paste import CopyPaste
 from edge_lpr.finetune.synthesis.det_augment import EastRandomCropData, IaaAugment, augment_scene
 from edge_lpr.finetune.synthesis.render.crop import CropSettings, render_crop, render_part
 from edge_lpr.finetune.synthesis.render.scene import SceneSettings, render_scene
@@ -151,7 +152,8 @@ class Scenes:
         swapped: Share of scenes that are photos whose plates were replaced.
         real: Share of scenes that are photos as they are, seen from elsewhere.
         settings: What drawn scenes show.
-        augment: PaddleOCR's operators for photos as they are; None for `compositing.move_scene`.
+        augment: PaddleOCR's operators for photos as they are, IaaAugment, EastRandomCropData and, where it is
+            one of them, CopyPaste; None for `compositing.move_scene`.
     """
 
     def __init__(
@@ -161,7 +163,7 @@ class Scenes:
         real: float = 0.25,
         settings: SceneSettings | None = None,
         *,
-        augment: tuple[IaaAugment, EastRandomCropData] | None = None,
+        augment: tuple[IaaAugment, EastRandomCropData, CopyPaste | None] | None = None,
     ) -> None:
         self.photos, self.settings, self.augment = photos, settings or SceneSettings(), augment
         self.swapped, self.real = (swapped, real) if photos else (0.0, 0.0)
@@ -187,7 +189,13 @@ class Scenes:
                 image, plates = compositing.swap_scene(image, quads, rng, looks=photo.looks)
                 quads, ignored = [quad for quad, _ in plates], [False] * len(plates)
             elif self.augment:
-                view, crop = self.augment
+                view, crop, paste = self.augment
+                if paste is not None:
+                    other = self.photos.draw(rng)
+                    marked = [t in IGNORED for t in other.texts]
+                    image, quads, ignored = paste(
+                        (image, quads, ignored), (other.image, other.quads, marked), rng
+                    )
                 return augment_scene(image, quads, ignored, rng, size, view=view, crop=crop)
             image, kept, quads = compositing.move_scene(image, quads, rng, size)
             return image, quads, [ignored[i] for i in kept]

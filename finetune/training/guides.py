@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edge_lpr.architectures.heads import CTCHead
+from edge_lpr.architectures.necks import SVTR
 from edge_lpr.architectures.registry import Architecture
 from edge_lpr.architectures.torch_builder import TorchNetwork
 from edge_lpr.finetune.recipe.networks import Guide
@@ -174,7 +176,7 @@ class _CrossAttention(nn.Module):
 
 
 def _split(x: Tensor, heads: int) -> Tensor:
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return x.reshape(*x.shape[:-1], heads, -1).transpose(1, 2)
 
 
 class _Mlp(nn.Module):
@@ -317,7 +319,10 @@ class GuidedNetwork(TorchNetwork):
         smoothing: bool = True,
     ) -> None:
         super().__init__(architecture, classes)
-        channels: int = architecture.network(classes, True).head.neck.inside
+        head = architecture.network(classes, True).head
+        assert isinstance(head, CTCHead)
+        assert isinstance(head.neck, SVTR)
+        channels = head.neck.inside
         self.use_guide = use_guide
         self.branch: Branch = (
             SARBranch(channels, classes - 1, guide)

@@ -166,7 +166,7 @@ def _det_task(
     photos = Photos(files.photos) if files.photos else Photos(files.labelled, weights)
     located = [sum(sample.located for sample in part) for part in files.files()]
     config = config.sized(shown(located, ratios))
-    augment, epochs = None if own.camera else (config.det.view, config.det.crop), None
+    augment, epochs = None if own.camera else (config.det.view, config.det.crop, config.det.paste), None
     if own.render:
         real = own.real_share if files.labelled else 0.0
         scenes = Scenes(photos, own.swapped_share, real, augment=augment)

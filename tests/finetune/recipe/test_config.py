@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from helpers.extras import reason
-from helpers.ppocr_configs import DET, REC
+from helpers.ppocr_configs import DET, DET_MOBILE, REC, REC_MOBILE
 
 pytest.importorskip("yaml", reason=reason("yaml", "finetune"))
 
@@ -16,7 +16,6 @@ from edge_lpr.errors import SettingError
 from edge_lpr.finetune.recipe.config import TrainConfig, read_config
 from edge_lpr.finetune.recipe.data import ConcatSettings, LabelSource, TargetSettings
 from edge_lpr.finetune.recipe.document import (
-    change,
     default_document,
     override,
     parse_document,
@@ -25,6 +24,7 @@ from edge_lpr.finetune.recipe.document import (
 from edge_lpr.finetune.recipe.losses import DBLossSettings, RecLossSettings
 from edge_lpr.finetune.recipe.networks import Guide
 from edge_lpr.finetune.recipe.own import OwnSettings
+from edge_lpr.finetune.synthesis.copy_paste import CopyPaste
 from edge_lpr.finetune.synthesis.det_augment import EastRandomCropData, IaaAugment
 from edge_lpr.finetune.synthesis.rec_augment import RecAug
 
@@ -71,25 +71,25 @@ def test_a_recognizer_with_its_guide() -> None:
     assert config.paths.dictionary == Path("dict/keys.txt")
 
 
-def test_a_recognizer_of_another_generation() -> None:
-    """PP-OCRv4's sampler of several sizes trains at one here; a network that is not there is named."""
-    v4 = REC.replace(
-        "SimpleDataSet\n    data_dir: ./train_data/\n", "MultiScaleDataSet\n    data_dir: ./train_data/\n"
-    )
-    assert v4 != REC
-    v4 += (
-        "  sampler: {name: MultiScaleSampler, scales: [[320, 32], [320, 48]], first_bs: 96, fix_bs: false}\n"
-    )
-    document = parse_document(v4, "v4.yml")
-    document["Train"]["sampler"] = document["Eval"].pop("sampler")
-    change(document, f"{OPERATORS}.RecResizeImg", False)
-    with pytest.raises(
-        SettingError, match=r"v4\.yml: Train\.sampler\.scales is \[\[320, 32\], \[320, 48\]\], only one"
-    ):
-        read_config(document, "rec", "v4.yml")
-    override(document, ["Train.sampler.scales=[[320,48]]"])
-    data = read_config(document, "rec", "v4.yml").rec
-    assert (data.batch, data.width, data.height, data.padding) == (96, 320, 48, True)
+def test_the_mobile_recognizer_of_v4_and_v5() -> None:
+    """Its sampler of several sizes trains at one here."""
+    message = r"Train\.sampler\.scales is \[\[320, 32\], .*, only one size .*=\[\[320,48\]\]"
+    with pytest.raises(SettingError, match=message):
+        read(REC_MOBILE)
+    config = read(REC_MOBILE, "Train.sampler.scales=[[320,48]]")
+    assert config.network.names == ("PP-OCRv4_mobile_rec",)
+    assert config.network.guide == Guide("NRTR", 384, 25)
+    data = config.rec
+    assert (data.batch, data.width, data.height, data.padding) == (128, 320, 48, True)
+    assert "Eval.dataset.transforms.RecResizeImg.eval_mode" in config.idle
+
+
+def test_the_mobile_detector_of_v4_and_v5() -> None:
+    config = read(DET_MOBILE)
+    assert config.network.names == ("PP-OCRv4_mobile_det",)
+    assert config.det.paste == CopyPaste(0.2)
+    # Texts are shrunk less, the longer the training.
+    assert [config.det.targets.ratio(epoch) for epoch in (0, 250, 500)] == pytest.approx([0.4, 0.5, 0.6])
 
 
 def test_keys_without_effect_are_all_named() -> None:
@@ -203,8 +203,8 @@ def test_overrides(given: str, effect: Callable[[Any], bool]) -> None:
         ),
         ("Train.loader.collate_fn=X", r"Train\.loader\.collate_fn \('X'\) is not supported"),
         (
-            f"{OPERATORS}.1={{CopyPaste: null}}",
-            r"transforms\.CopyPaste: not supported; take it out .*CopyPaste=false",
+            f"{OPERATORS}.1={{RandomCropImgMask: null}}",
+            r"RandomCropImgMask: not supported; take it out .*RandomCropImgMask=false",
         ),
         (
             f"{OPERATORS}.EastRandomCropData.keep_ratio=false",

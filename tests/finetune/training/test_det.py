@@ -18,6 +18,7 @@ from edge_lpr.architectures.registry import ARCHITECTURES  # noqa: E402
 from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of  # noqa: E402
 from edge_lpr.datasets.labels import load_labels  # noqa: E402
 from edge_lpr.finetune.recipe.config import TrainConfig  # noqa: E402
+from edge_lpr.finetune.synthesis.copy_paste import CopyPaste  # noqa: E402
 from edge_lpr.finetune.synthesis.det_augment import EastRandomCropData, IaaAugment  # noqa: E402
 from edge_lpr.finetune.synthesis.training_images import Photos, Scenes  # noqa: E402
 from edge_lpr.finetune.training.det import DetTraining  # noqa: E402
@@ -82,7 +83,7 @@ def test_batches_and_loss(weights: dict[str, np.ndarray], photos: Photos) -> Non
 
 
 def test_labelled_photos_as_ppocr_shows_them(weights: dict[str, np.ndarray], photos: Photos) -> None:
-    scenes = Scenes(photos, swapped=0.0, real=1.0, augment=(IaaAugment(), EastRandomCropData()))
+    scenes = Scenes(photos, swapped=0.0, real=1.0, augment=(IaaAugment(), EastRandomCropData(), CopyPaste()))
     task = DetTraining(config(), weights, "x", scene=scenes)
     batch = task.batch(0)
     assert torch.equal(batch.images, task.batch(0).images)

@@ -187,3 +187,45 @@ def test_a_mirrored_plate_is_taught_as_no_plate(tmp_path: Path, full_head: dict[
     settings = config(batch=16, mirrored_share=1.0)
     task = RecTraining(settings, full_head, FULL, "x", render=None, samples=samples, validation=samples)
     assert set(task.batch(0).targets.flatten().tolist()) == {len(HEAD_CHARSET) + 1}
+
+
+def test_a_config_of_paddleocr_shows_each_labelled_plate_once_an_epoch_as_it_is(
+    tmp_path: Path, full_head: dict[str, np.ndarray]
+) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (24, 60, 3), np.uint8) for _ in range(5)]
+    for i, image in enumerate(images):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), image)
+    lines = "".join(f"{i}.png\t皖A1234{i}\n" for i in range(5))
+    (tmp_path / "rec.txt").write_text(lines, encoding="utf-8")
+    plain = {
+        "mirrored_share": 0.0,
+        "slanted_share": 0.0,
+        "corner_jitter": 0.0,
+        "balance": False,
+        "camera": False,
+    }
+    transforms = "Train.dataset.transforms"
+    settings = config(
+        batch=2,
+        render=False,
+        steps=0,
+        **plain,
+        **{f"{transforms}.RecAug": False, f"{transforms}.RecResizeImg.padding": True},
+        **{"Eval.dataset.transforms.RecResizeImg.padding": True},
+    )
+    samples = load_labels([tmp_path]).samples
+    task = RecTraining(settings.sized(5), full_head, FULL, "x", render=None, samples=samples)
+    batches = [task.batch(step) for step in range(3)]
+    assert [len(batch.images) for batch in batches] == [2, 2, 1]
+    seen = {}
+    for batch in batches:
+        for image, row in zip(batch.images.numpy(), batch.targets.tolist(), strict=True):
+            seen["".join(HEAD_CHARSET[c - 1] for c in row)] = image
+        assert torch.equal(batch.valid, torch.full((len(batch.images),), 120 / 160))
+    assert sorted(seen) == [f"皖A1234{i}" for i in range(5)]
+    # At its own proportions, the rest is grey.
+    for i, image in enumerate(images):
+        shown = seen[f"皖A1234{i}"]
+        assert np.array_equal(shown[:, :120], cv2.resize(image, (120, 48), interpolation=cv2.INTER_LINEAR))
+        assert set(shown[:, 120:].flatten().tolist()) <= {127, 128}
