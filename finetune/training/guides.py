@@ -338,7 +338,10 @@ class GuidedNetwork(TorchNetwork):
         """Returns the recognizer's logits, float32 N×T×classes, and the branch's loss."""
         features = self.get_submodule("backbone")(self.normalised(images))
         logits = self.get_submodule("head")(features.detach() if self.use_guide else features)
-        return logits.float(), self.branch.loss(features.float(), classes, lengths, valid)
+        # A recurrent layer has no mixed precision everywhere.
+        with torch.autocast(images.device.type, enabled=False):
+            loss = self.branch.loss(features.float(), classes, lengths, valid)
+        return logits.float(), loss
 
 
 def cut_guide_weights(

@@ -51,23 +51,22 @@ def build_optimizer(
         network: The network.
         settings: The section `Optimizer`.
         undecayed: Tells of a parameter's name whether the network leaves it out of the regularizer.
-        factors: Gives the regularizer's factor where the network has one of its own for a parameter.
+        factors: Gives the factor of L2 where the network has one of its own for a parameter.
     """
-    groups: dict[float, list[Tensor]] = {}
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    of_all = (settings.factor, 0.0) if settings.regularizer == "L2" else (0.0, settings.factor)
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
         own = factors(name)
-        factor = settings.factor if own is None else own
         free = settings.one_dim_param_no_weight_decay and parameter.ndim <= 1
         named = any(part in name for part in settings.no_weight_decay_name)
         if free or named or undecayed(name):
-            factor = 0.0
-        groups.setdefault(factor, []).append(parameter)
-    decayed = settings.regularizer == "L2"
+            own = 0.0
+        groups.setdefault(of_all if own is None else (own, 0.0), []).append(parameter)
     made = [
-        {"params": parameters, "weight_decay": factor if decayed else 0.0, "l1": 0.0 if decayed else factor}
-        for factor, parameters in sorted(groups.items(), reverse=True)
+        {"params": parameters, "weight_decay": l2, "l1": l1}
+        for (l2, l1), parameters in sorted(groups.items(), key=lambda group: group[0], reverse=True)
     ]
     return _OPTIMIZERS[settings.name](made, settings)
 

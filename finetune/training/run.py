@@ -163,7 +163,8 @@ def _det_task(
     own, labels = config.own, config.data.source
     ratios = labels.ratios or [1.0] * len(files.files())
     weights = [ratio for part, ratio in zip(files.files(), ratios, strict=True) for _ in part]
-    photos = Photos(files.photos) if files.photos else Photos(files.labelled, weights)
+    painted = files.photos if own.render else ()
+    photos = Photos(painted) if painted else Photos(files.labelled, weights)
     located = [sum(sample.located for sample in part) for part in files.files()]
     config = config.sized(shown(located, ratios))
     augment, epochs = None if own.camera else (config.det.view, config.det.crop, config.det.paste), None
@@ -172,8 +173,7 @@ def _det_task(
         scenes = Scenes(photos, own.swapped_share, real, augment=augment)
     elif len(photos):
         scenes = Scenes(photos, swapped=0.0, real=1.0, augment=augment)
-        if not files.photos:
-            epochs = Epochs(located, labels, config.data.batch, config.seed)
+        epochs = Epochs(located, labels, config.data.batch, config.seed)
     else:
         raise SettingError("--ccpd has no scene with corners: the detector learns from det.txt or CCPD names")
     task = DetTraining(config, arrays, source, scene=scenes, epochs=epochs, validation=files.validation)

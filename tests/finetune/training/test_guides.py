@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,12 @@ pytest.importorskip("yaml", reason=reason("yaml", "finetune"))
 
 from torch import nn  # noqa: E402
 
+from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint  # noqa: E402
 from edge_lpr.architectures.registry import ARCHITECTURES, identify  # noqa: E402
 from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights, weights_of  # noqa: E402
 from edge_lpr.finetune.recipe.networks import Guide  # noqa: E402
 from edge_lpr.finetune.synthesis.training_images import RenderedCrops  # noqa: E402
+from edge_lpr.finetune.training import rec  # noqa: E402
 from edge_lpr.finetune.training.guides import (  # noqa: E402
     PREFIXES,
     GuidedNetwork,
@@ -26,6 +30,8 @@ from edge_lpr.finetune.training.guides import (  # noqa: E402
     cut_guide_weights,
 )
 from edge_lpr.finetune.training.rec import HEAD_CHARSET, RecTraining  # noqa: E402
+from edge_lpr.finetune.training.run import RunFiles, finetune  # noqa: E402
+from edge_lpr.finetune.training.trainer import StepReport  # noqa: E402
 
 GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "paddleocr_guides.npz")
 SAR = Guide("SAR", 4, 7, attention=3, encoder_dropout=0.0, dropout=0.0)
@@ -119,7 +125,7 @@ def guided_config(kind: str, **changes: object):  # type: ignore[no-untyped-def]
             }
             for s in ("Train", "Eval")
         },
-        "batch": 3,
+        "batch": 2,
         "frozen_blocks": 0,
         **changes,
     }
@@ -193,3 +199,25 @@ def test_a_guide_is_cut_to_the_characters_of_plates() -> None:
         n: s[-1:] for n, s in wanted.items() if "weight" in n
     } | {n: s for n, s in wanted.items() if "bias" in n}
     assert load_weights(network, weights_of(network), source="x") == []
+
+
+def test_a_guided_run_that_was_stopped_goes_on_to_the_same_weights(
+    start: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rec.RecTraining, "evaluate", lambda *_: {"accuracy": 0.5})
+    save_checkpoint(tmp_path / "rec.pdparams", start)
+    (tmp_path / "keys.txt").write_text("\n".join(FULL) + "\n", encoding="utf-8")
+    files = RunFiles(tmp_path / "rec.pdparams", tmp_path / "keys.txt")
+    settings = guided_config("SAR", steps=2, batch=1, width=64)
+    finetune(settings, files, tmp_path / "whole")
+
+    def stop(report: StepReport) -> None:
+        if report.step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(settings, files, tmp_path / "parts", report=stop)
+    finetune(settings, files, tmp_path / "parts", resume=True)
+    whole, parts = (load_checkpoint(tmp_path / name / "latest.pdparams") for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys() and any(name.startswith(PREFIXES) for name in whole)
+    assert all(np.array_equal(whole[name], parts[name]) for name in whole)
