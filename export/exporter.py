@@ -102,9 +102,10 @@ def export_bundle(
         with _naming(rec):
             classes = head_classes(simplified(raw_rec, (None, None)))
         charset = _full_charset(lines, settings, rec, classes)
-        if settings.keep is None and "" in charset:
-            # An empty line is a class to PaddleOCR; no text has it: it becomes part of the unknown class.
-            settings = replace(settings, keep=tuple(c for c in charset if c))
+        if settings.keep is None and len(set(charset) - {""}) < len(charset):
+            # An empty line is a class to PaddleOCR that no text has, and the first of two spaces one that it
+            # never trains: they become part of the unknown class.
+            settings = replace(settings, keep=_unique(charset))
         notify("converting detection")
         raw_det = det.convert()
         notify("folding")
@@ -272,8 +273,15 @@ def _full_charset(
 ) -> tuple[str, ...]:
     full = charset_for_head(lines, classes, _label(settings, rec), settings.use_space_char)
     if settings.keep is None:
-        check_charset(full, _label(settings, rec), empty_lines=True)
+        # Of what PaddleOCR adds itself nothing is to be said.
+        check_charset(lines, _label(settings, rec), empty_lines=True)
     return full
+
+
+def _unique(charset: Sequence[str]) -> tuple[str, ...]:
+    """Returns the characters of a head, each once, in the order of the last class of each."""
+    last = {c: i for i, c in enumerate(charset) if c}
+    return tuple(c for i, c in enumerate(charset) if last.get(c) == i)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edge_lpr.architectures.checkpoint_files import checkpoint_file
 from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
 from edge_lpr.architectures.registry import Architecture, identify
 from edge_lpr.environment import cores
@@ -182,8 +183,8 @@ def open_model(path: str | Path, part: Part, branch: str = "Student") -> PaddleM
     """Finds and checks a Paddle model without starting Paddle.
 
     Args:
-        path: A `.pdparams` checkpoint; or an inference model: its folder, one of its two files, or their
-            common name without ending.
+        path: A checkpoint, by any of the names that `checkpoint_file` knows; or an inference model: its
+            folder, one of its two files, or their common name without ending.
         part: What it must be.
         branch: Which network of a distillation checkpoint to take.
 
@@ -194,9 +195,15 @@ def open_model(path: str | Path, part: Part, branch: str = "Student") -> PaddleM
         ModelError: Missing, too large, damaged, quantized, or not a model of that part.
     """
     source = Path(path)
-    if source.suffix in (".pdparams", ".pdopt") and source.is_file():
-        return _open_checkpoint(source, part, branch)
-    program, weights = _inference_files(source)
+    program = _program(source)
+    if program is None:
+        checkpoint = checkpoint_file(source)
+        if checkpoint is not None:
+            return _open_checkpoint(checkpoint, part, branch)
+        raise _nothing_there(source)
+    weights = program.with_suffix(".pdiparams")
+    if not weights.is_file():
+        raise ModelError(f"{program}: no {weights.name} beside it; an inference model has both")
     check_program(program)
     check_weights(weights)
     config = read_inference_yml(program.with_name("inference.yml"))
@@ -204,10 +211,6 @@ def open_model(path: str | Path, part: Part, branch: str = "Student") -> PaddleM
 
 
 def _open_checkpoint(source: Path, part: Part, branch: str) -> PaddleModel:
-    if source.suffix == ".pdopt":
-        raise ModelError(
-            f"{source}: an optimizer's state; give {source.stem}.pdparams, the weights beside it"
-        )
     arrays = select_branch(load_checkpoint(source), branch, str(source))
     found = identify(arrays, part, str(source))
     return PaddleModel(
@@ -215,30 +218,26 @@ def _open_checkpoint(source: Path, part: Part, branch: str) -> PaddleModel:
     )
 
 
-def _inference_files(source: Path) -> tuple[Path, Path]:
+def _program(source: Path) -> Path | None:
+    """Returns the program of the inference model that a path stands for; None where there is none."""
     if source.is_dir():
         programs = [source / f"inference{ending}" for ending in _PROGRAMS]
     elif source.suffix in (*_PROGRAMS, ".pdiparams"):
         given = [source] if source.suffix in _PROGRAMS else []
         programs = [*given, *(source.with_suffix(ending) for ending in _PROGRAMS)]
+    elif source.suffix in (".pdparams", ".pdopt"):
+        programs = []
     else:
         programs = [source.with_name(source.name + ending) for ending in _PROGRAMS]
-    program = next((p for p in programs if p.is_file()), None)
-    if program is None:
-        if source.is_dir() and list(source.glob("*.pdparams")):
-            found = sorted(p.name for p in source.glob("*.pdparams"))
-            raise ModelError(f"{source}: a folder of checkpoints ({', '.join(found[:4])}); name one of them")
-        inside = (
-            sorted({p.parent.name for p in source.glob("*/inference.pdiparams")}) if source.is_dir() else []
-        )
-        if inside:
-            raise ModelError(f"{source}: a folder of models; name one of them: {', '.join(inside[:4])}")
-        what = "no inference model in it" if source.is_dir() else "no such model"
-        raise ModelError(
-            f"{source}: {what}; expected a .pdparams checkpoint, or inference.json or inference.pdmodel with "
-            "inference.pdiparams beside it"
-        )
-    weights = program.with_suffix(".pdiparams")
-    if not weights.is_file():
-        raise ModelError(f"{program}: no {weights.name} beside it; an inference model has both")
-    return program, weights
+    return next((p for p in programs if p.is_file()), None)
+
+
+def _nothing_there(source: Path) -> ModelError:
+    inside = sorted({p.parent.name for p in source.glob("*/inference.pdiparams")}) if source.is_dir() else []
+    if inside:
+        return ModelError(f"{source}: a folder of models; name one of them: {', '.join(inside[:4])}")
+    what = "no inference model in it" if source.is_dir() else "no such model"
+    return ModelError(
+        f"{source}: {what}; expected a .pdparams checkpoint, or inference.json or inference.pdmodel with "
+        "inference.pdiparams beside it"
+    )

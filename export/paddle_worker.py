@@ -19,6 +19,7 @@ import numpy as np
 
 from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
 from edge_lpr.errors import EdgeLprError, ModelError, one_line
+from edge_lpr.export.converted import unsqueeze_scalars
 from edge_lpr.onnx_graph.graph import OPSET, load_onnx
 
 __all__ = ["STARTED", "main"]
@@ -47,6 +48,7 @@ def _convert(model: Path, params: Path, out: Path) -> None:
     data = paddle2onnx.export(
         str(model), str(params), None, opset_version=OPSET, auto_upgrade_opset=False, enable_optimize=False
     )
+    data = unsqueeze_scalars(data)
     # Looked at here because onnx's own checker, too, ends the process on some models.
     try:
         load_onnx(data, str(model))

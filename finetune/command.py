@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
+from edge_lpr.console.text import counted
 from edge_lpr.errors import InputError, SettingError
 from edge_lpr.finetune.recipe.data import LabelSource
 from edge_lpr.io.claims import Named, check_outputs
 
 if TYPE_CHECKING:
-    from edge_lpr.datasets.labels import Labels, Sample
+    from edge_lpr.datasets.labels import Sample
     from edge_lpr.finetune.recipe.config import TrainConfig
     from edge_lpr.finetune.recipe.document import Document
     from edge_lpr.finetune.training.trainer import StepReport
@@ -47,6 +49,8 @@ by --resume, which reads the run's own config.yml.
 The weights that it starts from are measured first: an accuracy of 0 at step 0 hints at a
 dictionary of another order. Labels that do not count (difficult, ###, 待识别), that name an
 image a second time, or that are longer than a reading has steps are left out, and counted.
+Images that cannot be read are left out and named; the exit code is 2 then, once all is done.
+Of those to train on the first bytes are looked at: one that is cut short further on is passed over.
 """
 
 EPILOG = """\
@@ -152,14 +156,15 @@ def run(args: argparse.Namespace) -> int:
     with Progress(f"finetune {args.part}", config.steps or None, "steps") as progress:
         if config.idle:
             progress.note(f"{name}: {_idle(config)}")
-        learnt = _labels(config.data.source, progress)
+        listed = _Listed(progress)
+        labelled, counts = listed.load("--ccpd", config.data.source)
         files = RunFiles(
             pretrained=paths.pretrained,
             dictionary=paths.dictionary,
-            labelled=learnt.samples,
-            counts=learnt.counts,
-            validation=_readable(_labels(_plates_once(config), progress).samples, progress),
-            photos=_labels(LabelSource(tuple(map(str, paths.photos))), progress).samples,
+            labelled=labelled,
+            counts=counts,
+            validation=listed.load("--val", _plates_once(config), decode=True)[0],
+            photos=listed.load("--photos", LabelSource(tuple(map(str, paths.photos))))[0],
             font=paths.font,
         )
 
@@ -198,7 +203,10 @@ def run(args: argparse.Namespace) -> int:
         say(f"ended early, at step {last:.0f}: {config.own.patience} evaluations without a better metric")
     best = max(history["metrics"], key=lambda row: row[config.metric])
     say(f"{out / 'best.pdparams'}: {config.metric} {best[config.metric]:.4f} at step {best['step']:.0f}")
-    return 0
+    if listed.unread:
+        unread = counted({"images": listed.unread})[0]
+        say(f"{unread} could not be read; all else was used", stream=sys.stderr)
+    return 2 if listed.unread else 0
 
 
 def _document(args: argparse.Namespace) -> tuple[Document, str]:
@@ -285,38 +293,55 @@ def _folder(source: LabelSource) -> Path | None:
     return None if source.data_dir is None else Path(source.data_dir)
 
 
-def _labels(source: LabelSource, progress: Progress) -> Labels:
-    from edge_lpr.datasets.labels import Labels, load_labels
+class _Listed:
+    """The labelled images of a run; what of them cannot be used is named, the first of it.
 
-    if not source.files:
-        return Labels()
-    labels = load_labels(source.files, data_dir=_folder(source))
-    for note in labels.notes:
-        progress.note(note)
-    for problem in labels.problems[:_SHOWN]:
-        progress.note(f"skipped: {problem}")
-    if len(labels.problems) > _SHOWN:
-        progress.note(f"skipped: {len(labels.problems) - _SHOWN} more")
-    return labels
+    Args:
+        progress: Where it is told.
 
+    Attributes:
+        unread: How many images cannot be read.
+    """
 
-def _readable(samples: list[Sample], progress: Progress) -> list[Sample]:
-    """Leaves out what cannot be decoded: every evaluation has to measure the same images."""
-    kept, reasons = [], []
-    for sample in samples:
-        try:
-            sample.read()
-        except InputError as e:
-            reasons.append(str(e))
-        else:
-            kept.append(sample)
-    for reason in reasons[:_SHOWN]:
-        progress.note(f"skipped: {reason}")
-    if len(reasons) > _SHOWN:
-        progress.note(f"skipped: {len(reasons) - _SHOWN} more")
-    if reasons and not kept:
-        raise InputError(f"--val: none of its {len(reasons)} images can be read; the first: {reasons[0]}")
-    return kept
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.unread = 0
+
+    def load(
+        self, option: str, source: LabelSource, *, decode: bool = False
+    ) -> tuple[list[Sample], list[int]]:
+        """Loads labelled images; where all are decoded first, every evaluation measures the same ones.
+
+        Returns:
+            The images, and how many of them each label file gave.
+
+        Raises:
+            InputError: None of them can be read.
+        """
+        from edge_lpr.datasets.labels import load_labels
+        from edge_lpr.datasets.readable import decodable, looked_at
+
+        if not source.files:
+            return [], []
+        labels = load_labels(source.files, data_dir=_folder(source))
+        for note in labels.notes:
+            self._progress.note(note)
+        unread: list[str] = []
+        kept = (decodable if decode else looked_at)(labels.samples, unread.append)
+        problems = labels.problems + unread
+        self.unread += len(labels.unread) + len(unread)
+        for problem in problems[:_SHOWN]:
+            self._progress.note(f"skipped: {problem}")
+        if len(problems) > _SHOWN:
+            self._progress.note(f"skipped: {len(problems) - _SHOWN} more")
+        if not kept:
+            raise InputError(
+                f"{option}: none of its {len(unread)} images can be read; the first: {unread[0]}"
+            )
+        left = {id(sample) for sample in kept}
+        ends = list(accumulate(labels.counts))
+        files = [labels.samples[end - n : end] for end, n in zip(ends, labels.counts, strict=True)]
+        return kept, [sum(id(sample) in left for sample in file) for file in files]
 
 
 def _check_device(name: str) -> None:

@@ -32,6 +32,7 @@ def open_session(
     *,
     threads: int | None = None,
     providers: Sequence[str] = (CPU,),
+    optimized: bool = True,
 ) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
     """Opens a model.
 
@@ -40,6 +41,7 @@ def open_session(
         label: What error messages call it.
         threads: Threads of one run; None is one per core.
         providers: ONNX Runtime's execution providers, the best first.
+        optimized: Whether it may change the graph, as it does for speed.
 
     Raises:
         MissingExtraError: ONNX Runtime is not installed.
@@ -57,6 +59,8 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # A memory pattern is kept for every input size seen: with images of all sizes that is a gigabyte.
     options.enable_mem_pattern = False
+    if not optimized:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     if threads is not None:
         options.intra_op_num_threads = threads
     try:

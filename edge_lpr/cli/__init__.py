@@ -76,7 +76,8 @@ EXIT_CODES = """\
 exit codes:
   0    everything was read or done
   1    the work failed: a backend, a result that cannot be written
-  2    bad input: a setting, or a source that is missing, damaged or lost; the others were read
+  2    bad input: a setting, or a source or image that is missing, damaged or lost; all the rest
+       was read or used, and the work is done
   130  ended by Ctrl-C, results complete (143: by SIGTERM, 129: by SIGHUP)"""
 _PIPE_CLOSED = 141  # what a shell reports of a program that SIGPIPE ended
 _OPTION = re.compile(r"--[a-z]+(_[a-z]+)+")

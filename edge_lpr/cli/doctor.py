@@ -99,7 +99,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     with libraries_apart(shown=args.debug):
-        machine = [*_system(), *_packages(), *_video(), *_gpu()]
+        machine = [*_system(), *_packages(), *_pictures(), *_video(), *_gpu()]
         checks = [*machine, *_models(args.bundle, args.verify_key), *_extras(), *_files(args.folders)]
     able = not any(check.state == "broken" for check in checks)
     if args.json:
@@ -128,6 +128,7 @@ def _packages() -> list[Check]:
         ("cv2", "opencv-python-headless"),
         ("pyclipper", "pyclipper"),
         ("av", "av"),
+        ("PIL", "pillow"),
     ):
         try:
             imported = importlib.import_module(module)
@@ -169,6 +170,24 @@ def _extras() -> list[Check]:
         else:
             checks.append(Check("commands", commands, "ok", f"extra {extra}"))
     return checks
+
+
+def _pictures() -> list[Check]:
+    """The formats of pictures that are not everywhere; what is missing is no reason to read none."""
+    heic = importlib.util.find_spec("pillow_heif") is not None
+    avif = False
+    with contextlib.suppress(ImportError):  # reported under packages
+        from PIL import features
+
+        avif = bool(features.check("avif"))
+    rows = (
+        ("AVIF", avif, "by Pillow", "pip install --upgrade pillow"),
+        ("HEIC", heic, "pictures of phones, by pillow-heif", install_command("heif")),
+    )
+    return [
+        Check("pictures", name, "ok" if there else "missing", found, "" if there else advice)
+        for name, there, found, advice in rows
+    ]
 
 
 def _video() -> list[Check]:

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from edge_lpr.cli import COMMANDS
+from edge_lpr.cli.nothing_read import NothingRead
 from edge_lpr.cli.options import add_model_options, backend_arguments, model_arguments
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.progress import Progress
@@ -28,6 +30,7 @@ from edge_lpr.health.watchdog import Watchdog, WatchdogSettings
 from edge_lpr.io.atomic_io import check_writable
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.claims import files_in
+from edge_lpr.io.folders import left_out_line
 from edge_lpr.io.frames import Source
 from edge_lpr.io.recording import RecordingSettings
 from edge_lpr.io.references import reference_file
@@ -49,14 +52,16 @@ EPILOG = """\
 examples:
   edge-lpr street.mp4                            a video; one line per vehicle
   edge-lpr photos/ 'more/*.jpg' --csv plates.csv folders and patterns, into a table
+  edge-lpr crops/ --crops-only                   pictures that are each a plate cut out
   edge-lpr 0                                     the first camera
   edge-lpr 'gate=rtsp://admin:${GATE_PASSWORD}@10.0.0.5/1' --jsonl plates.jsonl
   edge-lpr clip.mp4 --save clip-read.mp4 --crops plates/
   edge-lpr clip.mp4 --jsonl - | jq .text         results to another program
 
 sources:
-  Several may be given and mixed. Folders are read with their subfolders. Files are read in
-  order, then all cameras and streams at once, each at its newest frame. "N" is camera N.
+  Several may be given and mixed. Folders are read with their subfolders; what a file is, its
+  content says, and what is neither picture nor video is counted. Files are read in order,
+  then all cameras and streams at once, each at its newest frame. "N" is camera N.
   Addresses begin with rtsp:// rtmp:// http:// https:// srt:// udp:// rtp:// tcp://.
   Text with " ! " is a GStreamer pipeline that ends in appsink, where OpenCV has GStreamer.
   Of an address no more is shown than host and path. NAME=ADDRESS has NAME in all results in
@@ -88,7 +93,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if kind.flag:
             add(kind.flag, dest=kind.name, metavar=kind.metavar, help=kind.help)
     add_options(add, RecordingSettings)
-    add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
+    add(
+        "--quiet",
+        action="store_true",
+        help="no lines and no progress; errors are shown, and all is read",
+    )
     add = parser.add_argument_group("cameras and streams").add_argument
     add_options(add, CaptureOptions, ("timeout", "reconnect", "max_pause"))
     add = parser.add_argument_group("running for years").add_argument
@@ -118,6 +127,7 @@ class _Run:
         self.options = CaptureOptions(**given(args, CaptureOptions))
         self.progress: Progress | None = None
         self.bad_source = False
+        self.left_out: Counter[str] = Counter()
         self.streams: Sequence[Stream] = ()
         self.writing = threading.Lock()
 
@@ -148,7 +158,7 @@ class _Run:
         return monitor.exit_code
 
     def monitor(self, reader: PlateReader) -> Monitor:
-        self.health = Run(time.time(), reader.description, reader.activity)
+        self.health = Run(time.time(), reader.description, reader.activity, self.left_out)
         limit = WatchdogSettings(**given(self.args, WatchdogSettings)).watchdog
         watchdog = Watchdog([reader.activity], limit, self.say)
         return Monitor(self.health, watchdog, self.say, self.give_up, self.args.status)
@@ -173,7 +183,7 @@ class _Run:
         targets: list[Target] = []
         for source in sources:
             try:
-                found = find_targets(source, self.fail)
+                found = find_targets(source, self.fail, self.leave_out)
             except SourceError as e:
                 close = get_close_matches(source, COMMANDS, 1)
                 self.fail(
@@ -183,6 +193,11 @@ class _Run:
             for target in found:
                 targets = _joined(targets, target)
         return told_apart(targets)
+
+    def leave_out(self, folder: str, left_out: Counter[str]) -> None:
+        self.left_out.update(left_out)
+        if not self.args.quiet:
+            self.say(f"{folder}: {left_out_line(left_out)}")
 
     def open_reader(self) -> PlateReader:
         args = self.args
@@ -273,9 +288,12 @@ class _Run:
         before = self.outputs.count
         live = [stream.source for stream in streams if stream.source.live]
         self.streams, self.health.sources = streams, [stream.source for stream in streams]
+        pictures = NothingRead(self.reader.settings) if streams[0].source.is_image else None
         try:
             for frame_result in frame_results:
                 self.write(frame_result)
+                if pictures is not None and (hint := pictures.hint(frame_result)) and not self.args.quiet:
+                    self.say(hint)
                 n = int(frame_result.frame is not None)
                 self.health.frames += n
                 shown = {"dropped": sum(source.dropped for source in live)} if live else {}

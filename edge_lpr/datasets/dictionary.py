@@ -120,6 +120,9 @@ def charset_for_head(
 ) -> tuple[str, ...]:
     """Fits a dictionary to a CTC head: blank, the dictionary, a space where PaddleOCR was told to add one.
 
+    PaddleOCR adds it to a dictionary that has one already, too, such as the 95 characters of `en_dict.txt`:
+    the space then has two classes, and the last one is what was trained.
+
     Args:
         charset: The dictionary's characters.
         classes: Classes of the head, blank included.
@@ -132,19 +135,16 @@ def charset_for_head(
     Raises:
         ModelError: The numbers do not fit.
     """
-    has_space = " " in charset
     plain, spaced = len(charset) + 1, len(charset) + 2
-    if classes == plain and not (use_space_char and not has_space):
+    if classes == plain and not (use_space_char and " " not in charset):
         return tuple(charset)
-    if classes == spaced and use_space_char is not False and not has_space:
+    if classes == spaced and use_space_char is not False:
         return (*charset, " ")
     wanted = {
         None: f"{plain} classes, or {spaced} with use_space_char",
         True: f"{spaced} classes",
         False: f"{plain} classes",
     }[use_space_char]
-    if has_space:
-        wanted = f"{plain} classes (it has the space itself)"
     raise ModelError(
         f"{label}: {len(charset)} characters make {wanted}, but the recognition head has {classes} classes "
         f"({classes - 1} characters and the blank): give the dictionary that the model was trained with"

@@ -24,7 +24,7 @@ from edge_lpr.io.plain_data import parse_json
 from edge_lpr.io.walk import unreadable
 from edge_lpr.types import Quad
 
-__all__ = ["CROPS", "RejectedLabelError", "Row", "find_image", "read_rows"]
+__all__ = ["CROPS", "RejectedLabelError", "Row", "UnreadImageError", "find_image", "read_rows"]
 
 MAX_LABEL_BYTES = 512 << 20
 # Folders whose name begins so hold plates cut out.
@@ -36,6 +36,10 @@ Row = tuple[str, list[LabelledPlate], bool]
 
 class RejectedLabelError(Exception):
     """A label that is skipped; its text is the reason."""
+
+
+class UnreadImageError(RejectedLabelError):
+    """A label in order, whose image is not there or closed to this user."""
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, Row | RejectedLabelError]]:
@@ -71,7 +75,8 @@ def find_image(root: Path, written: str, *, any_folder: bool, place: str = "besi
         The image's path below `root`.
 
     Raises:
-        RejectedLabelError: There is no such image, or it lies elsewhere.
+        RejectedLabelError: It lies elsewhere.
+        UnreadImageError: There is no such image, or this user may not read it.
     """
     names: list[str] = []
     for name in dict.fromkeys((written, written.replace("\\", "/"))):
@@ -88,9 +93,9 @@ def find_image(root: Path, written: str, *, any_folder: bool, place: str = "besi
         if not stat.S_ISREG(path.stat().st_mode):
             raise RejectedLabelError(f"{shown(written)} {place} is no file")
     except (FileNotFoundError, NotADirectoryError) as e:
-        raise RejectedLabelError(f"no image {shown(written)} {place}") from e
+        raise UnreadImageError(f"no image {shown(written)} {place}") from e
     except PermissionError as e:
-        raise RejectedLabelError(unreadable(written, e)) from e
+        raise UnreadImageError(unreadable(written, e)) from e
     except (OSError, ValueError) as e:
         raise RejectedLabelError(f"the image's name {shown(written)} cannot be a file's name") from e
     return name

@@ -27,11 +27,12 @@ import numpy as np
 
 from edge_lpr.console.text import counted
 from edge_lpr.datasets.ccpd import is_ccpd_name, parse_ccpd_name
-from edge_lpr.datasets.label_files import CROPS, RejectedLabelError, find_image, read_rows
+from edge_lpr.datasets.label_files import CROPS, RejectedLabelError, UnreadImageError, find_image, read_rows
 from edge_lpr.datasets.label_text import IGNORED, LabelledPlate, clean_text
 from edge_lpr.errors import CcpdNameError, InputError
 from edge_lpr.io.claims import Named
-from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
+from edge_lpr.io.image_io import read_image
+from edge_lpr.io.sniff import IMAGE_SUFFIXES
 from edge_lpr.io.walk import regular_files, unreadable, walk_files
 from edge_lpr.types import Image
 
@@ -92,14 +93,14 @@ class Labels:
     Attributes:
         samples: The usable samples, in the order of the sources.
         problems: A line for each label that was skipped: what, and why.
-        closed: Those of them that tell of a folder or file that this user may not read.
+        unread: Those of them that tell of a folder or image that is not there, or closed to this user.
         repeated: How many labels name an image, or a plate of one, that was labelled before.
         counts: How many of the samples each source gave.
     """
 
     samples: list[Sample] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    closed: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
     repeated: int = 0
     counts: list[int] = field(default_factory=list)
     _listed: set[tuple[Path, bool]] = field(default_factory=set, repr=False)
@@ -233,7 +234,7 @@ def _read_folder(folder: Path, labels: Labels, unlabelled: bool, data_dir: Path 
         return
     images = sorted(p for p in walk_files(folder, closed.append) if p.suffix.lower() in IMAGE_SUFFIXES)
     labels.problems += closed
-    labels.closed += closed
+    labels.unread += closed
     if unlabelled and not any(is_ccpd_name(p.stem) for p in images):
         for image in images:
             labels.add(Sample(image, None, folder.name))
@@ -274,6 +275,8 @@ def _read_file(file: Path, labels: Labels, data_dir: Path | None) -> None:
                 labels.repeated += not _merge(grouped[key], plates, written, rowwise=rowwise)
         except RejectedLabelError as e:
             labels.problems.append(f"{file}:{number}: {e}")
+            if isinstance(e, UnreadImageError):
+                labels.unread.append(labels.problems[-1])
     for (name, crop), plates in grouped.items():
         subset = _subset(PurePosixPath(name).parts[:-1], root.name)
         labels.add(Sample(folder / name, tuple(plates), subset, crop))

@@ -38,7 +38,11 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
     ("char_scores", "list of 0…1", "probability of each character (CSV: separated by blanks)"),
     ("reads", "integer", "frames whose reads were fused; 1 in a read"),
     ("track", "integer or null", "number of the track within its source; null in a read"),
-    ("first_frame", "integer", "index of the first frame (or image of the source), from 0"),
+    (
+        "first_frame",
+        "integer",
+        "index of the first frame (or image) in the source, from 0",
+    ),
     ("last_frame", "integer", "index of the last frame"),
     ("first_seen", "seconds or null", "when it was first read, from the source's start; null in images"),
     ("last_seen", "seconds or null", "when it was last read"),

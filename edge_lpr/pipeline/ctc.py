@@ -32,8 +32,8 @@ class Reading:
         format: The plate format that it follows; None for text that is no plate.
         char_scores: Probability of each character at its best step, 0 to 1; no more than the probability that
             a character which the network saw beside it, and which the text leaves out, is none.
-        log_probs: float32 L×C natural log-probabilities at each character's best step, the blank left out
-            (its column is the floor) and the rest normalised to one.
+        log_probs: float32 L×C natural log-probabilities at each character's best step, normalised to one
+            without the blank: its column is the floor, or the probability of what the text leaves out there.
     """
 
     text: str
@@ -237,6 +237,7 @@ class PlateDecoder:
 def _doubted(reading: Reading, probs: Probs, log_probs: LogProbs, classes: Sequence[int]) -> Reading:
     """Lowers the scores beside characters that the posterior shows and the text leaves out."""
     scores = list(reading.char_scores)
+    left_out = np.zeros(len(scores))
     states = best_alignment(log_probs, classes)
     for step, state in enumerate(states):
         seen = int(probs[step].argmax())
@@ -244,4 +245,8 @@ def _doubted(reading: Reading, probs: Probs, log_probs: LogProbs, classes: Seque
         if seen != BLANK and probs[step, seen] > probs[step, kept]:
             beside = min(state // 2, len(scores) - 1)
             scores[beside] = min(scores[beside], float(1 - probs[step, seen]))
-    return replace(reading, char_scores=tuple(scores))
+            left_out[beside] = max(left_out[beside], probs[step, seen])
+    doubt = np.clip(left_out, _FLOOR, 1 - _FLOOR)
+    doubted = reading.log_probs + np.log1p(-doubt)[:, None].astype(np.float32)
+    doubted[:, BLANK] = np.log(doubt)
+    return replace(reading, char_scores=tuple(scores), log_probs=doubted)

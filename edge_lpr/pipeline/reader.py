@@ -57,7 +57,7 @@ class PlateReader:
         options: More settings of backends by name: `engines` (the folder of TensorRT engines, as `edge-lpr
             build --out` made it), `slots`, `graphs`, `mapped`; see `edge_lpr.backends`.
         any_text: Whether what reads better as no plate is reported too, as kind "text".
-        min_score: A plate is reported when its lowest character score reaches this, 0 to 1.
+        min_score: A plate or event is reported when its lowest character score reaches this, 0 to 1.
         format_prior: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
         settings: Further thresholds that differ from the bundle's and the defaults, by the names of the
             fields in `edge_lpr.pipeline.settings`.
@@ -108,6 +108,8 @@ class PlateReader:
         if models is None:
             given = {**(options or {}), **({} if threads is None else {"threads": threads})}
             models = open_models(self.bundle, backend=backend, precision=precision, options=given)
+            if self.settings.crops_only:  # backends open both models or none
+                models.det.close()
         rotate = self.settings.rotate
         self._view = View(0 if rotate == AUTO else int(rotate) // 90, self.settings.flip)
         self._models = models
@@ -160,7 +162,7 @@ class PlateReader:
             images: uint8 H×W×3 BGR, of any sizes.
             rescan: Of the frames of a video, whether each is searched again at `rescan_side` where it shows
                 no plate. None for pictures: each is, on its sides too, and one with a plate's proportions is
-                read as a plate that was cut out.
+                read as a plate that was cut out. With the setting `crops_only`, each image is.
 
         Returns:
             The plates of each image, in the images' order.
@@ -172,6 +174,17 @@ class PlateReader:
 
     def _read_batch(self, images: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
         views = [self._view.of(image) for image in images]
+        found = self._read_whole(views) if self.settings.crops_only else self._find(views, rescan)
+        return [
+            sorted(
+                (self._view.back(read, image.shape[:2]) for read in plates),
+                key=lambda r: tuple(r.corners.min(axis=0)[::-1]),
+            )
+            for image, plates in zip(images, found, strict=True)
+        ]
+
+    def _find(self, views: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
+        """Finds and reads the plates of each view, looking again where there is none."""
         reads: list[list[PlateRead]] = [[] for _ in views]
         stills = rescan is None
         wanted = [True] * len(views) if rescan is None else rescan
@@ -188,13 +201,7 @@ class PlateReader:
             for side_view in _SIDES:
                 self._search(reads, views, partial(self._read_turned, view=side_view), sure=True)
             reads = [found or lying for lying, found in zip(on_end, reads, strict=True)]
-        return [
-            sorted(
-                (self._view.back(read, image.shape[:2]) for read in plates),
-                key=lambda r: tuple(r.corners.min(axis=0)[::-1]),
-            )
-            for image, plates in zip(images, reads, strict=True)
-        ]
+        return reads
 
     def _search(
         self,
@@ -301,7 +308,7 @@ class PlateReader:
         # of a plate may be another one when it is turned round; and unfolded, where two rows fit in.
         retries: list[tuple[int, Crop]] = []
         for i, (reading, crop) in enumerate(best):
-            if reading.format is None or reading.min_score < self.settings.retry_below:
+            if not self._is_plate(reading) or reading.min_score < self.settings.retry_below:
                 retries += (i, crop.turned()), (i, crop.mirrored())
                 # Read as one row, two say nothing about which crop shows them better.
                 retries.extend((i, other.unfolded()) for other in places[i] if other.is_high)
@@ -318,7 +325,11 @@ class PlateReader:
 
     def _rank(self, reading: Reading) -> tuple[bool, float]:
         """What is better: a plate that can be reported, and then the surer reading."""
-        return reading.format is not None and reading.min_score >= self.settings.min_score, reading.score
+        return self._is_plate(reading), reading.score
+
+    def _is_plate(self, reading: Reading) -> bool:
+        """Tells whether a reading is a plate, and sure enough to be reported."""
+        return reading.format is not None and reading.min_score >= self.settings.min_score
 
     def _judge(self, reading: Reading, crop: Crop) -> PlateRead | None:
         if reading.format is None:

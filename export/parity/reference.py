@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -97,12 +98,12 @@ def check_reference(bundle: Bundle) -> tuple[Comparison, Comparison]:
     run = Runner(bundle.model("det", REFERENCE).read())
     for i, (given, wanted) in enumerate(pairs["det"]):
         found = run(given[None])[0]
-        det.add(found, wanted)
+        det.add(found, wanted, partial(run.rounding, given[None], found[None]))
         compare_boxes(det, found, wanted, settings, f"reference {i}")
     run = Runner(bundle.model("rec", REFERENCE).read())
     for i, (given, wanted) in enumerate(pairs["rec"]):
         found = run(given[None])[0]
-        rec.add(found, wanted)
+        rec.add(found, wanted, partial(run.rounding, given[None], found[None]))
         compare_texts(rec, found, wanted, bundle.rec.charset, bundle.rec.unknown_class, f"reference {i}")
     return det, rec
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -122,12 +123,14 @@ def compare_det(
     crops: dict[str, Image] = {}
     for i, (name, image) in enumerate(inputs.items()):
         truth = wanted[f"p{i}"][0, 0]
-        for comparison, found in (
-            (raw, run_raw(batches[f"p{i}"])[0, 0]),
-            (folded, run_folded(image[None])[0]),
+        for comparison, run, given in (
+            (raw, run_raw, batches[f"p{i}"]),
+            (folded, run_folded, image[None]),
         ):
-            comparison.add(found, truth)
-            boxes = compare_boxes(comparison, found, truth, settings, name)
+            found = run(given)
+            prob = found.reshape(truth.shape)
+            comparison.add(prob, truth, partial(run.rounding, given, found))
+            boxes = compare_boxes(comparison, prob, truth, settings, name)
         for k, box in enumerate(boxes[:_CROPS_PER_IMAGE]):
             crops[f"{name}, box {k + 1}"] = crop_quad(image, box.astype(np.float32))
         if not boxes:
@@ -173,8 +176,9 @@ def compare_rec(
         for comparison, run in stages:
             cut = comparison.stage == "cut"
             truth = cut_reference(wanted[key], graphs.keep) if cut else wanted[key]
-            found = run(batches[key] if comparison.stage == "raw" else part)
-            comparison.add(found, truth)
+            given = batches[key] if comparison.stage == "raw" else part
+            found = run(given)
+            comparison.add(found, truth, partial(run.rounding, given, found))
             charset = graphs.kept if cut else graphs.charset
             for k in range(len(truth)):
                 compare_texts(comparison, found[k], truth[k], charset, cut, f"{names[i + k]} ({width} px)")

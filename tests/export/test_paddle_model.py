@@ -75,9 +75,13 @@ def test_what_is_missing_is_named(inference: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="name one of them: rec_infer"):
         (inference / "inference.pdiparams").write_bytes(WEIGHTS)
         open_model(tmp_path, "det")
-    checkpoint(tmp_path / "empty" / "best_accuracy.pdparams", "det")
-    with pytest.raises(ModelError, match=r"best_accuracy\.pdparams.*name one of them"):
+    for name in ("iter_1", "iter_2"):
+        (tmp_path / "empty" / f"{name}.pdparams").touch()
+    with pytest.raises(ModelError, match=r"iter_2\.pdparams.*name one of them"):
         open_model(tmp_path / "empty", "det")
+    best = checkpoint(tmp_path / "empty" / "best_accuracy.pdparams", "det")
+    for given in (tmp_path / "empty", tmp_path / "empty" / "best_accuracy"):
+        assert open_model(given, "det").source == best
     (tmp_path / "best.pdopt").write_bytes(b"x")
     with pytest.raises(ModelError, match=r"give best\.pdparams"):
         open_model(tmp_path / "best.pdopt", "det")

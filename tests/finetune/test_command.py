@@ -329,13 +329,35 @@ def test_damaged_images_to_measure_on_are_left_out(
     (tmp_path / "rec.txt").write_text("good.png\t皖A12345\nhalf.png\t皖A12345\n", encoding="utf-8")
     arguments = ["finetune", "rec", "--render", "--val", tmp_path, "--out", tmp_path / "run"]
     arguments += ["--pretrained", start / "rec.pdparams", "--dict", start / "keys.txt"]
-    assert main([str(a) for a in [*arguments, *REC]]) == 0
-    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped: ")]
+    assert main([str(a) for a in [*arguments, *REC]]) == 2  # all is done, and something was left out
+    out, err = capsys.readouterr()
+    assert "best.pdparams: accuracy" in out and (tmp_path / "run" / "best.pdparams").is_file()
+    notes = [line for line in err.splitlines() if line.startswith("skipped: ")]
     assert len(notes) == 1
-    assert "half.png" in notes[0]
+    assert "half.png" in notes[0] and err.endswith("\n1 image could not be read; all else was used\n")
     (tmp_path / "good.png").write_bytes(b"")
     assert main([str(a) for a in [*arguments, "--out", tmp_path / "other", *REC]]) == 2
     assert "--val: none of its 2 images can be read" in capsys.readouterr().err
+
+
+def test_what_is_no_image_is_not_trained_on(
+    start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (24, 94, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "good.png"), image)
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "text.png").write_bytes(b"no image")
+    names = ("good", "empty", "text", "gone")
+    (tmp_path / "rec.txt").write_text("".join(f"{name}.png\t皖A12345\n" for name in names), encoding="utf-8")
+    arguments = ["finetune", "rec", "--ccpd", tmp_path, "--steps", "1", "--out", tmp_path / "run"]
+    arguments += ["--config", start / "rec.json"]
+    arguments += ["--pretrained", start / "rec.pdparams", "--dict", start / "keys.txt"]
+    assert main([str(a) for a in arguments]) == 2
+    err = capsys.readouterr().err
+    skipped = [line for line in err.splitlines() if line.startswith("skipped: ")]
+    assert len(skipped) == 3 and "no image 'gone.png'" in skipped[0]
+    assert "empty.png: the file is empty (0 bytes)" in skipped[1] and "text.png: not an image" in skipped[2]
+    assert err.endswith("\n3 images could not be read; all else was used\n")
 
 
 def test_the_detector_trains_on_drawn_scenes(

@@ -65,8 +65,8 @@ def test_no_frame_of_a_large_video_is_decoded(tmp_path: Path) -> None:
     motion_jpeg = tmp_path / "large.mjpeg"
     motion_jpeg.write_bytes(2 * jpeg(side, side))
     gif = tmp_path / "large.gif"
-    image = b",\0\0\0\0" + struct.pack("<HHB", side, side, 0) + b"\x02\x02\x4c\x01\0;"
-    gif.write_bytes(b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(6) + image)
+    image = b",\0\0\0\0" + struct.pack("<HHB", side, side, 0) + b"\x02\x02\x4c\x01\0"
+    gif.write_bytes(b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(6) + 2 * image + b";")
     for path in (motion_jpeg, gif):
         refused, grown = run_limited(GROWTH, path, "20000000", megabytes=4000, imports=IMPORTS).splitlines()
         assert "frames of 5000×5000 pixels, more than the limit of 20 megapixels" in refused

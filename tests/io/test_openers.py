@@ -17,7 +17,8 @@ from edge_lpr.errors import SourceError
 from edge_lpr.io import openers
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.openers import open_address, open_file
-from edge_lpr.io.sources import VIDEO_SUFFIXES, open_source
+from edge_lpr.io.sniff import VIDEO_SUFFIXES
+from edge_lpr.io.sources import open_source
 
 VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 # A control character in a comment: what tells a video from a text has been fooled.

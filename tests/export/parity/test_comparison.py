@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from helpers.onnx_models import Builder
 
 from edge_lpr.errors import ModelError
 from edge_lpr.export.parity.comparison import (
     Comparison,
+    Runner,
     compare_boxes,
     compare_texts,
     cut_reference,
@@ -31,6 +33,32 @@ def test_not_a_number_never_passes() -> None:
     comparison.add(np.array([np.nan], np.float32), np.array([0.5], np.float32))
     assert not comparison.passed(1e9)
     assert comparison.as_json()["maximum"] == "not a number"
+
+
+def test_what_the_graph_itself_rounds_away_is_allowed_for() -> None:
+    def off(difference: float, rounding: float) -> Comparison:
+        comparison = Comparison("raw")
+        comparison.add(np.array([0.5 + difference]), np.array([0.5]), lambda: rounding)
+        return comparison
+
+    assert off(3e-4, 1e-4).passed(1e-4)
+    assert off(3e-4, 1e-4).rounding == 1e-4
+    assert not off(3e-4, 0.5e-4).passed(1e-4), "more than four times its own rounding"
+    assert not off(2e-3, 1e-2).passed(1e-4), "more than ten bounds"
+    assert not off(5e-5, 1e-2).passed(1e-5), "a bound below which nothing is looked at"
+    steady = off(3e-4, 1e-4)
+    steady.add(np.array([0.7]), np.array([0.5]), lambda: 0.0)
+    assert not steady.passed(1e-4), "each input has its own"
+
+
+def test_a_graph_is_off_from_itself_by_its_rounding() -> None:
+    b = Builder()
+    model = b.model(b.op("Softmax", b.op("MatMul", b.conv("x", 3, 8), b.noise(32, 4))))
+    image = np.random.default_rng(0).normal(size=(1, 3, 24, 32)).astype(np.float32)
+    run = Runner(model.SerializeToString())
+    found = run(image)
+    assert run.rounding(image, found) < 1e-5
+    assert run.rounding(image, found + 0.25) == pytest.approx(0.25, abs=1e-5)
 
 
 def boxed(left: int, top: int = 30) -> np.ndarray:
