@@ -349,9 +349,8 @@ def test_what_is_no_image_is_not_trained_on(
     (tmp_path / "text.png").write_bytes(b"no image")
     names = ("good", "empty", "text", "gone")
     (tmp_path / "rec.txt").write_text("".join(f"{name}.png\t皖A12345\n" for name in names), encoding="utf-8")
-    arguments = ["finetune", "rec", "--ccpd", tmp_path, "--steps", "1", "--out", tmp_path / "run"]
-    arguments += ["--config", start / "rec.json"]
-    arguments += ["--pretrained", start / "rec.pdparams", "--dict", start / "keys.txt"]
+    arguments = ["finetune", "rec", "--ccpd", tmp_path, "--out", tmp_path / "run"]
+    arguments += ["--pretrained", start / "rec.pdparams", "--dict", start / "keys.txt", *REC]
     assert main([str(a) for a in arguments]) == 2
     err = capsys.readouterr().err
     skipped = [line for line in err.splitlines() if line.startswith("skipped: ")]
@@ -379,3 +378,26 @@ def test_the_detector_trains_on_drawn_scenes(
     assert main([str(a) for a in arguments]) == 0
     arrays = load_checkpoint(tmp_path / "latest.pdparams")
     assert all(np.isfinite(a).all() for a in arrays.values())
+
+
+def test_without_a_config_the_network_is_that_of_the_weights(
+    start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = TorchNetwork(ARCHITECTURES["PP-OCRv4_mobile_det"])
+    save_checkpoint(tmp_path / "v4.pdparams", weights_of(network))
+    assert main(["finetune", "det", "--print-config", "--pretrained", str(tmp_path / "v4.pdparams")]) == 0
+    printed = capsys.readouterr().out
+    assert "name: PPLCNetV3" in printed and "MobileNetV3" not in printed
+    (tmp_path / "v4.yml").write_text(printed, encoding="utf-8")
+    told = error_of(
+        capsys,
+        "det",
+        "--render",
+        "-c",
+        tmp_path / "v4.yml",
+        "--pretrained",
+        start / "det.pdparams",
+        "--out",
+        tmp_path,
+    )
+    assert "weights of ch_PP-OCRv3_det, but Architecture describes PP-OCRv4_mobile_det" in told

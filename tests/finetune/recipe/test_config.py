@@ -12,6 +12,7 @@ from helpers.ppocr_configs import DET, DET_MOBILE, REC, REC_MOBILE
 
 pytest.importorskip("yaml", reason=reason("yaml", "finetune"))
 
+from edge_lpr.architectures.registry import ARCHITECTURES
 from edge_lpr.errors import SettingError
 from edge_lpr.finetune.recipe.config import TrainConfig, read_config
 from edge_lpr.finetune.recipe.data import ConcatSettings, LabelSource, TargetSettings
@@ -22,7 +23,8 @@ from edge_lpr.finetune.recipe.document import (
     write_document,
 )
 from edge_lpr.finetune.recipe.losses import DBLossSettings, RecLossSettings
-from edge_lpr.finetune.recipe.networks import Guide
+from edge_lpr.finetune.recipe.networks import Guide, describe, read_network
+from edge_lpr.finetune.recipe.node import Node, Told
 from edge_lpr.finetune.recipe.own import OwnSettings
 from edge_lpr.finetune.synthesis.copy_paste import CopyPaste
 from edge_lpr.finetune.synthesis.det_augment import EastRandomCropData, IaaAugment
@@ -350,9 +352,15 @@ def test_what_is_no_config_is_one_line() -> None:
 
 
 def test_weights_of_another_network_are_refused() -> None:
-    from edge_lpr.architectures.registry import ARCHITECTURES
-
     with pytest.raises(
         SettingError, match=r"w\.pdparams: weights of ch_PP-OCRv3_rec, but Architecture describes ch"
     ):
         read(DET).check(ARCHITECTURES["ch_PP-OCRv3_rec"], "w.pdparams")
+
+
+def test_every_network_that_can_be_trained_is_described() -> None:
+    for architecture in ARCHITECTURES:
+        section = describe(architecture.name)
+        assert section is not None, f"{architecture.name}: see finetune/recipe/networks.py"
+        found = read_network(Node(section, "Architecture", Told()), architecture.part)
+        assert architecture.name in found.names
