@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.cli import COMMANDS
+from edge_lpr.console.log_level import shows
 from edge_lpr.console.output import say, say_json, show
 from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.tables import Cell, table
@@ -54,6 +55,7 @@ _EXTRAS = {
     "calib": ("onnx", "rapidfuzz", "matplotlib", "jinja2"),
     "tensorrt": ("pycuda", "tensorrt"),
     "sign": ("cryptography",),
+    "completion": ("shtab",),
 }
 """Extras that commands come with, and the modules to look for."""
 _ADVICE = "of a run that was killed: give it a name where it is of use, else delete it"
@@ -98,7 +100,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    with libraries_apart(shown=args.debug):
+    with libraries_apart(shown=shows("debug")):
         machine = [*_system(), *_packages(), *_pictures(), *_video(), *_gpu()]
         checks = [*machine, *_models(args.bundle, args.verify_key), *_extras(), *_files(args.folders)]
     able = not any(check.state == "broken" for check in checks)
@@ -197,7 +199,7 @@ def _video() -> list[Check]:
         return []
     system = "pip's OpenCV has none; use the system's: pip uninstall opencv-python-headless, and"
     kinds = (
-        ("FFMPEG", cv2.CAP_FFMPEG, "video files, rtsp:// and http://", "pip install opencv-python-headless"),
+        ("FFMPEG", cv2.CAP_FFMPEG, "rtsp:// and other addresses", "pip install opencv-python-headless"),
         ("V4L2", cv2.CAP_V4L2, "cameras on Linux", ""),
         ("GStreamer", cv2.CAP_GSTREAMER, "pipelines", f"{system} apt install python3-opencv"),
     )

@@ -83,13 +83,13 @@ def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image:
     if content is not None and content.format in PILLOW_FORMATS:
         opened = PillowImage(data, content.format, name)
         _check_size(opened.header, name, max_pixels)
-        return _turned(_to_bgr8(opened.decode()), opened.header.orientation)
+        return _turned(to_bgr8(opened.decode()), opened.header.orientation)
     header = read_header(data)
     if header is None:
         found = f"a video ({content.format})" if content and content.medium == "video" else _opening(data)
         raise SourceError(f"{name}: not an image that edge-lpr reads; expected {FORMATS}, found {found}")
     _check_size(header, name, max_pixels)
-    return _turned(_to_bgr8(_by_opencv(data, header, name)), header.orientation)
+    return _turned(to_bgr8(_by_opencv(data, header, name)), header.orientation)
 
 
 def encode_image(image: Image, suffix: str) -> bytes | None:
@@ -165,7 +165,15 @@ def too_many(max_pixels: int) -> str:
     return f"more than the limit of {max_pixels / 1e6:g} megapixels (--max-pixels)"
 
 
-def _to_bgr8(image: NDArray[Any]) -> Image:
+def to_bgr8(image: NDArray[Any]) -> Image:
+    """Makes grey, BGR or BGRA of 8 or 16 bits what is read: transparency on white, 16 bits by those in use.
+
+    Args:
+        image: uint8 or uint16, H×W, H×W×1, H×W×3 BGR or H×W×4 BGRA; a pixel at least.
+
+    Returns:
+        uint8 H×W×3 BGR.
+    """
     if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
         return np.ascontiguousarray(image)
     # Cameras store 10, 12 or 14 bits in 16-bit files, unshifted: their upper byte alone is black.

@@ -1,7 +1,8 @@
 """What a user names as a source, and the frames that come out of it.
 
-A source is an image, a folder, a glob, a video file, a camera index, an address or a GStreamer pipeline; the
-last three may have a name ("gate=0"), and hold variables ("${PASSWORD}") or lie in a file ("@cameras.txt").
+A source is an image, a folder, a glob, a video file, a playlist of files beside it, standard input ("-"), a
+camera index, an address or a GStreamer pipeline; the last three may have a name ("gate=0"), and hold
+variables ("${PASSWORD}") or lie in a file ("@cameras.txt").
 Folders are read with all their subfolders, hidden files and linked folders left out, in natural order
 ("frame2" before "frame10"). What a file is, its content says.
 """
@@ -15,61 +16,28 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
-
-import cv2
 
 from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, may_hold_secret, shown_source
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.folders import left_out_line, sort_files
 from edge_lpr.io.frames import Source
-from edge_lpr.io.image_io import FORMATS
-from edge_lpr.io.image_source import ImageSource
-from edge_lpr.io.live_source import LiveSource
-from edge_lpr.io.openers import has_backend
-from edge_lpr.io.opening import Opening
+from edge_lpr.io.open_target import open_target
+from edge_lpr.io.playlist import is_playlist, read_playlist
 from edge_lpr.io.references import Reference, resolve
-from edge_lpr.io.sniff import medium_of, read_head
-from edge_lpr.io.video_source import VideoSource
+from edge_lpr.io.sniff import IMAGE_SUFFIXES, VIDEO_SUFFIXES, medium_of, read_head
+from edge_lpr.io.standard_input import STDIN, STDIN_LABEL, standard_input
+from edge_lpr.io.targets import Kind, Target
 from edge_lpr.io.walk import regular_files, unreadable, walk_files
 from edge_lpr.masking import remember
 
 __all__ = ["CaptureOptions", "Target", "find_targets", "open_source", "told_apart"]
 
-_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"<asx")
-_CONTROL = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
 _logger = logging.getLogger("edge_lpr")
 
 LeftOut = Callable[[str, Counter[str]], None]
-Kind = Literal["images", "video", "camera", "address", "pipeline"]
-
-
-@dataclass(frozen=True)
-class Target:
-    """One thing to open, found in what the user typed.
-
-    Attributes:
-        kind: "images", "video", "camera", "address" or "pipeline".
-        label: What to call it: its name, or what is shown of its address; never holds a secret.
-        paths: The files of "images" and "video".
-        address: What OpenCV opens for the other kinds; may hold secrets.
-        root: The folder that names of results are relative to, where a folder or glob was given.
-    """
-
-    kind: Kind
-    label: str
-    paths: tuple[Path, ...] = ()
-    address: str = field(default="", repr=False)
-    root: Path | None = None
-    named: bool = False
-
-    @property
-    def live(self) -> bool:
-        """Whether it may have no end."""
-        return self.kind in ("camera", "address", "pipeline")
 
 
 def find_targets(
@@ -93,6 +61,9 @@ def find_targets(
         SourceError: There is no such thing, or nothing in it.
     """
     text = str(source)
+    if text == STDIN:
+        kind: Kind = "images" if standard_input().is_picture() else "video"
+        return [Target(kind, STDIN_LABEL, address=STDIN)]
     if not text.strip() or "\0" in text:
         raise SourceError(f"source {text!r}: expected an image, folder, glob, video, camera index or address")
     path = Path(text)
@@ -159,35 +130,9 @@ def open_source(
             shown = shown_source(str(source))
             raise SourceError(f"{shown}: {len(targets)} sources; open what find_targets() gives one by one")
         source = targets[0]
-    opened = _open(source, options, on_warning)
+    opened = open_target(source, options, on_warning)
     opened.root = source.root
     return opened
-
-
-def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
-    label, address = source.label, source.address
-    if source.kind == "images":
-        return ImageSource(label, source.paths, options.max_pixels, on_warning, options.stride)
-    if source.kind == "video":
-        path = source.paths[0]
-        _check_video(path)
-        expected = "damaged or cut short, or no video that this OpenCV can decode"
-        return VideoSource(Opening("file", label, str(path.resolve())), options, on_warning, expected)
-    if source.kind == "camera":
-        expected = "no camera there, in use by another program, or no permission (ls /dev/video*)"
-        return LiveSource(Opening("camera", label, address), options, True, on_warning, expected)
-    if source.kind == "pipeline":
-        if not has_backend(cv2.CAP_GSTREAMER):
-            raise SourceError(
-                f"{label}: a GStreamer pipeline, and this OpenCV {cv2.__version__} has no GStreamer; "
-                "edge-lpr doctor says how to get one that has it"
-            )
-        expected = (
-            "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"
-        )
-        return LiveSource(Opening("pipeline", label, address), options, None, on_warning, expected)
-    expected = "refused, wrong path, user or password, or no video there"
-    return LiveSource(Opening("address", label, address), options, None, on_warning, expected)
 
 
 def _of_reference(
@@ -268,6 +213,9 @@ def _of_path(
         return [Target("camera", text, address=text)]
     if not stat.S_ISREG(mode):
         raise SourceError(f"{text}: neither a file nor a folder nor a camera")
+    # One that is called a video is no more than what a stranger may have sent.
+    if path.suffix.lower() not in IMAGE_SUFFIXES | VIDEO_SUFFIXES and is_playlist(read_head(path)):
+        return [Target("video", text, (path,), playlist=read_playlist(path))]
     return [Target("images" if medium_of(path) == "picture" else "video", text, (path,))]
 
 
@@ -296,18 +244,3 @@ def _closed_folders(pattern: str) -> list[str]:
                 except OSError as e:
                     problems.append(unreadable(folder, e))
     return list(dict.fromkeys(problems))
-
-
-def _check_video(path: Path) -> None:
-    """Refuses what FFmpeg would take for something else than a video."""
-    head = read_head(path)
-    if not head:
-        raise SourceError(f"{path}: the file is empty (0 bytes)")
-    # A playlist sends its reader to other files and addresses, and may come from a stranger.
-    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS):
-        raise SourceError(
-            f"{path}: a playlist, which names other files; give those, or the address that it comes from"
-        )
-    # FFmpeg "plays" plain text. No container is without control characters in its first kilobytes.
-    if not _CONTROL.intersection(head):
-        raise SourceError(f"{path}: a text file; expected a video, or an image ({FORMATS})")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +18,7 @@ from edge_lpr.io.image_io import IMAGES_WRITTEN, encode_image
 from edge_lpr.io.recording import Recording
 from edge_lpr.io.sniff import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from edge_lpr.io.sources import Target
-from edge_lpr.io.video_io import VIDEOS_WRITTEN, VideoFile
+from edge_lpr.io.video_io import VIDEOS_WRITTEN, VideoFile, encoder_of
 from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
 from edge_lpr.outputs.records import Result, utc_stamp
 from edge_lpr.pipeline.stream import FrameResult
@@ -26,7 +28,8 @@ __all__ = ["AnnotatedOutput"]
 
 FLAG = "--save"
 _KNOWN = IMAGE_SUFFIXES | VIDEO_SUFFIXES | {".gif"}
-_NOT_WRITTEN = _KNOWN - IMAGES_WRITTEN - set(VIDEOS_WRITTEN)
+# What looks like the suffix of a file; a folder may be called 2026.11.26.
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{0,4}[A-Za-z][A-Za-z0-9]{0,4}")
 _LOSSLESS = frozenset({".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".dib"})
 
 
@@ -48,6 +51,7 @@ class AnnotatedOutput(Output):
     unit = "frames"
 
     def __init__(self, path: str | Path, run: RunInfo = ALONE) -> None:
+        is_folder = str(path).endswith(("/", os.sep))
         path = Path(path)
         self._file = path if _is_file_name(path) else None
         self._folder = path
@@ -58,10 +62,13 @@ class AnnotatedOutput(Output):
         self._videos: dict[Source, VideoFile | Recording] = {}
         if self._file is not None:
             _check_fits(self._file, run.targets)
-        elif path.suffix.lower() in _NOT_WRITTEN and not path.is_dir():
+            if self._file.suffix.lower() in VIDEOS_WRITTEN:
+                encoder_of(self._file)
+        elif _SUFFIX.fullmatch(path.suffix) and not is_folder and not path.is_dir():
             kinds = ", ".join([*sorted(IMAGES_WRITTEN), *VIDEOS_WRITTEN])
             raise SettingError(
-                f"--save {path}: cannot be written as {path.suffix}; use one of {kinds}, or a folder"
+                f"--save {path}: cannot be written as {path.suffix}; use one of {kinds}, or a folder, with a "
+                "/ at its end"
             )
         self._claims.check(path, FLAG)
         for target in run.targets:
@@ -89,7 +96,7 @@ class AnnotatedOutput(Output):
             return
         if source not in self._videos:
             self._videos[source] = self._video(source)
-        self._videos[source].write(image, frame.time or 0.0)
+        self._videos[source].write(image, frame.time or 0.0, frame.lasts)
 
     def finish(self, source: Source) -> None:
         """Completes the video of one source; does nothing where none was begun.

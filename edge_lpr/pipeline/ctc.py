@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edge_lpr.pipeline.candidates import CandidateSearch
 from edge_lpr.pipeline.constrained_ctc import BLANK, PositionAutomaton
 from edge_lpr.plates import PlateFormat, plate_formats
 from edge_lpr.plates.characters import DOT, HOMOGLYPHS
+from edge_lpr.plates.read import Candidate
 from edge_lpr.types import LogProbs, Probs
 
 # What stands for a character that the head was cut of.
@@ -181,6 +183,7 @@ class PlateDecoder:
         usable = [(plate, sets) for plate, sets in usable if all(sets)]
         self.formats = [plate for plate, _ in usable]
         self._automaton = PositionAutomaton([sets for _, sets in usable], len(self.labels))
+        self._search = CandidateSearch(self.labels, self.formats)
 
     def decode(self, probs: Probs) -> Reading:
         """Reads one posterior.
@@ -188,11 +191,7 @@ class PlateDecoder:
         Args:
             probs: float32 T×C, C as many as the labels.
         """
-        if self._dot is not None:
-            # The dot says nothing: it is read as a blank.
-            probs = probs.copy()
-            probs[:, BLANK] += probs[:, self._dot]
-            probs[:, self._dot] = 0.0
+        probs = self._without_dot(probs)
         logs = np.log(np.maximum(probs, _FLOOR))
         free, steps = greedy_path(probs)
         # No string of a format can be near where so little was read: the search would be in vain.
@@ -214,6 +213,19 @@ class PlateDecoder:
         _, f, classes, at = best
         reading = self._reading(shared, logs, classes, at, self.formats[f])
         return reading if classes == free else _doubted(reading, shared, shared_logs, classes)
+
+    def candidates(self, probs: Probs, limit: int, but: str) -> tuple[Candidate, ...]:
+        """Finds the most probable plates in one posterior; see `CandidateSearch.best`."""
+        return self._search.best(self._without_dot(probs), limit, but)
+
+    def _without_dot(self, probs: Probs) -> Probs:
+        if self._dot is None:
+            return probs
+        # The dot says nothing: it is read as a blank.
+        probs = probs.copy()
+        probs[:, BLANK] += probs[:, self._dot]
+        probs[:, self._dot] = 0.0
+        return probs
 
     def _reading(
         self,

@@ -11,11 +11,12 @@ from difflib import SequenceMatcher
 import numpy as np
 
 from edge_lpr.geometry import side_lengths
+from edge_lpr.pipeline.candidates import CandidateSearch, posterior_of
 from edge_lpr.pipeline.constrained_ctc import BLANK
 from edge_lpr.pipeline.ctc import UNKNOWN
 from edge_lpr.plates import PlateFormat, PlateRead, plate_formats
 from edge_lpr.plates.characters import HOMOGLYPHS
-from edge_lpr.plates.read import TEXT, UNKNOWN_KIND
+from edge_lpr.plates.read import TEXT, UNKNOWN_KIND, Candidate
 from edge_lpr.types import LogProbs
 
 __all__ = ["FusedText", "Fusion", "LogProbSum", "ReadSums", "align", "read_weight", "text_similarity"]
@@ -165,6 +166,7 @@ class Fusion:
             (plate, [[i for i in plain if labels[i] in allowed] for allowed in plate.positions])
             for plate in plate_formats()
         ]
+        self._search = CandidateSearch(labels)
         # A format needing a character that the recognizer lacks is left out.
         self._formats = [(plate, list(map(np.array, sets))) for plate, sets in columns if all(sets)]
 
@@ -200,14 +202,7 @@ class Fusion:
             The text. Where reads deny each other's characters, the better supported one, with a score that
             says how much better; where none is, a low one.
         """
-        lead = self._lead(sums)
-        leading = sums.by_length[lead]
-        total = deepcopy(leading)
-        for length, other in sums.by_length.items():
-            if length != lead:
-                total.add_aligned(other, align(leading.mean(), other.mean()))
-        mean = total.mean() * np.clip(total.weights, 1.0, _INDEPENDENT_LOOKS)[:, None].astype(np.float32)
-        mean -= np.logaddexp.reduce(mean, axis=1, keepdims=True)
+        mean = self._mean(sums)
         is_text = set(sums.kinds) == {TEXT}
         for first, second in [] if is_text else self._homoglyphs:
             # One glyph, two characters: the position decides, so both have the probability of the glyph.
@@ -216,6 +211,21 @@ class Fusion:
         scores = tuple(float(np.exp(mean[i, c])) for i, c in enumerate(classes))
         kind = TEXT if plate is None else _kind(plate, sums.kinds)
         return FusedText("".join(self._labels[c] for c in classes), kind, scores)
+
+    def candidates(self, sums: ReadSums, limit: int, but: str) -> tuple[Candidate, ...]:
+        """Finds the most probable plates by the reads of one track; see `CandidateSearch.best`."""
+        return self._search.best(posterior_of(self._mean(sums)), limit, but)
+
+    def _mean(self, sums: ReadSums) -> LogProbs:
+        """Returns what all reads say of each position, float32 L×C, each normalised to one."""
+        lead = self._lead(sums)
+        leading = sums.by_length[lead]
+        total = deepcopy(leading)
+        for length, other in sums.by_length.items():
+            if length != lead:
+                total.add_aligned(other, align(leading.mean(), other.mean()))
+        mean = total.mean() * np.clip(total.weights, 1.0, _INDEPENDENT_LOOKS)[:, None].astype(np.float32)
+        return np.asarray(mean - np.logaddexp.reduce(mean, axis=1, keepdims=True), np.float32)
 
     def _lead(self, sums: ReadSums) -> int:
         """Returns the length of the text: that of the most weight, unless it is a part of a longer one.

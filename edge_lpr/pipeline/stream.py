@@ -58,7 +58,7 @@ class FrameResult:
         frame: The frame; None in the last step of a source, which gives the vehicles that were still in view,
             and where time alone, or the loss of the source, told something.
         reads: What the frame shows.
-        events: What is known of vehicles with this frame; of an image nothing, from `read_stream` one event
+        events: What is known of vehicles with this frame; of an image nothing, from `read_sources` one event
             for each read.
         tracked: Whether the source's reads are joined to tracks.
         by_clock: Whether there is no frame because none has come, and the source goes on.
@@ -111,6 +111,8 @@ class Stream:
                 reader.tracking,
                 self._identify,
                 reader.settings.min_score,
+                reader.settings.candidates,
+                source.label,
             )
             self.tracker.states = states
 

@@ -55,6 +55,8 @@ class PlateTracker:
         settings: How reads are joined; None for the defaults.
         identify: Makes the identifier of a track out of its number.
         min_score: What the lowest score of a plate's characters has to reach in an event, 0 to 1.
+        candidates: How many other texts an event has, at most.
+        source: What events call their source.
 
     Attributes:
         states: Which events are given: "new", "update", "end".
@@ -71,12 +73,16 @@ class PlateTracker:
         settings: TrackSettings | None = None,
         identify: Callable[[int], str] = str,
         min_score: float = ReadSettings.min_score,
+        candidates: int = ReadSettings.candidates,
+        source: str = "",
     ) -> None:
         self.settings = TrackSettings() if settings is None else settings
         self.states: frozenset[State] = frozenset({"end"})
         self.fps: float | None = None
         self.known: list[PlateRead] = []
         self._min_score = min_score
+        self._candidates = candidates
+        self._source = source
         self._identify = identify
         self._fusion = Fusion(class_labels(charset, unknown_class))
         self._open: list[_Track] = []
@@ -222,6 +228,7 @@ class PlateTracker:
         track.told, track.told_at = text, time
         if state not in self.states:
             return []
+        others = self._candidates and self._fusion.candidates(track.sums, self._candidates, text.text)
         return [
             PlateEvent(
                 text=text.text,
@@ -235,6 +242,8 @@ class PlateTracker:
                 crop=track.crop,
                 state=state,
                 id=track.id,
+                source=self._source,
+                candidates=others or (),
                 **event_times(track.first, track.last),
             )
         ]

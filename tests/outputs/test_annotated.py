@@ -124,6 +124,7 @@ def test_saving_over_the_sources_is_refused(tmp_path: Path, a_source: Make, a_fr
     [
         (("1.png", "2.png"), "out.png", "does not fit several sources; give a folder"),
         (("1.png",), "out.mp4", "does not fit an image"),
+        (("1.png",), "out.xyz", "cannot be written as .xyz; use one of .bmp, .jpeg.* or a folder, with a /"),
         (("1.png",), "out.gif", "cannot be written as .gif; use one of .bmp, .jpeg"),
     ],
 )

@@ -150,10 +150,10 @@ def test_images_of_odd_sizes_are_read_without_a_plate(reader: PlateReader, shape
 
 
 @pytest.mark.parametrize(
-    "wrong", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3)), "a.jpg"]
+    "wrong", [np.zeros((9, 9, 2), np.uint8), np.zeros((9, 9, 3)), np.zeros(9, np.uint8), 7, b"a.jpg"]
 )
 def test_what_is_no_image_is_named(reader: PlateReader, wrong: Any) -> None:
-    with pytest.raises(SettingError, match=r"expected a uint8 H×W×3 array"):
+    with pytest.raises(SettingError, match=r"expected a path, a Pillow image, or an array of uint8"):
         reader.read(wrong)
 
 

@@ -19,9 +19,10 @@ from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.opening import Opening
+from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.events import Report
-from edge_lpr.pipeline.reader import PlateReader
-from edge_lpr.pipeline.reading import read_live, read_stream
+from edge_lpr.pipeline.reader import EventOptions, PlateReader
+from edge_lpr.pipeline.reading import read_live, read_sources
 from edge_lpr.pipeline.stream import FrameResult, Stream
 
 Scene = Callable[..., NDArray[np.uint8]]
@@ -68,7 +69,7 @@ def test_a_stride_makes_no_two_vehicles_of_one(
     video = write(tmp_path / "weak.avi", [*shown, EMPTY, EMPTY], fps=5)
     (every,) = reader.events(video)
     assert (every.first_frame, every.last_frame, every.reads) == (0, 9, 9)
-    (fourth,) = reader.events(video, options=CaptureOptions(stride=4))
+    (fourth,) = reader.events(video, stride=4)
     assert (fourth.text, fourth.first_frame, fourth.last_frame, fourth.reads) == (TEXT, 0, 8, 2)
     assert fourth.last_seen == pytest.approx(1.6, abs=0.01)
 
@@ -87,13 +88,13 @@ def test_images_have_their_own_index_with_a_stride(
     for i in range(5):
         cv2.imencode(".png", plate_scene(TEXT))[1].tofile(tmp_path / f"{i}.png")
     options = CaptureOptions(stride=2)
-    steps = list(read_stream(reader, tmp_path, options))
+    steps = list(read_sources(reader, tmp_path, options=options))
     assert [(Path(s.frame.name).stem, s.frame.index) for s in steps if s.frame] == [
         ("0", 0),
         ("2", 2),
         ("4", 4),
     ]
-    assert [event.first_frame for event in reader.events(tmp_path, options=options)] == [0, 2, 4]
+    assert [event.first_frame for event in reader.events(tmp_path, stride=2)] == [0, 2, 4]
 
 
 @pytest.mark.parametrize("report", ["end", "new", "all"])
@@ -101,7 +102,7 @@ def test_provinces_that_deny_each_other_make_no_event_that_is_less_sure_than_ask
     reader: PlateReader, tmp_path: Path, plate_scene: Scene, report: Report
 ) -> None:
     shown = [plate_scene(f"{'京津'[i % 2]}A13H25") for i in range(12)]
-    events = list(reader.events(write(tmp_path / "two.avi", shown), report))
+    events = list(reader.events(write(tmp_path / "two.avi", shown), report=report))
     told = {"end": [], "new": ["new"], "all": ["new", "end"]}
     assert [event.state for event in events] == told[report]
     assert all(event.min_score >= reader.settings.min_score for event in events)
@@ -137,18 +138,62 @@ def test_each_frame_shows_its_vehicle_as_it_is_known(
     reader: PlateReader, tmp_path: Path, plate_scene: Scene
 ) -> None:
     texts = ["京A13H25", "京A13H25", "京A13H25", "津A13H25", "京A13H25"]
-    steps = list(read_stream(reader, write(tmp_path / "a.avi", [plate_scene(text) for text in texts])))
+    steps = list(read_sources(reader, write(tmp_path / "a.avi", [plate_scene(text) for text in texts])))
     assert [[read.text for read in step.reads] for step in steps if step.frame] == [[text] for text in texts]
     assert [[read.text for read in step.known or ()] for step in steps if step.frame] == [["京A13H25"]] * 5
 
 
 def test_what_cannot_be_opened_raises(reader: PlateReader, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
-        list(read_stream(reader, tmp_path / "none.mp4"))
+        list(read_sources(reader, tmp_path / "none.mp4"))
     with pytest.raises(SourceError, match="cannot be opened: refused"):
-        list(reader.events("rtsp://127.0.0.1:1/x", options=CaptureOptions(reconnect=0)))
+        list(reader.events("rtsp://127.0.0.1:1/x", reconnect=0))
     with pytest.raises(SettingError, match="events 'some': expected end, new, all"):
         list(reader.events(tmp_path, report="some"))  # type: ignore[arg-type]
+
+
+def test_several_sources_at_once(reader: PlateReader, street: Path, plate_scene: Scene) -> None:
+    picture = street.with_name("车.png")
+    cv2.imencode(".png", plate_scene("苏CFY773"))[1].tofile(picture)
+    missing = street.with_name("none.mp4")
+    told: list[tuple[str, str]] = []
+    with pytest.raises(SourceError, match=r"none\.mp4: no such file"):
+        told.extend((event.source, event.text) for event in reader.events(missing, street, picture))
+    assert told == [(str(street), TEXT), (str(picture), "苏CFY773")]
+
+
+def test_sources_that_fail_are_all_named(reader: PlateReader, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"a\.mp4: no such file.*; .*b\.mp4: no such file"):
+        list(reader.events(tmp_path / "a.mp4", tmp_path / "b.mp4"))
+
+
+def test_options_of_the_command_hold_for_one_call(reader: PlateReader, street: Path) -> None:
+    (event,) = reader.events(street, stride=4)
+    assert event.reads == 3 and event.last_frame == 8
+    mirrored = reader.events(street, flip=True)
+    assert [e.text for e in mirrored] != [TEXT] and not reader.settings.flip
+    for wrong, told in (({"strides": 2}, "no setting 'strides'"), ({"stride": 0}, "stride is 0"),
+                        ({"rotate": "45"}, "rotate is '45'")):  # fmt: skip
+        with pytest.raises(SettingError, match=told):
+            list(reader.events(street, **wrong))  # type: ignore[arg-type]
+
+
+def test_events_take_every_option_of_a_source_that_the_command_has() -> None:
+    assert set(EventOptions.__annotations__) == {"report", "rotate", "flip", *CaptureOptions.names()}
+
+
+def test_candidates_are_there_on_request(street: Path) -> None:
+    settings = {"det_limit_side_len": 256, "det_limit_type": "max", "candidates": 2, "min_score": 0.1}
+    with PlateReader(settings=settings, threads=1) as wide:
+        frame = next(iter(open_source(street))).image
+        frame = cv2.GaussianBlur(frame, (0, 0), 2.2)
+        (read,) = wide.read(frame)
+        scores = [one.score for one in read.candidates]
+        assert 0 < len(scores) <= 2 and scores == sorted(scores, reverse=True)
+        assert read.text not in [one.text for one in read.candidates]
+        (event,) = wide.events(street)
+        assert event.text == TEXT and len(event.candidates) <= 2
+        assert event.to_dict()["candidates"] == [one.to_dict() for one in event.candidates]
 
 
 def test_live_sources_are_read_together_and_end_apart(reader: PlateReader, street: Path) -> None:
