@@ -51,7 +51,7 @@ _MARKS: dict[str, tuple[str, Style]] = {
 _EXTRAS = {
     "evaluate": ("rapidfuzz",),
     "export": ("paddle", "paddle2onnx", "onnx", "yaml"),
-    "finetune": ("torch", "onnx", "rapidfuzz", "matplotlib"),
+    "finetune": ("torch", "onnx", "rapidfuzz", "matplotlib", "yaml"),
     "calib": ("onnx", "rapidfuzz", "matplotlib", "jinja2"),
     "tensorrt": ("pycuda", "tensorrt"),
     "sign": ("cryptography",),

@@ -62,13 +62,14 @@ def read_rows(file: Path) -> Iterator[tuple[int, Row | RejectedLabelError]]:
     yield from _csv_rows(text) if file.suffix.lower() == ".csv" else _ppocr_rows(text)
 
 
-def find_image(root: Path, written: str, *, any_folder: bool) -> str:
+def find_image(root: Path, written: str, *, any_folder: bool, place: str = "beside the label file") -> str:
     """Finds the image that a label names.
 
     Args:
         root: The label file's folder, resolved.
         written: The name as it is written.
         any_folder: Whether the folder that it begins with may be what this one was called before.
+        place: Where `root` is, in messages.
 
     Returns:
         The image's path below `root`.
@@ -90,9 +91,9 @@ def find_image(root: Path, written: str, *, any_folder: bool) -> str:
         if not path.is_relative_to(root):
             raise RejectedLabelError(f"the image {shown(written)} is outside of the label file's folder")
         if not stat.S_ISREG(path.stat().st_mode):
-            raise RejectedLabelError(f"{shown(written)} beside the label file is no file")
+            raise RejectedLabelError(f"{shown(written)} {place} is no file")
     except (FileNotFoundError, NotADirectoryError) as e:
-        raise UnreadImageError(f"no image {shown(written)} beside the label file") from e
+        raise UnreadImageError(f"no image {shown(written)} {place}") from e
     except PermissionError as e:
         raise UnreadImageError(unreadable(written, e)) from e
     except (OSError, ValueError) as e:

@@ -36,7 +36,6 @@ from edge_lpr.export.inference_yml import read_inference_yml
 from edge_lpr.export.paddle_program import check_program, check_weights
 from edge_lpr.export.parity.reference import read_reference
 from edge_lpr.export.settings import load_origin
-from edge_lpr.finetune.training.config import default_config, load_config
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.image_io import read_image
 from edge_lpr.io.sources import open_source
@@ -283,7 +282,6 @@ TARGETS: dict[str, Target] = {
     "ccpd_name": Target(_texts(_CCPD), _read_name),
     "dictionary": Target(_texts("京\n津\n0\nA\n", "\ufeffA\r\nB"), _read_dictionary),
     "manifest": Target(_manifests, _list_engines, "a.json"),
-    "config": Target(lambda: [default_config("rec").encode()], lambda path: load_config(path, "rec")),
     "origin": Target(_texts('{"data": {"a": [1, 2.5, null]}}'), load_origin),
     "program": Target(_programs, check_program, "a.pdmodel"),
     "program_json": Target(_texts('{"program": {"ops": [{"#": "1.conv2d"}]}}'), check_program, "a.json"),
@@ -293,4 +291,12 @@ TARGETS: dict[str, Target] = {
 if find_spec("pillow_heif") is not None:
     TARGETS["heic"] = Target(_heics, lambda path: read_image(path, MAX_PIXELS))
 if find_spec("yaml") is not None:
+    from edge_lpr.finetune.recipe.config import read_config
+    from edge_lpr.finetune.recipe.document import default_document, read_document, write_document
+
+    TARGETS["config"] = Target(
+        lambda: [write_document(default_document("rec")).encode()],
+        lambda path: read_config(read_document(path), "rec", str(path)),
+        "config.yml",
+    )
     TARGETS["inference_yml"] = Target(_texts(_YAML), read_inference_yml, "inference.yml")
