@@ -52,6 +52,45 @@ def is_clockwise_convex(quad: Quad) -> bool:
     return bool(np.isfinite(quad).all() and (turn > 0).all())
 
 
+def is_simple(quad: Quad) -> bool:
+    """Tells whether a quadrilateral has an area and no two of its sides cross or touch but at their ends.
+
+    What shapely calls valid: a corner may bend inwards, and corners that follow each other may be the same.
+    """
+    points = [
+        p for p, before in zip(quad, np.roll(quad, 1, axis=0), strict=True) if not np.array_equal(p, before)
+    ]
+    if len(points) < 3 or not area_and_perimeter(np.array(points))[0]:
+        return False
+    return len(points) == 3 or not any(
+        _touch(points[i - 1], points[i], points[i + 1], points[i - 2]) for i in (0, 1)
+    )
+
+
+def _touch(a: NDArray[Any], b: NDArray[Any], c: NDArray[Any], d: NDArray[Any]) -> bool:
+    """Tells whether the segments ab and cd have a point in common."""
+    if (np.minimum(a, b) > np.maximum(c, d)).any() or (np.minimum(c, d) > np.maximum(a, b)).any():
+        return False
+    return _side(a, b, c) * _side(a, b, d) <= 0 and _side(c, d, a) * _side(c, d, b) <= 0
+
+
+def _side(a: NDArray[Any], b: NDArray[Any], p: NDArray[Any]) -> float:
+    """Returns where a point lies: the sign of what the corner a, b, p turns by."""
+    (ax, ay), (bx, by), (px, py) = (v.astype(np.float64).tolist() for v in (a, b, p))
+    return float(np.sign((bx - ax) * (py - ay) - (by - ay) * (px - ax)))
+
+
+def convex_parts(quad: Quad) -> list[NDArray[np.float32]]:
+    """Cuts a simple quadrilateral into convex polygons, float32 K×2: itself, or two triangles."""
+    hull = convex_hull(quad)
+    if len(hull) == 4:
+        return [hull]
+    # Only along the diagonal from that corner do the two triangles have the quadrilateral's area together.
+    cuts = [[np.roll(quad, -i, axis=0)[rows] for rows in ([0, 1, 2], [0, 2, 3])] for i in (0, 1)]
+    triangles = min(cuts, key=lambda parts: sum(area_and_perimeter(part)[0] for part in parts))
+    return [convex_hull(part) for part in triangles if area_and_perimeter(part)[0]]
+
+
 def bounding_box_iou(first: Quad, second: Quad) -> float:
     """Returns the intersection over union of the upright boxes around two quadrilaterals, 0 to 1."""
     low = np.maximum(first.min(axis=0), second.min(axis=0))
@@ -62,7 +101,7 @@ def bounding_box_iou(first: Quad, second: Quad) -> float:
 
 
 def convex_hull(quad: Quad) -> NDArray[np.float32]:
-    """Returns the hull of a quadrilateral, float32 K×2: labels whose corners cross still have an area."""
+    """Returns the hull of a quadrilateral, float32 K×2: one whose corners cross still has an area."""
     return cast("NDArray[np.float32]", cv2.convexHull(np.asarray(quad, np.float32)).reshape(-1, 2))
 
 

@@ -40,6 +40,7 @@ the bundle is written only when its ONNX models give Paddle's own probabilities,
 
 The bundle holds det.fp32.onnx, rec.fp32.onnx, bundle.json, parity.json (the comparison with Paddle)
 and reference.npz (what Paddle returned for a few images, so that --verify works without Paddle).
+Of --images, those that cannot be read are left out and named; the exit code is 2 then.
 """
 
 EPILOG = """\
@@ -174,7 +175,7 @@ def _pretrained(args: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(args: argparse.Namespace) -> ExportSettings:
+def _settings(args: argparse.Namespace, unread: list[str]) -> ExportSettings:
     from edge_lpr.datasets.dictionary import check_charset, load_charset_file
     from edge_lpr.export.parity.images import read_images
     from edge_lpr.plates import PLATE_CHARSET
@@ -203,14 +204,19 @@ def _settings(args: argparse.Namespace) -> ExportSettings:
     )
     if args.images is None:
         return settings
-    images = read_images(args.images, settings.limit, lambda line: say(f"skipped: {line}", stream=sys.stderr))
+
+    def skip(line: str) -> None:
+        unread.append(line)
+        say(f"skipped: {line}", stream=sys.stderr)
+
+    images = read_images(args.images, settings.limit, skip)
     return replace(settings, images=images)
 
 
-def _run_export(args: argparse.Namespace, bundle: Path | None) -> Export:
+def _run_export(args: argparse.Namespace, bundle: Path | None, unread: list[str]) -> Export:
     from edge_lpr.export.exporter import export_bundle
 
-    settings = _settings(args)
+    settings = _settings(args, unread)
     with Progress("export", total=_STEPS, unit="steps", quiet=args.json) as progress:
 
         def notify(step: str) -> None:
@@ -223,7 +229,8 @@ def _export(args: argparse.Namespace) -> int:
     from edge_lpr.bundle.writer import check_replaceable
 
     check_replaceable(args.out)
-    exported = _run_export(args, None)
+    unread: list[str] = []
+    exported = _run_export(args, None, unread)
     if args.report is not None:
         _save(args.report, exported.report)
     if not exported.passed:
@@ -233,12 +240,13 @@ def _export(args: argparse.Namespace) -> int:
         raise EdgeLprError(f"the ONNX models do not give what Paddle gives; no bundle is written, see {kept}")
     bundle = exported.write(args.out, json_text(exported.report))
     _print(args, exported.report, exported.comparisons, bundle.path)
-    return 0
+    return 2 if unread else 0
 
 
 def _verify(args: argparse.Namespace) -> int:
+    unread: list[str] = []
     if args.det is not None or args.rec is not None:
-        exported = _run_export(args, args.verify)
+        exported = _run_export(args, args.verify, unread)
         report, comparisons = exported.report, exported.comparisons
     else:
         from edge_lpr.export.parity.reference import check_reference
@@ -257,7 +265,7 @@ def _verify(args: argparse.Namespace) -> int:
     _print(args, report, comparisons, args.verify)
     if not report["passed"]:
         raise EdgeLprError(f"{args.verify}: does not give what Paddle gives; export the bundle again")
-    return 0
+    return 2 if unread else 0
 
 
 def _save(path: Path, report: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ def read_inference_yml(path: Path) -> InferenceConfig:
     if not path.is_file():
         return InferenceConfig()
     try:
-        from edge_lpr.export.bounded_yaml import parse_yaml
+        from edge_lpr.io.bounded_yaml import parse_yaml
     except ImportError as e:
         raise MissingExtraError("yaml", "export", f"Reading {path}") from e
     data = read_bounded(path, _MAX_BYTES, "an inference.yml", ModelError)

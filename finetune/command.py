@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_lpr.console.output import say, say_json
+from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
+from edge_lpr.console.text import counted
 from edge_lpr.errors import InputError, SettingError
+from edge_lpr.finetune.recipe.data import LabelSource
 from edge_lpr.io.claims import Named, check_outputs
 
 if TYPE_CHECKING:
     from edge_lpr.datasets.labels import Sample
+    from edge_lpr.finetune.recipe.config import TrainConfig
+    from edge_lpr.finetune.recipe.document import Document
     from edge_lpr.finetune.training.trainer import StepReport
+    from edge_lpr.types import Part
 
 DESCRIPTION = """\
-Trains a detector (det) or a CTC recognizer (rec) further, from a .pdparams to a .pdparams with
+Trains a detector (det) or a recognizer (rec) further, from a .pdparams to a .pdparams with
 PaddleOCR's parameter names, on a CPU or a GPU: PP-OCRv3's, or the mobile ones of PP-OCRv4 and v5.
-Which network it is, is seen by --pretrained.
+Which network it is, is seen by --pretrained; a config given with -c has to say the same.
 
 It learns from labelled images (--ccpd), from rendered plates (--render), or from both: then
 part of the rendered plates are painted onto the labelled photos. Writes into --out:
@@ -28,29 +35,34 @@ part of the rendered plates are painted onto the labelled photos. Writes into --
   latest.pdparams    averaged weights of the last checkpoint
   latest.state       everything that --resume goes on from, to the same end as without a stop
   history.json       loss and metrics by step; run.png shows them
-  config.json        the settings of this run
+  config.yml         the settings of this run, files included
   keys.txt           rec: the dictionary of the new head, cut to the characters of plates; its last
                      line stands for all other characters (charset.txt has the others alone)
 
-Without --config the recipe that ships is used; --print-config shows it: PP-OCRv3's own, with
-its augmentations of labelled images ("augment": "camera" degrades them as rendered ones).
-"patience": 3 ends a run after three evaluations without a better metric. Ctrl-C ends it after
-the step at hand, with everything saved. A folder that holds a run is only gone on with.
+Settings are PaddleOCR's YAML, read as it is (-c), and changed as there (-o). What of it has no
+effect here is named in one line; what would change the result and is not supported is an error.
+Without -c the recipe that ships is used; --print-config shows it, with the options given. The
+section EdgeLPR has what PaddleOCR lacks: rendering, averages, frozen layers. Ctrl-C ends a run
+after the step at hand, with everything saved. A folder that holds a run is only gone on with,
+by --resume, which reads the run's own config.yml.
 
 The weights that it starts from are measured first: an accuracy of 0 at step 0 hints at a
 dictionary of another order. Labels that do not count (difficult, ###, 待识别), that name an
 image a second time, or that are longer than a reading has steps are left out, and counted.
+Images that cannot be read are left out and named; the exit code is 2 then, once all is done.
+Of those to train on the first bytes are looked at: one that is cut short further on is passed over.
 """
 
 EPILOG = """\
 examples:
-  edge-lpr export --pretrained weights/             PP-OCRv3's general weights, to start from
+  edge-lpr export --pretrained weights/             PP-OCR's general weights, to start from
   edge-lpr finetune rec --render --pretrained weights/rec.pdparams --dict weights/rec_keys.txt --out runs/rec
+  edge-lpr finetune rec --resume --out runs/rec     go on with it
   edge-lpr finetune det --ccpd CCPD2020/ccpd_green/train --render --val CCPD2020/ccpd_green/val \\
                         --pretrained weights/det.pdparams --out runs/det
-  edge-lpr finetune rec --render --pretrained weights/rec.pdparams --dict weights/rec_keys.txt \\
-                        --out runs/rec --resume
-  edge-lpr finetune det --print-config > det.json   a config to change and give with --config
+  edge-lpr finetune det -c ch_PP-OCRv3_det_student.yml -o Global.epoch_num=100 \\
+                        Optimizer.lr.learning_rate=0.0005 Global.pretrained_model=weights/det.pdparams
+  edge-lpr finetune det --print-config > det.yml    a config to change and give with -c
   edge-lpr export --det runs/det/best.pdparams --rec runs/rec/best.pdparams --dict runs/rec/keys.txt \\
                   --charset runs/rec/charset.txt --rec-width 160 --out bundle/
 """
@@ -100,9 +112,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     training = parser.add_argument_group("training")
     training.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings as JSON (default: the recipe)"
+        "--config", "-c", type=Path, metavar="FILE", help="settings as PaddleOCR's YAML (default: the recipe)"
     )
-    training.add_argument("--steps", type=int, metavar="N", help="length of the run, instead of the config's")
+    training.add_argument(
+        "--opt",
+        "-o",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings in place of the config's, such as Global.epoch_num=100",
+    )
     training.add_argument("--device", default="cpu", metavar="NAME", help="PyTorch's name: cpu, cuda, cuda:1")
     training.add_argument("--resume", action="store_true", help="go on with the run in --out")
     training.add_argument("--print-config", action="store_true", help="print the settings and end")
@@ -110,42 +130,52 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    from edge_lpr.finetune.training.config import load_config
+    from edge_lpr.finetune.recipe.config import read_config
+    from edge_lpr.finetune.recipe.document import write_document
 
-    if args.out is not None and not args.print_config:
-        from edge_lpr.finetune.training.run import FILES
-
-        check_outputs((("--out", args.out / name) for name in FILES), _inputs(args))
-    overrides = {} if args.steps is None else {"steps": args.steps}
-    config = load_config(args.config, args.part, **overrides)
+    document, name = _document(args)
+    config = read_config(document, args.part, name)
     if args.print_config:
-        say_json(config.to_json())
+        if config.idle:
+            say(f"{name}: {_idle(config)}", stream=sys.stderr)
+        for line in write_document(document).splitlines():
+            say(line)
         return 0
-    from edge_lpr.finetune.training.run import RunFiles, check_folder, finetune
-
-    for option in ("pretrained", "out"):
-        if getattr(args, option) is None:
+    paths = config.paths
+    for option, path in (("pretrained", paths.pretrained), ("out", paths.out)):
+        if path is None:
             raise SettingError(f"--{option} is missing; see: edge-lpr finetune --help")
-    check_folder(args.out, resume=args.resume)
+    assert paths.pretrained is not None
+    assert paths.out is not None
+    from edge_lpr.finetune.training.run import FILES, RunFiles, check_folder, finetune
+
+    out = paths.out
+    check_outputs((("--out", out / file) for file in FILES), _inputs(args, config))
+    check_folder(out, resume=args.resume)
     _check_device(args.device)
-    with Progress(f"finetune {args.part}", config.steps, "steps") as progress:
+    with Progress(f"finetune {args.part}", config.steps or None, "steps") as progress:
+        if config.idle:
+            progress.note(f"{name}: {_idle(config)}")
+        listed = _Listed(progress)
+        labelled, counts = listed.load("--ccpd", config.data.source)
         files = RunFiles(
-            pretrained=args.pretrained,
-            dictionary=args.dict,
-            labelled=_samples(args.ccpd, progress),
-            validation=_readable(_samples(_plates_once(args), progress), progress),
-            photos=_samples(args.photos, progress),
-            render=args.render,
-            font=args.font,
+            pretrained=paths.pretrained,
+            dictionary=paths.dictionary,
+            labelled=labelled,
+            counts=counts,
+            validation=listed.load("--val", _plates_once(config), decode=True)[0],
+            photos=listed.load("--photos", LabelSource(tuple(map(str, paths.photos))))[0],
+            font=paths.font,
         )
 
-        if files.labelled and not files.validation and not files.render:
+        if files.labelled and not files.validation and not config.own.render:
             progress.note(
                 "no --val: measured on the images that are learnt; how well others are read is not seen"
             )
 
-        def show(report: StepReport) -> None:
+        def show_step(report: StepReport) -> None:
             # A resumed run begins in the middle.
+            progress.total = report.steps
             loss = {"loss": f"{report.loss:.4f}"} if report.step else {}
             progress.update(report.step - progress.count, **loss)
             if report.metrics:
@@ -162,70 +192,156 @@ def run(args: argparse.Namespace) -> int:
         history = finetune(
             config,
             files,
-            args.out,
+            out,
             resume=args.resume,
-            report=show,
+            report=show_step,
             notify=progress.note,
             device=args.device,
         )
     last = history["metrics"][-1]["step"]
-    if last < config.steps:
-        say(f"ended early, at step {last:.0f}: {config.patience} evaluations without a better metric")
-    metric = "hmean" if args.part == "det" else "accuracy"
-    best = max(history["metrics"], key=lambda row: row[metric])
-    say(f"{args.out / 'best.pdparams'}: {metric} {best[metric]:.4f} at step {best['step']:.0f}")
-    return 0
+    if progress.total and last < progress.total:
+        say(f"ended early, at step {last:.0f}: {config.own.patience} evaluations without a better metric")
+    best = max(history["metrics"], key=lambda row: row[config.metric])
+    say(f"{out / 'best.pdparams'}: {config.metric} {best[config.metric]:.4f} at step {best['step']:.0f}")
+    if listed.unread:
+        unread = counted({"images": listed.unread})[0]
+        say(f"{unread} could not be read; all else was used", stream=sys.stderr)
+    return 2 if listed.unread else 0
 
 
-def _plates_once(args: argparse.Namespace) -> list[Path]:
+def _document(args: argparse.Namespace) -> tuple[Document, str]:
+    """Returns the run's config, with the options and -o in it, and what messages call it."""
+    from edge_lpr.finetune.recipe.document import change, default_document, override, read_document
+
+    path = args.config
+    if path is None and args.resume and args.out is not None:
+        path = args.out / "config.yml"
+        if not path.is_file():
+            raise SettingError(f"{args.out}: holds no run to go on with (no config.yml); leave --resume out")
+    document = default_document(args.part) if path is None else read_document(path)
+    given: dict[str, object] = {
+        "Global.pretrained_model": args.pretrained,
+        "Global.character_dict_path": args.dict,
+        "Global.save_model_dir": args.out,
+        "Train.dataset.label_file_list": args.ccpd,
+        "Eval.dataset.label_file_list": args.val,
+        "EdgeLPR.photos": args.photos,
+        "EdgeLPR.font": args.font,
+        "EdgeLPR.render": args.render,
+    }
+    for key, value in given.items():
+        if not value:
+            continue
+        change(document, key, [str(v) for v in value] if isinstance(value, list) else _plain(value))
+        if key.endswith(".label_file_list"):
+            section = key.removesuffix("label_file_list")
+            change(document, f"{section}data_dir", None)
+            change(document, f"{section}ratio_list", 1.0)
+    override(document, args.opt)
+    if path is None and not any(one.startswith("Architecture") for one in args.opt):
+        _follow_weights(document, args.part)
+    return document, f"configs/{args.part}.yml" if path is None else str(path)
+
+
+def _follow_weights(document: Document, part: Part) -> None:
+    """Puts the network that the weights to start from are of into the recipe that ships."""
+    from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
+    from edge_lpr.architectures.registry import closest
+    from edge_lpr.finetune.recipe.networks import describe, read_network
+    from edge_lpr.finetune.recipe.node import Node, Told
+
+    path = document["Global"]["pretrained_model"]
+    if isinstance(path, str) and Path(path).is_file():
+        name = closest(select_branch(load_checkpoint(path), "Student", path), part).name
+        described = describe(name)
+        here = read_network(Node(document["Architecture"], "Architecture", Told()), part).names
+        if described and name not in here:
+            document["Architecture"] = described
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _idle(config: TrainConfig) -> str:
+    return f"without effect here: {', '.join(config.idle)}"
+
+
+def _plates_once(config: TrainConfig) -> LabelSource:
     """What is measured on; a recognizer reads the plates cut out of a folder's scenes, not these too."""
     from edge_lpr.datasets.labels import crop_sources
 
-    if args.part == "det":
-        return list(args.val)
-    return [source for val in args.val for source in crop_sources(val)]
+    source = config.validation
+    if config.part == "det":
+        return source
+    files = tuple(str(path) for file in source.files for path in crop_sources(file))
+    return LabelSource(files, data_dir=source.data_dir)
 
 
-def _inputs(args: argparse.Namespace) -> Iterator[Named]:
+def _inputs(args: argparse.Namespace, config: TrainConfig) -> Iterator[Named]:
     from edge_lpr.datasets.labels import label_inputs
 
-    yield from ((f"--{name}", getattr(args, name)) for name in ("pretrained", "dict", "font", "config"))
-    for name in ("ccpd", "photos", "val"):
-        yield from label_inputs(f"--{name}", getattr(args, name))
+    paths = config.paths
+    yield from (("--pretrained", paths.pretrained), ("--dict", paths.dictionary), ("--font", paths.font))
+    yield "--config", args.config
+    for name, source in (("--ccpd", config.data.source), ("--val", config.validation)):
+        yield from label_inputs(name, source.files, data_dir=_folder(source))
+    yield from label_inputs("--photos", paths.photos)
 
 
-def _samples(sources: list[Path], progress: Progress) -> list[Sample]:
-    from edge_lpr.datasets.labels import load_labels
-
-    if not sources:
-        return []
-    labels = load_labels(sources)
-    for note in labels.notes:
-        progress.note(note)
-    for problem in labels.problems[:_SHOWN]:
-        progress.note(f"skipped: {problem}")
-    if len(labels.problems) > _SHOWN:
-        progress.note(f"skipped: {len(labels.problems) - _SHOWN} more")
-    return labels.samples
+def _folder(source: LabelSource) -> Path | None:
+    return None if source.data_dir is None else Path(source.data_dir)
 
 
-def _readable(samples: list[Sample], progress: Progress) -> list[Sample]:
-    """Leaves out what cannot be decoded: every evaluation has to measure the same images."""
-    kept, reasons = [], []
-    for sample in samples:
-        try:
-            sample.read()
-        except InputError as e:
-            reasons.append(str(e))
-        else:
-            kept.append(sample)
-    for reason in reasons[:_SHOWN]:
-        progress.note(f"skipped: {reason}")
-    if len(reasons) > _SHOWN:
-        progress.note(f"skipped: {len(reasons) - _SHOWN} more")
-    if reasons and not kept:
-        raise InputError(f"--val: none of its {len(reasons)} images can be read; the first: {reasons[0]}")
-    return kept
+class _Listed:
+    """The labelled images of a run; what of them cannot be used is named, the first of it.
+
+    Args:
+        progress: Where it is told.
+
+    Attributes:
+        unread: How many images cannot be read.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.unread = 0
+
+    def load(
+        self, option: str, source: LabelSource, *, decode: bool = False
+    ) -> tuple[list[Sample], list[int]]:
+        """Loads labelled images; where all are decoded first, every evaluation measures the same ones.
+
+        Returns:
+            The images, and how many of them each label file gave.
+
+        Raises:
+            InputError: None of them can be read.
+        """
+        from edge_lpr.datasets.labels import load_labels
+        from edge_lpr.datasets.readable import decodable, looked_at
+
+        if not source.files:
+            return [], []
+        labels = load_labels(source.files, data_dir=_folder(source))
+        for note in labels.notes:
+            self._progress.note(note)
+        unread: list[str] = []
+        kept = (decodable if decode else looked_at)(labels.samples, unread.append)
+        problems = labels.problems + unread
+        self.unread += len(labels.unread) + len(unread)
+        for problem in problems[:_SHOWN]:
+            self._progress.note(f"skipped: {problem}")
+        if len(problems) > _SHOWN:
+            self._progress.note(f"skipped: {len(problems) - _SHOWN} more")
+        if not kept:
+            raise InputError(
+                f"{option}: none of its {len(unread)} images can be read; the first: {unread[0]}"
+            )
+        left = {id(sample) for sample in kept}
+        ends = list(accumulate(labels.counts))
+        files = [labels.samples[end - n : end] for end, n in zip(ends, labels.counts, strict=True)]
+        return kept, [sum(id(sample) in left for sample in file) for file in files]
 
 
 def _check_device(name: str) -> None:

@@ -8,13 +8,12 @@
 `bundle` writes how the weights were made and prints the `edge-lpr export` to type. `train` needs the extra
 `finetune`, exporting the extra `export`; they may run in two environments. Three of four labelled plates are
 trained on, the fourth is held out; its figures, which `held-out` prints, are those of unseen images. The runs
-resume when the command is given again. The recipe is configs/release.json.
+resume when the command is given again. The recipe is configs/release.yml.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,8 @@ from numpy.typing import NDArray
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
 from edge_lpr.errors import InputError, ModelError
+from edge_lpr.finetune.recipe.config import TrainConfig, read_config
+from edge_lpr.finetune.recipe.document import change, default_document, parse_document, read_document
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import Named, check_outputs, files_in
@@ -36,7 +37,6 @@ from edge_lpr.types import PARTS, Part
 
 if TYPE_CHECKING:
     from edge_lpr.datasets.labels import Sample
-    from edge_lpr.finetune.training.config import TrainConfig
     from edge_lpr.finetune.training.trainer import StepReport
 
 __all__ = [
@@ -56,24 +56,34 @@ Step = Mapping[str, Any]
 
 
 def load_recipe() -> dict[str, Any]:
-    """Reads configs/release.json.
+    """Reads configs/release.yml.
 
     Returns:
-        `held_out`: every how many-th plate is held out. `parts`: by part, the `steps` in their order and what
-        the `config` of their fine-tunings has in common; paths are relative to the folder of the runs.
-        `export`: files and options of `edge-lpr export`. `made`: what the bundle tells beside the runs.
+        `held_out`: every how many-th plate is held out. `parts`: by part, the `steps` in their order and
+        what all their fine-tunings `set`; paths are relative to the folder of the runs. `export`: files and
+        options of `edge-lpr export`. `made`: what the bundle tells beside the runs.
     """
-    recipe: dict[str, Any] = json.loads(
-        (files("edge_lpr.finetune") / "configs" / "release.json").read_text(encoding="utf-8")
-    )
-    return recipe
+    text = (files("edge_lpr.finetune") / "configs" / "release.yml").read_text(encoding="utf-8")
+    return parse_document(text, "configs/release.yml")
 
 
-def stage_config(recipe: Mapping[str, Any], part: Part, step: Step) -> TrainConfig:
-    """Returns the settings of one fine-tuning of the recipe."""
-    from edge_lpr.finetune.training.config import TrainConfig
+def stage_config(recipe: Mapping[str, Any], part: Part, step: Step, runs: Path | None = None) -> TrainConfig:
+    """Returns the settings of one fine-tuning of the recipe: the part's own, with what it sets.
 
-    return TrainConfig(part, **{**recipe["parts"][part]["config"], **step["config"]})
+    Args:
+        recipe: What `load_recipe` returned.
+        part: What is trained.
+        step: The fine-tuning.
+        runs: The folder of the runs, so that the settings name their files; None where they are not to.
+    """
+    document = default_document(part)
+    for key, value in {**recipe["parts"][part]["set"], **step["set"]}.items():
+        change(document, key, value)
+    if runs is not None:
+        named = {"pretrained_model": "start", "character_dict_path": "dictionary", "save_model_dir": "out"}
+        for key, name in named.items():
+            change(document, f"Global.{key}", str(runs / step[name]) if name in step else None)
+    return read_config(document, part, f"configs/release.yml: {step['out']}")
 
 
 def split(samples: Sequence[Sample], every: int) -> tuple[list[Sample], list[Sample]]:
@@ -145,7 +155,7 @@ class _Walk:
                 line = f"{name} {report.step}/{report.steps} loss {report.loss:.4f} {left} {numbers}"
                 say(line)
 
-        config = stage_config(self.recipe, self.part, step)
+        config = stage_config(self.recipe, self.part, step, self.runs)
         finetune(config, inputs, out, resume=(out / STATE).is_file(), report=show)
 
     def cut_head(self, step: Step) -> None:
@@ -226,14 +236,22 @@ def made(runs: Path) -> dict[str, Any]:
         for step in recipe["parts"][part]["steps"]:
             if step["do"] != "finetune":
                 continue
-            config, history = (_load(runs / step["out"] / f"{name}.json") for name in ("config", "history"))
+            history = _load(runs / step["out"] / "history.json")
+            config = read_document(runs / step["out"] / "config.yml")
             try:
                 last = history["metrics"][-1]
                 measured = {"step": last["step"], metric: last[metric]}
             except (KeyError, IndexError, TypeError) as e:
                 raise InputError(f"{runs / step['out'] / 'history.json'}: tells no {metric}") from e
-            told[step["out"]] = {"config": config, "held_out": measured}
+            told[step["out"]] = {"config": _otherwise(config, part), "held_out": measured}
     return told
+
+
+def _otherwise(document: Mapping[str, Any], part: Part) -> dict[str, Any]:
+    """Returns what a run's settings have otherwise than the part's recipe; None for what it leaves out."""
+    run = read_config(document, part, "config.yml").effective
+    base = read_config(default_document(part), part, f"configs/{part}.yml").effective
+    return {key: run.get(key) for key in dict.fromkeys([*base, *run]) if run.get(key) != base.get(key)}
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -9,9 +9,11 @@ import pytest
 from edge_lpr.geometry import (
     area_and_perimeter,
     bounding_box_iou,
+    convex_parts,
     crop_quad,
     iou_matrix,
     is_clockwise_convex,
+    is_simple,
     side_lengths,
     whole,
 )
@@ -39,6 +41,35 @@ def test_sides_area_and_perimeter_of_a_rectangle() -> None:
 )
 def test_only_a_convex_quad_that_runs_clockwise_shows_its_plate_unmirrored(quad: Quad, held: bool) -> None:
     assert is_clockwise_convex(quad) == held
+
+
+BENT = np.array([[0, 0], [8, 0], [2, 2], [0, 8]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("quad", "held"),
+    [
+        (RECTANGLE, True),
+        (RECTANGLE[::-1], True),
+        (BENT, True),
+        (RECTANGLE[[0, 1, 2, 2]], True),
+        (RECTANGLE[[0, 2, 1, 3]], False),
+        (RECTANGLE[[0, 1, 0, 3]], False),
+        (np.array([[0, 0], [8, 0], [4, 0], [0, 8]], np.float32), False),
+        (np.array([[0, 0], [8, 0], [8, 8], [4, 0]], np.float32), False),
+        (np.zeros((4, 2), np.float32), False),
+    ],
+)
+def test_sides_of_a_simple_quad_meet_at_its_corners_alone(quad: Quad, held: bool) -> None:
+    assert is_simple(quad) == held
+
+
+@pytest.mark.parametrize("start", range(4))
+def test_a_quad_that_bends_inwards_is_two_triangles(start: int) -> None:
+    parts = convex_parts(np.roll(BENT, start, axis=0))
+    assert [len(part) for part in parts] == [3, 3]
+    assert sum(area_and_perimeter(part)[0] for part in parts) == area_and_perimeter(BENT)[0] == 16
+    assert [len(part) for part in convex_parts(RECTANGLE)] == [4]
 
 
 def test_iou_of_upright_boxes() -> None:

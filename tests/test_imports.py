@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from helpers.extras import reason
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("export", "engines", "calib", "finetune")
@@ -125,14 +125,16 @@ def test_the_runtime_is_light(start: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["det", "rec"])
-def test_a_config_is_printed_without_any_extra(part: str) -> None:
+def test_a_config_is_printed_without_any_extra_but_pyyaml(part: str) -> None:
+    pytest.importorskip("yaml", reason=reason("yaml", "finetune"))
+    heavy = (*(name for name in HEAVY if name != "yaml"), "rapidfuzz", "onnxruntime")
     program = (
-        f"import sys; sys.modules.update(dict.fromkeys({(*HEAVY, 'rapidfuzz', 'onnxruntime')!r})); "
+        f"import sys; sys.modules.update(dict.fromkeys({heavy!r})); "
         f"from edge_lpr.cli import main; sys.exit(main(['finetune', {part!r}, '--print-config']))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["part"] == part
+    assert f"model_type: {part}" in done.stdout
 
 
 UNIX = ("fcntl", "resource")

@@ -13,7 +13,7 @@ from helpers.clones import ROOT, needs_setuptools, run
 
 from edge_lpr._checkout import STAGES
 from edge_lpr.bundle.manifest import bundled
-from edge_lpr.io.image_io import IMAGE_SUFFIXES
+from edge_lpr.io.sniff import IMAGE_SUFFIXES
 from edge_lpr.plates.characters import PROVINCES
 
 PLATE = re.compile(rf"[{PROVINCES}][A-Z][A-Z0-9]{{4,6}}")

@@ -36,6 +36,8 @@ them worse; --force replaces it all the same.
 INT8 is for GPUs and for size. On a CPU ONNX Runtime reads it with the same accuracy, but computes
 its convolutions in float, with conversions between them: slower than FP32.
 
+Images that cannot be read are left out and named; the exit code is 2 then, once all is done.
+
 What was measured is remembered: an interrupted run goes on where it was. The bundle changes at
 the very end, in one step.
 """
@@ -96,6 +98,14 @@ def run(args: argparse.Namespace) -> int:
     def stage(label: str, total: int | None) -> Progress:
         return Progress(label, total, "images")
 
-    made = calibrate(args.bundle, args.data, options, stage, lambda line: say(line, stream=sys.stderr))
+    unread: list[str] = []
+
+    def leave_out(line: str) -> None:
+        unread.append(line)
+        say(line, stream=sys.stderr)
+
+    made = calibrate(
+        args.bundle, args.data, options, stage, lambda line: say(line, stream=sys.stderr), leave_out
+    )
     say(f"{args.bundle}: now holds {' and '.join(made)}; edge-lpr compare shows the cost")
-    return 0
+    return 2 if unread else 0

@@ -35,7 +35,8 @@ conversions between them.
 """
 
 EPILOG = """\
-exit codes: 0, or 1 where a precision loses more than its --gate, or too little was seen to tell
+exit codes: 0; 1 where a precision loses more than its --gate, or too little was seen to tell; else
+2 where images could not be read, and were left out
 
 examples:
   edge-lpr compare mybundle --data plates/ --out report
@@ -88,12 +89,19 @@ def run(args: argparse.Namespace) -> int:
         create_folder(args.out)
     limits = stage.gates(args.gate)
     bundle = load_bundle(args.bundle)
+    unread: list[str] = []
+
+    def leave_out(line: str) -> None:
+        unread.append(line)
+        say(line, stream=sys.stderr)
+
     measured = stage.compare_precisions(
         args.bundle,
         args.data,
         args.backend,
         backend_arguments(args),
         lambda line: say(line, stream=sys.stderr),
+        leave_out,
     )
     if args.json != "-":
         show(str(summary(measured)))
@@ -109,4 +117,4 @@ def run(args: argparse.Namespace) -> int:
     failed = stage.check_gates(measured, limits)
     for line in failed:
         say(f"gate: {line}", stream=sys.stderr)
-    return 1 if failed else 0
+    return 1 if failed else 2 if unread else 0

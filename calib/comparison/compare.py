@@ -126,6 +126,7 @@ def compare_precisions(
     backends: Sequence[str],
     options: Mapping[str, Any],
     report: Callable[[str], None],
+    on_unread: Callable[[str], None] | None = None,
 ) -> list[Measured]:
     """Measures all variants of a bundle, each in a process of its own.
 
@@ -135,6 +136,7 @@ def compare_precisions(
         backends: Backends to try.
         options: Settings of the backends by name; see `edge_lpr.backends.open_models`.
         report: Called with a line for what is left out: labels, and variants that could not be measured.
+        on_unread: Called with a line for each image that cannot be read and is left out; None reports it.
 
     Returns:
         What was measured, FP32 of the first backend first.
@@ -170,6 +172,11 @@ def compare_precisions(
         report(f"{variant}: not measured: {problem}")
     if not measured[0].results:
         raise InputError(f"{', '.join(texts)}: no image has the labels that any task needs")
+    problems = (
+        problem for done in measured for result in done.results.values() for problem in result.problems
+    )
+    for line in dict.fromkeys((*labels.unread, *problems)):
+        (on_unread or report)(f"left out: {line}")
     return measured
 
 

@@ -41,6 +41,7 @@ def calibrate(
     options: CalibrationOptions,
     stage: Stage,
     report: Callable[[str], None],
+    on_unread: Callable[[str], None] | None = None,
 ) -> tuple[str, ...]:
     """Adds models of other precisions to a bundle.
 
@@ -54,6 +55,7 @@ def calibrate(
         options: Which precisions, and how.
         stage: Opens the progress of a step.
         report: Called with a line for each finding.
+        on_unread: Called with a line for each image that cannot be read and is left out; None reports it.
 
     Returns:
         The precisions that were made; of one that was kept, a warning was reported.
@@ -75,6 +77,8 @@ def calibrate(
         report(note)
     for warning in data.warnings:
         report(f"warning: {warning}")
+    for line in (*labels.unread, *data.unread):
+        (on_unread or report)(f"left out: {line}")
     present = Present(opened, options)
     wanted = present.admitted(data, report)
     made: dict[tuple[Part, str], NewModel] = {}

@@ -67,6 +67,7 @@ class CalibrationData:
         validation_key: What tells this validation set from another.
         labelled: Whether the labels are a person's; else they are FP32's own readings.
         warnings: What is thin or unsuitable.
+        unread: A line for each image that cannot be read.
     """
 
     det_inputs: list[Batch]
@@ -80,6 +81,7 @@ class CalibrationData:
     validation_key: str
     labelled: bool
     warnings: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 def collect(
@@ -113,7 +115,6 @@ def collect(
     with stage("choosing images", None) as meter:
         chosen, bad = select(scenes, scene_count, options.seed, meter.update) if scenes else ([], [])
         chosen_crops, bad_crops = select(crops, crop_count, options.seed, meter.update) if crops else ([], [])
-    warnings += [f"left out: {problem}" for problem in bad + bad_crops]
     if not chosen:
         raise InputError(
             f"{', '.join(map(str, sources))}: no scene that can be read; the detector calibrates on whole "
@@ -136,7 +137,10 @@ def collect(
         warnings.append(f"only {len(cut)} crops to calibrate the recognizer on; some hundreds are better")
     used = {id(sample) for sample in (*chosen, *chosen_crops)}
     rest = [sample for sample in labels.samples if id(sample) not in used]
-    validation, plates, labelled = _validation(bundle, models, rest or labels.samples, options, stage)
+    unread = [*bad, *bad_crops]
+    validation, plates, labelled = _validation(
+        bundle, models, rest or labels.samples, options, stage, unread.append
+    )
     if not labelled:
         warnings.append("no labels: accuracy is agreement with FP32, not with the truth")
     files = [*chosen, *chosen_crops]
@@ -152,6 +156,7 @@ def collect(
         validation_key=cache_key(*(s.path.name for s in validation), *(text for _, text in plates)),
         labelled=labelled,
         warnings=warnings,
+        unread=list(dict.fromkeys(unread)),
     )
 
 
@@ -183,6 +188,7 @@ def _validation(
     samples: Sequence[Sample],
     options: CalibrationOptions,
     stage: Stage,
+    on_unread: Callable[[str], None],
 ) -> tuple[list[Sample], list[tuple[Image, str]], bool]:
     shuffled = random.Random(options.seed).sample(list(samples), len(samples))
     located = [s for s in shuffled if s.located]
@@ -195,7 +201,8 @@ def _validation(
         for sample in candidates[: options.validation]:
             try:
                 image = sample.read()
-            except InputError:
+            except InputError as e:
+                on_unread(str(e))
                 continue
             known = sample.plates or () if teacher is None else teacher.read(image)
             scenes.append(Sample(sample.path, tuple(known), sample.subset))
@@ -210,8 +217,8 @@ def _validation(
     for sample in crops[: max(0, limit - len(plates))]:
         try:
             plates.append((sample.read(), (sample.plates or ())[0].text))
-        except InputError:
-            continue
+        except InputError as e:
+            on_unread(str(e))
     return scenes, plates[:limit], labelled
 
 

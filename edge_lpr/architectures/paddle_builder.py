@@ -20,12 +20,13 @@ Tensor = Any  # Paddle ships no types
 
 def _conv2d(layer: spec.Conv2d) -> nn.Layer:
     bias = None if layer.bias else False
+    padding: Any = layer.padding if isinstance(layer.padding, tuple) else layer.padding.upper()
     return nn.Conv2D(
         layer.inside,
         layer.out,
         layer.kernel,
         layer.stride,
-        layer.padding if isinstance(layer.padding, tuple) else layer.padding.upper(),
+        padding,
         groups=layer.groups,
         bias_attr=bias,
     )

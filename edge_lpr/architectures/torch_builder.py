@@ -235,10 +235,13 @@ class TorchNetwork(_TorchBlock):
             value = torch.tensor(getattr(architecture, name)).view(1, 3, 1, 1) * 255.0
             self.register_buffer(name, value, persistent=False)
 
+    def normalised(self, images: Tensor) -> Tensor:
+        """Returns what the backbone takes of images, float32 N×3×H×W."""
+        return (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+
     def forward(self, images: Tensor) -> Tensor:
         """Returns the maps or logits, see above."""
-        x = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        return super().forward(x).float()
+        return super().forward(self.normalised(images)).float()
 
     def freeze(self, blocks: int) -> None:
         """Takes the backbone's first convolution and as many of its first blocks out of training.
@@ -271,6 +274,12 @@ def weights_of(network: nn.Module) -> dict[str, NDArray[np.float32]]:
             continue
         value = tensor.detach().to("cpu", torch.float32)
         arrays[paddle_name(name)] = np.array((value.T if name in linear else value).numpy(), order="C")
+    for path, module in network.named_modules():
+        if isinstance(module, nn.LSTM):
+            # PaddlePaddle names them twice, as the whole's and as those of the cell of each layer.
+            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                for i in range(module.num_layers):
+                    arrays[f"{path}.{i}.cell.{kind}"] = arrays[f"{path}.{kind}_l{i}"]
     return arrays
 
 

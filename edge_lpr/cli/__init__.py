@@ -7,21 +7,27 @@ need.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 
+from edge_lpr.cli.variables import RULE, take_variables
 from edge_lpr.console.interrupts import Interrupts
-from edge_lpr.console.module_main import Parser, interrupt_code, refuse_addresses
+from edge_lpr.console.log_level import at_level
+from edge_lpr.console.module_main import Parser, add_log_options, interrupt_code, refuse_addresses
 from edge_lpr.console.output import say
 from edge_lpr.console.process_title import mask_process_title
 from edge_lpr.console.streams import masked_stderr
 from edge_lpr.environment import tool
-from edge_lpr.errors import EdgeLprError, InputError, MissingExtraError, one_line
+from edge_lpr.errors import EdgeLprError, InputError, MissingExtraError, SettingError, one_line
 from edge_lpr.io.walk import READ_ERRORS, unreadable
 from edge_lpr.masking import masked, remember_argument
 
@@ -71,12 +77,21 @@ COMMANDS: dict[str, Command] = {
     "engines": Command(
         "edge_lpr.engines.commands.engines", "tensorrt", "list, inspect and prune the TensorRT engines"
     ),
+    "completion": Command(
+        "edge_lpr.cli.completion", "completion", "print what bash, zsh or fish need to complete with Tab"
+    ),
+    "help": Command("edge_lpr.cli.help", "cpu", "show how a command is used"),
 }
+USAGE = """\
+edge-lpr SOURCE [SOURCE ...] [options]   reads plates, as in: edge-lpr street.mp4
+edge-lpr COMMAND [options]               {commands}
+edge-lpr --help                          shows everything"""
 EXIT_CODES = """\
 exit codes:
   0    everything was read or done
   1    the work failed: a backend, a result that cannot be written
-  2    bad input: a setting, or a source that is missing, damaged or lost; the others were read
+  2    bad input: a setting, or a source or image that is missing, damaged or lost; all the rest
+       was read or used, and the work is done
   130  ended by Ctrl-C, results complete (143: by SIGTERM, 129: by SIGHUP)"""
 _PIPE_CLOSED = 141  # what a shell reports of a program that SIGPIPE ended
 _OPTION = re.compile(r"--[a-z]+(_[a-z]+)+")
@@ -93,23 +108,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # PP-OCR writes its parameters with underscores: --box_thresh is --box-thresh.
     arguments = [_dashes(a) for a in (sys.argv[1:] if argv is None else argv)]
-    debug = "--debug" in arguments
+    level = _level(arguments)
     name = arguments[0] if arguments and arguments[0] in COMMANDS else "read"
     _prepare_stdout()
     for argument in arguments:
         remember_argument(argument)
     if argv is None:
         mask_process_title(masked)
-    with masked_stderr():
-        return _main(name, arguments, debug)
+    with masked_stderr(), at_level(level):
+        if not arguments:
+            for line in USAGE.format(commands=", ".join(COMMANDS)).splitlines():
+                say(line, stream=sys.stderr)
+            return 2
+        return _main(name, arguments, level == "debug")
 
 
 def _main(name: str, arguments: list[str], debug: bool) -> int:
+    interrupts = Interrupts()
     try:
-        with Interrupts():  # a service that is stopped takes away what it began to write, as Ctrl-C does
-            return _run(name, arguments if name == "read" else arguments[1:])
-    except EdgeLprError as e:
-        return _fail(str(e), e.exit_code, debug)
+        return _run(name, arguments if name == "read" else arguments[1:], interrupts)
     except KeyboardInterrupt as e:
         return _fail("interrupted", interrupt_code(e), debug)
     except BrokenPipeError:
@@ -119,7 +136,12 @@ def _main(name: str, arguments: list[str], debug: bool) -> int:
     except MemoryError:
         return _fail("out of memory; give fewer or smaller images at once, or a smaller --stride", 1, debug)
     except Exception as e:
-        return _fail(f"internal error, {one_line(e, named=True)}; --debug shows where", 1, debug)
+        line, code = f"internal error, {one_line(e, named=True)}; --debug shows where", 1
+        if interrupts.signal is not None and _is_of_import(e):
+            line, code = "interrupted", 128 + interrupts.signal
+        elif isinstance(e, EdgeLprError):
+            line, code = str(e), e.exit_code
+        return _fail(line, code, debug)
 
 
 def command_parser(name: str) -> Parser:
@@ -131,20 +153,29 @@ def command_parser(name: str) -> Parser:
     command = COMMANDS.get(name, READ)
     parser = Parser(prog=_prog(name), allow_abbrev=False)
     import_module(command.module).configure(parser)
-    parser.add_argument("--debug", action="store_true", help="show tracebacks and libraries' logs")
+    add = parser.add_argument_group("messages").add_argument
+    add_log_options(add)
+    add("-V", "--version", action="version", version=tool(), help="show the version and leave")
     if name == "read":
-        parser.epilog = f"{parser.epilog}\n{_commands()}\n\n{EXIT_CODES}"
-        parser.add_argument("--version", action="version", version=tool())
+        parser.epilog = f"{parser.epilog}\n{_commands()}\n\n{RULE}\n\n{EXIT_CODES}"
+    else:
+        parser.epilog = f"{parser.epilog}\n{RULE}"
     return parser
 
 
-def _run(name: str, arguments: list[str]) -> int:
+def _run(name: str, arguments: list[str], interrupts: Interrupts) -> int:
     command = COMMANDS.get(name, READ)
     try:
+        if name == "read":
+            _check_command(arguments)
         parser = command_parser(name)
+        take_variables(parser, os.environ)
         args = parser.parse_args(arguments)
         refuse_addresses(parser, args)
-        code: int = import_module(command.module).run(args)
+        # Not before its modules are imported: until then nothing has to be completed (`console.start`). A
+        # service that is stopped takes away what it began to write, as Ctrl-C does.
+        with at_level(args.log_level), interrupts:
+            code: int = import_module(command.module).run(args)
         return code
     except ModuleNotFoundError as e:
         package = (e.name or "").partition(".")[0]
@@ -155,6 +186,37 @@ def _run(name: str, arguments: list[str]) -> int:
         raise InputError(unreadable(e.filename or "a file", e)) from e
     except SystemExit as e:  # argparse: --help, --version, an error
         return e.code if isinstance(e.code, int) else 1
+
+
+def _level(arguments: Sequence[str]) -> str:
+    """Finds out how much is told, before the arguments are parsed; what is wrong with them is told then."""
+    parser = Parser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    add_log_options(parser.add_argument)
+    with suppress(argparse.ArgumentError, SettingError):
+        take_variables(parser, os.environ)
+        level: str = parser.parse_known_args(list(arguments))[0].log_level
+        return level
+    return "info"
+
+
+def _check_command(arguments: Sequence[str]) -> None:
+    """Refuses a command that was mistyped: --help would else be that of reading.
+
+    Raises:
+        InputError: The first argument is nearly a command, and nothing else.
+    """
+    word = arguments[0]
+    close = get_close_matches(word, COMMANDS, 1) if word.isalpha() and word.isascii() else []
+    if close and not Path(word).exists():
+        raise InputError(f"{word}: no such file or folder; did you mean the command {close[0]}?")
+
+
+def _is_of_import(error: BaseException) -> bool:
+    """Tells whether an error is of an import: a signal in the middle of a library's comes out as one."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ImportError):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 def _prog(name: str) -> str:

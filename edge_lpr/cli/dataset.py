@@ -18,9 +18,9 @@ Reads CCPD2019 and CCPD2020 by their file names and writes, into --out:
   crops/       each plate straightened, named after its image
   skipped.txt  the images left out, each with its reason
 
-Images below a folder ccpd_np become images without a plate. Where something may not be read, the
-exit code is 2. An interrupted run goes on
-where it was when the same command is given again.
+Images below a folder ccpd_np become images without a plate. Images that cannot be read are left
+out like those whose name is none of CCPD's; the exit code is 2 then, once all is done. An
+interrupted run goes on where it was when the same command is given again.
 """
 
 EPILOG = """\

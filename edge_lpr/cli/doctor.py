@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.cli import COMMANDS
+from edge_lpr.console.log_level import shows
 from edge_lpr.console.output import say, say_json, show
 from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.tables import Cell, table
@@ -50,10 +51,11 @@ _MARKS: dict[str, tuple[str, Style]] = {
 _EXTRAS = {
     "evaluate": ("rapidfuzz",),
     "export": ("paddle", "paddle2onnx", "onnx", "yaml"),
-    "finetune": ("torch", "onnx", "rapidfuzz", "matplotlib"),
+    "finetune": ("torch", "onnx", "rapidfuzz", "matplotlib", "yaml"),
     "calib": ("onnx", "rapidfuzz", "matplotlib", "jinja2"),
     "tensorrt": ("pycuda", "tensorrt"),
     "sign": ("cryptography",),
+    "completion": ("shtab",),
 }
 """Extras that commands come with, and the modules to look for."""
 _ADVICE = "of a run that was killed: give it a name where it is of use, else delete it"
@@ -98,8 +100,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    with libraries_apart(shown=args.debug):
-        machine = [*_system(), *_packages(), *_video(), *_gpu()]
+    with libraries_apart(shown=shows("debug")):
+        machine = [*_system(), *_packages(), *_pictures(), *_video(), *_gpu()]
         checks = [*machine, *_models(args.bundle, args.verify_key), *_extras(), *_files(args.folders)]
     able = not any(check.state == "broken" for check in checks)
     if args.json:
@@ -128,6 +130,7 @@ def _packages() -> list[Check]:
         ("cv2", "opencv-python-headless"),
         ("pyclipper", "pyclipper"),
         ("av", "av"),
+        ("PIL", "pillow"),
     ):
         try:
             imported = importlib.import_module(module)
@@ -171,6 +174,24 @@ def _extras() -> list[Check]:
     return checks
 
 
+def _pictures() -> list[Check]:
+    """The formats of pictures that are not everywhere; what is missing is no reason to read none."""
+    heic = importlib.util.find_spec("pillow_heif") is not None
+    avif = False
+    with contextlib.suppress(ImportError):  # reported under packages
+        from PIL import features
+
+        avif = bool(features.check("avif"))
+    rows = (
+        ("AVIF", avif, "by Pillow", "pip install --upgrade pillow"),
+        ("HEIC", heic, "pictures of phones, by pillow-heif", install_command("heif")),
+    )
+    return [
+        Check("pictures", name, "ok" if there else "missing", found, "" if there else advice)
+        for name, there, found, advice in rows
+    ]
+
+
 def _video() -> list[Check]:
     try:
         import cv2
@@ -178,7 +199,7 @@ def _video() -> list[Check]:
         return []
     system = "pip's OpenCV has none; use the system's: pip uninstall opencv-python-headless, and"
     kinds = (
-        ("FFMPEG", cv2.CAP_FFMPEG, "video files, rtsp:// and http://", "pip install opencv-python-headless"),
+        ("FFMPEG", cv2.CAP_FFMPEG, "rtsp:// and other addresses", "pip install opencv-python-headless"),
         ("V4L2", cv2.CAP_V4L2, "cameras on Linux", ""),
         ("GStreamer", cv2.CAP_GSTREAMER, "pipelines", f"{system} apt install python3-opencv"),
     )

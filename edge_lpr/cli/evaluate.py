@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         say(note, stream=sys.stderr)
     for problem in problems:
         say(f"skipped: {problem}", stream=sys.stderr)
-    return 2 if labels.closed or result.problems else 0
+    return 2 if labels.unread or result.problems else 0
 
 
 def _texts(texts: Sequence[str]) -> str:

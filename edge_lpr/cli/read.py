@@ -7,17 +7,19 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
-from edge_lpr.cli import COMMANDS
+from edge_lpr.cli.nothing_read import NothingRead
 from edge_lpr.cli.options import add_model_options, backend_arguments, model_arguments
+from edge_lpr.cli.pace import Pace
 from edge_lpr.console.interrupts import Interrupts
+from edge_lpr.console.log_level import shows
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.text import is_terminal
@@ -28,11 +30,11 @@ from edge_lpr.health.watchdog import Watchdog, WatchdogSettings
 from edge_lpr.io.atomic_io import check_writable
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.claims import files_in
+from edge_lpr.io.folders import left_out_line
 from edge_lpr.io.frames import Source
 from edge_lpr.io.recording import RecordingSettings
 from edge_lpr.io.references import reference_file
 from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
-from edge_lpr.io.video_source import stop_videos
 from edge_lpr.outputs import OUTPUTS, STDOUT, RunInfo, RunOutputs
 from edge_lpr.pipeline.events import REPORTS
 from edge_lpr.pipeline.reader import PlateReader
@@ -49,19 +51,34 @@ EPILOG = """\
 examples:
   edge-lpr street.mp4                            a video; one line per vehicle
   edge-lpr photos/ 'more/*.jpg' --csv plates.csv folders and patterns, into a table
+  edge-lpr crops/ --crops-only                   pictures that are each a plate cut out
   edge-lpr 0                                     the first camera
   edge-lpr 'gate=rtsp://admin:${GATE_PASSWORD}@10.0.0.5/1' --jsonl plates.jsonl
   edge-lpr clip.mp4 --save clip-read.mp4 --crops plates/
   edge-lpr clip.mp4 --jsonl - | jq .text         results to another program
 
 sources:
-  Several may be given and mixed. Folders are read with their subfolders. Files are read in
-  order, then all cameras and streams at once, each at its newest frame. "N" is camera N.
-  Addresses begin with rtsp:// rtmp:// http:// https:// srt:// udp:// rtp:// tcp://.
+  Several may be given and mixed. Folders are read with their subfolders; what a file is, its
+  content says, and what is neither picture nor video is counted. Files are read in order,
+  then all cameras and streams at once, each at its newest frame. "N" is camera N.
+  "-" is standard input, a picture or video: cat clip.mp4 | edge-lpr -
+  Addresses begin with rtsp:// rtmp:// http:// https:// srt:// udp:// rtp:// tcp://; one of
+  http that gives a picture at a time is asked again and again (--snapshot-interval).
+  A playlist (m3u8, concat) names files of its own folder.
   Text with " ! " is a GStreamer pipeline that ends in appsink, where OpenCV has GStreamer.
   Of an address no more is shown than host and path. NAME=ADDRESS has NAME in all results in
   its place; ${VARIABLE} (in single quotes) and @FILE, a file of addresses, one a line, keep
   a password out of the list of processes.
+"""
+
+WHAT_TO_CHANGE = """\
+which threshold to change:
+  plates are missing            --any-text shows whether they are read at all; --min-score 0.5
+                                reports what is less sure; --box-thresh 0.4 finds fainter ones
+  small plates are missing      --det-limit-side-len 1280, with --det-limit-type min
+  signs are read as plates      --min-score 0.9
+  one vehicle gives two events  --max-gap 3
+  vehicles are told too late    --events new, --max-delay 0
 """
 
 _RESCUE_SECONDS = 2.0  # what outputs get to be completed in where the models hang
@@ -69,7 +86,7 @@ _RESCUE_SECONDS = 2.0  # what outputs get to be completed in where the models ha
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.description, parser.epilog = DESCRIPTION, f"{EPILOG}\n{WHAT_TO_CHANGE}"
     parser.usage = "edge-lpr SOURCE [SOURCE ...] [options]\n       edge-lpr COMMAND [options]"
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="see below")
     add_model_options(parser)
@@ -81,16 +98,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="end: one a vehicle, when it is gone; new: one a vehicle, as soon as it is known; all: both, "
         "and each change of its text (default: end for files, all for cameras and streams)",
     )
-    add_options(add, ReadSettings)
+    reported = ("any_text", "min_score", "format_prior", "candidates")
+    add_options(add, ReadSettings, reported)
+    add = parser.add_argument_group("how pictures and frames are looked at").add_argument
+    add_options(add, ReadSettings, [name for name in ReadSettings.names() if name not in reported])
     add_options(add, CaptureOptions, ("stride", "max_pixels"))
     add = parser.add_argument_group("outputs").add_argument
     for kind in OUTPUTS:
         if kind.flag:
             add(kind.flag, dest=kind.name, metavar=kind.metavar, help=kind.help)
     add_options(add, RecordingSettings)
-    add("--quiet", action="store_true", help="no lines and no progress; errors are still shown")
+    add(
+        "--quiet",
+        action="store_true",
+        help="no lines of results, no progress and no notes; errors are told, and all is read",
+    )
     add = parser.add_argument_group("cameras and streams").add_argument
-    add_options(add, CaptureOptions, ("timeout", "reconnect", "max_pause"))
+    add_options(
+        add, CaptureOptions, ("timeout", "reconnect", "max_pause", "snapshot_interval", "any_certificate")
+    )
     add = parser.add_argument_group("running for years").add_argument
     add("--status", metavar="FILE", help="how the run is, as JSON, written anew each second")
     add_options(add, WatchdogSettings)
@@ -102,11 +128,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    with libraries_apart(shown=args.debug), Interrupts() as interrupts:
-        try:
-            return _Run(args, interrupts).run()
-        finally:
-            stop_videos()
+    with libraries_apart(shown=shows("debug")), Interrupts() as interrupts:
+        return _Run(args, interrupts).run()
 
 
 class _Run:
@@ -118,8 +141,10 @@ class _Run:
         self.options = CaptureOptions(**given(args, CaptureOptions))
         self.progress: Progress | None = None
         self.bad_source = False
+        self.left_out: Counter[str] = Counter()
         self.streams: Sequence[Stream] = ()
         self.writing = threading.Lock()
+        self.tells = is_terminal(sys.stderr) and not args.quiet and shows("info")
 
     def run(self) -> int:
         if self.args.every_frame and self.args.events:
@@ -136,8 +161,8 @@ class _Run:
         ):
             self.outputs, self.reader = outputs, reader
             with outputs:  # complete before it is told how the run has ended
-                if is_terminal(sys.stderr) and not self.args.quiet:
-                    self.say(reader.description)
+                if self.tells:
+                    self.say(reader.description, "info")
                 monitor.ready()
                 for target in targets:
                     if not target.live and outputs.any_left:
@@ -148,14 +173,14 @@ class _Run:
         return monitor.exit_code
 
     def monitor(self, reader: PlateReader) -> Monitor:
-        self.health = Run(time.time(), reader.description, reader.activity)
+        self.health = Run(time.time(), reader.description, reader.activity, self.left_out)
         limit = WatchdogSettings(**given(self.args, WatchdogSettings)).watchdog
         watchdog = Watchdog([reader.activity], limit, self.say)
         return Monitor(self.health, watchdog, self.say, self.give_up, self.args.status)
 
     def give_up(self, who: str) -> NoReturn:
         """Ends the process while its main thread hangs where nothing can reach it."""
-        self.say(f"{who} do not answer, the run ends; what was read before is complete")
+        self.say(f"{who} do not answer, the run ends; what was read before is complete", "error")
         rescue = threading.Thread(target=self.complete, daemon=True)
         rescue.start()
         rescue.join(_RESCUE_SECONDS)
@@ -173,16 +198,18 @@ class _Run:
         targets: list[Target] = []
         for source in sources:
             try:
-                found = find_targets(source, self.fail)
+                found = find_targets(source, self.fail, self.leave_out)
             except SourceError as e:
-                close = get_close_matches(source, COMMANDS, 1)
-                self.fail(
-                    f"{e}; did you mean the command {close[0]}?" if close and source == sources[0] else str(e)
-                )
+                self.fail(str(e))
                 continue
             for target in found:
                 targets = _joined(targets, target)
         return told_apart(targets)
+
+    def leave_out(self, folder: str, left_out: Counter[str]) -> None:
+        self.left_out.update(left_out)
+        if not self.args.quiet:
+            self.say(f"{folder}: {left_out_line(left_out)}", "info")
 
     def open_reader(self) -> PlateReader:
         args = self.args
@@ -224,9 +251,17 @@ class _Run:
         stream = self.stream(source)
         unit = "images" if source.is_image else "frames"
         with Progress(source.label, source.total, unit, quiet=self.args.quiet) as self.progress:
-            self.write_all(stream, [stream], self.progress)
+            self.write_all(self.paced(stream), [stream], self.progress)
             self.progress.end(source.state if self.outputs.any_left else "stopped")
         self.bad_source |= source.state == "ends early" or (source.is_image and source.skipped > 0)
+
+    def paced(self, stream: Stream) -> Iterator[FrameResult]:
+        pace = Pace(stream.source, self.options.stride)
+        for frame_result in stream:
+            yield frame_result
+            line = pace.note(frame_result.frame) if frame_result.frame is not None else None
+            if line and self.tells:
+                self.say(line, "info")
 
     def read_cameras(self, targets: Sequence[Target]) -> None:
         sources: list[Source] = []
@@ -273,9 +308,12 @@ class _Run:
         before = self.outputs.count
         live = [stream.source for stream in streams if stream.source.live]
         self.streams, self.health.sources = streams, [stream.source for stream in streams]
+        pictures = NothingRead(self.reader.settings) if streams[0].source.is_image else None
         try:
             for frame_result in frame_results:
                 self.write(frame_result)
+                if pictures is not None and (hint := pictures.hint(frame_result)) and not self.args.quiet:
+                    self.say(hint, "info")
                 n = int(frame_result.frame is not None)
                 self.health.frames += n
                 shown = {"dropped": sum(source.dropped for source in live)} if live else {}
@@ -295,9 +333,11 @@ class _Run:
 
     def fail(self, line: str) -> None:
         self.bad_source = True
-        self.say(line)
+        self.say(line, "error")
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, level: str = "warning") -> None:
+        if not shows(level):
+            return
         if self.progress is not None:
             self.progress.note(f"edge-lpr: {line}")
         else:
@@ -325,7 +365,8 @@ def _requested(args: argparse.Namespace) -> dict[str, str]:
 def _joined(targets: list[Target], target: Target) -> list[Target]:
     """Joins images named one after the other, as a shell's *.jpg names them, to one source."""
     last = targets[-1] if targets else None
-    if last is None or not (last.kind == target.kind == "images" and last.root == target.root is None):
+    alike = last is not None and last.kind == target.kind == "images" and last.root == target.root is None
+    if last is None or not alike or last.address or target.address:
         return [*targets, target]
     paths = (*last.paths, *target.paths)
     return [*targets[:-1], replace(last, label=f"{len(paths)} images", paths=paths)]

@@ -28,9 +28,13 @@ class Interrupts:
 
     There they wait for its end, so that a line is written in full or not at all. Signals can be handled in
     the main thread alone; elsewhere this does nothing. SIGHUP stays ignored where it was (`nohup`).
+
+    Attributes:
+        signal: The number of the first signal that came; None where none has.
     """
 
     def __init__(self) -> None:
+        self.signal: int | None = None
         self._held = 0
         self._patient = 0
         self._signals = 0
@@ -79,6 +83,10 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         error = KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
         self._signals += 1
+        self.signal = self.signal or number
+        outer = getattr(self._before.get(number), "__self__", None)
+        if isinstance(outer, Interrupts):
+            outer.signal = outer.signal or number
         if not self._held or (not self._patient and self._signals > 1):
             raise error
         self._pending = error

@@ -6,18 +6,20 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
 
 from edge_lpr.addresses import resembles_address, shown_source
 from edge_lpr.console.interrupts import Terminated
+from edge_lpr.console.log_level import LEVELS
 from edge_lpr.console.text import printable
 from edge_lpr.errors import EdgeLprError, SettingError
 from edge_lpr.io.walk import READ_ERRORS, unreadable
 from edge_lpr.masking import masked
 
-__all__ = ["Parser", "exit_code_of", "interrupt_code", "module_main", "refuse_addresses"]
+__all__ = ["Parser", "add_log_options", "exit_code_of", "interrupt_code", "module_main", "refuse_addresses"]
 
 _TAKE_ADDRESSES = ("SOURCE", "ADDRESS")
 
@@ -32,7 +34,41 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the line and leaves with exit code 2."""
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message and (close := self._meant(unknown.split(maxsplit=1)[0])):
+            message = f"{message}; did you mean {close}?"
         self.exit(2, f"{self.prog}: {printable(masked(message))}; see: {self.prog} --help\n")
+
+    def _meant(self, word: str) -> str:
+        options = [option for option in self._option_string_actions if option.startswith("--")]
+        close = get_close_matches(word.partition("=")[0], options, 1, 0.7) if word.startswith("-") else []
+        return close[0] if close else ""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401 - as argparse has it
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as e:
+            close = get_close_matches(str(value), [str(choice) for choice in action.choices or ()], 1)
+            if close:
+                raise argparse.ArgumentError(action, f"{e.message}; did you mean {close[0]}?") from e
+            raise
+
+
+def add_log_options(add: Callable[..., Any]) -> None:
+    """Adds the options that say how much is told on standard error.
+
+    Args:
+        add: `add_argument` of a parser or group.
+    """
+    add(
+        "--log-level",
+        choices=tuple(LEVELS),
+        default="info",
+        metavar="LEVEL",
+        help="what is told on standard error: debug (tracebacks and libraries' logs too), info (default), "
+        "warning (no progress and no notes), error (only what could not be done)",
+    )
+    add("--debug", dest="log_level", action="store_const", const="debug", help="short for --log-level debug")
 
 
 def refuse_addresses(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
+from edge_lpr.console.log_level import shows
 from edge_lpr.console.text import counted, duration, is_terminal, number, paint, printable
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Progress:
         self.unit = unit
         self.count = 0
         self._stream = stream or sys.stderr
-        self._draws = not quiet and is_terminal(self._stream)
+        self._draws = not quiet and shows("info") and is_terminal(self._stream)
         self._fields: dict[str, object] = {}
         self._began = self._drawn_at = time.monotonic()
         self._line: ProgressLine | None = None

@@ -28,7 +28,8 @@ from edge_lpr.geometry import crop_quad
 from edge_lpr.io.atomic_io import write_bytes, write_with
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import Claims, files_in
-from edge_lpr.io.image_io import IMAGE_SUFFIXES, MAX_BYTES, decode_image
+from edge_lpr.io.image_io import MAX_BYTES, decode_image
+from edge_lpr.io.sniff import IMAGE_SUFFIXES
 from edge_lpr.io.walk import walk_files
 from edge_lpr.types import Tick
 
@@ -47,7 +48,7 @@ class Conversion:
         images: Images in the label files.
         crops: Plates in them.
         reused: Images whose crop was there from an earlier run.
-        unread: Images and folders that this user may not read; they are among the problems.
+        unread: Images that cannot be read or decoded, and folders; they are among the problems.
         problems: (image, reason) of each that was skipped.
     """
 
@@ -63,7 +64,7 @@ class _SkipError(Exception):
 
 
 class _UnreadError(_SkipError):
-    """An image that cannot be read."""
+    """An image that cannot be read or decoded."""
 
 
 def find_images(source: Path, out: Path, on_problem: Callable[[str], None] = lambda line: None) -> list[Path]:
@@ -216,14 +217,12 @@ def _decode(path: Path, label: CcpdLabel | None, crop: Path) -> None:
     try:
         data = read_bounded(path, MAX_BYTES, "an image", SourceError, label=path.name)
         if data.startswith(_JPEG_START) and _JPEG_END not in data[-64:]:
-            raise _SkipError("cut short: the JPEG has no end; copy it again")
+            raise _UnreadError("cut short: the JPEG has no end; copy it again")
         image = decode_image(data, path.name)
     except SourceError as e:
         if isinstance(e.__cause__, OSError):
             raise _UnreadError(f"cannot be read ({e.__cause__.strerror or e.__cause__})") from e
-        raise _SkipError(str(e)) from e
-    except InputError as e:
-        raise _SkipError(str(e)) from e
+        raise _UnreadError(str(e)) from e
     if label is None:
         return
     height, width = image.shape[:2]

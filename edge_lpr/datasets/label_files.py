@@ -24,7 +24,7 @@ from edge_lpr.io.plain_data import parse_json
 from edge_lpr.io.walk import unreadable
 from edge_lpr.types import Quad
 
-__all__ = ["CROPS", "RejectedLabelError", "Row", "find_image", "read_rows"]
+__all__ = ["CROPS", "RejectedLabelError", "Row", "UnreadImageError", "find_image", "read_rows"]
 
 MAX_LABEL_BYTES = 512 << 20
 # Folders whose name begins so hold plates cut out.
@@ -36,6 +36,10 @@ Row = tuple[str, list[LabelledPlate], bool]
 
 class RejectedLabelError(Exception):
     """A label that is skipped; its text is the reason."""
+
+
+class UnreadImageError(RejectedLabelError):
+    """A label in order, whose image is not there or closed to this user."""
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, Row | RejectedLabelError]]:
@@ -58,19 +62,21 @@ def read_rows(file: Path) -> Iterator[tuple[int, Row | RejectedLabelError]]:
     yield from _csv_rows(text) if file.suffix.lower() == ".csv" else _ppocr_rows(text)
 
 
-def find_image(root: Path, written: str, *, any_folder: bool) -> str:
+def find_image(root: Path, written: str, *, any_folder: bool, place: str = "beside the label file") -> str:
     """Finds the image that a label names.
 
     Args:
         root: The label file's folder, resolved.
         written: The name as it is written.
         any_folder: Whether the folder that it begins with may be what this one was called before.
+        place: Where `root` is, in messages.
 
     Returns:
         The image's path below `root`.
 
     Raises:
-        RejectedLabelError: There is no such image, or it lies elsewhere.
+        RejectedLabelError: It lies elsewhere.
+        UnreadImageError: There is no such image, or this user may not read it.
     """
     names: list[str] = []
     for name in dict.fromkeys((written, written.replace("\\", "/"))):
@@ -85,11 +91,11 @@ def find_image(root: Path, written: str, *, any_folder: bool) -> str:
         if not path.is_relative_to(root):
             raise RejectedLabelError(f"the image {shown(written)} is outside of the label file's folder")
         if not stat.S_ISREG(path.stat().st_mode):
-            raise RejectedLabelError(f"{shown(written)} beside the label file is no file")
+            raise RejectedLabelError(f"{shown(written)} {place} is no file")
     except (FileNotFoundError, NotADirectoryError) as e:
-        raise RejectedLabelError(f"no image {shown(written)} beside the label file") from e
+        raise UnreadImageError(f"no image {shown(written)} {place}") from e
     except PermissionError as e:
-        raise RejectedLabelError(unreadable(written, e)) from e
+        raise UnreadImageError(unreadable(written, e)) from e
     except (OSError, ValueError) as e:
         raise RejectedLabelError(f"the image's name {shown(written)} cannot be a file's name") from e
     return name

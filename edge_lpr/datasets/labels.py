@@ -27,11 +27,12 @@ import numpy as np
 
 from edge_lpr.console.text import counted
 from edge_lpr.datasets.ccpd import is_ccpd_name, parse_ccpd_name
-from edge_lpr.datasets.label_files import CROPS, RejectedLabelError, find_image, read_rows
+from edge_lpr.datasets.label_files import CROPS, RejectedLabelError, UnreadImageError, find_image, read_rows
 from edge_lpr.datasets.label_text import IGNORED, LabelledPlate, clean_text
 from edge_lpr.errors import CcpdNameError, InputError
 from edge_lpr.io.claims import Named
-from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
+from edge_lpr.io.image_io import read_image
+from edge_lpr.io.sniff import IMAGE_SUFFIXES
 from edge_lpr.io.walk import regular_files, unreadable, walk_files
 from edge_lpr.types import Image
 
@@ -92,14 +93,16 @@ class Labels:
     Attributes:
         samples: The usable samples, in the order of the sources.
         problems: A line for each label that was skipped: what, and why.
-        closed: Those of them that tell of a folder or file that this user may not read.
+        unread: Those of them that tell of a folder or image that is not there, or closed to this user.
         repeated: How many labels name an image, or a plate of one, that was labelled before.
+        counts: How many of the samples each source gave.
     """
 
     samples: list[Sample] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    closed: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
     repeated: int = 0
+    counts: list[int] = field(default_factory=list)
     _listed: set[tuple[Path, bool]] = field(default_factory=set, repr=False)
     _folders: dict[Path, Path] = field(default_factory=dict, repr=False)
 
@@ -152,12 +155,15 @@ def crop_sources(source: str | Path) -> list[Path]:
     return crops if crops and scenes else [folder]
 
 
-def load_labels(sources: Sequence[str | Path], *, unlabelled: bool = False) -> Labels:
+def load_labels(
+    sources: Sequence[str | Path], *, unlabelled: bool = False, data_dir: Path | None = None
+) -> Labels:
     """Reads labelled images.
 
     Args:
         sources: Label files, or folders that hold label files, CCPD images, or both.
         unlabelled: Whether a folder of images without any label is taken too.
+        data_dir: The folder that paths in label files are relative to; None for each file's own.
 
     Returns:
         All usable samples (at least one) and what was skipped.
@@ -178,9 +184,10 @@ def load_labels(sources: Sequence[str | Path], *, unlabelled: bool = False) -> L
         except OSError as e:
             raise InputError(unreadable(path, e)) from e
         if is_folder:
-            _read_folder(path, labels, unlabelled)
+            _read_folder(path, labels, unlabelled, data_dir)
         else:
-            _read_file(path, labels)
+            _read_file(path, labels, data_dir)
+        labels.counts.append(len(labels.samples) - before[0])
         if (len(labels.samples), labels.repeated) == before:
             why = (
                 f"; the first of {len(labels.problems)} problems: {labels.problems[0]}"
@@ -193,33 +200,41 @@ def load_labels(sources: Sequence[str | Path], *, unlabelled: bool = False) -> L
     return labels
 
 
-def label_inputs(name: str, sources: Iterable[str | Path], *, unlabelled: bool = False) -> Iterator[Named]:
+def label_inputs(
+    name: str,
+    sources: Iterable[str | Path],
+    *,
+    unlabelled: bool = False,
+    data_dir: Path | None = None,
+) -> Iterator[Named]:
     """Gives the files that `load_labels` reads, and the images of its samples, for `check_outputs`.
 
     Args:
         name: What they are called in messages.
         sources: What `load_labels` is to be given; what is wrong with them is for it to say.
         unlabelled: See `load_labels`.
+        data_dir: See `load_labels`.
     """
     for source in sources:
         path = Path(source)
         yield from ((name, file) for file in (path, *(path / label for label in LABEL_FILES)))
         with suppress(InputError):
-            yield from ((name, sample.path) for sample in load_labels([path], unlabelled=unlabelled).samples)
+            labels = load_labels([path], unlabelled=unlabelled, data_dir=data_dir)
+            yield from ((name, sample.path) for sample in labels.samples)
 
 
-def _read_folder(folder: Path, labels: Labels, unlabelled: bool) -> None:
+def _read_folder(folder: Path, labels: Labels, unlabelled: bool, data_dir: Path | None) -> None:
     closed: list[str] = []
     files = list(regular_files((folder / name for name in LABEL_FILES), closed.append))
     if closed:
         raise InputError(closed[0])
     if files:
         for file in files:
-            _read_file(file, labels)
+            _read_file(file, labels, data_dir)
         return
     images = sorted(p for p in walk_files(folder, closed.append) if p.suffix.lower() in IMAGE_SUFFIXES)
     labels.problems += closed
-    labels.closed += closed
+    labels.unread += closed
     if unlabelled and not any(is_ccpd_name(p.stem) for p in images):
         for image in images:
             labels.add(Sample(image, None, folder.name))
@@ -237,9 +252,12 @@ def _read_folder(folder: Path, labels: Labels, unlabelled: bool) -> None:
         labels.add(Sample(image, (LabelledPlate(label.text, label.corners),), subset))
 
 
-def _read_file(file: Path, labels: Labels) -> None:
-    root = file.resolve().parent
+def _read_file(file: Path, labels: Labels, data_dir: Path | None) -> None:
+    folder = file.parent if data_dir is None else data_dir
+    root = folder.resolve()
     rowwise = file.suffix.lower() == ".csv"
+    renamed = file.name == PPOCRLABEL and data_dir is None
+    place = "beside the label file" if data_dir is None else f"in {data_dir}"
     places: dict[str, str] = {}
     grouped: dict[tuple[str, bool], list[LabelledPlate]] = {}
     for number, row in read_rows(file):
@@ -249,7 +267,7 @@ def _read_file(file: Path, labels: Labels) -> None:
             written, plates, crop = row
             # Looked for once per image, at its first row.
             if written not in places:
-                places[written] = find_image(root, written, any_folder=file.name == PPOCRLABEL)
+                places[written] = find_image(root, written, any_folder=renamed, place=place)
             key = (places[written], crop)
             if key not in grouped:
                 grouped[key] = plates
@@ -257,9 +275,11 @@ def _read_file(file: Path, labels: Labels) -> None:
                 labels.repeated += not _merge(grouped[key], plates, written, rowwise=rowwise)
         except RejectedLabelError as e:
             labels.problems.append(f"{file}:{number}: {e}")
+            if isinstance(e, UnreadImageError):
+                labels.unread.append(labels.problems[-1])
     for (name, crop), plates in grouped.items():
         subset = _subset(PurePosixPath(name).parts[:-1], root.name)
-        labels.add(Sample(file.parent / name, tuple(plates), subset, crop))
+        labels.add(Sample(folder / name, tuple(plates), subset, crop))
 
 
 def _merge(

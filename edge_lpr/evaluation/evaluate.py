@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from edge_lpr.datasets.labels import LabelledPlate, Sample, clean_text
 from edge_lpr.errors import InputError
-from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, RecScore
+from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, RecScore, countable
 from edge_lpr.geometry import crop_quad
 from edge_lpr.pipeline.ctc import greedy
 from edge_lpr.pipeline.reader import PlateReader
@@ -145,7 +145,7 @@ def evaluate_det(
         plates = sample.plates or ()
         matched = result.scores.setdefault(sample.subset, DetScore()).add(plates, boxes)
         whole.add(plates, boxes)
-        wanted = [p.text for p in plates if not p.ignored]
+        wanted = [p.text for p in plates if countable(p)]
         if wanted:  # elsewhere nothing can be lost
             result.right[str(sample.path)] = matched == len(wanted)
         if matched < len(wanted):

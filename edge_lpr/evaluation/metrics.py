@@ -1,10 +1,15 @@
 """Accuracy of detection, recognition and the whole pipeline, by PaddleOCR's definitions and exactly.
 
-- `DetScore` counts as PaddleOCR's ``DetMetric`` does (``ppocr/metrics/eval_det_iou.py``, IoU > 0.5).
-- `RecScore` counts as its ``RecMetric`` does (``ppocr/metrics/rec_metric.py``).
+- `DetScore` counts as PaddleOCR's ``DetMetric`` does (``ppocr/metrics/eval_det_iou.py``, IoU > 0.5). In their
+  order, labels take the first free box that overlaps them enough, not the best one; labels and boxes whose
+  corners cross count neither way.
+- `RecScore` counts as its ``RecMetric`` does (``ppocr/metrics/rec_metric.py``) by default: without blanks.
 - `EndToEndScore` pairs as its ``tools/end2end/eval_end2end.py`` does (IoU ≥ 0.5, pairs taken in falling
   order of IoU). Its recall, precision and F are the script's where all labels have corners, and also hold for
   images whose labels have none: there a plate is found when its text is.
+
+Different on purpose: where nothing was to be found and nothing was, F and hmean are 1, there 0; and what is
+counted of texts is divided by the number of plates, there by 1e-5 more.
 
 `undefined` of a score names the metrics that nothing was counted for; their value, 0, says nothing.
 """
@@ -15,11 +20,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
 from edge_lpr.datasets.labels import LabelledPlate
-from edge_lpr.geometry import area_and_perimeter, convex_hull, iou_matrix, overlap_area, side_lengths
+from edge_lpr.geometry import (
+    area_and_perimeter,
+    convex_parts,
+    iou_matrix,
+    is_simple,
+    overlap_area,
+    side_lengths,
+)
 from edge_lpr.types import Quad
 
 IOU = 0.5
@@ -39,35 +50,49 @@ def _groundless(**grounds: float) -> frozenset[str]:
     return frozenset(name for name, ground in grounds.items() if not ground)
 
 
+def countable(plate: LabelledPlate) -> bool:
+    """Tells whether `DetScore` counts a labelled plate: it is not marked, and its corners do not cross."""
+    return not plate.ignored and plate.corners is not None and is_simple(plate.corners)
+
+
 @dataclass
 class DetScore:
-    """Counts of ``DetMetric``; add images with `add`."""
+    """Counts of ``DetMetric``; add images with `add`.
+
+    Attributes:
+        labelled: Labelled plates that count.
+        found: Boxes that count.
+        matched: Plates that have a box.
+        crossed: Labels that do not count because their corners cross.
+        corner_distance: Sum of the distances of found plates' corners, as shares of the plates' heights.
+    """
 
     labelled: int = 0
     found: int = 0
     matched: int = 0
+    crossed: int = 0
     corner_distance: float = 0.0
 
     def add(self, plates: Sequence[LabelledPlate], boxes: Sequence[Quad]) -> int:
         """Counts one image whose labels all have corners.
 
-        A box that lies by more than half in an ignored label is not counted. Pairs are formed in the order of
-        labels and boxes, as there.
+        A box that lies by more than half in a label that is not to count is not counted.
 
         Returns:
             How many of its plates were found.
         """
-        ignored = [convex_hull(p.corners) for p in plates if p.ignored and p.corners is not None]
-        truths = [p.corners for p in plates if not p.ignored and p.corners is not None]
-        kept = [b for b in boxes if not any(_share_inside(convex_hull(b), i) > IOU for i in ignored)]
-        overlap = iou_matrix(truths, kept)
+        marked = [p.corners for p in plates if p.ignored and p.corners is not None and is_simple(p.corners)]
+        truths = [p.corners for p in plates if countable(p) and p.corners is not None]
+        kept = [b for b in boxes if is_simple(b) and not any(_share_inside(b, m) > IOU for m in marked)]
         taken: set[int] = set()
-        for truth, row in zip(truths, overlap, strict=True):
-            free = [j for j in np.flatnonzero(row > IOU).tolist() if j not in taken]
-            taken.update(free[:1])
-            for j in free[:1]:
-                self.corner_distance += _corner_distance(truth, kept[j])
+        for truth in truths:
+            for j, box in enumerate(kept):
+                if j not in taken and _iou(truth, box) > IOU:
+                    taken.add(j)
+                    self.corner_distance += _corner_distance(truth, box)
+                    break
         self.labelled += len(truths)
+        self.crossed += sum(not p.ignored and not countable(p) for p in plates)
         self.found += len(kept)
         self.matched += len(taken)
         return len(taken)
@@ -105,8 +130,18 @@ def _corner_distance(truth: Quad, box: Quad) -> float:
     return _ratio(2 * away, float(right + left))
 
 
-def _share_inside(box: NDArray[np.float32], region: NDArray[np.float32]) -> float:
-    return _ratio(overlap_area(box, region), area_and_perimeter(box)[0])
+def _shared(first: Quad, second: Quad) -> float:
+    """Returns the area that two simple quadrilaterals have in common, as they are, not their hulls."""
+    return sum(overlap_area(a, b) for a in convex_parts(first) for b in convex_parts(second))
+
+
+def _iou(first: Quad, second: Quad) -> float:
+    shared = _shared(first, second)
+    return _ratio(shared, area_and_perimeter(first)[0] + area_and_perimeter(second)[0] - shared)
+
+
+def _share_inside(box: Quad, region: Quad) -> float:
+    return _ratio(_shared(box, region), area_and_perimeter(box)[0])
 
 
 @dataclass
@@ -119,6 +154,7 @@ class RecScore:
 
     def add(self, truth: str, text: str) -> bool:
         """Counts one plate; `text` is empty where nothing was read. Returns whether it was read exactly."""
+        truth, text = truth.replace(" ", ""), text.replace(" ", "")
         self.plates += 1
         self.exact += truth == text
         self.distance += Levenshtein.distance(truth, text) / max(len(truth), len(text), 1)

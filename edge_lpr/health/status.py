@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ STATUS_FIELDS: tuple[tuple[str, str, str], ...] = (
     ("outputs_failed", "true or false", "whether an output has failed"),
     ("memory", "bytes or null", "resident memory of this process, without those that decode cameras"),
     ("threads", "integer", "threads of Python in this process"),
+    ("left_out", "object", "files of folders that are no pictures or videos: how many, by suffix"),
     ("sources", "list", "each with source, state, frames, dropped, skipped, losses, last_frame"),
 )
 """Name, type and meaning of each field of the status, in order."""
@@ -45,6 +46,7 @@ class Run:
         started: When it began, in seconds since the epoch.
         reader: What reads.
         activity: The reader's work.
+        left_out: Files of folders that are no pictures or videos: how many, by suffix.
         sources: What is being read.
         frames: Frames and images read.
         results: Lines of results.
@@ -54,6 +56,7 @@ class Run:
     started: float
     reader: str
     activity: Activity
+    left_out: Mapping[str, int] = field(default_factory=dict)
     sources: Sequence[Source] = field(default_factory=tuple)
     frames: int = 0
     results: int = 0
@@ -84,6 +87,7 @@ class Run:
             "outputs_failed": self.outputs_failed,
             "memory": memory(),
             "threads": threading.active_count(),
+            "left_out": dict(self.left_out),
             "sources": [_source(source) for source in self.sources],
         }
 

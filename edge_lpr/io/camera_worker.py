@@ -74,12 +74,12 @@ class _Worker:
         """Does all of it; returns why it has ended, "" for the end of a video."""
         self._tell("begun", True)
         options = CaptureOptions(**asked["options"])
-        capture = Opening(**asked["opening"]).open(options)
-        if not capture.isOpened():
+        decoder = self._decoder = Opening(**asked["opening"]).open(options, asked["live"])
+        if decoder is None:
             self._tell("refused", True)
             return "refused"
-        decoder = self._decoder = Decoder(capture, asked["live"], options.stride)
-        self._tell("opened", {"live": decoder.live, "fps": decoder.fps, "total": decoder.total})
+        known = {"live": decoder.live, "fps": decoder.fps, "total": decoder.total, "pause": decoder.pause}
+        self._tell("opened", known)
         for decoded in decoder.frames(self._go_on):
             self._hand_over(decoded, decoder)
         return "" if not decoder.live else "no more frames"

@@ -32,6 +32,16 @@ class CaptureOptions(Settings):
     max_pause: float = setting(
         30.0, "the pause between two such tries grows to so many seconds", low=0.05, high=3600, metavar="S"
     )
+    snapshot_interval: float = setting(
+        1.0,
+        "seconds between two requests to an http address that gives one picture at a time",
+        low=0.05,
+        high=3600,
+        metavar="S",
+    )
+    any_certificate: bool = setting(
+        False, "trust https cameras whatever certificate they show, as one that they made themselves"
+    )
     max_pixels: int = setting(
         MAX_PIXELS, "pixels that an image or frame may have, of 3 bytes each as it is decoded", low=1
     )

@@ -1,23 +1,20 @@
-"""Frames of one opened capture, past what is damaged: the loop that files and live sources share."""
+"""What decodes an opened video or live source: its frames one by one, past what is damaged."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
-from edge_lpr.io.checked_capture import Capture
+from edge_lpr.errors import SourceError
+from edge_lpr.io.image_header import BYTES_PER_PIXEL
+from edge_lpr.io.image_io import too_many
 from edge_lpr.types import Image
 
 __all__ = ["DEFAULT_FPS", "Decoded", "Decoder", "end_notes"]
 
 DEFAULT_FPS = 25.0  # where a container names none: PAL's, what most Chinese cameras are set to
-# Tries to get past damage in a file: ten seconds of it. At the end of a file they cost nothing.
-_BROKEN_FILE = 250
-_BROKEN_LIVE = 4  # each may take as long as the time limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,91 +25,103 @@ class Decoded:
         image: uint8 H×W×3 BGR.
         index: Its position, from 0.
         seconds: Its time by the container's own clock; it never stands still or goes backwards.
+        lasts: For how long it is shown until the next one that is given, in seconds; 0 where nothing says so.
     """
 
     image: Image
     index: int
     seconds: float
+    lasts: float = 0.0
 
 
-class Decoder:
+class Decoder(ABC):
     """Decodes what was opened, frame by frame.
 
     Args:
-        capture: An open capture.
-        live: Whether it is live; None finds out: what knows its number of frames is read like a file.
+        label: What messages call it.
         stride: Every stride-th frame is decoded in full and given.
+        max_pixels: The largest frame, in pixels of uint8 BGR.
 
     Attributes:
         live: Whether it is live.
         fps: Frames per second where known.
         promised: How many frames a file says that it has; 0 where that is not known.
+        pause: Seconds that lie between two frames by intent, where it asks for each of them; else 0.
         received: Frames gone past so far.
         skipped: Those of them that could not be decoded.
         seconds: Time of the last frame; see `Decoded.seconds`.
     """
 
-    def __init__(self, capture: Capture, live: bool | None, stride: int) -> None:
-        self._capture = capture
-        self._stride = stride
-        count, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
-        known = math.isfinite(count) and 0 < count < 1e9
-        self.live = not known if live is None else live
-        self.fps = float(fps) if math.isfinite(fps) and 0 < fps <= 1000 else None
-        self.promised = int(count) if known and not self.live else 0
+    def __init__(self, label: str, stride: int, max_pixels: int) -> None:
+        self.live = False
+        self.fps: float | None = None
+        self.promised = 0
+        self.pause = 0.0
         self.received = 0
         self.skipped = 0
         self.seconds = 0.0
+        self._label = label
+        self._stride = stride
+        self._max_pixels = max_pixels
 
     @property
     def total(self) -> int | None:
         """Number of frames that will be given, where known."""
         return math.ceil(self.promised / self._stride) if self.promised else None
 
+    @property
+    def length(self) -> float:
+        """How long what was gone past is, in seconds."""
+        return self.seconds + 1 / (self.fps or DEFAULT_FPS)
+
+    @abstractmethod
     def frames(self, go_on: Callable[[], bool]) -> Iterator[Decoded]:
         """Gives the frames.
 
         Args:
             go_on: Asked before each frame, given or not; the frames end when it says no.
+
+        Raises:
+            SourceError: A frame is too large.
         """
-        step = 1 / (self.fps or DEFAULT_FPS)
-        while self._grab(go_on):
-            index = self.received
-            self.received += 1
-            # Containers are wrong about time now and then.
-            stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            later = self.seconds + step if index else 0.0
-            self.seconds = stamp if math.isfinite(stamp) and stamp > self.seconds else later
-            if index % self._stride:
-                continue
-            ok, image = self._capture.retrieve()
-            if not ok or image is None or image.size == 0:
-                self.skipped += 1
-                continue
-            if image.ndim == 2:
-                image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-            yield Decoded(np.asarray(image, np.uint8), index, self.seconds)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Frees what it holds; may be called twice."""
 
     def ends_early(self) -> bool:
         """Tells whether a file has ended long before it said it would."""
-        # A count may be an estimate (length × rate), wrong for a variable rate: the clock must agree.
-        promised, step = self.promised, 1 / (self.fps or DEFAULT_FPS)
-        short = self.received < promised - max(2, 0.02 * promised)
-        return short and self.seconds + step < 0.98 * promised * step - 0.1
-
-    def _grab(self, go_on: Callable[[], bool]) -> bool:
-        """Goes to the next frame that can be decoded; False at the end.
-
-        A damaged frame makes `grab` fail exactly as the end does; only what comes after tells them apart.
-        """
-        for failed in range(_BROKEN_LIVE if self.live else _BROKEN_FILE):
-            if not go_on() or (failed and 0 < self.promised <= self.received):
-                return False
-            if self._capture.grab():
-                self.skipped += failed
-                self.received += failed
-                return True
         return False
+
+    def _count(self, seconds: float | None) -> int:
+        """Counts a frame in; returns its index.
+
+        Args:
+            seconds: Its time as its container says; containers are wrong about it now and then.
+        """
+        index = self.received
+        self.received += 1
+        later = self.seconds + 1 / (self.fps or DEFAULT_FPS) if index else 0.0
+        right = seconds is not None and math.isfinite(seconds) and seconds > self.seconds
+        self.seconds = seconds if right and seconds is not None else later
+        return index
+
+    def _check_size(self, width: float, height: float, counted: float | None = None) -> None:
+        """Refuses a frame that is too large.
+
+        Args:
+            width: In pixels.
+            height: In pixels.
+            counted: What it counts for where that is not width × height.
+        """
+        if (width * height if counted is None else counted) > self._max_pixels:
+            raise SourceError(
+                f"{self._label}: frames of {width:.0f}×{height:.0f} pixels, {too_many(self._max_pixels)}"
+            )
+
+    def _check_image(self, image: Image) -> None:
+        if image.nbytes > BYTES_PER_PIXEL * self._max_pixels:
+            self._check_size(image.shape[1], image.shape[0], image.nbytes // BYTES_PER_PIXEL)
 
 
 def end_notes(label: str, received: int, promised: int, skipped: int, early: bool) -> list[str]:

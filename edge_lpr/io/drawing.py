@@ -90,7 +90,7 @@ def draw_reads(image: Image, reads: Sequence[PlateRead]) -> None:
 
     Args:
         image: uint8 H×W×3 BGR, at least 1×1.
-        reads: Plates with corners in this image's pixels.
+        reads: Plates with corners in this image's pixels; one without a text gets no label.
     """
     height, width = image.shape[:2]
     thickness = max(1, round(min(height, width) / 360))
@@ -101,6 +101,8 @@ def draw_reads(image: Image, reads: Sequence[PlateRead]) -> None:
         cv2.polylines(image, [corners], True, color, thickness, cv2.LINE_AA)
     # Labels after all outlines, so that no neighbour's outline strikes through a text.
     for read in reads:
+        if not read.text:
+            continue
         color = _color(read)
         label = f"{read.text} {read.kind} {read.score:.0%}"
         label_width = text_mask(label, line).shape[1] + 2 * max(1, line // 6)

@@ -21,6 +21,7 @@ class Frame:
             sources); None for an image.
         name: What to call it: the image's path, or the source's label.
         wall: When it was taken, in seconds since the epoch, by this machine's clock; live sources alone.
+        lasts: For how long a file shows it until the next one, in seconds; 0 where nothing says so.
     """
 
     image: Image
@@ -28,6 +29,7 @@ class Frame:
     time: float | None
     name: str
     wall: float | None = None
+    lasts: float = 0.0
 
 
 class Source:

@@ -11,6 +11,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["BYTES_PER_PIXEL", "ImageHeader", "check_structure", "read_header"]
 
@@ -20,6 +21,7 @@ BYTES_PER_PIXEL = 3
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MAX_SCANS = 64  # of a progressive JPEG; encoders make about ten
 _TIFF_TAGS = (256, 257, 258, 277, 322, 323)  # width, height, bits, samples, tile's width and height
+_ORIENTATION = 274
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
@@ -32,12 +34,14 @@ class ImageHeader:
         height: In pixels.
         alpha: Whether it may be transparent.
         bytes_per_pixel: Most bytes that a pixel takes while it is decoded, of all its channels.
+        orientation: How to turn it, as EXIF counts, 1 to 8; of a JPEG, whose decoder turns it, always 1.
     """
 
     width: int
     height: int
     alpha: bool = False
     bytes_per_pixel: int = BYTES_PER_PIXEL
+    orientation: int = 1
 
     @property
     def counted(self) -> int:
@@ -77,7 +81,8 @@ def check_structure(data: bytes) -> bytes:
         data: The whole file.
 
     Returns:
-        What to decode: the file, a PNG without the chunks that say nothing of its pixels.
+        What to decode: the file, a PNG without the chunks that say nothing of its pixels, a TIFF without what
+        says how to turn it: decoders differ in whether they do.
 
     Raises:
         ValueError: What the file says of itself cannot be; says what.
@@ -90,16 +95,24 @@ def check_structure(data: bytes) -> bytes:
         if scans > _MAX_SCANS:
             raise ValueError(f"{scans} scans over the same pixels, more than {_MAX_SCANS}")
     elif data[:2] in (b"II", b"MM"):
-        tag, times = Counter(tag for tag, *_ in _tiff_entries(data)).most_common(1)[0]
+        entries = list(_tiff_entries(data))
+        tag, times = Counter(entry.tag for entry in entries).most_common(1)[0]
         if times > 1:  # two decoders need not take the same one
             raise ValueError(f"its tag {tag} stands there {times} times")
+        for entry in entries:
+            if entry.tag == _ORIENTATION:
+                upright = struct.pack(_order(data) + "HHIHxx", _ORIENTATION, 3, 1, 1)
+                data = data[: entry.at] + upright + data[entry.at + 12 :]
     return data
 
 
 def _png_header(data: bytes) -> ImageHeader:
     width, height, bits, color = struct.unpack(">IIBB", data[16:26])
-    alpha = color in (4, 6) or any(kind == b"tRNS" for kind, _, _ in _png_chunks(data))
-    return ImageHeader(width, height, alpha, (4 if alpha else 3) * (2 if bits == 16 else 1))
+    chunks = {kind: (start, end) for kind, start, end in _png_chunks(data)}
+    alpha = color in (4, 6) or b"tRNS" in chunks
+    exif_start, exif_end = chunks.get(b"eXIf", (0, 0))
+    turned = _orientation(data[exif_start + 8 : exif_end - 4]) if exif_end else 1
+    return ImageHeader(width, height, alpha, (4 if alpha else 3) * (2 if bits == 16 else 1), turned)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -124,8 +137,8 @@ def _essential_png(data: bytes) -> bytes:
             )
         if (kind == b"IHDR") != (number == 0):
             raise ValueError(f"its chunk {number + 1} is {kind!r}, and IHDR stands first and once")
-        # Bit 5 of the first letter: a decoder may do without. Transparency and orientation are what we show.
-        if not kind[0] & 0x20 or kind in (b"tRNS", b"eXIf"):
+        # Bit 5 of the first letter: a decoder may do without. Of those transparency alone is what we show.
+        if not kind[0] & 0x20 or kind == b"tRNS":
             kept.append((start, end))
     if sum(end - start for start, end in kept) + len(_PNG) == len(data):
         return data
@@ -167,7 +180,8 @@ def _webp_header(data: bytes) -> ImageHeader | None:
         width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
         animated = bool(data[20] & 0x02)
         alpha = bool(data[20] & 0x10)
-        return ImageHeader(width, height, alpha, 8 if animated else 4 if alpha else 3)
+        turned = _orientation(_webp_exif(data)) if data[20] & 0x08 else 1
+        return ImageHeader(width, height, alpha, 8 if animated else 4 if alpha else 3, turned)
     if kind == b"VP8 ":
         width, height = struct.unpack("<HH", data[26:30])
         return ImageHeader(width & 0x3FFF, height & 0x3FFF)
@@ -177,19 +191,58 @@ def _webp_header(data: bytes) -> ImageHeader | None:
     return None
 
 
-def _tiff_entries(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Gives tag, type, count and value field of each entry of the first directory."""
-    order = "<" if data[:2] == b"II" else ">"
+def _webp_exif(data: bytes) -> bytes:
+    at = 12
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        if data[at : at + 4] == b"EXIF":
+            return data[at + 8 : at + 8 + length].removeprefix(b"Exif\0\0")
+        at += 8 + length + length % 2
+    return b""
+
+
+class _Entry(NamedTuple):
+    """One entry of a TIFF's directory: its place in the file, and what stands there."""
+
+    at: int
+    tag: int
+    kind: int
+    length: int
+    value: bytes
+
+
+def _order(data: bytes) -> str:
+    return "<" if data[:2] == b"II" else ">"
+
+
+def _tiff_entries(data: bytes) -> Iterator[_Entry]:
+    """Gives each entry of the first directory."""
+    order = _order(data)
     at = struct.unpack(order + "I", data[4:8])[0]
     count = struct.unpack(order + "H", data[at : at + 2])[0]
     for start in range(at + 2, at + 2 + 12 * count, 12):
-        yield (*struct.unpack(order + "HHI", data[start : start + 8]), data[start + 8 : start + 12])
+        tag, kind, length = struct.unpack(order + "HHI", data[start : start + 8])
+        yield _Entry(start, tag, kind, length, data[start + 8 : start + 12])
+
+
+def _orientation(data: bytes) -> int:
+    """Returns what a TIFF, or EXIF data, which are one, say of how to turn the image; 1 where nothing."""
+    if data[:4] not in (b"II*\0", b"MM\0*"):
+        return 1
+    try:
+        for entry in _tiff_entries(data):
+            if entry.tag == _ORIENTATION and (entry.kind, entry.length) == (3, 1):
+                (turned,) = struct.unpack(_order(data) + "H", entry.value[:2])
+                return turned if 1 <= turned <= 8 else 1
+    except struct.error:  # no reason to refuse the pixels
+        return 1
+    return 1
 
 
 def _tiff_header(data: bytes) -> ImageHeader:
-    order = "<" if data[:2] == b"II" else ">"
+    order = _order(data)
     tags: dict[int, int] = {}
-    for tag, kind, count, value in _tiff_entries(data):
+    for _, tag, kind, count, value in _tiff_entries(data):
         if tag not in _TIFF_TAGS:
             continue
         # Of a value for each channel the first tells. An unknown type is a KeyError: libtiff knows more.
@@ -204,4 +257,5 @@ def _tiff_header(data: bytes) -> ImageHeader:
     # A strip or tile is unpacked as it is stored, and a tile may be larger than its image.
     stored = max(width * height, tile_width * tile_height) * samples * depth
     shown = (4 if alpha else 3) * depth
-    return ImageHeader(width, height, alpha, max(shown, -(-stored // max(1, width * height))))
+    taken = max(shown, -(-stored // max(1, width * height)))
+    return ImageHeader(width, height, alpha, taken, _orientation(data))

@@ -1,8 +1,8 @@
-"""One image file → uint8 H×W×3 BGR, whatever its depth, channels, orientation or name.
+"""One image file → uint8 H×W×3 BGR, whatever its format, depth, channels, orientation or name.
 
-The file is walked before anything is decoded (`image_header`), so a small file that claims a huge image (a
-decompression bomb) costs nothing. Only formats that are understood there are read at all; that keeps the
-rarer decoders of OpenCV away from files of others.
+What a file is, its content says (`sniff`). OpenCV decodes the formats that are common; such a file is walked
+first (`image_header`), so that a small one that claims a huge image (a decompression bomb) costs nothing, and
+the rarer decoders of OpenCV see no files of others. Pillow reads the rest (`pillow_io`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from edge_lpr.errors import OutputError, SourceError, one_line
 from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.image_header import BYTES_PER_PIXEL, ImageHeader, check_structure, read_header
+from edge_lpr.io.pillow_io import PILLOW_FORMATS, PillowImage
+from edge_lpr.io.sniff import HEAD, sniff
 from edge_lpr.types import Image
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 IMAGES_WRITTEN = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-FORMATS = "JPEG, PNG, BMP, WebP or TIFF"
+FORMATS = "JPEG, PNG, BMP, WebP, TIFF, GIF, JPEG 2000, PPM/PGM/PBM, AVIF or HEIC"
 MAX_PIXELS = (
     100_000_000  # 300 MB as BGR; the largest phone sensors of today give 50 to 108 megapixels as JPEG
 )
@@ -34,8 +35,8 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image:
     """Reads and decodes one image.
 
     16-bit samples are scaled by the number of bits in use, transparency is laid on white as viewers show it,
-    grey becomes three equal channels, and the EXIF orientation is applied (not with transparency). Of a file
-    with several images the first is taken.
+    grey becomes three equal channels, and the EXIF orientation is applied. Of a file with several images the
+    first is taken, or the one that the file says is its main one.
 
     Args:
         path: The file. Any character that the file system takes may be in the name.
@@ -78,13 +79,58 @@ def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image:
     """
     if not data:
         raise SourceError(f"{name}: the file is empty (0 bytes)")
-    header = _check_header(read_header(data), data, name, max_pixels)
+    content = sniff(data[:HEAD])
+    if content is not None and content.format in PILLOW_FORMATS:
+        opened = PillowImage(data, content.format, name)
+        _check_size(opened.header, name, max_pixels)
+        return _turned(to_bgr8(opened.decode()), opened.header.orientation)
+    header = read_header(data)
+    if header is None:
+        found = f"a video ({content.format})" if content and content.medium == "video" else _opening(data)
+        raise SourceError(f"{name}: not an image that edge-lpr reads; expected {FORMATS}, found {found}")
+    _check_size(header, name, max_pixels)
+    return _turned(to_bgr8(_by_opencv(data, header, name)), header.orientation)
+
+
+def encode_image(image: Image, suffix: str) -> bytes | None:
+    """Encodes an image.
+
+    Args:
+        image: uint8 H×W×3 BGR.
+        suffix: Of `IMAGES_WRITTEN`.
+
+    Returns:
+        The bytes of its file; None where the format cannot hold it, or is none that is written.
+    """
+    try:
+        ok, data = cv2.imencode(suffix, image)
+    except cv2.error:
+        return None
+    return data.tobytes() if ok else None
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Encodes an image by its suffix and writes it aside, then gives it its name.
+
+    Raises:
+        OutputError: It cannot be encoded or written.
+    """
+    data = encode_image(image, path.suffix)
+    if data is None:
+        height, width = image.shape[:2]
+        raise OutputError(f"{path}: {width}×{height} pixels cannot be encoded as {path.suffix}")
+    write_bytes(path, data, durable=False)
+
+
+def _by_opencv(data: bytes, header: ImageHeader, name: str) -> NDArray[Any]:
     try:
         buffer = np.frombuffer(check_structure(data), np.uint8)
     except ValueError as e:
         raise SourceError(f"{name}: damaged or cut short: {e}") from e
-    # IMREAD_UNCHANGED is the one flag that keeps transparency, and the one that skips the EXIF orientation.
+    # IMREAD_UNCHANGED is the one flag that keeps transparency.
     flags = cv2.IMREAD_UNCHANGED if header.alpha else cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+    if not data.startswith(b"\xff\xd8"):  # of other formats, which are turned depends on OpenCV's version
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
     try:
         # imdecode, not imread: imread cannot open names beyond the code page on Windows.
         image = cv2.imdecode(buffer, flags)
@@ -101,30 +147,10 @@ def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image:
         )
     if image.dtype not in (np.uint8, np.uint16):
         raise SourceError(f"{name}: {image.dtype} samples; expected 8 or 16 bits per channel")
-    return _to_bgr8(image)
+    return image
 
 
-def write_image(path: Path, image: Image) -> None:
-    """Encodes an image by its suffix and writes it aside, then gives it its name.
-
-    Raises:
-        OutputError: It cannot be encoded or written.
-    """
-    try:
-        ok, data = cv2.imencode(path.suffix, image)
-    except cv2.error:
-        ok = False
-    if not ok:
-        height, width = image.shape[:2]
-        raise OutputError(f"{path}: {width}×{height} pixels cannot be encoded as {path.suffix}")
-    write_bytes(path, data.tobytes(), durable=False)
-
-
-def _check_header(header: ImageHeader | None, data: bytes, name: str, max_pixels: int) -> ImageHeader:
-    if header is None:
-        raise SourceError(
-            f"{name}: not an image that edge-lpr reads; expected {FORMATS}, found {_opening(data)}"
-        )
+def _check_size(header: ImageHeader, name: str, max_pixels: int) -> None:
     size = f"{header.width}×{header.height} pixels"
     if header.width < 1 or header.height < 1:
         raise SourceError(f"{name}: damaged, its header says {size}")
@@ -132,7 +158,6 @@ def _check_header(header: ImageHeader | None, data: bytes, name: str, max_pixels
         if header.bytes_per_pixel > BYTES_PER_PIXEL:
             size += f" of {header.bytes_per_pixel} bytes"
         raise SourceError(f"{name}: {size}, {too_many(max_pixels)}; scale the image down")
-    return header
 
 
 def too_many(max_pixels: int) -> str:
@@ -140,7 +165,15 @@ def too_many(max_pixels: int) -> str:
     return f"more than the limit of {max_pixels / 1e6:g} megapixels (--max-pixels)"
 
 
-def _to_bgr8(image: NDArray[Any]) -> Image:
+def to_bgr8(image: NDArray[Any]) -> Image:
+    """Makes grey, BGR or BGRA of 8 or 16 bits what is read: transparency on white, 16 bits by those in use.
+
+    Args:
+        image: uint8 or uint16, H×W, H×W×1, H×W×3 BGR or H×W×4 BGRA; a pixel at least.
+
+    Returns:
+        uint8 H×W×3 BGR.
+    """
     if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
         return np.ascontiguousarray(image)
     # Cameras store 10, 12 or 14 bits in 16-bit files, unshifted: their upper byte alone is black.
@@ -168,6 +201,16 @@ def _rows_to_bgr8(image: NDArray[Any], bits: int) -> Image:
         alpha = image[..., 3:].astype(np.uint16)
         return np.asarray((image[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255, np.uint8)
     return image[..., :3]
+
+
+def _turned(image: Image, orientation: int) -> Image:
+    """Turns an image upright; see `ImageHeader.orientation`."""
+    if orientation in (5, 6, 7, 8):
+        image = np.asarray(cv2.transpose(image), np.uint8)
+    across, down = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
+    if across or down:
+        image = np.asarray(cv2.flip(image, -1 if across and down else 1 if across else 0), np.uint8)
+    return image
 
 
 def _opening(data: bytes) -> str:

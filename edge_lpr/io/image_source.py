@@ -24,23 +24,30 @@ class ImageSource(Source):
         paths: The files.
         max_pixels: The largest image; see `read_image`. Two that are decoded together are no larger.
         on_warning: See `Source`.
+        stride: Every stride-th is read; each has its index among all of them.
     """
 
     is_image = True
 
     def __init__(
-        self, label: str, paths: Sequence[Path], max_pixels: int, on_warning: Callable[[str], None]
+        self,
+        label: str,
+        paths: Sequence[Path],
+        max_pixels: int,
+        on_warning: Callable[[str], None],
+        stride: int = 1,
     ) -> None:
         super().__init__(label, on_warning)
-        self._paths = paths
+        self._paths = paths[::stride]
+        self._stride = stride
         self._max_pixels = max_pixels
-        self.total = len(paths)
+        self.total = len(self._paths)
 
     def __iter__(self) -> Iterator[Frame]:
         # The next image is decoded while this one is read: on a GPU decoding is the longer part.
         with ThreadPoolExecutor(1, "edge-lpr images") as decoder:
             coming: Future[Image | None] | None = None
-            for index, path in enumerate(self._paths):
+            for number, path in enumerate(self._paths):
                 try:
                     image = None if coming is None else coming.result()
                     if image is None:
@@ -50,10 +57,10 @@ class ImageSource(Source):
                     self.skipped += 1
                     self.on_warning(str(e))
                 taken = 0 if image is None else image.nbytes
-                following = self._paths[index + 1 : index + 2]
+                following = self._paths[number + 1 : number + 2]
                 coming = decoder.submit(self._ahead, following[0], taken) if following else None
                 if image is not None:
-                    yield Frame(image, index, None, str(path))
+                    yield Frame(image, number * self._stride, None, str(path))
         self.state = "done"
 
     def _ahead(self, path: Path, taken: int) -> Image | None:
@@ -64,6 +71,7 @@ class ImageSource(Source):
                 return None
         data = read_image_file(path)
         header = read_header(data)
-        if header is not None and len(data) + BYTES_PER_PIXEL * header.counted > room:
+        # Of what Pillow reads, what it takes is known once it is opened.
+        if header is None or len(data) + BYTES_PER_PIXEL * header.counted > room:
             return None
         return decode_image(data, str(path), self._max_pixels)

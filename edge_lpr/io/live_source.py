@@ -203,6 +203,7 @@ class LiveSource(Source):
         timeout, before = self._options.timeout, self.received
         no_answer = f"no answer within {timeout:g} s; check address and network, or allow more with --timeout"
         began = time.monotonic()
+        pause = 0.0
         until, late = began + _START, f"its decoder has not started within {_START:g} s"
         while not self._stop.is_set():
             told = process.receive(min(until - time.monotonic(), 0.5))
@@ -219,13 +220,14 @@ class LiveSource(Source):
             elif what == "opened":
                 late = f"no frame for {timeout:g} s"
                 self.live, self.fps, self.total = more["live"], more["fps"], more["total"]
+                pause = more["pause"]
             elif what == "frame":
                 self._take(process, more, gone_since)
             elif what == "alive":
                 self._count(more)
             else:
                 return self._over(more, before)
-            until = time.monotonic() + timeout + _SLACK
+            until = time.monotonic() + timeout + pause + _SLACK
         return ""
 
     def _over(self, told: dict[str, Any], before: int) -> str | None:

@@ -1,4 +1,4 @@
-"""Videos, addresses, cameras and pipelines, each opened by the back end of OpenCV that reads it best.
+"""Videos, addresses, cameras and pipelines, each opened by the library that reads it best.
 
 FFmpeg opens whatever a file or stream names: a playlist, be it in a file called .mp4, leads it to other files
 and to addresses. So it is told what it may take a source for: a file is one of the containers that hold a
@@ -12,17 +12,23 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 
+from edge_lpr.errors import SourceError, one_line
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
 __all__ = [
+    "ByteStream",
     "has_backend",
     "nothing_opening",
     "open_address",
     "open_camera",
-    "open_file",
-    "open_packets",
     "open_pipeline",
+    "open_video",
 ]
 
 _VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
@@ -44,19 +50,38 @@ _ADDRESS = {"rtsp_flags": "prefer_tcp", "protocol_whitelist": _PROTOCOLS}
 _opening = threading.Lock()
 
 
-def open_file(path: str) -> cv2.VideoCapture:
-    """Opens a video file by its absolute path, which no back end takes for a protocol or pattern."""
-    with _ffmpeg_options(_FILE):
-        return cv2.VideoCapture(path, cv2.CAP_FFMPEG if has_backend(cv2.CAP_FFMPEG) else cv2.CAP_ANY)
+class ByteStream(Protocol):
+    """Bytes that are read once, from first to last."""
+
+    def read(self, size: int, /) -> bytes:
+        """Waits for bytes; returns at most so many, and none at the end."""
+
+    def close(self) -> None:
+        """Frees what it holds; may be called twice."""
 
 
-def open_packets(path: str) -> cv2.VideoCapture | None:
-    """Opens a video file for its compressed frames; None where this OpenCV cannot give them."""
-    if not has_backend(cv2.CAP_FFMPEG):
-        return None
-    with _ffmpeg_options(_FILE):
-        capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
-    return capture if capture.isOpened() and capture.set(cv2.CAP_PROP_FORMAT, -1) else None
+def open_video(video: str | ByteStream, label: str, container: str = "") -> InputContainer:
+    """Opens a video for PyAV; see `edge_lpr.io.video_decoder`.
+
+    Args:
+        video: Its absolute path, which FFmpeg takes for no protocol or pattern; or its bytes.
+        label: What messages call it.
+        container: FFmpeg's name of its container; "" finds out.
+
+    Raises:
+        SourceError: It cannot be opened.
+    """
+    import av
+
+    told = {**_FILE, **_theirs(os.environ.get(_VARIABLE))}
+    # A live stream is not looked at for long: its first frame is wanted now.
+    told |= {"fpsprobesize": "0", "probesize": "32"} if container else {}
+    try:
+        opened = av.open(video, "r", container or None, told, metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError, MemoryError) as e:
+        expected = "damaged or cut short, or no video that FFmpeg can decode"
+        raise SourceError(f"{label}: cannot be opened: {expected} ({_cause(e)})") from e
+    return opened
 
 
 def open_address(address: str, timeout: float) -> cv2.VideoCapture:
@@ -98,8 +123,8 @@ def _ffmpeg_options(ours: Mapping[str, str]) -> Iterator[None]:
     """Hands options to FFmpeg while something is opened; what the user's environment says goes before."""
     with _opening:
         before = os.environ.get(_VARIABLE)
-        theirs = dict(pair.split(";", 1) for pair in (before or "").split("|") if ";" in pair)
-        os.environ[_VARIABLE] = "|".join(f"{name};{value}" for name, value in {**ours, **theirs}.items())
+        told = {**ours, **_theirs(before)}
+        os.environ[_VARIABLE] = "|".join(f"{name};{value}" for name, value in told.items())
         try:
             yield
         finally:
@@ -107,3 +132,13 @@ def _ffmpeg_options(ours: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[_VARIABLE]
             else:
                 os.environ[_VARIABLE] = before
+
+
+def _theirs(value: str | None) -> dict[str, str]:
+    """Returns the options that the user's environment names."""
+    return dict(pair.split(";", 1) for pair in (value or "").split("|") if ";" in pair)
+
+
+def _cause(error: Exception) -> str:
+    """Returns what FFmpeg says, without the path that it says it of."""
+    return getattr(error, "strerror", None) or one_line(error, 80)

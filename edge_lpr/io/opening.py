@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Literal
 
-import cv2
-
 from edge_lpr.io.capture import CaptureOptions
-from edge_lpr.io.checked_capture import CheckedCapture
-from edge_lpr.io.openers import open_address, open_camera, open_file, open_packets, open_pipeline
+from edge_lpr.io.capture_decoder import CaptureDecoder
+from edge_lpr.io.decoder import Decoder
+from edge_lpr.io.http_pictures import open_pictures
+from edge_lpr.io.openers import open_address, open_camera, open_pipeline
+from edge_lpr.io.video_decoder import VideoDecoder
 
 __all__ = ["Opening"]
 
@@ -29,19 +29,32 @@ class Opening:
     label: str
     address: str = field(repr=False)
 
-    def open(self, options: CaptureOptions) -> CheckedCapture:
-        """Opens it; what comes back may not be open.
+    def open(self, options: CaptureOptions, live: bool | None) -> Decoder | None:
+        """Opens it.
+
+        Args:
+            options: How it is read.
+            live: Whether it is live; None finds out.
+
+        Returns:
+            What decodes it; None where it cannot be opened and nothing says why.
 
         Raises:
-            SourceError: Its frames are larger than the options allow.
+            SourceError: It cannot be opened, or its frames are larger than the options allow.
         """
-        packets = partial(open_packets, self.address) if self.kind == "file" else None
-        return CheckedCapture(self._open(options), self.label, options.max_pixels, packets)
-
-    def _open(self, options: CaptureOptions) -> cv2.VideoCapture:
         address = self.address
+        if self.kind == "file":
+            return VideoDecoder(address, self.label, options, bool(live))
         if self.kind == "address":
-            return open_address(address, options.timeout)
-        if self.kind == "camera":
-            return open_camera(int(address) if address.isdecimal() else address)
-        return open_pipeline(address) if self.kind == "pipeline" else open_file(address)
+            if address.lower().startswith(("http://", "https://")):
+                pictures = open_pictures(address, self.label, options)
+                if pictures != "other":
+                    return pictures
+            capture = open_address(address, options.timeout)
+        elif self.kind == "camera":
+            capture = open_camera(int(address) if address.isdecimal() else address)
+        else:
+            capture = open_pipeline(address)
+        if not capture.isOpened():
+            return None
+        return CaptureDecoder(capture, self.label, live, options)

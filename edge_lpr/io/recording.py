@@ -56,12 +56,13 @@ class Recording:
         self._looked = 0.0
         self._failure: tuple[float, str] | None = None
 
-    def write(self, image: Image, seconds: float) -> None:
+    def write(self, image: Image, seconds: float, lasts: float = 0.0) -> None:
         """Appends a frame.
 
         Args:
             image: uint8 H×W×3 BGR.
             seconds: When it was taken, from the source's start.
+            lasts: See `VideoFile.write`.
 
         Raises:
             OutputError: It cannot be written; a new video is begun with a frame some seconds later.
@@ -76,10 +77,10 @@ class Recording:
             if self._video is not None and self._is_full(self._video, seconds):
                 self.close()
             if self._video is None:
-                self._video = self._begin(image, seconds)
+                self._video = self._begin(image, seconds, lasts)
                 self._began, self._looked = seconds, now
             else:
-                self._video.write(image, seconds)
+                self._video.write(image, seconds, lasts)
         except OutputError as e:
             self._video = None
             self._failure = now + RETRY_SECONDS, str(e)
@@ -107,13 +108,13 @@ class Recording:
             self._warn(f"{video.path}: was deleted or moved away; a new video is begun")
             self.close()
 
-    def _begin(self, image: Image, seconds: float) -> VideoFile:
+    def _begin(self, image: Image, seconds: float, lasts: float) -> VideoFile:
         path = wanted = self._name(seconds)
         number = 1
         while True:
             try:
                 video = VideoFile(path, self._fps, aside=False)
-                video.write(image, seconds)
+                video.write(image, seconds, lasts)
             except FileExistsError:
                 number += 1
                 path = wanted.with_name(fitted(wanted.stem, f"-{number}{wanted.suffix}"))

@@ -1,9 +1,10 @@
 """What a user names as a source, and the frames that come out of it.
 
-A source is an image, a folder, a glob, a video file, a camera index, an address or a GStreamer pipeline; the
-last three may have a name ("gate=0"), and hold variables ("${PASSWORD}") or lie in a file ("@cameras.txt").
+A source is an image, a folder, a glob, a video file, a playlist of files beside it, standard input ("-"), a
+camera index, an address or a GStreamer pipeline; the last three may have a name ("gate=0"), and hold
+variables ("${PASSWORD}") or lie in a file ("@cameras.txt").
 Folders are read with all their subfolders, hidden files and linked folders left out, in natural order
-("frame2" before "frame10").
+("frame2" before "frame10"). What a file is, its content says.
 """
 
 from __future__ import annotations
@@ -12,76 +13,46 @@ import errno
 import glob
 import logging
 import os
-import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
-
-import cv2
 
 from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, may_hold_secret, shown_source
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.folders import left_out_line, sort_files
 from edge_lpr.io.frames import Source
-from edge_lpr.io.image_header import read_header
-from edge_lpr.io.image_io import FORMATS, IMAGE_SUFFIXES
-from edge_lpr.io.image_source import ImageSource
-from edge_lpr.io.live_source import LiveSource
-from edge_lpr.io.openers import has_backend
-from edge_lpr.io.opening import Opening
+from edge_lpr.io.open_target import open_target
+from edge_lpr.io.playlist import is_playlist, read_playlist
 from edge_lpr.io.references import Reference, resolve
-from edge_lpr.io.video_source import VideoSource
+from edge_lpr.io.sniff import IMAGE_SUFFIXES, VIDEO_SUFFIXES, medium_of, read_head
+from edge_lpr.io.standard_input import STDIN, STDIN_LABEL, standard_input
+from edge_lpr.io.targets import Kind, Target
 from edge_lpr.io.walk import regular_files, unreadable, walk_files
 from edge_lpr.masking import remember
 
 __all__ = ["CaptureOptions", "Target", "find_targets", "open_source", "told_apart"]
 
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv"}
-    | {".3gp", ".ogv", ".dav", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg", ".asf", ".vob"}
-)
-_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"<asx")
-_CONTROL = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
 _logger = logging.getLogger("edge_lpr")
 
-Kind = Literal["images", "video", "camera", "address", "pipeline"]
+LeftOut = Callable[[str, Counter[str]], None]
 
 
-@dataclass(frozen=True)
-class Target:
-    """One thing to open, found in what the user typed.
-
-    Attributes:
-        kind: "images", "video", "camera", "address" or "pipeline".
-        label: What to call it: its name, or what is shown of its address; never holds a secret.
-        paths: The files of "images" and "video".
-        address: What OpenCV opens for the other kinds; may hold secrets.
-        root: The folder that names of results are relative to, where a folder or glob was given.
-    """
-
-    kind: Kind
-    label: str
-    paths: tuple[Path, ...] = ()
-    address: str = field(default="", repr=False)
-    root: Path | None = None
-    named: bool = False
-
-    @property
-    def live(self) -> bool:
-        """Whether it may have no end."""
-        return self.kind in ("camera", "address", "pipeline")
-
-
-def find_targets(source: str | int | Path, on_warning: Callable[[str], None] | None = None) -> list[Target]:
+def find_targets(
+    source: str | int | Path,
+    on_warning: Callable[[str], None] | None = None,
+    on_left_out: LeftOut | None = None,
+) -> list[Target]:
     """Finds what a source is, without opening it.
 
     Args:
         source: An image, folder, glob, video file, camera index, address or GStreamer pipeline; the last
             three may be given as `edge_lpr.io.references` has it.
         on_warning: Called with one line for each file or folder in it that cannot be looked at; None logs it.
+        on_left_out: Called with a folder or glob, and how many files in it are no pictures or videos, by
+            suffix ("" is none), where there are any; None logs it.
 
     Returns:
         What to open, in order; the images of a folder or glob are one target.
@@ -90,6 +61,9 @@ def find_targets(source: str | int | Path, on_warning: Callable[[str], None] | N
         SourceError: There is no such thing, or nothing in it.
     """
     text = str(source)
+    if text == STDIN:
+        kind: Kind = "images" if standard_input().is_picture() else "video"
+        return [Target(kind, STDIN_LABEL, address=STDIN)]
     if not text.strip() or "\0" in text:
         raise SourceError(f"source {text!r}: expected an image, folder, glob, video, camera index or address")
     path = Path(text)
@@ -102,12 +76,14 @@ def find_targets(source: str | int | Path, on_warning: Callable[[str], None] | N
         if e.errno != errno.ENAMETOOLONG:  # an address may be longer than a name
             problems.append(unreadable(text, e))
     else:
-        return _told(_of_path(path, text, mode, problems), problems, on_warning)
+        return _told(_of_path(path, text, mode, problems, on_left_out), problems, on_warning)
     if problems:
         if glob.has_magic(text):  # names the folder that is closed
-            return _of_glob(text, on_warning)
+            return _of_glob(text, on_warning, on_left_out)
         raise SourceError(problems[0])
-    return [target for reference in resolve(text) for target in _of_reference(reference, on_warning)]
+    return [
+        target for reference in resolve(text) for target in _of_reference(reference, on_warning, on_left_out)
+    ]
 
 
 def told_apart(targets: Sequence[Target]) -> list[Target]:
@@ -154,38 +130,14 @@ def open_source(
             shown = shown_source(str(source))
             raise SourceError(f"{shown}: {len(targets)} sources; open what find_targets() gives one by one")
         source = targets[0]
-    opened = _open(source, options, on_warning)
+    opened = open_target(source, options, on_warning)
     opened.root = source.root
     return opened
 
 
-def _open(source: Target, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
-    label, address = source.label, source.address
-    if source.kind == "images":
-        return ImageSource(label, source.paths[:: options.stride], options.max_pixels, on_warning)
-    if source.kind == "video":
-        path = source.paths[0]
-        _check_video(path)
-        expected = "damaged or cut short, or no video that this OpenCV can decode"
-        return VideoSource(Opening("file", label, str(path.resolve())), options, on_warning, expected)
-    if source.kind == "camera":
-        expected = "no camera there, in use by another program, or no permission (ls /dev/video*)"
-        return LiveSource(Opening("camera", label, address), options, True, on_warning, expected)
-    if source.kind == "pipeline":
-        if not has_backend(cv2.CAP_GSTREAMER):
-            raise SourceError(
-                f"{label}: a GStreamer pipeline, and this OpenCV {cv2.__version__} has no GStreamer; "
-                "edge-lpr doctor says how to get one that has it"
-            )
-        expected = (
-            "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"
-        )
-        return LiveSource(Opening("pipeline", label, address), options, None, on_warning, expected)
-    expected = "refused, wrong path, user or password, or no video there"
-    return LiveSource(Opening("address", label, address), options, None, on_warning, expected)
-
-
-def _of_reference(reference: Reference, on_warning: Callable[[str], None] | None) -> list[Target]:
+def _of_reference(
+    reference: Reference, on_warning: Callable[[str], None] | None, on_left_out: LeftOut | None
+) -> list[Target]:
     text, shown = reference.text, reference.shown
     label, named = reference.name or shown_source(text), bool(reference.name)
     if text.isdecimal() and len(text) <= 3:
@@ -214,15 +166,18 @@ def _of_reference(reference: Reference, on_warning: Callable[[str], None] | None
             "and in its user and password a blank is %20, / is %2F, ? is %3F, the sign before the host %40"
         )
     if glob.has_magic(text):
-        return _of_glob(text, on_warning)
+        return _of_glob(text, on_warning, on_left_out)
     raise SourceError(f"{text}: no such file or folder")
 
 
-def _of_glob(text: str, on_warning: Callable[[str], None] | None) -> list[Target]:
+def _of_glob(
+    text: str, on_warning: Callable[[str], None] | None, on_left_out: LeftOut | None
+) -> list[Target]:
     found = [Path(p) for p in glob.glob(text, recursive=True)]  # noqa: PTH207 (of any folder)
     base = Path(os.path.commonpath([p.parent for p in found])) if found else None
     problems = _closed_folders(text)
-    targets = _of_files(regular_files(found, problems.append), text, base)
+    files = list(regular_files(found, problems.append))
+    targets = _of_files(files, text, base, problems, on_left_out)
     if not targets and not problems:
         raise SourceError(f"{text}: the pattern matches no image or video ({len(found)} other files)")
     return _told(targets, problems, on_warning)
@@ -246,9 +201,11 @@ def _told(
     return targets
 
 
-def _of_path(path: Path, text: str, mode: int, problems: list[str]) -> list[Target]:
+def _of_path(
+    path: Path, text: str, mode: int, problems: list[str], on_left_out: LeftOut | None
+) -> list[Target]:
     if stat.S_ISDIR(mode):
-        targets = _of_files(walk_files(path, problems.append), text, path)
+        targets = _of_files(walk_files(path, problems.append), text, path, problems, on_left_out)
         if not targets and not problems:
             raise SourceError(f"{text}: no image or video in this folder")
         return targets
@@ -256,18 +213,23 @@ def _of_path(path: Path, text: str, mode: int, problems: list[str]) -> list[Targ
         return [Target("camera", text, address=text)]
     if not stat.S_ISREG(mode):
         raise SourceError(f"{text}: neither a file nor a folder nor a camera")
-    suffix = path.suffix.lower()
-    # Motion JPEG begins like an image.
-    image = suffix in IMAGE_SUFFIXES or (suffix not in VIDEO_SUFFIXES and _is_image(path))
-    return [Target("images" if image else "video", text, (path,))]
+    # One that is called a video is no more than what a stranger may have sent.
+    if path.suffix.lower() not in IMAGE_SUFFIXES | VIDEO_SUFFIXES and is_playlist(read_head(path)):
+        return [Target("video", text, (path,), playlist=read_playlist(path))]
+    return [Target("images" if medium_of(path) == "picture" else "video", text, (path,))]
 
 
-def _of_files(files: Iterable[Path], text: str, root: Path | None) -> list[Target]:
-    files = sorted(files, key=_natural)
-    images = tuple(p for p in files if p.suffix.lower() in IMAGE_SUFFIXES)
-    videos = [p for p in files if p.suffix.lower() in VIDEO_SUFFIXES]
-    targets = [Target("images", text, images, root=root)] if images else []
-    return targets + [Target("video", str(p), (p,), root=root) for p in videos]
+def _of_files(
+    files: Iterable[Path], text: str, root: Path | None, problems: list[str], on_left_out: LeftOut | None
+) -> list[Target]:
+    found = sort_files(files, problems.append)
+    if found.left_out:
+        if on_left_out is not None:
+            on_left_out(text, found.left_out)
+        else:
+            _logger.warning("%s: %s", text, left_out_line(found.left_out))
+    targets = [Target("images", text, tuple(found.pictures), root=root)] if found.pictures else []
+    return targets + [Target("video", str(p), (p,), root=root) for p in found.videos]
 
 
 def _closed_folders(pattern: str) -> list[str]:
@@ -282,36 +244,3 @@ def _closed_folders(pattern: str) -> list[str]:
                 except OSError as e:
                     problems.append(unreadable(folder, e))
     return list(dict.fromkeys(problems))
-
-
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    # Digits compare as numbers; each part is tagged, so that a number never meets a text.
-    parts = re.split(r"([0-9]+)", str(path).casefold())
-    return [(0, int(p), "") if p.isdecimal() and p.isascii() else (1, 0, p) for p in parts]
-
-
-def _is_image(path: Path) -> bool:
-    return read_header(_head(path)) is not None
-
-
-def _head(path: Path, size: int = 1 << 16) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(size)
-    except OSError as e:
-        raise SourceError(unreadable(path, e)) from e
-
-
-def _check_video(path: Path) -> None:
-    """Refuses what FFmpeg would take for something else than a video."""
-    head = _head(path, 4096)
-    if not head:
-        raise SourceError(f"{path}: the file is empty (0 bytes)")
-    # A playlist sends its reader to other files and addresses, and may come from a stranger.
-    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS):
-        raise SourceError(
-            f"{path}: a playlist, which names other files; give those, or the address that it comes from"
-        )
-    # FFmpeg "plays" plain text. No container is without control characters in its first kilobytes.
-    if not _CONTROL.intersection(head):
-        raise SourceError(f"{path}: a text file; expected a video, or an image ({FORMATS})")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -22,11 +23,19 @@ from edge_lpr.types import Image
 if TYPE_CHECKING:
     import av
     from av.container import OutputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
-__all__ = ["VIDEOS_WRITTEN", "VideoFile"]
+__all__ = ["VIDEOS_WRITTEN", "VideoFile", "encoder_of"]
 
-VIDEOS_WRITTEN = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
+VIDEOS_WRITTEN = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".avi": "avi",
+}
 """The suffixes that videos are written with, and FFmpeg's names of their containers."""
 _TICKS = (
     60_000  # per second: whole numbers for 24, 25, 29.97, 30, 50 and 60 frames; MPEG-4 takes 65535 at most
@@ -38,7 +47,8 @@ _FRAGMENTS = {
     "movflags": "hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof",
     "frag_duration": "1000000",
 }
-_MUXING = {"mp4": _FRAGMENTS, "mov": _FRAGMENTS, "matroska": {"cluster_time_limit": "1000"}, "avi": {}}
+_CLUSTERS = {"cluster_time_limit": "1000"}
+_MUXING = {"mp4": _FRAGMENTS, "mov": _FRAGMENTS, "matroska": _CLUSTERS, "webm": _CLUSTERS, "avi": {}}
 """Containers, by FFmpeg's names, and options."""
 
 
@@ -46,18 +56,18 @@ class VideoFile:
     """A video.
 
     Args:
-        path: The file; its suffix names the container: .mp4 and others H.264, .avi Motion JPEG.
+        path: The file; its suffix names the container: .webm is VP8, .avi Motion JPEG, the others H.264.
         fps: Frames per second; in .avi frames stand at whole numbers of them, else at their own times.
         aside: Whether it is written aside until it is closed, to replace an older file then. Otherwise it has
             its name from the start, and is never one that was there.
 
     Raises:
-        OutputError: No such container.
+        OutputError: No such container, or no encoder for it.
     """
 
     def __init__(self, path: Path, fps: float, aside: bool = True) -> None:
         self.path = path
-        self._fps = Fraction(min(max(fps, 1.0), 240.0)).limit_denominator(1001)
+        self._fps = Fraction(min(max(fps, 0.001), 240.0)).limit_denominator(1001)
         self._is_aside = aside
         self._file: OutFile | None = None
         self._container: OutputContainer | None = None
@@ -65,6 +75,7 @@ class VideoFile:
         self._size = (0, 0)
         self._began = 0.0
         self._last = -1
+        self._step = 0
         if path.suffix.lower() not in VIDEOS_WRITTEN:
             raise OutputError(f"{path}: a video is written as {', '.join(VIDEOS_WRITTEN)}")
 
@@ -78,12 +89,13 @@ class VideoFile:
         """Whether the file was not deleted or moved away while it is written."""
         return self._file is None or self._file.is_at(self._file.path)
 
-    def write(self, image: Image, seconds: float) -> None:
+    def write(self, image: Image, seconds: float, lasts: float = 0.0) -> None:
         """Appends a frame.
 
         Args:
             image: uint8 H×W×3 BGR; scaled where it has another size than the first.
             seconds: When it was taken; the first frame's time is the video's start.
+            lasts: For how long it is shown where it is the last, in seconds; 0: as long as the one before.
 
         Raises:
             FileExistsError: The file is there already, and is not to be replaced.
@@ -98,9 +110,14 @@ class VideoFile:
             base = self._stream.codec_context.time_base
             assert base is not None
             frame = av.VideoFrame.from_ndarray(self._fitted(image), format="bgr24")
-            self._last = max(self._last + 1, round((seconds - self._began) / base))
-            frame.pts, frame.time_base = self._last, base
-            self._container.mux(self._stream.encode(frame))
+            at = max(self._last + 1, round((seconds - self._began) / base))
+            if lasts > 0:
+                self._step = round(lasts / base)
+            else:
+                self._step = at - self._last if self._last >= 0 else round(1 / self._fps / base)
+            self._last = frame.pts = at
+            frame.time_base = base
+            self._mux(self._stream.encode(frame))
         except FileExistsError:
             raise
         except (OSError, av.error.FFmpegError) as e:
@@ -117,7 +134,7 @@ class VideoFile:
         import av
 
         try:
-            self._container.mux(self._stream.encode(None))
+            self._mux(self._stream.encode(None))
             self._container.close()
             if isinstance(self._file, PartFile):
                 self._file.complete()
@@ -127,6 +144,13 @@ class VideoFile:
         except (OSError, av.error.FFmpegError) as e:
             raise self._failure(e) from e
         self._container = self._stream = self._file = None
+
+    def _mux(self, packets: Iterable[Packet[Any]]) -> None:
+        assert self._container is not None
+        for packet in packets:
+            # What counts is that of the last frame: no other one says when it ends.
+            packet.duration = max(1, self._step)
+            self._container.mux(packet)
 
     def _open(self, image: Image, seconds: float) -> None:
         import av
@@ -139,7 +163,7 @@ class VideoFile:
         muxer = VIDEOS_WRITTEN[suffix]
         options = {**_MUXING[muxer], "flush_packets": "1"}
         self._container = av.open(self._file, "w", format=muxer, options=options)
-        codec = "mjpeg" if is_avi else "libx264" if "libx264" in av.codecs_available else "mpeg4"
+        codec = encoder_of(self.path)
         stream = self._container.add_stream(codec, rate=self._fps, options=_OPTIONS[codec])
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
@@ -181,10 +205,28 @@ class VideoFile:
         return failure
 
 
+def encoder_of(path: Path) -> str:
+    """Names FFmpeg's encoder of a video file, by the file's suffix.
+
+    Raises:
+        OutputError: PyAV was built without it.
+    """
+    import av
+
+    muxer = VIDEOS_WRITTEN[path.suffix.lower()]
+    wanted = {"avi": ("mjpeg",), "webm": ("libvpx",)}.get(muxer, ("libx264", "mpeg4"))
+    for codec in wanted:
+        if codec in av.codecs_available:
+            return codec
+    raise OutputError(f"{path}: this PyAV {av.__version__} has no encoder {wanted[-1]}; use .mp4 or .avi")
+
+
 _OPTIONS = {
     # x264 without looking ahead: a frame is in the file soon, at the cost of MPEG-4.
     "libx264": {"preset": "superfast", "tune": "zerolatency", "crf": "23"},
     "mpeg4": {},
+    # As fast as VP8 goes, without looking ahead; without a bit rate its limit would be 256 kbit/s.
+    "libvpx": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "crf": "10", "b": "8M"},
     "mjpeg": {"qmin": "3", "qmax": "3"},
 }
 """Encoders and their options."""

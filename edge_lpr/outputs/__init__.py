@@ -4,10 +4,10 @@ Each can be used by itself::
 
     from edge_lpr import PlateReader
     from edge_lpr.outputs import CsvOutput, results
-    from edge_lpr.pipeline.reading import read_stream
+    from edge_lpr.pipeline.reading import read_sources
 
     with PlateReader() as reader, CsvOutput("plates.csv") as out:
-        for frame_result in read_stream(reader, "street.mp4"):
+        for frame_result in read_sources(reader, "street.mp4"):
             out.write(frame_result, results(frame_result))
 
 A further output is one module of this package: a class based on `Output`, and a call of

@@ -108,7 +108,7 @@ class RunInfo:
         """Returns the claims of the run; for an output that is used by itself, its own."""
         if self.claims is not None:
             return self.claims
-        sources = (("SOURCE", path) for target in self.targets for path in target.paths)
+        sources = (("SOURCE", path) for target in self.targets for path in target.read)
         return Claims(chain(sources, self.reads))
 
 

@@ -68,6 +68,8 @@ def _cells(result: Result) -> str:
             cells += [v for point in value for v in point]
         elif name == "char_scores":
             cells.append(" ".join("" if v is None else str(v) for v in value))
+        elif name == "candidates":
+            cells.append(" ".join(f"{one['text']}:{one['score']}" for one in value))
         elif isinstance(value, str):
             cells.append(_FORMULA.sub(r"\1'", value))
         else:

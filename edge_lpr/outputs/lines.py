@@ -65,8 +65,8 @@ def line_of(result: Result, width: int, stream: TextIO) -> str:
         wall = result.frame.wall
         parts.append(_clock(result.frame.time, None if wall is None else utc(wall)))
     lowest = f"min {item.min_score:.2f}"
-    # What the reader by default would look at again is worth a second look by its user too.
-    doubtful = item.min_score < ReadSettings.retry_below
+    # What is not reported by default is worth a second look by who asked for it.
+    doubtful = item.min_score < ReadSettings.min_score
     parts += [
         paint(pad(printable(item.text), _PLATE_COLUMNS), "bold", stream),
         pad(item.kind, _KIND_COLUMNS),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-
-import numpy as np
 
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.pipeline.stream import FrameResult
 from edge_lpr.pipeline.wall_clock import iso, utc
 from edge_lpr.plates import PlateRead
+from edge_lpr.plates.read import rounded
 
 __all__ = ["FIELDS", "VERSION", "Result", "results", "to_record", "utc_stamp"]
 
@@ -38,7 +35,11 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
     ("char_scores", "list of 0…1", "probability of each character (CSV: separated by blanks)"),
     ("reads", "integer", "frames whose reads were fused; 1 in a read"),
     ("track", "integer or null", "number of the track within its source; null in a read"),
-    ("first_frame", "integer", "index of the first frame (or image of the source), from 0"),
+    (
+        "first_frame",
+        "integer",
+        "index of the first frame (or image) in the source, from 0",
+    ),
     ("last_frame", "integer", "index of the last frame"),
     ("first_seen", "seconds or null", "when it was first read, from the source's start; null in images"),
     ("last_seen", "seconds or null", "when it was last read"),
@@ -49,6 +50,11 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
     ("state", "text or null", '"new": first told of; "update": another text; "end": gone; null in a read'),
     ("id", "text or null", "the same in all events of one vehicle, and in no other's; null in a read"),
     ("clock_step", "seconds or null", "by how much the clock was set while it was in view; null: not set"),
+    (
+        "candidates",
+        "list of {text, score}",
+        "other texts and the probability of each, with --candidates (CSV: 京A12345:0.21 …)",
+    ),
 )
 """Name, type and meaning of each field of a JSON line, in order; CSV has the same columns."""
 
@@ -85,49 +91,20 @@ def results(frame_result: FrameResult) -> list[Result]:
 def to_record(result: Result) -> dict[str, Any]:
     """Makes the JSON object of one result: the keys of `FIELDS` in their order, no NaN, no numpy types."""
     item, frame = result.item, result.frame
-    if isinstance(item, PlateEvent):
-        state, identifier, reads, track = item.state, item.id, item.reads, item.track
-        times, step = (item.first_utc, item.last_utc), item.clock_step
-        frames = item.first_frame, item.last_frame
-        seen: tuple[float | None, float | None] = item.first_seen, item.last_seen
-    else:
-        state, identifier, reads, track = None, None, 1, None
-        times, step = (_wall(frame), _wall(frame)), None
-        frames = (frame.index, frame.index) if frame else (0, 0)
-        seen = (frame.time, frame.time) if frame else (None, None)
-    return {
+    known = item.to_dict() | {
         "version": VERSION,
         "type": "event" if isinstance(item, PlateEvent) else "read",
         "source": result.name,
-        "text": item.text,
-        "kind": item.kind,
-        "score": _finite(item.score, 4),
-        "min_score": _finite(item.min_score, 4),
-        "char_scores": [_finite(s, 4) for s in item.char_scores],
-        "reads": reads,
-        "track": track,
-        "first_frame": frames[0],
-        "last_frame": frames[1],
-        "first_seen": _finite(seen[0], 3),
-        "last_seen": _finite(seen[1], 3),
-        "first_utc": times[0] and iso(times[0]),
-        "last_utc": times[1] and iso(times[1]),
-        "corners": [[_finite(v, 1) for v in point] for point in np.asarray(item.corners, float).tolist()],
         "crop": result.crop,
-        "state": state,
-        "id": identifier,
-        "clock_step": _finite(step, 1),
     }
+    if not isinstance(item, PlateEvent):
+        index, seen = (frame.index, rounded(frame.time, 3)) if frame else (0, None)
+        moment = None if frame is None or frame.wall is None else iso(utc(frame.wall))
+        known |= {"reads": 1, "first_frame": index, "last_frame": index}
+        known |= {"first_seen": seen, "last_seen": seen, "first_utc": moment, "last_utc": moment}
+    return {name: known.get(name) for name, _, _ in FIELDS}
 
 
 def utc_stamp(started: float) -> str:
     """Writes a moment, in seconds since the epoch, for the name of a file: "20261122T181502Z"."""
     return utc(started).strftime("%Y%m%dT%H%M%SZ")
-
-
-def _finite(value: float | None, digits: int) -> float | None:
-    return round(float(value), digits) if value is not None and math.isfinite(value) else None
-
-
-def _wall(frame: Frame | None) -> datetime | None:
-    return None if frame is None or frame.wall is None else utc(frame.wall)

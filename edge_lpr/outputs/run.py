@@ -62,6 +62,7 @@ class RunOutputs:
         self._report = report
         self._live = run.live
         self._members: list[_Member] = []
+        self._asked = len(requested)
         run = replace(run, on_warning=report, claims=run.own_claims())
         _check_apart(requested, run.own_claims())
         try:
@@ -85,8 +86,8 @@ class RunOutputs:
 
     @property
     def any_left(self) -> bool:
-        """Whether anything still takes results."""
-        return bool(self._members)
+        """Whether anything still takes results; also where nothing was asked to, and a status is wanted."""
+        return bool(self._members) or self._asked == 0
 
     def write(self, frame_result: FrameResult) -> None:
         """Writes what one frame gave everywhere.

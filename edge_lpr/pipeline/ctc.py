@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edge_lpr.pipeline.candidates import CandidateSearch
 from edge_lpr.pipeline.constrained_ctc import BLANK, PositionAutomaton
 from edge_lpr.plates import PlateFormat, plate_formats
 from edge_lpr.plates.characters import DOT, HOMOGLYPHS
+from edge_lpr.plates.read import Candidate
 from edge_lpr.types import LogProbs, Probs
 
 # What stands for a character that the head was cut of.
@@ -32,8 +34,8 @@ class Reading:
         format: The plate format that it follows; None for text that is no plate.
         char_scores: Probability of each character at its best step, 0 to 1; no more than the probability that
             a character which the network saw beside it, and which the text leaves out, is none.
-        log_probs: float32 L×C natural log-probabilities at each character's best step, the blank left out
-            (its column is the floor) and the rest normalised to one.
+        log_probs: float32 L×C natural log-probabilities at each character's best step, normalised to one
+            without the blank: its column is the floor, or the probability of what the text leaves out there.
     """
 
     text: str
@@ -181,6 +183,7 @@ class PlateDecoder:
         usable = [(plate, sets) for plate, sets in usable if all(sets)]
         self.formats = [plate for plate, _ in usable]
         self._automaton = PositionAutomaton([sets for _, sets in usable], len(self.labels))
+        self._search = CandidateSearch(self.labels, self.formats)
 
     def decode(self, probs: Probs) -> Reading:
         """Reads one posterior.
@@ -188,11 +191,7 @@ class PlateDecoder:
         Args:
             probs: float32 T×C, C as many as the labels.
         """
-        if self._dot is not None:
-            # The dot says nothing: it is read as a blank.
-            probs = probs.copy()
-            probs[:, BLANK] += probs[:, self._dot]
-            probs[:, self._dot] = 0.0
+        probs = self._without_dot(probs)
         logs = np.log(np.maximum(probs, _FLOOR))
         free, steps = greedy_path(probs)
         # No string of a format can be near where so little was read: the search would be in vain.
@@ -214,6 +213,19 @@ class PlateDecoder:
         _, f, classes, at = best
         reading = self._reading(shared, logs, classes, at, self.formats[f])
         return reading if classes == free else _doubted(reading, shared, shared_logs, classes)
+
+    def candidates(self, probs: Probs, limit: int, but: str) -> tuple[Candidate, ...]:
+        """Finds the most probable plates in one posterior; see `CandidateSearch.best`."""
+        return self._search.best(self._without_dot(probs), limit, but)
+
+    def _without_dot(self, probs: Probs) -> Probs:
+        if self._dot is None:
+            return probs
+        # The dot says nothing: it is read as a blank.
+        probs = probs.copy()
+        probs[:, BLANK] += probs[:, self._dot]
+        probs[:, self._dot] = 0.0
+        return probs
 
     def _reading(
         self,
@@ -237,6 +249,7 @@ class PlateDecoder:
 def _doubted(reading: Reading, probs: Probs, log_probs: LogProbs, classes: Sequence[int]) -> Reading:
     """Lowers the scores beside characters that the posterior shows and the text leaves out."""
     scores = list(reading.char_scores)
+    left_out = np.zeros(len(scores))
     states = best_alignment(log_probs, classes)
     for step, state in enumerate(states):
         seen = int(probs[step].argmax())
@@ -244,4 +257,8 @@ def _doubted(reading: Reading, probs: Probs, log_probs: LogProbs, classes: Seque
         if seen != BLANK and probs[step, seen] > probs[step, kept]:
             beside = min(state // 2, len(scores) - 1)
             scores[beside] = min(scores[beside], float(1 - probs[step, seen]))
-    return replace(reading, char_scores=tuple(scores))
+            left_out[beside] = max(left_out[beside], probs[step, seen])
+    doubt = np.clip(left_out, _FLOOR, 1 - _FLOOR)
+    doubted = reading.log_probs + np.log1p(-doubt)[:, None].astype(np.float32)
+    doubted[:, BLANK] = np.log(doubt)
+    return replace(reading, char_scores=tuple(scores), log_probs=doubted)

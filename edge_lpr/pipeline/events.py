@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from edge_lpr.errors import SettingError
-from edge_lpr.pipeline.wall_clock import is_step, utc
+from edge_lpr.pipeline.wall_clock import is_step, iso, utc
+from edge_lpr.plates.read import Candidate, rounded, rounded_corners
 from edge_lpr.types import Image, Quad
 
 __all__ = ["REPORTS", "Moment", "PlateEvent", "Report", "State", "event_id", "event_times", "states_of"]
@@ -49,6 +50,9 @@ class PlateEvent:
         last_utc: `last_seen` as time of day; None for files.
         clock_step: By how many seconds the clock was set forward (or back, below 0) between the first and the
             last frame; None where it was not.
+        source: What its source is called: a path, a camera's name, or an address without its secrets.
+        candidates: Other texts, the most probable first, at most as many as the setting `candidates` asks for
+            (none by default).
     """
 
     text: str
@@ -69,6 +73,32 @@ class PlateEvent:
     first_utc: datetime | None = None
     last_utc: datetime | None = None
     clock_step: float | None = None
+    source: str = ""
+    candidates: tuple[Candidate, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what JSON lines have of it (`edge_lpr.outputs.records.FIELDS`), as plain Python values."""
+        return {
+            "source": self.source,
+            "text": self.text,
+            "kind": self.kind,
+            "score": rounded(self.score, 4),
+            "min_score": rounded(self.min_score, 4),
+            "char_scores": [rounded(score, 4) for score in self.char_scores],
+            "reads": self.reads,
+            "track": self.track,
+            "first_frame": self.first_frame,
+            "last_frame": self.last_frame,
+            "first_seen": rounded(self.first_seen, 3),
+            "last_seen": rounded(self.last_seen, 3),
+            "first_utc": self.first_utc and iso(self.first_utc),
+            "last_utc": self.last_utc and iso(self.last_utc),
+            "corners": rounded_corners(self.corners),
+            "state": self.state,
+            "id": self.id,
+            "clock_step": rounded(self.clock_step, 1),
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
+        }
 
 
 @dataclass(frozen=True)

@@ -58,10 +58,12 @@ class FrameResult:
         frame: The frame; None in the last step of a source, which gives the vehicles that were still in view,
             and where time alone, or the loss of the source, told something.
         reads: What the frame shows.
-        events: What is known of vehicles with this frame; of an image nothing, from `read_stream` one event
+        events: What is known of vehicles with this frame; of an image nothing, from `read_sources` one event
             for each read.
         tracked: Whether the source's reads are joined to tracks.
         by_clock: Whether there is no frame because none has come, and the source goes on.
+        known: Each of `reads` as its vehicle is known with this frame: text, kind and scores fused, and no
+            text where they are not sure enough to be told. None where nothing is tracked.
     """
 
     source: Source
@@ -70,6 +72,7 @@ class FrameResult:
     events: Sequence[PlateEvent]
     tracked: bool
     by_clock: bool = False
+    known: Sequence[PlateRead] | None = None
 
     @property
     def is_last(self) -> bool:
@@ -102,7 +105,15 @@ class Stream:
         states = states_of(report, source.live)
         if track and not source.is_image:
             model = reader.bundle.rec
-            self.tracker = PlateTracker(model.charset, model.unknown_class, reader.tracking, self._identify)
+            self.tracker = PlateTracker(
+                model.charset,
+                model.unknown_class,
+                reader.tracking,
+                self._identify,
+                reader.settings.min_score,
+                reader.settings.candidates,
+                source.label,
+            )
             self.tracker.states = states
 
     def __iter__(self) -> Iterator[FrameResult]:
@@ -124,12 +135,15 @@ class Stream:
     def step(self, frame: Frame, reads: Sequence[PlateRead]) -> FrameResult:
         """Takes in what a frame shows."""
         events: Sequence[PlateEvent] = ()
+        known: Sequence[PlateRead] | None = None
         if self.tracker is not None:
-            # Whether an address is live is known by its first frame.
+            # Whether an address is live, and how fast it is, is known by its first frame.
             self.tracker.states = states_of(self._report, self.source.live)
+            self.tracker.fps = self.source.fps
             seconds = frame.time or 0.0
             events = self.tracker.update(list(reads), frame.index, seconds, frame.image, frame.wall)
-        return FrameResult(self.source, frame, reads, events, self.tracker is not None)
+            known = self.tracker.known
+        return FrameResult(self.source, frame, reads, events, self.tracker is not None, known=known)
 
     def advance(self, time: float | None, losses: int) -> FrameResult:
         """Takes in that no frame has come.

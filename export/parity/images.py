@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.image_io import IMAGE_SUFFIXES, read_image
+from edge_lpr.io.image_io import read_image
+from edge_lpr.io.sniff import IMAGE_SUFFIXES
 from edge_lpr.io.walk import regular_files, unreadable
 from edge_lpr.types import Image, Quad, Rng
 

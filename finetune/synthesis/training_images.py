@@ -9,7 +9,8 @@ from typing import Any
 from edge_lpr.datasets.labels import IGNORED, Sample
 from edge_lpr.errors import EdgeLprError, InputError
 from edge_lpr.finetune.synthesis import compositing
-from edge_lpr.finetune.synthesis.det_augment import augment_scene
+from edge_lpr.finetune.synthesis.copy_paste import CopyPaste
+from edge_lpr.finetune.synthesis.det_augment import EastRandomCropData, IaaAugment, augment_scene
 from edge_lpr.finetune.synthesis.render.crop import CropSettings, render_crop, render_part
 from edge_lpr.finetune.synthesis.render.scene import SceneSettings, render_scene
 from edge_lpr.finetune.synthesis.render.text import PlateMix, sample_plate
@@ -45,10 +46,15 @@ class Photos:
 
     Args:
         samples: Labelled samples; crops and scenes without corners are left out.
+        weights: How often each sample is drawn, relative to the others; None for all alike.
     """
 
-    def __init__(self, samples: Sequence[Sample]) -> None:
+    def __init__(self, samples: Sequence[Sample], weights: Sequence[float] | None = None) -> None:
         self.samples = [s for s in samples if s.located]
+        self._shares: list[float] | None = None
+        if weights is not None and len(set(weights)) > 1:
+            kept = [w for s, w in zip(samples, weights, strict=True) if s.located]
+            self._shares = [w / sum(kept) for w in kept]
         self._kept: dict[int, Photo] = {}
         self._bytes = 0
 
@@ -58,14 +64,23 @@ class Photos:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": {}, "_bytes": 0}
 
-    def draw(self, rng: Rng) -> Photo:
+    def draw(self, rng: Rng, first: int | None = None) -> Photo:
         """Draws a photo; one that cannot be read is replaced by another.
+
+        Args:
+            rng: Source of randomness.
+            first: The number of the one to take if it can be read; None draws it, too.
 
         Raises:
             InputError: 20 in a row cannot be read.
         """
-        for _ in range(MAX_UNREADABLE):
-            i = int(rng.integers(len(self.samples)))
+        for attempt in range(MAX_UNREADABLE):
+            if first is not None and not attempt:
+                i = first
+            elif self._shares is None:
+                i = int(rng.integers(len(self.samples)))
+            else:
+                i = int(rng.choice(len(self.samples), p=self._shares))
             if i in self._kept:
                 return self._kept[i]
             try:
@@ -137,7 +152,8 @@ class Scenes:
         swapped: Share of scenes that are photos whose plates were replaced.
         real: Share of scenes that are photos as they are, seen from elsewhere.
         settings: What drawn scenes show.
-        ppocr: Whether photos as they are are augmented as PP-OCRv3 does it, not by `compositing.move_scene`.
+        augment: PaddleOCR's operators for photos as they are, IaaAugment, EastRandomCropData and, where it is
+            one of them, CopyPaste; None for `compositing.move_scene`.
     """
 
     def __init__(
@@ -147,22 +163,40 @@ class Scenes:
         real: float = 0.25,
         settings: SceneSettings | None = None,
         *,
-        ppocr: bool = False,
+        augment: tuple[IaaAugment, EastRandomCropData, CopyPaste | None] | None = None,
     ) -> None:
-        self.photos, self.settings, self.ppocr = photos, settings or SceneSettings(), ppocr
+        self.photos, self.settings, self.augment = photos, settings or SceneSettings(), augment
         self.swapped, self.real = (swapped, real) if photos else (0.0, 0.0)
 
-    def __call__(self, rng: Rng, size: tuple[int, int]) -> tuple[Image, list[Quad], list[bool]]:
-        """Draws a scene of `size` (width, height), its plates' corners, and which of them do not count."""
-        kind = rng.random()
-        if self.photos and kind < self.swapped + self.real:
-            photo = self.photos.draw(rng)
+    def __call__(
+        self, rng: Rng, size: tuple[int, int], number: int | None = None
+    ) -> tuple[Image, list[Quad], list[bool]]:
+        """Draws a scene.
+
+        Args:
+            rng: Source of randomness.
+            size: Its width and height, in pixels.
+            number: Of the photo that it is to be; None draws what it is.
+
+        Returns:
+            The scene, uint8 H×W×3 BGR, its plates' corners, and which of them do not count.
+        """
+        kind = rng.random() if number is None else self.swapped
+        if self.photos and (number is not None or kind < self.swapped + self.real):
+            photo = self.photos.draw(rng, number)
             image, quads, ignored = photo.image, photo.quads, [t in IGNORED for t in photo.texts]
             if kind < self.swapped and quads:
                 image, plates = compositing.swap_scene(image, quads, rng, looks=photo.looks)
                 quads, ignored = [quad for quad, _ in plates], [False] * len(plates)
-            elif self.ppocr:
-                return augment_scene(image, quads, ignored, rng, size)
+            elif self.augment:
+                view, crop, paste = self.augment
+                if paste is not None:
+                    other = self.photos.draw(rng)
+                    marked = [t in IGNORED for t in other.texts]
+                    image, quads, ignored = paste(
+                        (image, quads, ignored), (other.image, other.quads, marked), rng
+                    )
+                return augment_scene(image, quads, ignored, rng, size, view=view, crop=crop)
             image, kept, quads = compositing.move_scene(image, quads, rng, size)
             return image, quads, [ignored[i] for i in kept]
         image, drawn = render_scene(rng, size, self.settings)

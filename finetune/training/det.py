@@ -16,17 +16,19 @@ from edge_lpr.architectures.registry import closest
 from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights
 from edge_lpr.datasets.labels import LabelledPlate, Sample
 from edge_lpr.evaluation.metrics import DetScore
-from edge_lpr.finetune.training.config import TrainConfig
+from edge_lpr.finetune.recipe.config import TrainConfig
+from edge_lpr.finetune.recipe.losses import DBLossSettings
+from edge_lpr.finetune.training.epochs import Epochs
 from edge_lpr.finetune.training.losses import db_loss
 from edge_lpr.finetune.training.targets import det_targets
 from edge_lpr.pipeline.db_postprocess import db_boxes
-from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.types import Image, Quad, Rng
 
 __all__ = ["DetBatch", "DetTraining"]
 
-# Draws a scene of width×height: uint8 H×W×3 BGR, the corners of its texts, and which of them do not count.
-SceneSource = Callable[[Rng, tuple[int, int]], tuple[Image, list[Quad], list[bool]]]
+# Draws a scene of width×height, of the photo of a number where one is given: uint8 H×W×3 BGR, the corners of
+# its texts, and which of them do not count.
+SceneSource = Callable[[Rng, tuple[int, int], int | None], tuple[Image, list[Quad], list[bool]]]
 _RENDERED_SCENES = 64
 
 
@@ -53,11 +55,10 @@ class DetTraining:
             with a last layer that returns one half everywhere.
         source: What error messages call the weights.
         scene: Draws what is trained on.
+        epochs: Which photos each step shows; None where all scenes are drawn.
         validation: Labelled scenes to measure on; where empty, drawn scenes that the training never sees are
             measured on instead.
     """
-
-    metric = "hmean"
 
     def __init__(
         self,
@@ -66,11 +67,12 @@ class DetTraining:
         source: str,
         *,
         scene: SceneSource,
+        epochs: Epochs | None = None,
         validation: Sequence[Sample] = (),
     ) -> None:
-        self.config, self.scene = config, scene
+        self.config, self.scene, self.epochs, self.metric = config, scene, epochs, config.metric
         architecture = closest(weights, "det")
-        config.check(architecture)
+        config.check(architecture, source)
         self.stride = architecture.stride
         network = TorchNetwork(architecture)
         # DB's two branches have the same layers: what finds texts, and what only training needs.
@@ -85,7 +87,7 @@ class DetTraining:
             if name in arrays:
                 arrays[name] = np.zeros_like(arrays[name])
         load_weights(network, {**arrays, **weights}, source=source)
-        network.freeze(config.frozen_blocks)
+        network.freeze(config.own.frozen_blocks)
         self.network: nn.Module = network
         self.validation = [s for s in validation if not s.crop and s.plates is not None]
 
@@ -96,11 +98,13 @@ class DetTraining:
     def batch(self, step: int) -> DetBatch:
         """Makes the batch of one step."""
         rng = np.random.default_rng((self.config.seed, 1, step))
-        size = (self.config.width, self.config.height)
+        data, epoch = self.config.det, step // max(1, self.config.epoch_steps) + 1
+        size = (data.width, data.height)
+        numbers = self.epochs(step) if self.epochs else [None] * data.batch
         images, maps = [], []
-        for _ in range(self.config.batch):
-            image, quads, ignored = self.scene(rng, size)
-            targets = det_targets(quads, ignored, size[1], size[0])
+        for number in numbers:
+            image, quads, ignored = self.scene(rng, size, number)
+            targets = det_targets(quads, ignored, size[1], size[0], data.targets, epoch)
             images.append(image)
             maps.append(np.stack([targets.shrink, targets.shrink_mask, targets.border, targets.border_mask]))
         return DetBatch(torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(maps, axis=1)))
@@ -110,16 +114,21 @@ class DetTraining:
         device = next(network.parameters()).device
         shrink, mask, border, border_mask = batch.maps.to(device)
         maps = network(batch.images.to(device))
-        return db_loss(maps.float(), shrink, mask, border, border_mask)
+        assert isinstance(self.config.loss, DBLossSettings)
+        return db_loss(maps.float(), shrink, mask, border, border_mask, settings=self.config.loss)
 
     @torch.no_grad()
     def evaluate(self, network: nn.Module) -> dict[str, float]:
-        """Measures boxes by PaddleOCR's DetMetric (IoU 0.5); `det_limit_side_len` is the training height."""
+        """Measures boxes by PaddleOCR's DetMetric (IoU 0.5)."""
         score = DetScore()
         device = next(network.parameters()).device
-        settings = DetectorSettings()
+        settings = self.config.postprocess
+        limit = settings.det_limit_side_len
         for image, plates in self._measured():
-            ratio = max(1.0, self.config.height / min(image.shape[:2]))
+            if settings.det_limit_type == "min":
+                ratio = max(1.0, limit / min(image.shape[:2]))
+            else:
+                ratio = min(1.0, limit / max(image.shape[:2]))
             stride = self.stride
             height, width = (max(stride, round(v * ratio / stride) * stride) for v in image.shape[:2])
             resized = torch.from_numpy(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
@@ -130,11 +139,12 @@ class DetTraining:
 
     def _measured(self) -> Iterator[tuple[Image, Sequence[LabelledPlate]]]:
         for sample in self.validation:
-            yield _small(sample.read(), sample.plates or (), 3 * self.config.height)
+            longest = 3 * self.config.postprocess.det_limit_side_len
+            yield _small(sample.read(), sample.plates or (), longest)
         if not self.validation:
             rng = np.random.default_rng((self.config.seed, 2))
             for _ in range(_RENDERED_SCENES):
-                image, quads, ignored = self.scene(rng, (self.config.width, self.config.height))
+                image, quads, ignored = self.scene(rng, (self.config.det.width, self.config.det.height), None)
                 plates = [LabelledPlate("###" if i else "", q) for q, i in zip(quads, ignored, strict=True)]
                 yield image, plates
 

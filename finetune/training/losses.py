@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edge_lpr.finetune.recipe.losses import DBLossSettings
+
 __all__ = ["balanced_bce", "ctc_loss", "db_loss", "dice_loss", "masked_l1"]
 
 _EPS = 1e-6
+PAPER = DBLossSettings("BCELoss")
 
 
 def balanced_bce(prob: Tensor, target: Tensor, mask: Tensor, negative_ratio: float = 3.0) -> Tensor:
@@ -70,9 +73,7 @@ def db_loss(
     border: Tensor,
     border_mask: Tensor,
     *,
-    alpha: float = 5.0,
-    beta: float = 10.0,
-    negative_ratio: float = 3.0,
+    settings: DBLossSettings = PAPER,
 ) -> tuple[Tensor, dict[str, float]]:
     """DB's loss: `alpha`·(probability map) + `beta`·(threshold map) + (binary map).
 
@@ -82,24 +83,30 @@ def db_loss(
         shrink_mask: float32 N×H×W, 0 on texts too small or illegible to count.
         border: float32 N×H×W target of the threshold map.
         border_mask: float32 N×H×W, where that target holds.
-        alpha: Weight of the probability map's loss.
-        beta: Weight of the threshold map's loss.
-        negative_ratio: See `balanced_bce`.
+        settings: Weights, and which loss the probability map has: the paper's balanced cross-entropy, or
+            the Dice loss of PaddleOCR's configs.
 
     Returns:
         The loss, and its three weighted parts by name.
     """
     prob, threshold, binary = maps.unbind(1)
+    if settings.main_loss_type == "BCELoss":
+        main = balanced_bce(prob, shrink, shrink_mask, settings.ohem_ratio)
+    else:
+        # PaddleOCR balances a mean, which leaves it as it is; but where no text is, nothing is learnt.
+        main = dice_loss(prob, shrink, shrink_mask) * ((shrink * shrink_mask).sum() >= 1)
     parts = {
-        "shrink": alpha * balanced_bce(prob, shrink, shrink_mask, negative_ratio),
-        "threshold": beta * masked_l1(threshold, border, border_mask),
+        "shrink": settings.alpha * main,
+        "threshold": settings.beta * masked_l1(threshold, border, border_mask),
         "binary": dice_loss(binary, shrink, shrink_mask),
     }
     return torch.stack(list(parts.values())).sum(), {k: float(v.detach()) for k, v in parts.items()}
 
 
-def ctc_loss(logits: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
-    """Connectionist temporal classification, blank 0, mean over the batch of loss per character.
+def ctc_loss(
+    logits: Tensor, targets: Tensor, lengths: Tensor, *, per_character: bool = True, focal: bool = False
+) -> Tensor:
+    """Connectionist temporal classification, blank 0, mean over the batch.
 
     A text that cannot be aligned (more characters and doubles than columns) counts as 0, not as infinity.
 
@@ -107,7 +114,14 @@ def ctc_loss(logits: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
         logits: float32 N×T×C.
         targets: int64 N×L class indices, padded at the end.
         lengths: int64 N, how many of each row count; 0 for "no text here".
+        per_character: Whether the loss of a text is divided by its length, which PaddleOCR does not.
+        focal: Whether it is weighted by (1 - e^-loss)², PaddleOCR's `use_focal_loss`.
     """
     log_probs = logits.log_softmax(-1).transpose(0, 1)
     columns = torch.full((logits.shape[0],), logits.shape[1], dtype=torch.long)
-    return F.ctc_loss(log_probs, targets, columns, lengths, zero_infinity=True)
+    if per_character and not focal:
+        return F.ctc_loss(log_probs, targets, columns, lengths, zero_infinity=True)
+    loss = F.ctc_loss(log_probs, targets, columns, lengths, reduction="none", zero_infinity=True)
+    if focal:
+        loss = loss * (1 - torch.exp(-loss)) ** 2
+    return (loss / lengths.clamp(min=1) if per_character else loss).mean()

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge_lpr.architectures.registry import closest
+from edge_lpr.architectures.registry import Architecture, closest
 from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights
 from edge_lpr.datasets.dictionary import UNKNOWN_LINE
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import EdgeLprError, InputError, ModelError
+from edge_lpr.finetune.recipe.config import TrainConfig
+from edge_lpr.finetune.recipe.losses import RecLossSettings
 from edge_lpr.finetune.synthesis import corruptions
 from edge_lpr.finetune.synthesis.negatives import TextRenderer
-from edge_lpr.finetune.synthesis.rec_augment import RecAug, bring_to_height, rec_con_aug
+from edge_lpr.finetune.synthesis.rec_augment import bring_to_height, rec_con_aug
 from edge_lpr.finetune.synthesis.render.view import sample_slant, slanted
-from edge_lpr.finetune.training.config import TrainConfig
+from edge_lpr.finetune.training.epochs import Epochs
+from edge_lpr.finetune.training.guides import PREFIXES, GuidedNetwork, cut_guide_weights
 from edge_lpr.finetune.training.losses import ctc_loss
 from edge_lpr.geometry import crop_quad, whole
 from edge_lpr.pipeline.ctc import UNKNOWN, PlateDecoder, greedy_path
+from edge_lpr.pipeline.recognizer import fit_crop
 from edge_lpr.plates import PLATE_CHARSET
 from edge_lpr.plates.characters import DOT
 from edge_lpr.plates.colour import colour_shares
@@ -40,6 +44,7 @@ __all__ = [
     "cut_head_weights",
     "encode",
     "jitter_corners",
+    "plates_of",
 ]
 
 # Draws a plate as a detector would cut it out: uint8 H×W×3 BGR and its text.
@@ -51,8 +56,6 @@ _EVALUATION_BATCH = 64
 _RENDERED_CROPS = 256
 # Share of pixels that are yellow on a yellow plate in poor light.
 _YELLOW = 0.3
-# PP-OCRv3's `ext_data_num`: how many lines RecConAug may append to one.
-_APPENDED = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +66,13 @@ class RecBatch:
         images: uint8 N×height×W×3 BGR.
         targets: int64 N×L class indices, padded with 0.
         lengths: int64 N.
+        valid: float32 N, the share of each width that is not padding.
     """
 
     images: Tensor
     targets: Tensor
     lengths: Tensor
+    valid: Tensor
 
 
 def cut_head_weights(
@@ -115,7 +120,7 @@ def cut_head_weights(
     unknown_w = weight[:, dropped].mean(1, keepdims=True) if len(dropped) else np.zeros_like(weight[:, :1])
     unknown_b = bias[dropped].mean() + np.log(len(dropped)) if len(dropped) else np.float32(-10)
     return {
-        **arrays,
+        **cut_guide_weights(arrays, np.array(kept[1:], np.int64) - 1, dropped - 1),
         f"{fc}weight": np.concatenate([weight[:, kept], unknown_w], 1).astype(np.float32),
         f"{fc}bias": np.append(bias[kept], unknown_b).astype(np.float32),
     }
@@ -166,6 +171,7 @@ class RecTraining:
         source: What error messages call the weights.
         render: Draws plates; None to train on `samples` alone.
         samples: Labelled crops, or scenes with corners, to train on.
+        counts: How many of the plates of `samples` each label file has; None for one file.
         validation: Labelled crops, or scenes with corners, to measure on; where empty, rendered plates
             that the training never sees are measured on instead, or, where none are rendered, `samples` as
             the training never sees them.
@@ -183,71 +189,102 @@ class RecTraining:
         *,
         render: CropSource | None,
         samples: Sequence[Sample] = (),
+        counts: Sequence[int] | None = None,
         validation: Sequence[Sample] = (),
         text: TextRenderer | None = None,
     ) -> None:
         self.config, self.render, self.text = config, render, text
         arrays = cut_head_weights(weights, characters, source)
         architecture = closest(arrays, "rec")
-        config.check(architecture)
-        network = TorchNetwork(architecture, len(HEAD_CHARSET) + 2)
-        load_weights(network, arrays, source=source)
-        network.freeze(config.frozen_blocks)
+        config.check(architecture, source)
+        network = self._network(architecture)
+        load_weights(network, arrays, source=source, optional=PREFIXES)
+        network.freeze(config.own.frozen_blocks)
         self.network: nn.Module = network
-        self.samples = _plates(samples)
-        self._shares = _shares([text for _, text, _ in self.samples])
-        self.validation = _plates(validation)
+        self.samples = plates_of(samples)
+        counts = [len(self.samples)] if counts is None else counts
+        ratios = config.data.source.ratios or [1.0] * len(counts)
+        weights_of_files = np.repeat(np.array(ratios), counts)
+        texts = [text for _, text, _ in self.samples]
+        self._shares = _shares(texts, weights_of_files, balance=config.own.balance)
+        self.epochs: Epochs | None = None
+        if render is None and self.samples and not config.own.balance:
+            self.epochs = Epochs(counts, config.data.source, config.data.batch, config.seed)
+        self.validation = plates_of(validation)
         if render is None and not self.samples:
             raise InputError("nothing to train on: give labelled plates, or let plates be rendered")
         self.decoder = PlateDecoder(HEAD_CHARSET, unknown_class=True)
         self._fixed: tuple[NDArray[np.uint8], list[str]] | None = None
 
+    def _network(self, architecture: Architecture) -> TorchNetwork:
+        network, loss, classes = self.config.network, self.config.loss, len(HEAD_CHARSET) + 2
+        if network.guide is None:
+            return TorchNetwork(architecture, classes)
+        assert isinstance(loss, RecLossSettings)
+        # What begins anew has to begin the same again.
+        torch.manual_seed(self.config.seed)
+        return GuidedNetwork(
+            architecture, classes, network.guide, use_guide=network.use_guide, smoothing=loss.smoothing
+        )
+
     def __getstate__(self) -> dict[str, Any]:
         """What worker processes need: all but the network and the images to measure on."""
         return {**self.__dict__, "network": None, "_fixed": None}
 
-    def _draw(self, rng: Rng) -> tuple[Image, str]:
-        crop, text = self._seen(rng)
-        if rng.random() < self.config.mirrored_share:
+    def _draw(self, rng: Rng, number: int | None) -> tuple[Image, str]:
+        crop, text = self._seen(rng) if number is None else self._real(rng, number)
+        if rng.random() < self.config.own.mirrored_share:
             # Mirrored characters are none: a camera that mirrors must not read another plate.
             return np.ascontiguousarray(crop[:, ::-1]), UNKNOWN * len(text)
         return crop, text
 
     def _seen(self, rng: Rng) -> tuple[Image, str]:
-        if self.samples and (self.render is None or rng.random() < self.config.real_share):
+        if self.samples and (self.render is None or rng.random() < self.config.own.real_share):
             return self._real(rng)
-        if self.text is not None and rng.random() < self.config.negative_share:
+        if self.text is not None and rng.random() < self.config.own.negative_share:
             return self.text.crop(rng)
         assert self.render is not None
         return self.render(rng)
 
-    def _real(self, rng: Rng) -> tuple[Image, str]:
-        """A labelled plate under other light, or as PP-OCRv3 augments it."""
-        config = self.config
-        crop, text = self._cut(rng)
-        if config.concat_share and rng.random() < config.concat_share:
-            others = (self._cut(rng) for _ in range(_APPENDED))
-            crop, text = rec_con_aug((crop, text), others, (config.width, config.height))
-        if config.augment == "ppocr":
-            return RecAug()(bring_to_height(crop, config.height), rng), text
-        return corruptions.camera(crop, rng, plate_height=crop.shape[0], strength=0.4), text
+    def _real(self, rng: Rng, number: int | None = None) -> tuple[Image, str]:
+        """A labelled plate under other light, or as PaddleOCR augments it."""
+        data = self.config.rec
+        crop, text = self._cut(rng, number)
+        concat = data.concat
+        if concat and concat.prob and rng.random() < concat.prob:
+            others = (self._cut(rng) for _ in range(concat.ext_data_num))
+            size = (concat.width, concat.height)
+            crop, text = rec_con_aug((crop, text), others, size, concat.max_text_length)
+        if data.augment is not None:
+            return data.augment(bring_to_height(crop, data.height), rng), text
+        if self.config.own.camera:
+            crop = corruptions.camera(crop, rng, plate_height=crop.shape[0], strength=0.4)
+        return crop, text
 
-    def _cut(self, rng: Rng) -> tuple[Image, str]:
+    def _cut(self, rng: Rng, number: int | None = None) -> tuple[Image, str]:
         """A labelled plate as a detector cuts it out; where the image cannot be read, another one."""
-        for _ in range(20):
-            i = int(np.searchsorted(self._shares, rng.random(), side="right"))
+        own = self.config.own
+        for attempt in range(20):
+            if number is None or attempt:
+                i = int(np.searchsorted(self._shares, rng.random(), side="right"))
+            else:
+                i = number
             sample, text, corners = self.samples[i]
             try:
                 image = sample.read()
             except EdgeLprError:
                 continue
-            around = (
-                jitter_corners(whole(image), rng, 0.5) if corners is None else jitter_corners(corners, rng)
-            )
-            crop = crop_quad(image, around)
+            if corners is None and not own.corner_jitter:
+                around, crop = whole(image), image
+            else:
+                # What is cut out already was cut out along some corners.
+                reach = 0.5 if corners is None else 1.0
+                around = whole(image) if corners is None else corners
+                around = jitter_corners(around, rng, reach * own.corner_jitter)
+                crop = crop_quad(image, around)
             if shows_two_rows(crop):
                 return unfold_rows(crop), text
-            if rng.random() < self.config.slanted_share:
+            if rng.random() < own.slanted_share:
                 # What is cut out already may be sheared as it is.
                 amount = 0.6 if corners is None else 1.0
                 crop = crop_quad(image, slanted(around, *sample_slant(rng, amount)))
@@ -255,13 +292,14 @@ class RecTraining:
         raise InputError("20 labelled images in a row cannot be read; check the label files' images")
 
     def _fit(self, crop: Image) -> Image:
-        size = (self.config.width, self.config.height)
-        return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        data = self.config.rec
+        return fit_crop(crop, data.height, data.width, "pad" if data.padding else "stretch")
 
     def batch(self, step: int) -> RecBatch:
         """Makes the batch of one step."""
         rng = np.random.default_rng((self.config.seed, 1, step))
-        drawn = [self._draw(rng) for _ in range(self.config.batch)]
+        numbers = self.epochs(step) if self.epochs else [None] * self.config.rec.batch
+        drawn = [self._draw(rng, number) for number in numbers]
         classes = [encode(text) for _, text in drawn]
         targets = np.zeros((len(drawn), max(1, *map(len, classes))), np.int64)
         for row, values in zip(targets, classes, strict=True):
@@ -270,13 +308,35 @@ class RecTraining:
             torch.from_numpy(np.stack([self._fit(crop) for crop, _ in drawn])),
             torch.from_numpy(targets),
             torch.tensor([len(c) for c in classes]),
+            torch.tensor([self._valid(crop) for crop, _ in drawn]),
         )
 
+    def _valid(self, crop: Image) -> float:
+        data = self.config.rec
+        natural = math.ceil(crop.shape[1] * data.height / crop.shape[0])
+        return min(1.0, natural / data.width) if data.padding else 1.0
+
     def loss(self, network: nn.Module, batch: RecBatch) -> tuple[Tensor, dict[str, float]]:
-        """CTC loss of a batch."""
+        """CTC loss of a batch, and the one of the branch that guides, where there is one."""
         device = next(network.parameters()).device
-        logits = network(batch.images.to(device))
-        return ctc_loss(logits, batch.targets.to(device), batch.lengths.to(device)), {}
+        images, targets, lengths, valid = (
+            part.to(device) for part in (batch.images, batch.targets, batch.lengths, batch.valid)
+        )
+        if not isinstance(network, GuidedNetwork):
+            return self._ctc(network(images), targets, lengths), {}
+        settings, guide = self.config.loss, self.config.network.guide
+        assert isinstance(settings, RecLossSettings)
+        assert guide is not None
+        logits, guiding = network.guided(images, targets, lengths, valid)
+        ctc = settings.weight_1 * self._ctc(logits, targets, lengths)
+        guiding = settings.weight_2 * guiding
+        return ctc + guiding, {"CTC": float(ctc.detach()), guide.kind: float(guiding.detach())}
+
+    def _ctc(self, logits: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
+        loss = self.config.loss
+        assert isinstance(loss, RecLossSettings)
+        per_character = self.config.own.ctc_per_character
+        return ctc_loss(logits, targets, lengths, per_character=per_character, focal=loss.use_focal_loss)
 
     def _measured(self) -> tuple[NDArray[np.uint8], list[str]]:
         if self._fixed is None:
@@ -308,7 +368,9 @@ class RecTraining:
                 free += same
                 # What reads right as free text reads right as a plate.
                 right += same or self.decoder.decode(row.softmax(-1).numpy()).text == text
-                losses.append(float(ctc_loss(row[None], torch.tensor([wanted]), torch.tensor([len(wanted)]))))
+                losses.append(
+                    float(self._ctc(row[None], torch.tensor([wanted]), torch.tensor([len(wanted)])))
+                )
         return {
             "accuracy": right / len(images),
             "free_accuracy": free / len(images),
@@ -316,19 +378,19 @@ class RecTraining:
         }
 
 
-def _shares(texts: Sequence[str]) -> NDArray[np.float64]:
-    """Cumulative shares of plates among those drawn, N: by the square root of how many begin alike.
+def _shares(texts: Sequence[str], ratios: NDArray[np.float64], *, balance: bool) -> NDArray[np.float64]:
+    """Cumulative shares of plates among those drawn, N: by their files' ratios.
 
-    Nearly all plates that a camera sees are of its own province; drawn as often as they come, it would be
-    learnt as the answer to whatever is blurred.
+    With `balance` also by the square root of how many begin alike: nearly all plates that a camera sees are
+    of its own province; drawn as often as they come, it would be learnt as the answer to whatever is blurred.
     """
     counts = Counter(text[:1] for text in texts)
-    weights = np.array([counts[text[:1]] ** -0.5 for text in texts])
+    weights = ratios * np.array([counts[text[:1]] ** -0.5 if balance else 1.0 for text in texts])
     # Without the last bound, which rounding may leave below what is drawn.
     return np.cumsum(weights / weights.sum())[:-1] if texts else weights
 
 
-def _plates(samples: Sequence[Sample]) -> list[tuple[Sample, str, Quad | None]]:
+def plates_of(samples: Sequence[Sample]) -> list[tuple[Sample, str, Quad | None]]:
     """The plates of samples that can be cut out: crops, and plates of scenes that have corners."""
     return [
         (sample, plate.text, plate.corners)

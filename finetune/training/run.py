@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint, select_branch
@@ -15,20 +15,22 @@ from edge_lpr.datasets.dictionary import UNKNOWN_LINE, load_charset_file
 from edge_lpr.datasets.label_text import UNCOUNTED
 from edge_lpr.datasets.labels import LabelledPlate, Sample
 from edge_lpr.errors import SettingError
+from edge_lpr.finetune.recipe.config import TrainConfig
+from edge_lpr.finetune.recipe.document import write_document
 from edge_lpr.finetune.synthesis.negatives import TextRenderer
 from edge_lpr.finetune.synthesis.render.crop import CropSettings
 from edge_lpr.finetune.synthesis.training_images import Photos, RenderedCrops, Scenes
-from edge_lpr.finetune.training.config import TrainConfig
 from edge_lpr.finetune.training.det import DetTraining
+from edge_lpr.finetune.training.epochs import Epochs, shown
 from edge_lpr.finetune.training.plot import plot_history
-from edge_lpr.finetune.training.rec import HEAD_CHARSET, RecTraining, cut_head_weights, encode
+from edge_lpr.finetune.training.rec import HEAD_CHARSET, RecTraining, cut_head_weights, encode, plates_of
 from edge_lpr.finetune.training.trainer import BEST, HISTORY, LATEST, STATE, StepReport, train
-from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
+from edge_lpr.io.atomic_io import create_folder, write_bytes
 from edge_lpr.types import Arrays
 
 __all__ = ["FILES", "RunFiles", "check_folder", "cut_checkpoint", "finetune", "steps_of"]
 
-KEYS, CHARSET, CONFIG, PLOT = "keys.txt", "charset.txt", "config.json", "run.png"
+KEYS, CHARSET, CONFIG, PLOT = "keys.txt", "charset.txt", "config.yml", "run.png"
 FILES = (BEST, LATEST, STATE, HISTORY, CONFIG, PLOT, KEYS, CHARSET)
 """Names of all files that a run may write into its folder."""
 # Smallest plate that is rendered for the recognizer, in pixels: below, people do not read them either.
@@ -43,19 +45,25 @@ class RunFiles:
         pretrained: `.pdparams` to start from.
         dictionary: Characters of the start's recognition head, a line each; None for a detector.
         labelled: Labelled images to train on.
+        counts: How many of them each label file gave; None for one file.
         validation: Labelled images to measure on.
         photos: Labelled photos on which other plates are painted.
-        render: Whether plates are rendered.
         font: A font with the dictionary's characters, for crops of other text; None for none of these.
     """
 
     pretrained: Path
     dictionary: Path | None = None
     labelled: Sequence[Sample] = ()
+    counts: Sequence[int] | None = None
     validation: Sequence[Sample] = ()
     photos: Sequence[Sample] = ()
-    render: bool = True
     font: Path | None = None
+
+    def files(self) -> list[Sequence[Sample]]:
+        """The labelled images, file by file."""
+        counts = [len(self.labelled)] if self.counts is None else self.counts
+        ends = list(accumulate(counts))
+        return [self.labelled[end - count : end] for end, count in zip(ends, counts, strict=True)]
 
 
 def check_folder(out: Path, *, resume: bool) -> None:
@@ -87,7 +95,7 @@ def finetune(
     """Fine-tunes the detector or the recognizer.
 
     Args:
-        config: The recipe; `config.part` says which of the two.
+        config: The settings; `config.part` says which of the two.
         files: What to start from and train on.
         out: Folder for the weights, the run's state, its history, config and plot; for the recognizer also
             `keys.txt` (the head's dictionary, its last line stands for all other characters) and
@@ -108,17 +116,19 @@ def finetune(
         OutputError: `out` cannot be written.
     """
     check_folder(out, resume=resume)
-    if not files.render and not files.labelled:
-        raise SettingError("nothing to train on: give labelled images with --ccpd, or --render")
+    if not config.own.render and not files.labelled:
+        raise SettingError(
+            "nothing to train on: give labelled images with --ccpd, or --render (EdgeLPR.render)"
+        )
     arrays = select_branch(load_checkpoint(files.pretrained), "Student", str(files.pretrained))
     source = str(files.pretrained)
     task: DetTraining | RecTraining
     if config.part == "det":
-        task = _det_task(config, files, arrays, source)
+        config, task = _det_task(config, files, arrays, source)
     else:
-        task = _rec_task(config, files, arrays, source, notify)
+        config, task = _rec_task(config, files, arrays, source, notify)
     create_folder(out)
-    write_json(out / CONFIG, config.to_json(), indent=2)
+    write_bytes(out / CONFIG, write_document(config.document).encode())
     if config.part == "rec":
         write_bytes(out / KEYS, ("\n".join([*HEAD_CHARSET, UNKNOWN_LINE]) + "\n").encode())
         write_bytes(out / CHARSET, ("\n".join(HEAD_CHARSET) + "\n").encode())
@@ -147,43 +157,61 @@ def cut_checkpoint(pretrained: Path, dictionary: Path, out: Path) -> None:
     save_checkpoint(out, cut_head_weights(load_checkpoint(pretrained), characters, str(pretrained)))
 
 
-def _det_task(config: TrainConfig, files: RunFiles, arrays: Arrays, source: str) -> DetTraining:
-    photos = Photos(files.photos or files.labelled)
-    if files.render:
-        real = config.real_share if files.labelled else 0.0
-        scenes = Scenes(photos, config.swapped_share, real, ppocr=config.augment == "ppocr")
+def _det_task(
+    config: TrainConfig, files: RunFiles, arrays: Arrays, source: str
+) -> tuple[TrainConfig, DetTraining]:
+    own, labels = config.own, config.data.source
+    ratios = labels.ratios or [1.0] * len(files.files())
+    weights = [ratio for part, ratio in zip(files.files(), ratios, strict=True) for _ in part]
+    painted = files.photos if own.render else ()
+    photos = Photos(painted) if painted else Photos(files.labelled, weights)
+    located = [sum(sample.located for sample in part) for part in files.files()]
+    config = config.sized(shown(located, ratios))
+    augment, epochs = None if own.camera else (config.det.view, config.det.crop, config.det.paste), None
+    if own.render:
+        real = own.real_share if files.labelled else 0.0
+        scenes = Scenes(photos, own.swapped_share, real, augment=augment)
     elif len(photos):
-        scenes = Scenes(photos, swapped=0.0, real=1.0, ppocr=config.augment == "ppocr")
+        scenes = Scenes(photos, swapped=0.0, real=1.0, augment=augment)
+        epochs = Epochs(located, labels, config.data.batch, config.seed)
     else:
         raise SettingError("--ccpd has no scene with corners: the detector learns from det.txt or CCPD names")
-    return DetTraining(config, arrays, source, scene=scenes, validation=files.validation)
+    task = DetTraining(config, arrays, source, scene=scenes, epochs=epochs, validation=files.validation)
+    return config, task
 
 
 def _rec_task(
     config: TrainConfig, files: RunFiles, arrays: Arrays, source: str, notify: Callable[[str], None]
-) -> RecTraining:
+) -> tuple[TrainConfig, RecTraining]:
     if files.dictionary is None:
-        raise SettingError("--dict is missing: the dictionary of the recognition head that --pretrained has")
+        raise SettingError(
+            "--dict is missing (Global.character_dict_path): the dictionary of the recognition head that the "
+            "pretrained weights have"
+        )
+    own = config.own
     characters = load_charset_file(files.dictionary)
     render = None
-    if files.render:
-        settings = CropSettings(min_width=MIN_PLATE_WIDTH, strength=config.strength)
+    if own.render:
+        settings = CropSettings(min_width=MIN_PLATE_WIDTH, strength=own.strength)
         photos = Photos(files.photos or files.labelled)
-        render = RenderedCrops(
-            settings=settings, photos=photos, swapped=config.swapped_share, cut=config.cut_share
-        )
+        render = RenderedCrops(settings=settings, photos=photos, swapped=own.swapped_share, cut=own.cut_share)
     text = None if files.font is None else TextRenderer(characters, files.font)
-    steps = config.width // closest(arrays, "rec").stride
-    return RecTraining(
+    steps = config.data.width // closest(arrays, "rec").stride
+    parts = replace(files, labelled=_learnable(files.labelled, steps, notify)).files()
+    counts = [len(plates_of(part)) for part in parts]
+    config = config.sized(shown(counts, config.data.source.ratios or [1.0] * len(counts)))
+    task = RecTraining(
         config,
         arrays,
         characters,
         source,
         render=render,
-        samples=_learnable(files.labelled, steps, notify),
+        samples=[sample for part in parts for sample in part],
+        counts=counts,
         validation=_measurable(files.validation, steps, notify),
         text=text,
     )
+    return config, task
 
 
 def _learnable(samples: Sequence[Sample], steps: int, notify: Callable[[str], None]) -> list[Sample]:

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from edge_lpr.errors import ModelError
-from edge_lpr.finetune.training.config import TrainConfig
+from edge_lpr.errors import ModelError, shown
+from edge_lpr.finetune.recipe.config import FREE, TrainConfig
 from edge_lpr.io.atomic_io import write_bytes
 
 __all__ = ["RunState", "load_state", "save_state"]
 
-# Settings that may change between a run's start and its end without making it another run.
-_FREE = {"evaluate_every", "checkpoint_every", "patience", "workers", "threads"}
+
+_STEPS = "the number of steps"
 
 
 @dataclass
@@ -25,7 +25,8 @@ class RunState:
     """State of a run after `step` steps.
 
     Attributes:
-        config: `TrainConfig` as JSON values.
+        config: `TrainConfig.effective`.
+        steps: Steps of the whole run.
         step: Steps taken.
         best: Best metric so far.
         since_best: Evaluations since then.
@@ -38,6 +39,7 @@ class RunState:
     """
 
     config: dict[str, Any]
+    steps: int
     step: int
     best: float
     since_best: int
@@ -81,13 +83,12 @@ def load_state(path: Path, config: TrainConfig) -> RunState:
     except Exception as e:  # a pickle that was made up or damaged can raise anything at all
         reason = str(e).splitlines()[0][:120] if str(e) else type(e).__name__
         raise ModelError(f"{path}: not a checkpoint of this command, or damaged ({reason})") from e
-    # A run of before a setting existed went by what is its default now.
-    defaults = {f.name: f.default for f in fields(TrainConfig)}
-    for name, value in config.to_json().items():
-        before = state.config.get(name, defaults[name])
-        if name not in _FREE and before != value:
+    then, now = {**state.config, _STEPS: state.steps}, {**config.effective, _STEPS: config.steps}
+    for name in [*now, *(name for name in then if name not in now)]:
+        before, value = then.get(name), now.get(name)
+        if name not in FREE and before != value:
             raise ModelError(
-                f"{path}: the run was started with {name} = {before!r}, the config says "
-                f"{value!r}; set it back, or start a new run in another folder"
+                f"{path}: the run was started with {name} = {shown(before)}, the config says {shown(value)}; "
+                "set it back, or start a new run in another folder"
             )
     return state

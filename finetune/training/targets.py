@@ -1,7 +1,6 @@
 """Training targets of DB: the shrunk-text map and the border (threshold) map.
 
-Source: Liao et al. 2020, section 3.4; sizes as in PP-OCRv3's configuration (shrink ratio 0.4, threshold 0.3
-to 0.7, texts under 8 pixels ignored).
+Source: Liao et al. 2020, section 3.4; what PaddleOCR calls MakeShrinkMap and MakeBorderMap.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ import numpy as np
 import pyclipper
 from numpy.typing import NDArray
 
+from edge_lpr.finetune.recipe.data import TargetSettings
 from edge_lpr.types import FloatMap
 
 __all__ = ["DetTargets", "det_targets"]
 
-SHRINK_RATIO = 0.4
-THRESHOLD_MIN, THRESHOLD_MAX = 0.3, 0.7
-MIN_TEXT_SIZE = 8.0
+DEFAULT = TargetSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +28,7 @@ class DetTargets:
     Attributes:
         shrink: 1 inside the shrunk texts.
         shrink_mask: 0 on texts that do not count, else 1.
-        border: Threshold target, 0.3 far from a text's border to 0.7 on it.
+        border: Threshold target, rising towards a text's border.
         border_mask: 1 within the border's reach.
     """
 
@@ -77,7 +75,12 @@ def _draw_border(polygon: NDArray[np.float64], distance: float, canvas: FloatMap
 
 
 def det_targets(
-    polygons: Sequence[NDArray[np.float32]], ignored: Sequence[bool], height: int, width: int
+    polygons: Sequence[NDArray[np.float32]],
+    ignored: Sequence[bool],
+    height: int,
+    width: int,
+    settings: TargetSettings = DEFAULT,
+    epoch: int = 1,
 ) -> DetTargets:
     """Draws both maps of one image.
 
@@ -86,9 +89,11 @@ def det_targets(
         ignored: For each polygon whether it shall not count (illegible text, PP-OCR's "###").
         height: Of the image, in pixels.
         width: Of the image, in pixels.
+        settings: How texts are shrunk.
+        epoch: Of the training, from 1; ratios may grow with it.
 
     Returns:
-        The targets. A polygon whose shorter side is under 8 pixels, or that shrinks to nothing, is masked.
+        The targets. A polygon whose shorter side is too small, or that shrinks to nothing, is masked.
     """
     shrink = np.zeros((height, width), np.float32)
     shrink_mask = np.ones((height, width), np.float32)
@@ -99,12 +104,12 @@ def det_targets(
         outline = polygon.astype(np.float32)
         area, length = abs(cv2.contourArea(outline)), cv2.arcLength(outline, True)
         short = min(cv2.minAreaRect(outline)[1])
-        distance = area * (1 - SHRINK_RATIO**2) / max(length, 1e-9)
-        shrunk = None if ignore or short < MIN_TEXT_SIZE else _offset(polygon, -distance)
+        distance = area * (1 - settings.ratio(epoch) ** 2) / max(length, 1e-9)
+        shrunk = None if ignore or short < settings.min_text_size else _offset(polygon, -distance)
         if shrunk is None:
             cv2.fillPoly(shrink_mask, [np.round(polygon).astype(np.int32)], 0.0)
             continue
         cv2.fillPoly(shrink, [shrunk], 1.0)
         _draw_border(polygon, distance, border, border_mask)
-    border = border * (THRESHOLD_MAX - THRESHOLD_MIN) + THRESHOLD_MIN
+    border = border * (settings.thresh_max - settings.thresh_min) + settings.thresh_min
     return DetTargets(shrink, shrink_mask, border.astype(np.float32), border_mask)

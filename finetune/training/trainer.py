@@ -20,7 +20,6 @@ from typing import Generic, Protocol, TypeVar
 import cv2
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
@@ -28,11 +27,12 @@ from edge_lpr.architectures.pdparams import save_checkpoint
 from edge_lpr.architectures.torch_builder import weights_of
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.errors import EdgeLprError, TrainingError
-from edge_lpr.finetune.training.config import TrainConfig
+from edge_lpr.finetune.recipe.config import TrainConfig
+from edge_lpr.finetune.training.optimizers import build_optimizer, build_schedule, clip_gradients, regularize
 from edge_lpr.finetune.training.state import RunState, load_state, save_state
 from edge_lpr.io.atomic_io import create_folder, write_bytes
 
-__all__ = ["StepReport", "TrainingTask", "averaged", "cosine", "train"]
+__all__ = ["StepReport", "TrainingTask", "averaged", "train"]
 
 Batch = TypeVar("Batch")
 
@@ -111,15 +111,16 @@ def _set_up_worker(_worker: int) -> None:
 
 def _batches(task: TrainingTask[Batch], config: TrainConfig, start: int) -> Iterator[Batch]:
     steps: _Steps[Batch] = _Steps(task)
+    workers = config.data.workers
     loader: DataLoader[Batch | EdgeLprError] = DataLoader(
         steps,
         batch_size=None,
         sampler=range(start, config.steps),
-        num_workers=config.workers,
-        prefetch_factor=3 if config.workers else None,
+        num_workers=workers,
+        prefetch_factor=3 if workers else None,
         worker_init_fn=_set_up_worker,
         # A forked process would inherit OpenCV's thread pool without its threads, and wait for them forever.
-        multiprocessing_context="spawn" if config.workers else None,
+        multiprocessing_context="spawn" if workers else None,
     )
     child, on_main = getattr(signal, "SIGCHLD", None), threading.current_thread() is threading.main_thread()
     before = signal.getsignal(child) if child else None
@@ -136,25 +137,28 @@ def _batches(task: TrainingTask[Batch], config: TrainConfig, start: int) -> Iter
     except (RuntimeError, OSError, EOFError) as e:
         # PyTorch's ways to miss a worker: it finds it gone, or cannot fetch a batch that it announced. What
         # goes wrong inside of a worker comes with the worker's traceback.
-        if not config.workers or "in DataLoader worker process" in str(e):
+        if not workers or "in DataLoader worker process" in str(e):
             raise
         raise TrainingError(
             "a process that makes batches was ended from outside, often for lack of memory: "
-            f"set workers ({config.workers}) lower and go on with --resume"
+            f"set Train.loader.num_workers ({workers}) lower and go on with --resume"
         ) from e
 
 
 def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Adam with L2 on weights of convolutions and linear layers; biases and norms are left alone."""
-    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-    free = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-    return torch.optim.Adam(groups, lr=config.learning_rate)
+    """Makes the optimizer, with the network's own exceptions from the regularizer, as PaddleOCR has them."""
+    norms = {
+        f"{name}.{parameter}"
+        for name, module in network.named_modules()
+        if isinstance(module, nn.BatchNorm2d) and name.startswith("backbone.") and config.network.free_norms
+        for parameter, _ in module.named_parameters()
+    }
+    last = config.architecture().head.removesuffix("weight")
 
+    def factor(name: str) -> float | None:
+        return config.network.fc_decay if name.startswith(last) else None
 
-def cosine(optimizer: torch.optim.Optimizer, config: TrainConfig) -> CosineAnnealingLR:
-    """Half a cosine from the first learning rate to the final one, no warm-up."""
-    return CosineAnnealingLR(optimizer, T_max=config.steps, eta_min=config.final_learning_rate)
+    return build_optimizer(network, config.optimizer, undecayed=norms.__contains__, factors=factor)
 
 
 def _train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:
@@ -195,9 +199,10 @@ class _Run(Generic[Batch]):
         self.task, self.config, self.out, self.device = task, config, out, device
         # PyTorch's stubs know the keyword of tensors alone.
         self.network = task.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = averaged(self.network, config.ema)
+        self.average = averaged(self.network, config.own.ema)
         self.optimizer = _optimizer(self.network, config)
-        self.schedule = cosine(self.optimizer, config)
+        rate, final = config.optimizer.schedule, config.own.final_learning_rate
+        self.schedule = build_schedule(self.optimizer, rate, config.epochs, config.epoch_steps, final)
         self.step = 0
         self.best = -math.inf
         self.since_best = 0
@@ -206,7 +211,8 @@ class _Run(Generic[Batch]):
 
     def save(self) -> None:
         state = RunState(
-            config=self.config.to_json(),
+            config=dict(self.config.effective),
+            steps=self.config.steps,
             step=self.step,
             best=self.best,
             since_best=self.since_best,
@@ -233,7 +239,7 @@ class _Run(Generic[Batch]):
 
     def is_done(self) -> bool:
         """Whether the metric has not grown for so long that the run ends before its last step."""
-        return bool(self.config.patience) and self.since_best >= self.config.patience
+        return bool(self.config.own.patience) and self.since_best >= self.config.own.patience
 
     def take_step(self, batch: Batch) -> tuple[float, dict[str, float]]:
         """Takes one optimizer step; gives NaN and changes nothing where loss or gradient are not finite."""
@@ -245,9 +251,10 @@ class _Run(Generic[Batch]):
         finite = bool(torch.isfinite(loss))
         if finite:
             loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
-            finite = bool(torch.isfinite(norm))
-        if not finite:
+            finite = clip_gradients(self.network, config.optimizer)
+        if finite:
+            regularize(self.optimizer)
+        else:
             self.optimizer.zero_grad(set_to_none=True)  # a step without gradients changes nothing
         self.optimizer.step()
         self.schedule.step()
@@ -300,8 +307,8 @@ def train(
         ModelError: There is no usable checkpoint to resume from.
     """
     create_folder(out)
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    if config.own.threads:
+        torch.set_num_threads(config.own.threads)
     run = _Run(task, config, out, torch.device(device))
     if resume:
         run.resume()
@@ -309,14 +316,14 @@ def train(
         metrics, best = run.evaluate()
         run.save()  # from here on the run can be gone on with, whatever ends it
         report(StepReport(0, config.steps, math.nan, {}, 0.0, math.nan, metrics, best))
-    _train_mode(run.network, config.freeze_batch_norm)
+    _train_mode(run.network, config.own.freeze_batch_norm)
     with Interrupts() as interrupts, interrupts.held(patient=False):
         try:
             _loop(run, report, interrupts)
         except torch.OutOfMemoryError as e:
             raise TrainingError(
-                f"{device} has too little memory for a step of {config.batch} images of "
-                f"{config.width}x{config.height}: set batch lower"
+                f"{device} has too little memory for a step of {config.data.batch} images of "
+                f"{config.data.width}x{config.data.height}: set Train.loader.batch_size_per_card lower"
             ) from e
         finally:
             run.save()
@@ -346,10 +353,10 @@ def _loop(run: _Run[Batch], report: Callable[[StepReport], None], interrupts: In
         line = StepReport(
             run.step, config.steps, mean, parts, rate, (config.steps - run.step) / max(rate, 1e-9)
         )
-        if run.step % config.evaluate_every == 0 or run.step == config.steps:
+        if config.is_measured(run.step):
             line.metrics, line.best = run.evaluate()
         report(line)
-        if run.step % config.checkpoint_every == 0:
+        if run.step % config.own.checkpoint_every == 0:
             run.save()
         if run.is_done():
             return

@@ -36,6 +36,17 @@ def test_a_second_run_says_what_was_there(
     assert "4 images, 3 plates, 4 of them from an earlier run; 0 skipped" in capsys.readouterr().out
 
 
+def test_an_image_that_cannot_be_read_is_told_by_the_exit_code(
+    ccpd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = next(path for path in sorted(ccpd.rglob("*.jpg")) if "ccpd_np" not in path.parts)
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    assert main(["dataset", "ccpd", str(ccpd), "--out", str(tmp_path / "out")]) == 2
+    captured = capsys.readouterr()
+    assert "3 images, 2 plates; 1 skipped" in captured.out
+    assert f"skipped: {damaged.relative_to(ccpd)}: cut short" in captured.err
+
+
 def test_few_of_the_skipped_are_shown(ccpd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for i in range(SHOWN + 2):
         make_image(ccpd / f"bad-{i}.jpg")

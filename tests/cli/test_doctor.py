@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -29,6 +30,19 @@ def test_this_machine_can_read_plates(capsys: pytest.CaptureFixture[str]) -> Non
     )
     assert found["Python"]["found"].startswith(".".join(map(str, sys.version_info[:3])))
     assert "providers" in found["onnxruntime"]["found"] and "FFMPEG" in found
+
+
+def test_the_formats_of_pictures_are_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "pillow_heif" else real(name)
+    )
+    assert main(["doctor", "--json"]) == 0
+    found = checks(capsys)
+    assert found["AVIF"]["state"] == "ok" and found["PIL"]["state"] == "ok"
+    assert (found["HEIC"]["state"], found["HEIC"]["advice"]) == ("missing", install_command("heif"))
 
 
 def test_what_killed_runs_left_is_named(

@@ -95,7 +95,7 @@ def test_an_anonymous_report(converted: Path, task: str, capsys: pytest.CaptureF
     )
     moved = moved.replace("141]", "235]")
     (converted / text).write_text(f"{moved}images/none.png\t[]\n", encoding="utf-8")
-    assert main(["evaluate", task, str(converted / text), "--json", "-", "--anonymous"]) == 0
+    assert main(["evaluate", task, str(converted / text), "--json", "-", "--anonymous"]) == 2
     told = json.loads(capsys.readouterr().out)
     image = converted / ("crops" if task == "rec" else "images") / "ccpd_base" / "a.png"
     assert [miss["image"] for miss in told["misses"]] == [content_name(image)]

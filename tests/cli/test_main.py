@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -40,6 +41,39 @@ def test_help_teaches_without_importing_anything_heavy() -> None:
         assert word in done.stdout
 
 
+def test_without_arguments_it_shows_its_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and "edge-lpr street.mp4" in captured.err and captured.err.count("\n") <= 5
+
+
+def test_help_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, same in ((["help"], ["--help"]), (["help", "doctor"], ["doctor", "--help"])):
+        assert main(arguments) == main(same) == 0
+        told = capsys.readouterr().out
+        assert told[: len(told) // 2] == told[len(told) // 2 :]
+
+
+@pytest.mark.parametrize("arguments", [["-V"], ["doctor", "--version"]])
+def test_version_in_short_and_of_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.startswith("edge-lpr ")
+
+
+@pytest.mark.parametrize(("level", "told"), [("info", True), ("warning", True), ("error", False)])
+def test_the_log_level_says_what_is_told(
+    level: str,
+    told: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    monkeypatch.setenv("EDGE_LPR_LOG_LEVEL", level)
+    assert main([str(tmp_path), "--threads", "1"]) == 2
+    assert ("a.png" in capsys.readouterr().err) is told
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("edge-lpr ")
@@ -54,7 +88,15 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "edge-lpr: the following arguments are required: SOURCE; see: edge-lpr --help"),
+        (["--quiet"], "edge-lpr: the following arguments are required: SOURCE; see: edge-lpr --help"),
+        (
+            ["a.mp4", "--jsnol", "x"],
+            "edge-lpr: unrecognized arguments: --jsnol x; did you mean --jsonl?; see:",
+        ),
+        (["a.mp4", "--backend", "onnxruntme"], "edge-lpr: argument --backend: invalid choice: 'onnxruntme'"),
+        (["exprot", "--help"], "edge-lpr: exprot: no such file or folder; did you mean the command export?"),
+        (["engines", "lsit"], "edge-lpr engines: argument action: invalid choice: 'lsit'"),
+        (["help", "calibrat"], "edge-lpr help: argument COMMAND: invalid choice: 'calibrat'"),
         (["a.mp4", "--nope"], "edge-lpr: unrecognized arguments: --nope; see: edge-lpr --help"),
         (["a.mp4", "--stride", "0"], "edge-lpr: argument --stride: '0', must be an integer ≥ 1"),
         (["a.mp4", "--min-score", "2"], "edge-lpr: argument --min-score: '2', expected a number from 0 to 1"),

@@ -82,7 +82,7 @@ TRIED = [
     ("dataset ccpd ccpd --out out", f"out/skipped.txt = ccpd/ccpd_base/{ONE}"),
     ("finetune det --render --pretrained run/best.pdparams --out run", "run/best.pdparams"),
     ("finetune rec --render --pretrained d.pdparams --dict run/keys.txt --out run", "run/keys.txt"),
-    ("finetune det --render --pretrained d.pdparams --config run/config.json --out run", "run/config.json"),
+    ("finetune det --render --pretrained d.pdparams --config run/config.yml --out run", "run/config.yml"),
     ("finetune rec --render --pretrained d.pdparams --font run/run.png --out run", "run/run.png"),
     ("finetune det --ccpd data --pretrained d.pdparams --out run", "run/run.png = data/scenes/7.png"),
     ("finetune det --render --val data --pretrained d.pdparams --out run",
@@ -134,7 +134,7 @@ def test_what_is_read_is_not_written_over(
         both = both.replace("the manifest", str(job.path(Path("e"), H200)))
     if "--config" in words:
         assert main(["finetune", words[1], "--print-config"]) == 0
-        Path("run/config.json").write_text(capsys.readouterr().out)
+        Path("run/config.yml").write_text(capsys.readouterr().out)
     written, _, read = both.partition(" = ")
     if read:
         Path(written).parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.extras import reason
+from helpers.pictures import encoded, heic_of_tiles
 from numpy.typing import NDArray
 
 from edge_lpr.cli import main
@@ -125,6 +127,38 @@ def test_an_image_without_a_plate_is_no_error(scenes: Path) -> None:
         cv2.imencode(".png", np.zeros((*size, 3), np.uint8))[1].tofile(scenes / f"{name}.png")
     code, out, err = run(scenes / "dot.png", scenes / "wide.png", scenes / "1.png")
     assert (code, err) == (0, "") and out.count("\n") == 1 and TEXT in out
+
+
+def test_a_phone_s_folder(tmp_path: Path, plate_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pillow_heif", reason=reason("pillow_heif", "heif"))
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    (folder / "IMG_1.HEIC").write_bytes(heic_of_tiles(plate_scene(TEXT), 128))
+    (folder / "IMG_2").write_bytes(encoded(plate_scene("苏CFY773"), "PPM"))
+    for name in ("a.txt", "b.txt", "a.xml"):
+        (folder / name).write_text("x", encoding="utf-8")
+    code, out, err = run("phone", "--save", "out", "--status", "s.json")
+    assert code == 0 and [line.split()[1] for line in out.splitlines()] == [TEXT, "苏CFY773"]
+    assert err.splitlines() == [
+        "edge-lpr: phone: left out: 2 .txt, 1 .xml",
+        "edge-lpr: --save: .heic is written as .jpg, and so are all such",
+        "edge-lpr: --save: what has no suffix is written as .jpg, and so are all such",
+    ]
+    assert json.loads((tmp_path / "s.json").read_text())["left_out"] == {".txt": 2, ".xml": 1}
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["IMG_1.jpg", "IMG_2.jpg"]
+    assert run("phone/IMG_2", "phone", "--quiet", "--stride", "2") == (0, "", "")
+
+
+def test_crops_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    crops = Path("crops")
+    crops.mkdir()
+    for i in range(60):
+        cv2.imwrite(str(crops / f"{i}.png"), np.full((30, 300, 3), 9, np.uint8))
+    code, out, err = run("crops", "--crops-only", "--any-text", "--jsonl", "-")
+    assert (code, out) == (0, "")
+    assert err == "edge-lpr: no plate in the first 50 pictures, of 300×30 pixels typically\n"
 
 
 def test_a_bad_file_in_a_folder_leaves_the_others(scenes: Path) -> None:

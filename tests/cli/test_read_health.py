@@ -124,6 +124,28 @@ def test_the_status_of_a_camera_that_is_there_and_of_one_that_is_not(
     assert (last["state"], last["exit_code"]) == ("ended", 143) and last["uptime"] > 0
 
 
+@pytest.mark.parametrize("live", [True, False], ids=["camera", "file"])
+def test_a_run_whose_status_alone_is_wanted_reads_all_the_same(
+    live: bool, camera: Any, plate_scene: Scene, tmp_path: Path
+) -> None:
+    camera.image = plate_scene(TEXT)
+    source = camera.address if live else str(street(tmp_path / "a.avi", plate_scene, 12))
+    path = tmp_path / "status.json"
+    command = [sys.executable, "-m", "edge_lpr", source, *FAST, "--quiet", "--status", str(path)]
+    with started(command) as process:
+        if live:
+            until = time.monotonic() + 30
+            while time.monotonic() < until:
+                if path.exists() and status(path)["frames"] > 3 and status(path)["results"]:
+                    break
+                time.sleep(0.02)
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == (143 if live else 0)
+    last = status(path)
+    assert last["state"] == "ended" and last["results"] and last["frames"] >= (4 if live else 12)
+
+
 @pytest.mark.parametrize(
     ("given", "said"), [("no/x", "there is no folder"), (".", "expected a file"), ("-", "--status -")]
 )

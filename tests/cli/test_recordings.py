@@ -12,12 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
+from helpers.videos import encode
 from numpy.typing import NDArray
 
 from edge_lpr.cli import main
+from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.sources import open_source
 
 FAST = ["--det-limit-side-len", "256", "--det-limit-type", "max", "--threads", "1", "--quiet"]
@@ -58,3 +61,28 @@ def test_a_killed_run_leaves_what_plays(
     assert main(["doctor", str(tmp_path), "--json"]) in (0, 1)
     found = {c["name"]: c for c in json.loads(capsys.readouterr().out)["checks"]}
     assert str(os.fspath(tmp_path)) in found["left over"]["found"] and found["left over"]["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rate", "at", "stride"),
+    [
+        (".mp4", 25, [0, 1, 2, 3, 20, 21, 22, 60, 61], 1),
+        (".mkv", 25, [0, 1, 2, 3, 20, 21, 22, 60, 61], 3),
+        (".mp4", 10, [0, 20, 40, 60, 80, 100], 1),
+        (".mp4", 10, [0, 20, 40, 60, 80, 100], 2),
+    ],
+    ids=["variable", "variable, stride", "half a frame a second", "half a frame a second, stride"],
+)
+def test_what_is_saved_plays_as_long_as_its_source(
+    tmp_path: Path, suffix: str, rate: int, at: list[int], stride: int
+) -> None:
+    source = encode(tmp_path / "in.mp4", at, rate=rate)
+    saved = tmp_path / f"out{suffix}"
+    assert main([str(source), "--save", str(saved), "--stride", str(stride), *FAST]) == 0
+    with open_source(source, CaptureOptions(stride=stride)) as frames:
+        expected = [(frame.time, frame.lasts) for frame in frames]
+    with open_source(saved) as frames:
+        assert [frame.time for frame in frames] == pytest.approx([time for time, _ in expected], abs=0.002)
+    with av.open(str(saved)) as container:
+        assert container.duration is not None
+        assert container.duration / 1e6 == pytest.approx(sum(expected[-1]), abs=0.01)

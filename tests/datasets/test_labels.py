@@ -317,3 +317,20 @@ def test_crops_stand_for_the_scenes_that_they_were_cut_out_of(tmp_path: Path) ->
     (tmp_path / "Label.txt").touch()
     assert crop_sources(tmp_path) == [tmp_path / "rec_gt.txt"]
     assert crop_sources(tmp_path / "Label.txt") == [tmp_path / "Label.txt"]
+
+
+def test_paths_may_be_relative_to_another_folder_as_in_paddleocrs_configs(tmp_path: Path) -> None:
+    make_image(tmp_path / "data" / "train" / "a.png")
+    make_image(tmp_path / "lists" / "b.png")
+    for name in ("one.txt", "two.txt"):
+        (tmp_path / "lists" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "lists" / "one.txt").write_text("train/a.png\t皖A12345\n", encoding="utf-8")
+    (tmp_path / "lists" / "two.txt").write_text("train/a.png\t皖A12345\nb.png\t皖A12345\n", encoding="utf-8")
+    files = [tmp_path / "lists" / name for name in ("one.txt", "two.txt")]
+    labels = load_labels(files, data_dir=tmp_path / "data")
+    assert [sample.path for sample in labels.samples] == [tmp_path / "data" / "train" / "a.png"]
+    assert (labels.counts, labels.repeated) == ([1, 0], 1)
+    assert (
+        len(labels.problems) == 1
+        and f"two.txt:2: no image 'b.png' in {tmp_path / 'data'}" in labels.problems[0]
+    )

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -137,3 +140,37 @@ def test_what_nothing_was_counted_for_is_neither_good_nor_bad() -> None:
     for score in (negatives, boxes, plates):
         score.add("a", "b") if isinstance(score, RecScore) else score.add([LabelledPlate("a", box(0, 0))], [])
         assert score.undefined() <= {"corner_err"}
+
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "paddleocr_metrics.json").read_text())
+
+
+@pytest.mark.parametrize("kind", range(3), ids=["tilted", "concave", "crossing and flat"])
+def test_boxes_are_counted_as_paddleocr_counts_them(kind: int) -> None:
+    whole = DetScore()
+    for one in GOLDEN["det"][kind]["sets"]:
+        labels = zip(one["labels"], one["ignored"], strict=True)
+        plates = [LabelledPlate("###" if i else "a", np.array(c, np.float32)) for c, i in labels]
+        score = DetScore()
+        for counts in (score, whole):
+            counts.add(plates, [np.array(corners, np.float32) for corners in one["found"]])
+        assert [score.labelled, score.found, score.matched] == one["counts"]
+    for name, value in GOLDEN["det"][kind]["metrics"].items():
+        assert getattr(whole, name) == pytest.approx(value)
+    assert (whole.crossed > 0) == (kind == 2)
+
+
+def test_texts_are_counted_as_paddleocr_counts_them_blanks_or_not() -> None:
+    for one in GOLDEN["rec"]:
+        score = RecScore()
+        for truth, text in one["pairs"]:
+            score.add(truth, text)
+        told, share = one["metrics"], (len(one["pairs"]) + 1e-5) / len(one["pairs"])
+        assert score.acc == pytest.approx(told["acc"] * share)
+        assert 1 - score.norm_edit_dis == pytest.approx((1 - told["norm_edit_dis"]) * share)
+
+
+def test_of_several_boxes_on_a_plate_the_first_that_fits_is_taken() -> None:
+    score = DetScore()
+    score.add([LabelledPlate("a", box(0, 0, 10, 10))], [box(0, 3, 10, 10), box(0, 0, 10, 10)])
+    assert (score.found, score.matched, score.corner_err) == (2, 1, pytest.approx(0.3))

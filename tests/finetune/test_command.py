@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.extras import reason
+from helpers.ppocr_configs import DET as DET_CONFIG
 
 torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
@@ -24,9 +25,13 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_checkpoint(folder / "rec.pdparams", weights_of(rec))
     save_checkpoint(folder / "det.pdparams", weights_of(TorchNetwork(ARCHITECTURES["ch_PP-OCRv3_det"])))
     (folder / "keys.txt").write_text("\n".join([*HEAD_CHARSET, UNKNOWN_LINE]) + "\n", encoding="utf-8")
-    (folder / "rec.json").write_text('{"batch": 2, "workers": 0, "evaluate_every": 2, "checkpoint_every": 1}')
-    (folder / "det.json").write_text('{"batch": 1, "workers": 0, "width": 96, "height": 96}')
     return folder
+
+
+ONE = ("EdgeLPR.steps_per_epoch=1", "Global.epoch_num=1", "Train.loader.num_workers=0")
+REC = ("-o", *ONE, "Train.loader.batch_size_per_card=2", "EdgeLPR.checkpoint_every=1")
+SIZE = "Train.dataset.transforms.EastRandomCropData.size=[96,96]"
+DET = ("-o", *ONE, "Train.loader.batch_size_per_card=1", SIZE)
 
 
 def error_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -52,7 +57,7 @@ def test_a_run_and_its_resume(
         "--dict",
         start / "keys.txt",
     ]
-    arguments += ["--config", start / "rec.json", "--steps", "2", "--out", out]
+    arguments += ["--out", out, *REC, "Global.epoch_num=2", "Global.eval_batch_step=[0,2]"]
     assert main([str(a) for a in arguments]) == 0
     captured = capsys.readouterr()
     assert "best.pdparams: accuracy" in captured.out
@@ -65,13 +70,18 @@ def test_a_run_and_its_resume(
     assert notes[2].startswith("step 2: loss ")
     made = {p.name for p in out.iterdir()}
     weights = {"best.pdparams", "latest.pdparams", "keys.txt", "charset.txt"}
-    assert made == weights | {"latest.state", "history.json", "run.png", "config.json"}
+    assert made == weights | {"latest.state", "history.json", "run.png", "config.yml"}
     assert load_checkpoint(out / "best.pdparams")["head.ctc_head.fc.bias"].shape == (len(HEAD_CHARSET) + 2,)
     assert (
         "holds a run already (latest.state); go on with it with --resume, or give another folder with --out"
         in (error_of(capsys, *arguments[1:]))
     )
     assert main([str(a) for a in [*arguments, "--resume"]]) == 0
+    # The run keeps its config: nothing else has to be said again.
+    assert main(["finetune", "rec", "--resume", "--out", str(out)]) == 0
+    told = error_of(capsys, "rec", "--resume", "--out", out, "-o", "Train.loader.batch_size_per_card=3")
+    assert "started with Train.loader.batch_size_per_card = 2, the config says 3" in told
+    assert "holds no run to go on with (no config.yml)" in error_of(capsys, "rec", "--resume", "--out", start)
 
 
 def test_weights_that_read_something_are_not_suspected(
@@ -80,8 +90,8 @@ def test_weights_that_read_something_are_not_suspected(
     from edge_lpr.finetune.training import rec
 
     monkeypatch.setattr(rec.RecTraining, "evaluate", lambda *_: {"accuracy": 0.25})
-    arguments = ["finetune", "rec", "--render", "--pretrained", start / "rec.pdparams", "--steps", "1"]
-    arguments += ["--dict", start / "keys.txt", "--config", start / "rec.json", "--out", tmp_path / "run"]
+    arguments = ["finetune", "rec", "--render", "--pretrained", start / "rec.pdparams"]
+    arguments += ["--dict", start / "keys.txt", "--out", tmp_path / "run", *REC]
     assert main([str(a) for a in arguments]) == 0
     error = capsys.readouterr().err
     assert "step 0: accuracy 0.2500\n" in error and "--dict" not in error
@@ -110,10 +120,8 @@ def test_labelled_crops_alone_as_people_label_them(
         tmp_path,
         "--pretrained",
         start / "rec.pdparams",
-        "--steps",
-        "1",
     ]
-    arguments += ["--dict", start / "keys.txt", "--config", start / "rec.json", "--out", tmp_path / "run"]
+    arguments += ["--dict", start / "keys.txt", "--out", tmp_path / "run", *REC]
     assert main([str(a) for a in arguments]) == 0
     notes = capsys.readouterr().err.splitlines()
     assert notes[:4] == [
@@ -166,19 +174,93 @@ def test_early_stop_is_said(
     from edge_lpr.finetune.training import det
 
     monkeypatch.setattr(det.DetTraining, "evaluate", lambda *_: {"hmean": 0.5})
-    text = '{"batch": 1, "workers": 0, "width": 96, "height": 96, "evaluate_every": 1, "patience": 2}'
-    (tmp_path / "det.json").write_text(text)
-    arguments = ["finetune", "det", "--render", "--pretrained", start / "det.pdparams", "--steps", "9"]
-    assert main([str(a) for a in [*arguments, "--config", tmp_path / "det.json", "--out", tmp_path]]) == 0
+    arguments = [
+        "finetune",
+        "det",
+        "--render",
+        "--pretrained",
+        start / "det.pdparams",
+        "--out",
+        tmp_path,
+        *DET,
+    ]
+    changes = ["Global.epoch_num=9", "Global.eval_batch_step=1", "EdgeLPR.patience=2"]
+    assert main([str(a) for a in [*arguments, *changes]]) == 0
     out = capsys.readouterr().out
     assert "ended early, at step 2: 2 evaluations without a better metric" in out
     assert "best.pdparams: hmean 0.5000 at step 0" in out
 
 
-def test_print_config(capsys: pytest.CaptureFixture[str]) -> None:
+def test_print_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from edge_lpr.finetune.recipe.document import default_document, differences, parse_document
+
     assert main(["finetune", "det", "--print-config"]) == 0
-    assert '"learning_rate": 0.0005' in capsys.readouterr().out
-    assert "none.json: cannot be read" in error_of(capsys, "det", "--print-config", "--config", "none.json")
+    assert parse_document(capsys.readouterr().out, "printed") == default_document("det")
+    # What is printed is the run that the options describe, and the same when it is given back.
+    given = [
+        "--ccpd",
+        "a",
+        "--ccpd",
+        "b",
+        "--val",
+        "v",
+        "--render",
+        "--pretrained",
+        "w",
+        "--out",
+        "o",
+        "--photos",
+        "p",
+    ]
+    assert main(["finetune", "det", *given, "-o", "Global.epoch_num=7", "--print-config"]) == 0
+    printed = capsys.readouterr().out
+    assert differences(parse_document(printed, "printed"), default_document("det")) == {
+        "Global.epoch_num": 7,
+        "Global.save_model_dir": "o",
+        "Global.pretrained_model": "w",
+        "Train.dataset.label_file_list": ["a", "b"],
+        "Eval.dataset.label_file_list": ["v"],
+        "Eval.dataset.ratio_list": 1.0,
+        "EdgeLPR.render": True,
+        "EdgeLPR.photos": ["p"],
+    }
+    (tmp_path / "c.yml").write_text(printed, encoding="utf-8")
+    assert main(["finetune", "det", "-c", str(tmp_path / "c.yml"), "--print-config"]) == 0
+    assert capsys.readouterr().out == printed
+    assert "none.yml: cannot be read" in error_of(capsys, "det", "--print-config", "--config", "none.yml")
+
+
+def test_a_config_of_paddleocr_trains_and_what_has_no_effect_is_told_in_one_line(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+    label = '[{"transcription": "皖A12345", "points": [[9, 9], [99, 9], [99, 40], [9, 40]]}]'
+    for name, count in (("train/a.txt", 4), ("train/b.txt", 4), ("val.txt", 1)):
+        images = Path("train_data", name).with_suffix("")
+        images.mkdir(parents=True)
+        for i in range(count):
+            cv2.imwrite(str(images / f"{i}.png"), image)
+        Path(name).parent.mkdir(exist_ok=True)
+        lines = [f"{images.relative_to('train_data')}/{i}.png\t{label}\n" for i in range(count)]
+        Path(name).write_text("".join(lines), encoding="utf-8")
+    Path("pretrain").mkdir()
+    Path("pretrain/student.pdparams").write_bytes((start / "det.pdparams").read_bytes())
+    Path("student.yml").write_text(DET_CONFIG, encoding="utf-8")
+    changes = ["Global.epoch_num=1", "Train.loader.batch_size_per_card=4", "Train.loader.num_workers=0"]
+    changes += [SIZE, "Eval.dataset.transforms.DetResizeForTest.limit_side_len=96"]
+    assert main(["finetune", "det", "-c", "student.yml", "-o", *changes]) == 0
+    notes = capsys.readouterr().err.splitlines()
+    idle = [line for line in notes if "without effect here: " in line]
+    assert len(idle) == 1 and idle[0].startswith("student.yml: ")
+    assert {"Global.use_gpu", "Global.distributed", "Architecture.Head.fix_nan"} <= {
+        *idle[0].split(": ")[2].split(", ")
+    }
+    # Of eight images six are shown, four and half of four, in batches of four: two steps.
+    assert notes[-1].startswith("step 2: ")
+    assert {"best.pdparams", "latest.pdparams", "config.yml"} <= {
+        path.name for path in Path("output/det").iterdir()
+    }
 
 
 def test_bad_input_is_one_line(start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,6 +296,12 @@ def test_bad_input_is_one_line(start: Path, tmp_path: Path, capsys: pytest.Captu
     assert "is missing, so this is no checkpoint of ch_PP-OCRv3_det" in error_of(
         capsys, "det", "--render", "--pretrained", start / "rec.pdparams", "--out", tmp_path
     )
+    assert "holds no run to go on with" in error_of(capsys, *rec, "--render", "--resume")
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "config.yml").write_text("Global: {epoch_num: 1", encoding="utf-8")
+    assert "config.yml: not valid YAML" in error_of(capsys, *rec, "--render", "--resume")
+    assert main(["finetune", "rec", "--print-config"]) == 0
+    (tmp_path / "o" / "config.yml").write_text(capsys.readouterr().out, encoding="utf-8")
     assert "no checkpoint to resume from" in error_of(capsys, *rec, "--render", "--resume")
     assert "cannot be read as a font" in error_of(capsys, *rec, "--render", "--font", start / "keys.txt")
     (tmp_path / "file").write_text("x")
@@ -239,16 +327,36 @@ def test_damaged_images_to_measure_on_are_left_out(
         cv2.imwrite(str(tmp_path / name), image)
     (tmp_path / "half.png").write_bytes((tmp_path / "good.png").read_bytes()[:900])
     (tmp_path / "rec.txt").write_text("good.png\t皖A12345\nhalf.png\t皖A12345\n", encoding="utf-8")
-    arguments = ["finetune", "rec", "--render", "--val", tmp_path, "--steps", "1", "--out", tmp_path / "run"]
-    arguments += ["--config", start / "rec.json"]
+    arguments = ["finetune", "rec", "--render", "--val", tmp_path, "--out", tmp_path / "run"]
     arguments += ["--pretrained", start / "rec.pdparams", "--dict", start / "keys.txt"]
-    assert main([str(a) for a in arguments]) == 0
-    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped: ")]
+    assert main([str(a) for a in [*arguments, *REC]]) == 2  # all is done, and something was left out
+    out, err = capsys.readouterr()
+    assert "best.pdparams: accuracy" in out and (tmp_path / "run" / "best.pdparams").is_file()
+    notes = [line for line in err.splitlines() if line.startswith("skipped: ")]
     assert len(notes) == 1
-    assert "half.png" in notes[0]
+    assert "half.png" in notes[0] and err.endswith("\n1 image could not be read; all else was used\n")
     (tmp_path / "good.png").write_bytes(b"")
-    assert main([str(a) for a in [*arguments, "--out", tmp_path / "other"]]) == 2
+    assert main([str(a) for a in [*arguments, "--out", tmp_path / "other", *REC]]) == 2
     assert "--val: none of its 2 images can be read" in capsys.readouterr().err
+
+
+def test_what_is_no_image_is_not_trained_on(
+    start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (24, 94, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "good.png"), image)
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "text.png").write_bytes(b"no image")
+    names = ("good", "empty", "text", "gone")
+    (tmp_path / "rec.txt").write_text("".join(f"{name}.png\t皖A12345\n" for name in names), encoding="utf-8")
+    arguments = ["finetune", "rec", "--ccpd", tmp_path, "--out", tmp_path / "run"]
+    arguments += ["--pretrained", start / "rec.pdparams", "--dict", start / "keys.txt", *REC]
+    assert main([str(a) for a in arguments]) == 2
+    err = capsys.readouterr().err
+    skipped = [line for line in err.splitlines() if line.startswith("skipped: ")]
+    assert len(skipped) == 3 and "no image 'gone.png'" in skipped[0]
+    assert "empty.png: the file is empty (0 bytes)" in skipped[1] and "text.png: not an image" in skipped[2]
+    assert err.endswith("\n3 images could not be read; all else was used\n")
 
 
 def test_the_detector_trains_on_drawn_scenes(
@@ -257,7 +365,39 @@ def test_the_detector_trains_on_drawn_scenes(
     from edge_lpr.finetune.training import det
 
     monkeypatch.setattr(det, "_RENDERED_SCENES", 1)
-    arguments = ["finetune", "det", "--render", "--pretrained", start / "det.pdparams", "--steps", "1"]
-    assert main([str(a) for a in [*arguments, "--config", start / "det.json", "--out", tmp_path]]) == 0
+    arguments = [
+        "finetune",
+        "det",
+        "--render",
+        "--pretrained",
+        start / "det.pdparams",
+        "--out",
+        tmp_path,
+        *DET,
+    ]
+    assert main([str(a) for a in arguments]) == 0
     arrays = load_checkpoint(tmp_path / "latest.pdparams")
     assert all(np.isfinite(a).all() for a in arrays.values())
+
+
+def test_without_a_config_the_network_is_that_of_the_weights(
+    start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = TorchNetwork(ARCHITECTURES["PP-OCRv4_mobile_det"])
+    save_checkpoint(tmp_path / "v4.pdparams", weights_of(network))
+    assert main(["finetune", "det", "--print-config", "--pretrained", str(tmp_path / "v4.pdparams")]) == 0
+    printed = capsys.readouterr().out
+    assert "name: PPLCNetV3" in printed and "MobileNetV3" not in printed
+    (tmp_path / "v4.yml").write_text(printed, encoding="utf-8")
+    told = error_of(
+        capsys,
+        "det",
+        "--render",
+        "-c",
+        tmp_path / "v4.yml",
+        "--pretrained",
+        start / "det.pdparams",
+        "--out",
+        tmp_path,
+    )
+    assert "weights of ch_PP-OCRv3_det, but Architecture describes PP-OCRv4_mobile_det" in told

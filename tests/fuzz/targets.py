@@ -17,7 +17,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from helpers.engine_manifests import H200, PLAN, manifest, model
+from helpers.pictures import encoded, heic_of_tiles, quarters, saved, turned
 from helpers.tiny_bundle import det_model, rec_model, write_bundle
+from PIL import Image
 
 from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
 from edge_lpr.architectures.registry import identify
@@ -34,7 +36,6 @@ from edge_lpr.export.inference_yml import read_inference_yml
 from edge_lpr.export.paddle_program import check_program, check_weights
 from edge_lpr.export.parity.reference import read_reference
 from edge_lpr.export.settings import load_origin
-from edge_lpr.finetune.training.config import default_config, load_config
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.image_io import read_image
 from edge_lpr.io.sources import open_source
@@ -99,6 +100,23 @@ def _gifs() -> list[bytes]:
         b"!\xf9\x04\0\x0a\0\0\0,\0\0\0\0" + struct.pack("<HHB", 4, 4, 0) + b"\x02\x05\x84\x8f\xa9\xcb\x05\0"
     )
     return [head + 3 * frame + b";"]
+
+
+def _pnms() -> list[bytes]:
+    grey = Image.new("I;16", (30, 20), 4000)
+    return [encoded(quarters(), "PPM"), encoded(quarters(), "PPM", "1"), saved(grey, "PPM"), b"P2 2 1 9 3 9 "]
+
+
+def _jp2s() -> list[bytes]:
+    return [encoded(quarters(), "JPEG2000", no_jp2=bare) for bare in (False, True)]
+
+
+def _heics() -> list[bytes]:
+    return [
+        turned(quarters(), "HEIF", 6),
+        encoded(quarters(), "HEIF", "RGBA"),
+        heic_of_tiles(np.tile(quarters(), (3, 3, 1)), 64),
+    ]
 
 
 def _read_video(path: Path) -> None:
@@ -237,11 +255,24 @@ TARGETS: dict[str, Target] = {
     "bmp": Target(lambda: [_image(".bmp")], lambda path: read_image(path, MAX_PIXELS)),
     "webp": Target(lambda: [_image(".webp")], lambda path: read_image(path, MAX_PIXELS)),
     "tiff": Target(_tiffs, lambda path: read_image(path, MAX_PIXELS)),
+    "exif": Target(
+        lambda: [turned(quarters(), kind, 6, "RGBA") for kind in ("PNG", "WEBP", "TIFF")],
+        lambda path: read_image(path, MAX_PIXELS),
+    ),
+    "pnm": Target(_pnms, lambda path: read_image(path, MAX_PIXELS)),
+    "jp2": Target(_jp2s, lambda path: read_image(path, MAX_PIXELS)),
+    "avif": Target(
+        lambda: [turned(quarters(), "AVIF", 6, mode) for mode in ("RGB", "RGBA")],
+        lambda path: read_image(path, MAX_PIXELS),
+    ),
     "mp4": Target(lambda: _videos(".mp4", "mp4v"), _read_video, "v.mp4"),
     "avi": Target(lambda: _videos(".avi", "MJPG"), _read_video, "v.avi"),
     "mkv": Target(lambda: _videos(".mkv", "MJPG"), _read_video, "v.mkv"),
     "mjpeg": Target(lambda: [9 * _image(".jpg")], _read_video, "v.mjpeg"),
     "gif": Target(_gifs, _read_video, "v.gif"),
+    "still_gif": Target(
+        lambda: [encoded(quarters(), "GIF"), *_gifs()], lambda path: read_image(path, MAX_PIXELS)
+    ),
     "bundle": Target(_bundles, _read_bundle, "bundle.json"),
     "onnx": Target(_models, _run_model),
     "onnx_graph": Target(_models, _edit_model),
@@ -251,12 +282,21 @@ TARGETS: dict[str, Target] = {
     "ccpd_name": Target(_texts(_CCPD), _read_name),
     "dictionary": Target(_texts("京\n津\n0\nA\n", "\ufeffA\r\nB"), _read_dictionary),
     "manifest": Target(_manifests, _list_engines, "a.json"),
-    "config": Target(lambda: [default_config("rec").encode()], lambda path: load_config(path, "rec")),
     "origin": Target(_texts('{"data": {"a": [1, 2.5, null]}}'), load_origin),
     "program": Target(_programs, check_program, "a.pdmodel"),
     "program_json": Target(_texts('{"program": {"ops": [{"#": "1.conv2d"}]}}'), check_program, "a.json"),
     "weights": Target(_weights, check_weights, "a.pdiparams"),
     "reference": Target(_arrays, read_reference, "reference.npz"),
 }
+if find_spec("pillow_heif") is not None:
+    TARGETS["heic"] = Target(_heics, lambda path: read_image(path, MAX_PIXELS))
 if find_spec("yaml") is not None:
+    from edge_lpr.finetune.recipe.config import read_config
+    from edge_lpr.finetune.recipe.document import default_document, read_document, write_document
+
+    TARGETS["config"] = Target(
+        lambda: [write_document(default_document("rec")).encode()],
+        lambda path: read_config(read_document(path), "rec", str(path)),
+        "config.yml",
+    )
     TARGETS["inference_yml"] = Target(_texts(_YAML), read_inference_yml, "inference.yml")

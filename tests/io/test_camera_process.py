@@ -36,7 +36,7 @@ def test_all_that_happens_to_a_video_is_told(tmp_path: Path) -> None:
     try:
         found = told(process, "ended")
         assert [what for what, _ in found[:2]] == ["begun", "opened"]
-        assert found[1][1] == {"live": False, "fps": 25.0, "total": 10}
+        assert found[1][1] == {"live": False, "fps": 25.0, "total": 10, "pause": 0.0}
         frames: list[dict[str, Any]] = [more for what, more in found if what == "frame"]
         assert [frame["index"] for frame in frames] == list(range(0, 20, 2))
         assert process.view(frames[-1]).shape == (48, 64, 3)

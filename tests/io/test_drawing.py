@@ -70,6 +70,13 @@ def test_other_text_is_grey() -> None:
     assert np.abs(image[100, 160].astype(int) - drawing.FREE_TEXT_COLOR).max() < 20
 
 
+def test_a_plate_without_a_text_has_an_outline_alone() -> None:
+    image = blank()
+    drawing.draw_reads(image, [make_read("", [[100, 100], [220, 100], [220, 140], [100, 140]])])
+    rows = np.flatnonzero((image != blank()).any(axis=(1, 2)))
+    assert rows.min() >= 98 and rows.max() <= 142
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 500), (500, 3), (40, 40)])
 def test_small_images_and_corners_outside_are_clipped(shape: tuple[int, int]) -> None:
     image = blank(*shape)

@@ -239,13 +239,13 @@ def test_any_error_while_decoding_is_a_loss(
     # In the process that decodes, the fifth frame fails as OpenCV and Python do.
     (tmp_path / "breaking.py").write_text(
         "import cv2\n"
-        "from edge_lpr.io import decoder\n"
-        "class Breaking(decoder.Decoder):\n"
-        "    def frames(self, go_on):\n"
-        "        for decoded in super().frames(go_on):\n"
-        f"            if decoded.index == 4: raise {broken}\n"
-        "            yield decoded\n"
-        "decoder.Decoder = Breaking\n",
+        "from edge_lpr.io.video_decoder import VideoDecoder\n"
+        "real = VideoDecoder.frames\n"
+        "def frames(self, go_on):\n"
+        "    for decoded in real(self, go_on):\n"
+        f"        if decoded.index == 4: raise {broken}\n"
+        "        yield decoded\n"
+        "VideoDecoder.frames = frames\n",
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -7,6 +7,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def times(path: Path) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".avi", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".avi", ".mkv", ".webm"])
 def test_videos_hold_what_was_written(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"视频 1{suffix}"
     video = VideoFile(path, 25)
@@ -58,7 +59,7 @@ def test_videos_hold_what_was_written(tmp_path: Path, suffix: str) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
 def test_frames_stand_at_their_own_times(tmp_path: Path, suffix: str) -> None:
     # A camera that gives frames as it can, is lost for a minute, and comes back with another size.
     video = VideoFile(tmp_path / f"a{suffix}", 10)
@@ -68,6 +69,19 @@ def test_frames_stand_at_their_own_times(tmp_path: Path, suffix: str) -> None:
     video.write(np.zeros((96, 64, 3), np.uint8), given[-1])
     video.close()
     assert times(tmp_path / f"a{suffix}") == pytest.approx([t - 100 for t in given], abs=2e-3)
+
+
+@pytest.mark.parametrize(("suffix", "lasts"), [(".mp4", 0.0), (".mp4", 0.5), (".mkv", 2.0), (".avi", 2.0)])
+def test_the_last_frame_is_shown_as_long_as_it_lasts(tmp_path: Path, suffix: str, lasts: float) -> None:
+    # Half a frame a second: without it the last two seconds would be missing.
+    video = VideoFile(tmp_path / f"a{suffix}", 0.5)
+    for seconds in (0.0, 2.0, 4.0):
+        video.write(noise(), seconds, lasts)
+    video.close()
+    assert times(tmp_path / f"a{suffix}") == pytest.approx([0, 2, 4], abs=2e-3)
+    with av.open(str(tmp_path / f"a{suffix}")) as container:
+        assert container.duration is not None
+        assert container.duration / 1e6 == pytest.approx(4 + (lasts or 2.0), abs=0.01)
 
 
 def test_times_that_stand_still_or_go_back_do_not_stop_a_video(tmp_path: Path) -> None:
@@ -103,7 +117,9 @@ def test_where_there_is_no_x264_it_is_mpeg4(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-@pytest.mark.parametrize(("suffix", "played"), [(".mp4", 100), (".mov", 100), (".mkv", 100), (".avi", 120)])
+@pytest.mark.parametrize(
+    ("suffix", "played"), [(".mp4", 100), (".mov", 100), (".mkv", 100), (".webm", 100), (".avi", 120)]
+)
 def test_a_killed_process_leaves_what_plays(tmp_path: Path, suffix: str, played: int) -> None:
     path = tmp_path / f"a{suffix}"
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
@@ -139,7 +155,7 @@ def test_a_video_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         video.close()
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".webm"])
 def test_a_disk_that_fills_up_leaves_what_plays(tmp_path: Path, suffix: str) -> None:
     resource = pytest.importorskip("resource")
     signal = pytest.importorskip("signal")

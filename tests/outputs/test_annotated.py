@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from edge_lpr.errors import OutputError, SettingError
+from edge_lpr.io.drawing import draw_reads
 from edge_lpr.io.sources import Target, find_targets
+from edge_lpr.io.video_io import VideoFile
 from edge_lpr.outputs import AnnotatedOutput, RunInfo
 from edge_lpr.pipeline.stream import FrameResult
 
@@ -70,6 +73,23 @@ def test_annotated_videos(tmp_path: Path, a_read: Make, a_source: Make, a_frame:
         assert frames_in(tmp_path / written) == 5
 
 
+def test_a_video_shows_what_is_known_of_a_vehicle(
+    tmp_path: Path, a_read: Make, a_source: Make, a_frame: Make
+) -> None:
+    raw, known = a_read(text="津A13H25"), a_read(text="京A13H25")
+    expected = {}
+    for name, reads in (("raw", [raw]), ("known", [known]), ("nothing", [a_read(text="")])):
+        expected[name] = a_frame().image.copy()
+        draw_reads(expected[name], reads)
+    assert not (expected["raw"] == expected["known"]).all()
+    for name, reads in (("known", [known]), ("nothing", [a_read(text="")]), ("raw", None)):
+        drawn: list[Any] = []
+        with AnnotatedOutput(tmp_path / name) as out, pytest.MonkeyPatch.context() as patched:
+            patched.setattr(VideoFile, "write", lambda self, image, seconds, drawn=drawn: drawn.append(image))
+            out.write(FrameResult(a_source(), a_frame(), [raw], [], reads is not None, known=reads), [])
+        assert (drawn[0] == expected[name]).all()
+
+
 def test_closing_completes_every_video(tmp_path: Path, a_source: Make, a_frame: Make) -> None:
     with AnnotatedOutput(tmp_path) as out:
         for name in ("a.mp4", "b.mp4"):
@@ -104,6 +124,7 @@ def test_saving_over_the_sources_is_refused(tmp_path: Path, a_source: Make, a_fr
     [
         (("1.png", "2.png"), "out.png", "does not fit several sources; give a folder"),
         (("1.png",), "out.mp4", "does not fit an image"),
+        (("1.png",), "out.xyz", "cannot be written as .xyz; use one of .bmp, .jpeg.* or a folder, with a /"),
         (("1.png",), "out.gif", "cannot be written as .gif; use one of .bmp, .jpeg"),
     ],
 )
@@ -126,3 +147,55 @@ def test_a_second_source_does_not_replace_the_first_in_one_file(
         out.write(first, [])
         with pytest.raises(OutputError, match="does not fit several sources"):
             out.write(second, [])
+
+
+def test_what_cannot_be_written_as_it_is_becomes_another_format(
+    tmp_path: Path, a_read: Make, a_source: Make, a_frame: Make
+) -> None:
+    names = ["a.heic", "b.avif", "c.jp2", "d.jfif", "e.JPE", "f.ppm", "g.gif", "h", "v1.2", "a.jpg", "i.HEIC"]
+    wanted = ["a-2.jpg", "a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg", "f.png", "g.png", "h.jpg", "i.jpg"]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_bytes(b"")
+    told: list[str] = []
+    target = Target("images", "in", tuple(folder / name for name in names), root=folder)
+    source = a_source("in", is_image=True)
+    source.root = folder
+    with AnnotatedOutput(tmp_path / "out", RunInfo([target], on_warning=told.append)) as out:
+        for i, path in enumerate(target.paths):
+            out.write(FrameResult(source, a_frame(i, None, str(path)), [a_read()], [], False), [])
+    saved = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert saved == [*wanted, "v1.2.jpg"]
+    assert all(cv2.imread(str(path)) is not None for path in (tmp_path / "out").iterdir())
+    assert len(told) == 9 and told[0] == "--save: .heic is written as .jpg, and so are all such"
+    assert "--save: what has no suffix is written as .jpg, and so are all such" in told
+
+
+def test_a_picture_too_large_for_its_format_becomes_another(
+    tmp_path: Path, a_read: Make, a_source: Make, a_frame: Make
+) -> None:
+    path = tmp_path / "in" / "wide.webp"
+    path.parent.mkdir()
+    path.write_bytes(b"")
+    told: list[str] = []
+    image = np.full((4, 17_000, 3), 90, np.uint8)
+    frame = replace(a_frame(0, None, str(path)), image=image)
+    found = FrameResult(a_source("in", is_image=True), frame, [], [], False)
+    info = RunInfo([Target("images", "in", (path,))], on_warning=told.append)
+    with AnnotatedOutput(tmp_path / "out", info) as out:
+        out.write(found, [])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["wide.png"]
+    assert told == [f"--save: {path}: 17000×4 pixels cannot be encoded as .webp, and are written as .png"]
+    with (
+        AnnotatedOutput(tmp_path / "one.webp", info) as out,
+        pytest.raises(OutputError, match=r"one\.webp: 17000×4 pixels cannot be encoded as \.webp"),
+    ):
+        out.write(found, [])
+
+
+@pytest.mark.parametrize("name", ["a.heic", "a.gif", "a.ppm"])
+def test_a_format_that_is_not_written_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    target = Target("images", "p", (tmp_path / "p.png",))
+    with pytest.raises(SettingError, match=r"cannot be written as \.\w+; use one of \.bmp, \.jpeg"):
+        AnnotatedOutput(tmp_path / name, RunInfo([target]))

@@ -61,7 +61,7 @@ def test_a_doubtful_character_is_marked_on_a_terminal(
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    for min_score, marked in ((ReadSettings.retry_below - 0.01, True), (ReadSettings.retry_below, False)):
+    for min_score, marked in ((ReadSettings.min_score - 0.01, True), (ReadSettings.min_score, False)):
         line = line_of(Result(a_source(), None, an_event(min_score=min_score), "a.mp4"), 8, Terminal())
         assert (f"\x1b[33mmin {min_score:.2f}\x1b[0m" in line) == marked
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from edge_lpr.outputs.records import FIELDS, Result, results, to_record, utc_stamp
 from edge_lpr.pipeline.stream import FrameResult
 from edge_lpr.pipeline.wall_clock import utc
+from edge_lpr.plates.read import Candidate
 
 Make = Callable[..., Any]
 NAMES = [name for name, _, _ in FIELDS]
@@ -28,8 +32,25 @@ def test_an_event_s_record(an_event: Make, a_source: Make) -> None:
         "first_frame": 31, "last_frame": 62, "first_seen": 1.235, "last_seen": 2.5,
         "first_utc": None, "last_utc": None,
         "corners": [[10.0, 20.0], [110.0, 20.0], [110.0, 50.0], [10.0, 50.0]], "crop": "x.png",
-        "state": "end", "id": "8d7f", "clock_step": None,
+        "state": "end", "id": "8d7f", "clock_step": None, "candidates": [],
     }  # fmt: skip
+
+
+def test_what_python_has_is_what_json_lines_have(
+    an_event: Make, a_read: Make, a_source: Make, a_frame: Make
+) -> None:
+    others = (Candidate("皖A12345", np.float64(0.123456)), Candidate("赣A12345", 0.01))
+    event = an_event(
+        candidates=others, source="camera 0", first_utc=utc(1_700_000_001.25), score=np.float32(0.5)
+    )
+    for item, frame in ((event, None), (a_read(candidates=others), a_frame())):
+        own = item.to_dict()
+        record = to_record(Result(a_source("camera 0"), frame, item, "camera 0"))
+        assert json.loads(json.dumps(own, allow_nan=False)) == own  # plain values of Python
+        assert own == {name: record[name] for name in own}
+        assert own["candidates"][0] == {"text": "皖A12345", "score": 0.1235}
+    # All that a record has, but for what an event does not know.
+    assert set(NAMES) - set(event.to_dict()) == {"version", "type", "crop"}
 
 
 def test_a_live_source_has_the_time_of_day(

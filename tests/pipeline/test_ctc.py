@@ -113,7 +113,7 @@ class TestPlateDecoder:
         assert reading.text == "粤OA2160"
         assert reading.min_score == pytest.approx(0.95)
         # What fusion adds up stays a distribution: it shares out the glyph's probability by itself.
-        assert np.exp(reading.log_probs).sum(axis=1) == pytest.approx(np.ones(8 - 1), abs=1e-4)
+        assert np.exp(reading.log_probs).sum(axis=1) == pytest.approx(np.ones(7), abs=1e-4)
 
     def test_never_a_veto_free_text_that_reads_much_better_stays_text(self) -> None:
         probs = np.maximum(spelled("HELLOWORLD", 0.97), np.float32(3e-4))
@@ -189,6 +189,15 @@ def test_a_character_that_the_text_leaves_out_counts_in_its_score(shown: str) ->
     decoder, probs = shown_as(shown)
     reading = decoder.decode(probs)
     assert reading.format is None or reading.min_score < 0.1
+
+
+def test_what_a_text_leaves_out_is_in_its_evidence_for_what_frames_say_together() -> None:
+    decoder, probs = shown_as("京AM12345", 0.6)
+    reading = decoder.decode(probs)
+    assert reading.text == "京AM1234" and reading.min_score < 0.5
+    assert np.exp(reading.log_probs).sum(axis=1) == pytest.approx(np.ones(8 - 1), abs=1e-5)
+    (beside,) = np.flatnonzero(np.exp(reading.log_probs[:, 0]) > 0.5)
+    assert reading.char_scores[beside] == reading.min_score
 
 
 def test_a_text_that_leaves_nothing_out_keeps_its_scores() -> None:

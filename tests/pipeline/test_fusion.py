@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from helpers.reads import LABELS, read
 
-from edge_lpr.pipeline.fusion import Fusion, ReadSums, align, read_weight, text_similarity
+from edge_lpr.pipeline.fusion import FusedText, Fusion, ReadSums, align, read_weight, text_similarity
+from edge_lpr.plates import PlateRead
 
 
 def test_align_finds_the_lost_character() -> None:
@@ -34,7 +35,7 @@ def test_sums_hold_each_length_and_kind_by_weight() -> None:
         sums.add(read(text, kind=kind), weight)
     assert {n: s.weight for n, s in sums.by_length.items()} == {7: 0.75, 6: 0.1}
     assert sums.kinds == pytest.approx({"blue": 0.6, "white": 0.25})
-    assert np.allclose(sums.by_length[7].mean(), np.maximum(read("皖A12345").log_probs, np.log(1e-3)))
+    assert np.allclose(sums.by_length[7].mean(), read("皖A12345").log_probs)
 
 
 def test_two_reads_are_surer_than_one_and_many_no_surer_than_three() -> None:
@@ -44,9 +45,9 @@ def test_two_reads_are_surer_than_one_and_many_no_surer_than_three() -> None:
         sums = ReadSums()
         for _ in range(count):
             sums.add(read("皖A12345", score=0.6), 1.0)
-        text, scores, kind = fusion.fuse(sums)
-        assert (text, kind) == ("皖A12345", "blue")
-        return min(scores)
+        fused = fusion.fuse(sums)
+        assert (fused.text, fused.kind) == ("皖A12345", "blue")
+        return fused.min_score
 
     assert score(1) < score(2) < score(3) == pytest.approx(score(30))
 
@@ -66,4 +67,69 @@ def test_a_whole_plate_outweighs_many_reads_of_its_part(
     sums = ReadSums()
     sums.add(read(part), 1.0)
     sums.add(read(whole, kind="green"), weight)
-    assert Fusion(LABELS).fuse(sums)[0] == expected
+    assert Fusion(LABELS).fuse(sums).text == expected
+
+
+def sums_of(*reads: tuple[PlateRead, float]) -> ReadSums:
+    sums = ReadSums()
+    for one, weight in reads:
+        sums.add(one, weight)
+    return sums
+
+
+def test_one_read_is_as_sure_as_it_was() -> None:
+    # The recognizer's seventy other characters have no part in a doubt that they are not the cause of.
+    alone = read("皖A12345", doubts={6: ("S", 0.1)}, score=0.99)
+    fused = Fusion(LABELS).fuse(sums_of((alone, 0.3)))
+    assert fused.char_scores == pytest.approx(alone.char_scores, abs=0.02)
+
+
+@pytest.mark.parametrize(("position", "other"), [(0, "津"), (1, "C"), (4, "8")])
+def test_characters_that_are_denied_have_low_scores(position: int, other: str) -> None:
+    first = "京A12345"
+    second = first[:position] + other + first[position + 1 :]
+    even = Fusion(LABELS).fuse(sums_of((read(first), 2.0), (read(second), 2.0)))
+    assert even.char_scores[position] == pytest.approx(0.5, abs=0.02)
+    assert min(score for i, score in enumerate(even.char_scores) if i != position) > 0.95
+    most = Fusion(LABELS).fuse(sums_of((read(first), 3.0), (read(second), 1.0)))
+    assert most.text == first and most.min_score > 0.9
+    few_more = Fusion(LABELS).fuse(sums_of((read(first), 2.1), (read(second), 1.9)))
+    assert few_more.text == first and few_more.min_score < 0.75
+
+
+def test_where_reads_deny_each_other_a_sure_reading_of_most_is_known() -> None:
+    def known(score: float, weight: float, sure: float = 0.8) -> FusedText | None:
+        doubt = 0.97 - score
+        first = read("皖A12345", doubts={6: ("6", doubt)}, score=0.97)
+        second = read("皖A12346", doubts={6: ("5", doubt)}, score=0.97)
+        sums = sums_of((first, 0.7), (second, weight))
+        assert Fusion(LABELS).fuse(sums).min_score < 0.75
+        return Fusion(LABELS).known(sums, 0.75, sure)
+
+    most = known(0.85, 0.3)
+    assert most is not None and (most.text, most.kind) == ("皖A12345", "blue")
+    assert most.min_score == pytest.approx(0.85)
+    assert known(0.85, 0.6) is None  # a good half is no majority
+    assert known(0.77, 0.3) is None and known(0.77, 0.3, 0.7) is not None
+
+
+def test_text_that_is_no_plate_is_known_however_sure() -> None:
+    sums = sums_of((read("EXIT", score=0.4, kind="text"), 0.2))
+    known = Fusion(LABELS).known(sums, 0.75, 0.8)
+    assert known is not None and (known.text, known.kind) == ("EXIT", "text")
+
+
+def test_a_kind_that_no_read_knew_stays_unknown() -> None:
+    night = sums_of(*[(read("皖A12345", kind="unknown"), 1.0)] * 3)
+    assert Fusion(LABELS).fuse(night).kind == "unknown"
+    dusk = sums_of((read("皖A12345", kind="unknown"), 3.0), (read("皖A12345", kind="yellow"), 1.0))
+    assert Fusion(LABELS).fuse(dusk).kind == "yellow"
+    green = sums_of((read("皖AD12345", kind="unknown"), 1.0))
+    assert Fusion(LABELS).fuse(green).kind == "green"  # of one kind alone
+
+
+def test_texts_that_nobody_can_read_do_not_add_up_for_ever() -> None:
+    sums = sums_of(*[(read(f"皖A{n:05}"), 0.1) for n in range(200)], (read("皖A12345"), 50.0))
+    best = sums.best_supported()
+    assert best is not None and best.text == "皖A12345"
+    assert len(sums._texts) <= 16

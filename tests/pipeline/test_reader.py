@@ -124,16 +124,36 @@ def test_read_crops_gives_one_answer_a_crop(reader: PlateReader) -> None:
     assert second is None
 
 
+def test_crops_only_searches_for_nothing(reader: PlateReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = make_image(SAMPLES / "street.jpg")
+    (read, *_) = reader.read(image)
+    x0, y0 = read.corners.min(axis=0).astype(int) - 2
+    x1, y1 = read.corners.max(axis=0).astype(int) + 2
+    # Nearly a square, as no plate is: only the word of who knows says that it is one.
+    crop = cv2.resize(image[y0:y1, x0:x1], (110, 96))
+    with PlateReader(threads=2, settings={"crops_only": True}) as trusting:
+        monkeypatch.setattr(trusting.detector, "detect_batch", lambda *_: pytest.fail("searched"))
+        (found,) = trusting.read(crop)
+        assert found.text == read.text and found.corners.tolist() == [[0, 0], [110, 0], [110, 96], [0, 96]]
+        assert [[r.text for r in reads] for reads in trusting.read_batch([crop, crop], [True, False])] == [
+            [read.text],
+            [read.text],
+        ]
+        assert trusting.read(np.full((480, 640, 3), 128, np.uint8)) == []
+        (same,) = trusting.read_crops([crop])
+        assert same is not None and same.text == read.text
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (200, 3), (3, 200), (16, 4000)])
 def test_images_of_odd_sizes_are_read_without_a_plate(reader: PlateReader, shape: tuple[int, int]) -> None:
     assert reader.read(np.zeros((*shape, 3), np.uint8)) == []
 
 
 @pytest.mark.parametrize(
-    "wrong", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3)), "a.jpg"]
+    "wrong", [np.zeros((9, 9, 2), np.uint8), np.zeros((9, 9, 3)), np.zeros(9, np.uint8), 7, b"a.jpg"]
 )
 def test_what_is_no_image_is_named(reader: PlateReader, wrong: Any) -> None:
-    with pytest.raises(SettingError, match=r"expected a uint8 H×W×3 array"):
+    with pytest.raises(SettingError, match=r"expected a path, a Pillow image, or an array of uint8"):
         reader.read(wrong)
 
 
@@ -195,6 +215,30 @@ def test_models_of_ones_own_go_with_no_choice_of_models(other: dict[str, Any]) -
     with pytest.raises(SettingError, match="models are given"):
         PlateReader(models=opened, **other)
     opened.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "looks"),
+    [
+        ({"min_score": 0.0, "retry_below": 0.0}, 1),
+        ({"min_score": 1.0, "retry_below": 0.0}, 2),
+        ({"min_score": 0.0, "retry_below": 1.0}, 2),
+    ],
+    ids=["sure enough", "not to be reported", "to be looked at again"],
+)
+def test_what_would_not_be_reported_is_looked_at_again(
+    reader: PlateReader, plate_scene: Any, settings: dict[str, float], looks: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    crop = cv2.GaussianBlur(plate_scene("皖A13H25")[90:141, 80:240], (0, 0), 2.0)
+    looked: list[int] = []
+    whole = reader.recognizer.probabilities
+    monkeypatch.setattr(
+        reader.recognizer, "probabilities", lambda crops: [looked.append(len(crops)), whole(crops)][1]
+    )
+    monkeypatch.setattr(reader, "settings", reader.settings.changed(settings))
+    reader.read_crops([crop])
+    assert sum(count > 0 for count in looked) == looks
 
 
 def test_a_plate_that_fills_the_picture_is_found_by_searching_again(plate_scene: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.opening import Opening
-from edge_lpr.pipeline.reader import PlateReader
-from edge_lpr.pipeline.reading import read_live, read_stream
+from edge_lpr.io.sources import open_source
+from edge_lpr.pipeline.events import Report
+from edge_lpr.pipeline.reader import EventOptions, PlateReader
+from edge_lpr.pipeline.reading import read_live, read_sources
 from edge_lpr.pipeline.stream import FrameResult, Stream
 
 Scene = Callable[..., NDArray[np.uint8]]
@@ -50,13 +52,148 @@ def test_all_states_of_a_file_where_they_are_asked_for(reader: PlateReader, stre
     assert [e.state for e in reader.events(street, report="new")] == ["new"]
 
 
+def write(path: Path, frames: list[NDArray[np.uint8]], fps: float = 25) -> Path:
+    code = "MJPG" if path.suffix == ".avi" else "mp4v"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), fps, (320, 240))
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+def test_a_stride_makes_no_two_vehicles_of_one(
+    reader: PlateReader, tmp_path: Path, plate_scene: Scene
+) -> None:
+    # The fifth frame is no good: for a stride, a second and a half that show nothing.
+    shown = [EMPTY if i == 4 else plate_scene(TEXT, 40 + 4 * i) for i in range(10)]
+    video = write(tmp_path / "weak.avi", [*shown, EMPTY, EMPTY], fps=5)
+    (every,) = reader.events(video)
+    assert (every.first_frame, every.last_frame, every.reads) == (0, 9, 9)
+    (fourth,) = reader.events(video, stride=4)
+    assert (fourth.text, fourth.first_frame, fourth.last_frame, fourth.reads) == (TEXT, 0, 8, 2)
+    assert fourth.last_seen == pytest.approx(1.6, abs=0.01)
+
+
+def test_frames_two_seconds_apart_show_one_vehicle(
+    reader: PlateReader, tmp_path: Path, plate_scene: Scene
+) -> None:
+    shown = [plate_scene(TEXT, 40 + 40 * i) for i in range(4)]
+    (event,) = reader.events(write(tmp_path / "slow.mp4", shown + [EMPTY] * 7, fps=0.5))
+    assert (event.reads, event.first_seen, event.last_seen) == (4, 0, pytest.approx(6.0, abs=0.01))
+
+
+def test_images_have_their_own_index_with_a_stride(
+    reader: PlateReader, tmp_path: Path, plate_scene: Scene
+) -> None:
+    for i in range(5):
+        cv2.imencode(".png", plate_scene(TEXT))[1].tofile(tmp_path / f"{i}.png")
+    options = CaptureOptions(stride=2)
+    steps = list(read_sources(reader, tmp_path, options=options))
+    assert [(Path(s.frame.name).stem, s.frame.index) for s in steps if s.frame] == [
+        ("0", 0),
+        ("2", 2),
+        ("4", 4),
+    ]
+    assert [event.first_frame for event in reader.events(tmp_path, stride=2)] == [0, 2, 4]
+
+
+@pytest.mark.parametrize("report", ["end", "new", "all"])
+def test_provinces_that_deny_each_other_make_no_event_that_is_less_sure_than_asked(
+    reader: PlateReader, tmp_path: Path, plate_scene: Scene, report: Report
+) -> None:
+    shown = [plate_scene(f"{'京津'[i % 2]}A13H25") for i in range(12)]
+    events = list(reader.events(write(tmp_path / "two.avi", shown), report=report))
+    told = {"end": [], "new": ["new"], "all": ["new", "end"]}
+    assert [event.state for event in events] == told[report]
+    assert all(event.min_score >= reader.settings.min_score for event in events)
+    assert all(event.text == "京A13H25" for event in events)  # the first, when there was nothing against it
+
+
+def test_what_a_camera_s_reads_deny_ends_as_it_was_told(
+    reader: PlateReader, a_source: Callable[..., Any], plate_scene: Scene
+) -> None:
+    shown = [plate_scene(f"{'京津'[n % 2]}A13H25") for n in range(12)]
+    frames = [Frame(image, n, n / 10, "cam", 1000 + n / 10) for n, image in enumerate(shown)]
+    source = _Fed(a_source(live=True), [*((frame.time, frame) for frame in frames), (3.0, None), (3.1, None)])
+    source.live = True
+    events = [event for step in read_live([Stream(reader, source)]) for event in step.events]
+    assert [(e.state, e.text, e.reads) for e in events] == [("new", "京A13H25", 1), ("end", "京A13H25", 12)]
+    assert all(event.min_score >= reader.settings.min_score for event in events)
+
+
+def test_a_camera_with_a_picture_in_two_seconds_shows_one_vehicle_from_the_first_on(
+    reader: PlateReader, a_source: Callable[..., Any], plate_scene: Scene
+) -> None:
+    script: list[tuple[float | None, Frame | None]] = []
+    for n in range(4):
+        frame = Frame(plate_scene(TEXT, 40 + 20 * n), n, 2.0 * n, "cam", 1000 + 2.0 * n)
+        script += (2.0 * n, frame), (2.0 * n + 1.9, None)
+    source = _Fed(a_source(live=True), [*script, (30.0, None), (30.1, None)])
+    source.live, source.fps = True, 0.5
+    events = [event for step in read_live([Stream(reader, source)]) for event in step.events]
+    assert [(e.state, e.reads) for e in events] == [("new", 1), ("end", 4)]
+
+
+def test_each_frame_shows_its_vehicle_as_it_is_known(
+    reader: PlateReader, tmp_path: Path, plate_scene: Scene
+) -> None:
+    texts = ["京A13H25", "京A13H25", "京A13H25", "津A13H25", "京A13H25"]
+    steps = list(read_sources(reader, write(tmp_path / "a.avi", [plate_scene(text) for text in texts])))
+    assert [[read.text for read in step.reads] for step in steps if step.frame] == [[text] for text in texts]
+    assert [[read.text for read in step.known or ()] for step in steps if step.frame] == [["京A13H25"]] * 5
+
+
 def test_what_cannot_be_opened_raises(reader: PlateReader, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
-        list(read_stream(reader, tmp_path / "none.mp4"))
+        list(read_sources(reader, tmp_path / "none.mp4"))
     with pytest.raises(SourceError, match="cannot be opened: refused"):
-        list(reader.events("rtsp://127.0.0.1:1/x", options=CaptureOptions(reconnect=0)))
+        list(reader.events("rtsp://127.0.0.1:1/x", reconnect=0))
     with pytest.raises(SettingError, match="events 'some': expected end, new, all"):
         list(reader.events(tmp_path, report="some"))  # type: ignore[arg-type]
+
+
+def test_several_sources_at_once(reader: PlateReader, street: Path, plate_scene: Scene) -> None:
+    picture = street.with_name("车.png")
+    cv2.imencode(".png", plate_scene("苏CFY773"))[1].tofile(picture)
+    missing = street.with_name("none.mp4")
+    told: list[tuple[str, str]] = []
+    with pytest.raises(SourceError, match=r"none\.mp4: no such file"):
+        told.extend((event.source, event.text) for event in reader.events(missing, street, picture))
+    assert told == [(str(street), TEXT), (str(picture), "苏CFY773")]
+
+
+def test_sources_that_fail_are_all_named(reader: PlateReader, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"a\.mp4: no such file.*; .*b\.mp4: no such file"):
+        list(reader.events(tmp_path / "a.mp4", tmp_path / "b.mp4"))
+
+
+def test_options_of_the_command_hold_for_one_call(reader: PlateReader, street: Path) -> None:
+    (event,) = reader.events(street, stride=4)
+    assert event.reads == 3 and event.last_frame == 8
+    mirrored = reader.events(street, flip=True)
+    assert [e.text for e in mirrored] != [TEXT] and not reader.settings.flip
+    for wrong, told in (({"strides": 2}, "no setting 'strides'"), ({"stride": 0}, "stride is 0"),
+                        ({"rotate": "45"}, "rotate is '45'")):  # fmt: skip
+        with pytest.raises(SettingError, match=told):
+            list(reader.events(street, **wrong))  # type: ignore[arg-type]
+
+
+def test_events_take_every_option_of_a_source_that_the_command_has() -> None:
+    assert set(EventOptions.__annotations__) == {"report", "rotate", "flip", *CaptureOptions.names()}
+
+
+def test_candidates_are_there_on_request(street: Path) -> None:
+    settings = {"det_limit_side_len": 256, "det_limit_type": "max", "candidates": 2, "min_score": 0.1}
+    with PlateReader(settings=settings, threads=1) as wide:
+        frame = next(iter(open_source(street))).image
+        frame = cv2.GaussianBlur(frame, (0, 0), 2.2)
+        (read,) = wide.read(frame)
+        scores = [one.score for one in read.candidates]
+        assert 0 < len(scores) <= 2 and scores == sorted(scores, reverse=True)
+        assert read.text not in [one.text for one in read.candidates]
+        (event,) = wide.events(street)
+        assert event.text == TEXT and len(event.candidates) <= 2
+        assert event.to_dict()["candidates"] == [one.to_dict() for one in event.candidates]
 
 
 def test_live_sources_are_read_together_and_end_apart(reader: PlateReader, street: Path) -> None:
@@ -159,19 +296,19 @@ def test_a_frame_that_waits_holds_the_clock(reader: PlateReader, a_source: Calla
             asked.append(time)
             return super().advance(time, losses)
 
-    source = _Fed(a_source())
+    empty = [Frame(EMPTY, 0, 0.0, "cam"), None, Frame(EMPTY, 1, 2.0, "cam"), None, None]
+    source = _Fed(a_source(), list(zip([0.0, 1.0, 4.0, 5.0, 6.0], empty, strict=True)))
     for _ in read_live([Slow(reader, source)]):
         pass
     assert asked == [1.0, 5.0]
 
 
 class _Fed(LiveSource):
-    """Gives a frame, nothing, a frame, nothing, and ends."""
+    """Gives frames or nothing, each at its time, and ends."""
 
-    def __init__(self, like: Source) -> None:
+    def __init__(self, like: Source, script: Sequence[tuple[float | None, Frame | None]]) -> None:
         Source.__init__(self, like.label, like.on_warning)
-        frames = [Frame(EMPTY, 0, 0.0, "cam"), None, Frame(EMPTY, 1, 2.0, "cam"), None, None]
-        self._script = list(zip([0.0, 1.0, 4.0, 5.0, 6.0], frames, strict=True))
+        self._script = list(script)
 
     def now(self) -> float | None:
         return self._script[0][0]

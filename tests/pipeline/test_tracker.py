@@ -17,8 +17,10 @@ from edge_lpr.pipeline.wall_clock import utc
 from edge_lpr.plates import PlateRead
 
 
-def run(frames: list[list[PlateRead]], fps: float = 10, **settings: float) -> list[PlateEvent]:
-    tracker = PlateTracker(CHARSET, True, TrackSettings(**settings))  # type: ignore[arg-type]
+def run(
+    frames: list[list[PlateRead]], fps: float = 10, min_score: float = 0.0, **settings: float
+) -> list[PlateEvent]:
+    tracker = PlateTracker(CHARSET, True, TrackSettings(**settings), min_score=min_score)  # type: ignore[arg-type]
     events = []
     for n, reads in enumerate(frames):
         events += tracker.update(reads, n, n / fps)
@@ -98,16 +100,17 @@ def test_a_single_unsure_read_is_no_event_and_a_sure_one_is() -> None:
 def test_events_come_when_the_track_ends() -> None:
     tracker = PlateTracker(CHARSET, True, TrackSettings(max_gap=1.0))
     assert tracker.update([read("皖A12345")], 0, 0.0) == []
-    assert tracker.update([], 1, 0.9) == []
-    assert [event.text for event in tracker.update([], 2, 1.1)] == ["皖A12345"]
+    for n in range(1, 11):
+        assert tracker.update([], n, n / 10) == []
+    assert [event.text for event in tracker.update([], 11, 1.1)] == ["皖A12345"]
     assert tracker.flush() == []
 
 
 ALL: frozenset[State] = frozenset({"new", "update", "end"})
 
 
-def tracker_of(states: frozenset[State] = ALL, **settings: Any) -> PlateTracker:
-    tracker = PlateTracker(CHARSET, True, TrackSettings(**settings), lambda number: f"id-{number}")
+def tracker_of(states: frozenset[State] = ALL, min_score: float = 0.0, **settings: Any) -> PlateTracker:
+    tracker = PlateTracker(CHARSET, True, TrackSettings(**settings), lambda number: f"id-{number}", min_score)
     tracker.states = states
     return tracker
 
@@ -120,9 +123,9 @@ def test_a_sure_text_is_new_at_once_and_one_event_is_the_end() -> None:
     tracker = tracker_of(max_gap=1.0)
     (new,) = tracker.update([read("皖A12345")], 0, 0.0)
     assert (new.state, new.id, new.reads, new.track) == ("new", "id-1", 1, 1)
-    assert tracker.update([read("皖A12345")], 1, 0.5) == []
-    assert tracker.advance(1.4) == []
-    (end,) = tracker.advance(1.6)
+    assert tracker.update([read("皖A12345")], 1, 0.1) == []
+    assert tracker.advance(1.0) == []
+    (end,) = tracker.advance(1.2)
     assert (end.state, end.id, end.reads, end.text) == ("end", "id-1", 2, "皖A12345")
     assert tracker.flush() == []
 
@@ -131,9 +134,9 @@ def test_an_unsure_text_is_new_a_second_after_it_could_be_by_the_clock_alone() -
     tracker = tracker_of(max_gap=5.0)
     unsure = read("皖A12345", doubts={6: ("S", 0.4)})
     assert tracker.update([unsure], 0, 0.0) == []  # one such read is no plate yet
-    assert tracker.update([unsure], 1, 0.4) == []
-    assert tracker.advance(1.3) == []
-    assert told(tracker.advance(1.45)) == [("new", "皖A12345")]
+    assert tracker.update([unsure], 1, 0.1) == []
+    assert tracker.advance(1.0) == []
+    assert told(tracker.advance(1.15)) == [("new", "皖A12345")]
     assert tracker.advance(2.0) == []
 
 
@@ -173,10 +176,10 @@ def test_a_parked_car_is_fused_once_for_all_who_ask() -> None:
     tracker = tracker_of()
     tracker.update([read("皖A12345")], 0, 0.0)
     (track,) = tracker._open
-    fused = track.fused
-    assert fused is not None
+    known = track.known
+    assert known is not None
     tracker.advance(0.5)
-    assert track.fused is fused
+    assert track.known is known
 
 
 def test_times_of_day_are_what_the_clock_says_last() -> None:
@@ -199,7 +202,7 @@ def test_memory_does_not_grow_with_a_parked_car() -> None:
     for n in range(2000):
         tracker.update([read("皖A12345")], n, n / 10)
     (track,) = tracker._open
-    assert sum(s.log_probs.size for s in track.sums.by_length.values()) == 7 * len(LABELS)
+    assert {n: s.mean().shape for n, s in track.sums.by_length.items()} == {7: (7, len(LABELS))}
     (event,) = tracker.flush()
     assert (event.reads, event.text) == (2000, "皖A12345")
     assert np.isfinite(event.char_scores).all()
@@ -225,3 +228,101 @@ def test_the_crop_is_the_best_reads() -> None:
 def test_a_wrong_setting_is_named(wrong: dict[str, float]) -> None:
     with pytest.raises(SettingError, match=next(iter(wrong))):
         TrackSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_reads_that_deny_each_other_are_no_event() -> None:
+    # Two provinces, three of them, an end that is read in two ways: nothing is known there.
+    for texts in (("京A12345", "津A12345"), ("京A12345", "津A12345", "冀A12345"), ("京A12345", "京A12348")):
+        assert run([[read(text)] for text in texts * 4], min_score=0.75) == []
+        (event,) = run([[read(text)] for text in texts * 4], min_score=0.1)
+        assert event.min_score == pytest.approx(1 / len(texts), abs=0.1)
+
+
+def test_the_better_supported_of_two_provinces_is_told() -> None:
+    frames = [[read("京A12345")], [read("津A12345")], [read("京A12345")], [read("京A12345")]]
+    (event,) = run(frames, min_score=0.75)
+    assert (event.text, event.reads) == ("京A12345", 4) and event.min_score > 0.9
+
+
+def test_what_was_told_and_is_denied_later_ends_as_it_was_told() -> None:
+    def events(states: frozenset[State]) -> list[PlateEvent]:
+        tracker = tracker_of(states, min_score=0.75)
+        found = []
+        for n in range(30):
+            found += tracker.update([read("京A12345" if n % 2 == 0 else "津A12345")], n, n / 10)
+        return found + tracker.flush()
+
+    new, end = events(ALL)
+    assert [(e.state, e.text) for e in (new, end)] == [("new", "京A12345"), ("end", "京A12345")]
+    assert end.char_scores == new.char_scores and new.min_score > 0.9
+    assert (new.reads, end.reads) == (1, 30) and new.id == end.id
+    assert [e.state for e in events(frozenset({"new"}))] == ["new"]
+    # Who asks for the end alone was told nothing that has to end.
+    assert events(frozenset({"end"})) == []
+
+
+def test_no_event_of_any_state_is_less_sure_than_asked() -> None:
+    rng = np.random.default_rng(3)
+    texts = ["京A12345", "津A12345", "京A12348", "京AD1234", "京B12345"]
+    for _ in range(40):
+        tracker = tracker_of(min_score=0.75)
+        events = []
+        for n in range(12):
+            text = texts[int(rng.integers(len(texts)))]
+            score = float(rng.uniform(0.76, 1.0))
+            events += tracker.update([read(text, score=score, height=float(rng.uniform(8, 32)))], n, n / 4)
+        events += tracker.flush()
+        assert all(event.min_score >= 0.75 for event in events)
+        for track in {event.track for event in events}:
+            states = [event.state for event in events if event.track == track]
+            assert states[0] == "new" and states[-1] == "end" and set(states[1:-1]) <= {"update"}
+
+
+def test_each_read_is_known_as_its_vehicle_is() -> None:
+    tracker = tracker_of(min_score=0.75)
+    tracker.update([read("京A12345", score=0.78)], 0, 0.0)
+    assert [known.text for known in tracker.known] == [""]  # one unsure read is told to nobody
+    tracker.update([read("京A12345"), read("苏B98761", x=600, kind="yellow")], 1, 0.1)
+    assert [known.text for known in tracker.known] == ["京A12345", "苏B98761"]
+    wrong = read("津A12345", x=104, score=0.8)
+    tracker.update([wrong], 2, 0.2)
+    (known,) = tracker.known
+    assert (known.text, known.kind) == ("京A12345", "blue") and (known.corners == wrong.corners).all()
+    tracker.update([], 3, 0.3)
+    assert tracker.known == []
+
+
+@pytest.mark.parametrize("fps", [25 / 10, 1.0, 0.5, 0.02])
+def test_however_seldom_frames_are_read_one_vehicle_is_one(fps: float) -> None:
+    # Four frames in a row miss its plate, and then another vehicle stands there.
+    frames = [[read("皖A12345")]] * 2 + [[]] * 4 + [[read("皖A12345")]] + [[]] * 5 + [[read("皖A12345")]]
+    first, second = run([*frames, [read("苏B98761")]] + [[]] * 9, fps=fps, max_gap=0.5)[:2]
+    assert (first.text, first.reads, first.last_frame) == ("皖A12345", 3, 6)
+    assert (second.text, second.reads) == ("皖A12345", 1)
+
+
+def test_the_next_car_of_the_same_town_is_another_one_where_frames_are_far_apart() -> None:
+    # Three characters of seven are others, which within half a second is one plate misread.
+    texts = ["皖A12345"] * 3 + ["皖A16395"] * 3
+    for fps in (1.0, 0.2):
+        events = run([[read(text)] for text in texts], fps=fps, min_score=0.75)
+        assert [(event.text, event.reads) for event in events] == [("皖A12345", 3), ("皖A16395", 3)]
+    assert len(run([[read(text)] for text in texts], fps=25)) == 1
+
+
+def test_a_pause_is_no_rate() -> None:
+    tracker = tracker_of(frozenset({"end"}), max_gap=1.0)
+    for n in range(20):
+        assert tracker.update([read("皖A12345")], n, n / 10 + (3.0 if n >= 10 else 0.0)) == [] or n == 10
+    assert tracker.advance(4.9 + 0.95) == [] and len(tracker.advance(4.9 + 1.05)) == 1
+
+
+def test_a_vehicle_that_moves_far_between_frames_that_are_read_is_one() -> None:
+    # Ten frames apart, six of its plate's widths; and read a little otherwise each time.
+    texts = ["皖A12345", "皖A12346", "皖A12845"]
+    (event,) = run([[read(text, x=700 * n)] for n, text in enumerate(texts)], fps=2.5)
+    assert event.reads == 3
+    (same,) = run([[read("皖A12345")], [read("皖A12345", x=1500)]], fps=25)
+    assert same.reads == 2
+    # In two frames that follow each other, no vehicle moves so far: what reads otherwise is another one.
+    assert len(run([[read("皖A12345")], [read("皖A12346", x=1500)]], fps=25)) == 2

@@ -65,6 +65,18 @@ def test_what_is_asked_for_is_made_once(
     assert {p.name for p in bundle.glob("*.fp16.onnx")} == {"det.fp16.onnx", "rec.fp16.onnx"}
 
 
+def test_an_image_that_cannot_be_read_is_named_and_told_by_the_exit_code(
+    bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = sorted(data.rglob("*.png"))[0]
+    damaged.write_bytes(b"no image")
+    arguments = ["calibrate", str(bundle), "--data", str(data), "--precision", "fp16", "--cache", ""]
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == f"{bundle}: now holds fp16; edge-lpr compare shows the cost\n"
+    assert captured.err.count(f"left out: {damaged}: not an image that edge-lpr reads") == 1
+
+
 def test_a_precision_that_cannot_be_made_is_no_choice(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["calibrate", "b", "--data", "d", "--precision", "fp32"]) == 2
     assert "invalid choice: 'fp32'" in capsys.readouterr().err

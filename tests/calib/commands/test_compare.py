@@ -34,3 +34,14 @@ def test_a_gate_on_what_is_not_there_fails(
     assert "int8: has a gate, but was not measured" in capsys.readouterr().err
     for gate in ("int8", "int8:x", "fp32:1", "int8:-1"):
         assert main(["compare", str(bundle), "--data", str(data), "--gate", gate]) == 2
+
+
+def test_an_image_that_cannot_be_read_is_named_and_told_by_the_exit_code(
+    bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = sorted((data / "scenes").iterdir())[0]
+    damaged.write_bytes(b"no image")
+    assert main(["compare", str(bundle), "--data", str(data), "--threads", "1", "--json", "-"]) == 2
+    out, err = capsys.readouterr()
+    assert json.loads(out)["variants"][0]["tasks"]["det"]["subsets"]["all"]["labelled"] == 11
+    assert err.count(f"left out: {damaged}: not an image that edge-lpr reads") == 1

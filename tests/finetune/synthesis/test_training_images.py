@@ -11,6 +11,7 @@ import pytest
 
 from edge_lpr.datasets.labels import LabelledPlate, Sample
 from edge_lpr.errors import InputError
+from edge_lpr.finetune.synthesis.det_augment import EastRandomCropData, IaaAugment
 from edge_lpr.finetune.synthesis.training_images import Photos, RenderedCrops, Scenes
 from edge_lpr.plates import plate_formats
 
@@ -59,7 +60,12 @@ def test_crops_and_what_stands_on_them(photos: str | None) -> None:
 
 @pytest.mark.parametrize("ppocr", [False, True])
 def test_scenes_come_from_all_three_sources(ppocr: bool) -> None:
-    source = Scenes(Photos([street()]), swapped=0.4, real=0.3, ppocr=ppocr)
+    source = Scenes(
+        Photos([street()]),
+        swapped=0.4,
+        real=0.3,
+        augment=(IaaAugment(), EastRandomCropData(), None) if ppocr else None,
+    )
     rng = np.random.default_rng(5)
     plates = 0
     for _ in range(12):

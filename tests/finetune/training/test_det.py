@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.extras import reason
+from helpers.train_configs import train_config
 
 torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
@@ -16,8 +17,10 @@ from torch import nn  # noqa: E402
 from edge_lpr.architectures.registry import ARCHITECTURES  # noqa: E402
 from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of  # noqa: E402
 from edge_lpr.datasets.labels import load_labels  # noqa: E402
+from edge_lpr.finetune.recipe.config import TrainConfig  # noqa: E402
+from edge_lpr.finetune.synthesis.copy_paste import CopyPaste  # noqa: E402
+from edge_lpr.finetune.synthesis.det_augment import EastRandomCropData, IaaAugment  # noqa: E402
 from edge_lpr.finetune.synthesis.training_images import Photos, Scenes  # noqa: E402
-from edge_lpr.finetune.training.config import TrainConfig  # noqa: E402
 from edge_lpr.finetune.training.det import DetTraining  # noqa: E402
 
 POINTS = [[60, 40], [180, 40], [180, 78], [60, 78]]
@@ -31,8 +34,7 @@ def weights() -> dict[str, np.ndarray]:
 
 
 def config(**changes: object) -> TrainConfig:
-    settings = {"part": "det", "batch": 2, "width": 128, "height": 96, "workers": 0}
-    return TrainConfig(**(settings | changes))  # type: ignore[arg-type]
+    return train_config("det", **({"batch": 2, "width": 128, "height": 96, "frozen_blocks": 0} | changes))
 
 
 @pytest.fixture
@@ -81,7 +83,8 @@ def test_batches_and_loss(weights: dict[str, np.ndarray], photos: Photos) -> Non
 
 
 def test_labelled_photos_as_ppocr_shows_them(weights: dict[str, np.ndarray], photos: Photos) -> None:
-    task = DetTraining(config(), weights, "x", scene=Scenes(photos, swapped=0.0, real=1.0, ppocr=True))
+    scenes = Scenes(photos, swapped=0.0, real=1.0, augment=(IaaAugment(), EastRandomCropData(), CopyPaste()))
+    task = DetTraining(config(), weights, "x", scene=scenes)
     batch = task.batch(0)
     assert torch.equal(batch.images, task.batch(0).images)
     # A part of the photo seldom has the input's aspect: one side stays black. The plate is in it.

@@ -7,6 +7,7 @@ from helpers.extras import reason
 
 torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
+from edge_lpr.finetune.recipe.losses import DBLossSettings  # noqa: E402
 from edge_lpr.finetune.training.losses import balanced_bce, ctc_loss, db_loss, dice_loss, masked_l1  # noqa: E402
 
 
@@ -80,3 +81,31 @@ def test_ctc_loss_of_an_impossible_text_is_zero() -> None:
     # A double needs a blank between: three columns at least.
     loss = ctc_loss(torch.zeros(1, 2, 3), torch.tensor([[1, 1]]), torch.tensor([2]))
     assert float(loss) == 0.0
+
+
+def test_ctc_loss_of_whole_texts_as_paddleocr_has_it() -> None:
+    torch.manual_seed(0)
+    logits, targets = torch.randn(2, 9, 5), torch.tensor([[1, 2, 3], [4, 0, 0]])
+    lengths = torch.tensor([3, 1])
+    each = (
+        torch.stack([ctc_loss(logits[i : i + 1], targets[i : i + 1], lengths[i : i + 1]) for i in (0, 1)])
+        * lengths
+    )
+    assert float(ctc_loss(logits, targets, lengths, per_character=False)) == pytest.approx(float(each.mean()))
+    focal = (each * (1 - torch.exp(-each)) ** 2).mean()
+    assert float(ctc_loss(logits, targets, lengths, per_character=False, focal=True)) == pytest.approx(
+        float(focal)
+    )
+    assert float(ctc_loss(logits, targets, lengths)) == pytest.approx(float((each / lengths).mean()))
+
+
+def test_db_loss_with_the_dice_loss_of_paddleocrs_configs() -> None:
+    maps = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    shrink, ones = torch.zeros(1, 8, 8), torch.ones(1, 8, 8)
+    settings = DBLossSettings("DiceLoss", 2.0, 3.0)
+    parts = db_loss(maps, shrink, ones, 0.5 * ones, ones, settings=settings)[1]
+    assert parts["shrink"] == 0  # without a text nothing is learnt
+    shrink[:, 2:5, 2:5] = 1
+    parts = db_loss(maps, shrink, ones, 0.5 * ones, ones, settings=settings)[1]
+    assert parts["shrink"] == pytest.approx(2 * float(dice_loss(maps[:, 0], shrink, ones)))
+    assert parts["threshold"] == pytest.approx(3 * float(masked_l1(maps[:, 1], 0.5 * ones, ones)))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.extras import reason
+from helpers.train_configs import train_config
 
 torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
@@ -15,8 +16,8 @@ from edge_lpr.architectures.registry import ARCHITECTURES  # noqa: E402
 from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of  # noqa: E402
 from edge_lpr.datasets.labels import load_labels  # noqa: E402
 from edge_lpr.errors import InputError, ModelError  # noqa: E402
+from edge_lpr.finetune.recipe.config import TrainConfig  # noqa: E402
 from edge_lpr.finetune.synthesis.training_images import RenderedCrops  # noqa: E402
-from edge_lpr.finetune.training.config import TrainConfig  # noqa: E402
 from edge_lpr.finetune.training.rec import (  # noqa: E402
     HEAD_CHARSET,
     UNKNOWN_LINE,
@@ -37,7 +38,8 @@ def full_head() -> dict[str, np.ndarray]:
 
 
 def config(**changes: object) -> TrainConfig:
-    return TrainConfig(**({"part": "rec", "batch": 4, "workers": 0} | changes))  # type: ignore[arg-type]
+    given = {"batch": 4, "camera": True, "frozen_blocks": 0} | changes
+    return train_config("rec", **given)
 
 
 def test_cut_head_keeps_the_rows_of_plate_characters(full_head: dict[str, np.ndarray]) -> None:
@@ -159,7 +161,7 @@ def test_labelled_plates_as_ppocr_shows_them(tmp_path: Path, full_head: dict[str
     cv2.imwrite(str(tmp_path / "a.png"), np.full((48, 140, 3), (200, 90, 10), np.uint8))
     (tmp_path / "rec.txt").write_text("a.png\t皖A12345\n", encoding="utf-8")
     samples = load_labels([tmp_path]).samples
-    settings = config(batch=32, width=320, augment="ppocr", concat_share=0.5)
+    settings = config(batch=32, width=320, camera=False, concat_share=0.5)
     task = RecTraining(settings, full_head, FULL, "x", render=None, samples=samples, validation=samples)
     batch = task.batch(0)
     assert torch.equal(batch.images, task.batch(0).images)
@@ -185,3 +187,45 @@ def test_a_mirrored_plate_is_taught_as_no_plate(tmp_path: Path, full_head: dict[
     settings = config(batch=16, mirrored_share=1.0)
     task = RecTraining(settings, full_head, FULL, "x", render=None, samples=samples, validation=samples)
     assert set(task.batch(0).targets.flatten().tolist()) == {len(HEAD_CHARSET) + 1}
+
+
+def test_a_config_of_paddleocr_shows_each_labelled_plate_once_an_epoch_as_it_is(
+    tmp_path: Path, full_head: dict[str, np.ndarray]
+) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (24, 60, 3), np.uint8) for _ in range(5)]
+    for i, image in enumerate(images):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), image)
+    lines = "".join(f"{i}.png\t皖A1234{i}\n" for i in range(5))
+    (tmp_path / "rec.txt").write_text(lines, encoding="utf-8")
+    plain = {
+        "mirrored_share": 0.0,
+        "slanted_share": 0.0,
+        "corner_jitter": 0.0,
+        "balance": False,
+        "camera": False,
+    }
+    transforms = "Train.dataset.transforms"
+    settings = config(
+        batch=2,
+        render=False,
+        steps=0,
+        **plain,
+        **{f"{transforms}.RecAug": False, f"{transforms}.RecResizeImg.padding": True},
+        **{"Eval.dataset.transforms.RecResizeImg.padding": True},
+    )
+    samples = load_labels([tmp_path]).samples
+    task = RecTraining(settings.sized(5), full_head, FULL, "x", render=None, samples=samples)
+    batches = [task.batch(step) for step in range(3)]
+    assert [len(batch.images) for batch in batches] == [2, 2, 1]
+    seen = {}
+    for batch in batches:
+        for image, row in zip(batch.images.numpy(), batch.targets.tolist(), strict=True):
+            seen["".join(HEAD_CHARSET[c - 1] for c in row)] = image
+        assert torch.equal(batch.valid, torch.full((len(batch.images),), 120 / 160))
+    assert sorted(seen) == [f"皖A1234{i}" for i in range(5)]
+    # At its own proportions, the rest is grey.
+    for i, image in enumerate(images):
+        shown = seen[f"皖A1234{i}"]
+        assert np.array_equal(shown[:, :120], cv2.resize(image, (120, 48), interpolation=cv2.INTER_LINEAR))
+        assert set(shown[:, 120:].flatten().tolist()) <= {127, 128}

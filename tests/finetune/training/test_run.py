@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.extras import reason
+from helpers.train_configs import train_config
 
 torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
@@ -18,8 +19,9 @@ from edge_lpr.architectures.registry import ARCHITECTURES  # noqa: E402
 from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of  # noqa: E402
 from edge_lpr.datasets.labels import Sample, load_labels  # noqa: E402
 from edge_lpr.errors import InputError, ModelError, SettingError  # noqa: E402
+from edge_lpr.finetune.recipe.config import TrainConfig, read_config  # noqa: E402
+from edge_lpr.finetune.recipe.document import read_document  # noqa: E402
 from edge_lpr.finetune.training import rec, run  # noqa: E402
-from edge_lpr.finetune.training.config import TrainConfig, load_config  # noqa: E402
 from edge_lpr.finetune.training.rec import HEAD_CHARSET, UNKNOWN_LINE  # noqa: E402
 from edge_lpr.finetune.training.run import (  # noqa: E402
     RunFiles,
@@ -29,7 +31,12 @@ from edge_lpr.finetune.training.run import (  # noqa: E402
     steps_of,
 )
 
-CONFIG = TrainConfig("rec", steps=2, batch=2, width=64, workers=0, evaluate_every=1)
+
+def config(**changes: object) -> TrainConfig:
+    return train_config("rec", **({"steps": 2, "batch": 2, "width": 64, "evaluate_every": 1} | changes))
+
+
+CONFIG = config()
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +58,7 @@ def test_a_run_writes_its_files(start: RunFiles, tmp_path: Path, monkeypatch: py
     assert seen == [0, 1, 2]
     assert [row["step"] for row in history["metrics"]] == [0, 1, 2]
     assert json.loads((tmp_path / "run" / "history.json").read_text(encoding="utf-8")) == history
-    assert load_config(tmp_path / "run" / "config.json", "rec") == CONFIG
+    assert read_config(read_document(tmp_path / "run" / "config.yml"), "rec", "x") == CONFIG
     keys = (tmp_path / "run" / "keys.txt").read_text(encoding="utf-8").splitlines()
     assert keys == [*HEAD_CHARSET, UNKNOWN_LINE]
     assert (tmp_path / "run" / "charset.txt").read_text(encoding="utf-8").splitlines() == keys[:-1]
@@ -62,7 +69,7 @@ def test_a_run_writes_its_files(start: RunFiles, tmp_path: Path, monkeypatch: py
 
 def test_a_run_needs_something_to_train_on(start: RunFiles, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="nothing to train on: give labelled images with --ccpd"):
-        finetune(CONFIG, replace(start, render=False), tmp_path)
+        finetune(config(render=False), start, tmp_path)
     with pytest.raises(SettingError, match="--dict is missing"):
         finetune(CONFIG, replace(start, dictionary=None), tmp_path)
     (tmp_path / "no.ttf").write_bytes(b"no font")
@@ -76,23 +83,23 @@ def test_a_run_does_not_begin_where_another_has_left_its_weights(
 ) -> None:
     monkeypatch.setattr(rec, "_RENDERED_CROPS", 2)
     out = tmp_path / "run"
-    config = replace(CONFIG, steps=1)
-    finetune(config, start, out)
+    one = config(steps=1)
+    finetune(one, start, out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     again = r"run: holds a run already \(latest\.state\); go on with it with --resume, or give another folder"
     with pytest.raises(SettingError, match=again):
-        finetune(replace(config, steps=3), start, out)
+        finetune(config(steps=3), start, out)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     # A finished run has no step left; gone on with, it stays as it is.
     seen: list[int] = []
-    finetune(config, start, out, resume=True, report=lambda r: seen.append(r.step))
+    finetune(one, start, out, resume=True, report=lambda r: seen.append(r.step))
     assert seen == []
     assert load_checkpoint(out / "best.pdparams").keys() == load_checkpoint(out / "latest.pdparams").keys()
     # Where only the weights are kept, there is nothing to go on from.
     for name in ("latest.state", "latest.pdparams", "history.json"):
         (out / name).unlink()
     with pytest.raises(SettingError, match=r"holds a run already \(best\.pdparams\); give another folder"):
-        finetune(config, start, out)
+        finetune(one, start, out)
     # Settings and dictionary alone are no run.
     (out / "best.pdparams").unlink()
     check_folder(out, resume=False)
@@ -111,8 +118,8 @@ def test_labelled_plates_alone_need_no_validation(
     start: RunFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rec, "_RENDERED_CROPS", 3)
-    files = replace(start, render=False, labelled=labelled(tmp_path, "皖A12345"))
-    history = finetune(replace(CONFIG, steps=1), files, tmp_path / "run")
+    files = replace(start, labelled=labelled(tmp_path, "皖A12345"))
+    history = finetune(config(steps=1, render=False), files, tmp_path / "run")
     assert [row["step"] for row in history["metrics"]] == [0, 1]
     assert all(0 <= row["accuracy"] <= 1 and row["loss"] > 0 for row in history["metrics"])
 
@@ -134,7 +141,7 @@ def test_labels_that_no_reading_is_long_enough_for_are_counted(
     monkeypatch.setattr(run, "RecTraining", spy)
     told: list[str] = []
     files = replace(start, labelled=samples, validation=samples[1:2])
-    finetune(replace(CONFIG, steps=1), files, tmp_path / "run", notify=told.append)
+    finetune(config(steps=1), files, tmp_path / "run", notify=told.append)
     long = "longer than the 8 steps of a reading at this width, the first '皖AD11345'"
     assert told == [f"3 labels {long}: left out of the training", f"--val: 1 label {long}: counted as wrong"]
     assert taken == [["皖AD12345", "皖AD11345"]]
