@@ -168,7 +168,13 @@ def _match(parts: Mapping[str, Node], part: Part) -> tuple[str, ...]:
     differing = {name: list(_differences(parts, wanted)) for name, wanted in known.items()}
     found = tuple(name for name, others in differing.items() if not others)
     if not found:
-        closest = min(differing, key=lambda name: len(differing[name]))
+        backbone = parts["Backbone"]
+        if not backbone.has("name"):
+            raise SettingError(f"{backbone.key('name')} is missing; supported are {', '.join(known)}")
+        named = backbone.values["name"]
+        closest = min(
+            differing, key=lambda name: (known[name]["Backbone"]["name"] != named, len(differing[name]))
+        )
         key, value, expected = differing[closest][0]
         raise SettingError(
             f"{key} is {shown(value)}, but {closest} has {shown(expected)}; supported are {', '.join(known)}"

@@ -243,6 +243,13 @@ def test_overrides(given: str, effect: Callable[[Any], bool]) -> None:
         ),
         ("EdgeLPR=5", r"EdgeLPR is 5, expected a section"),
         ("Global.x.y.z=1", None),
+        (f"{OPERATORS}.KeepKeys.keep_keys.0.x=1", r"keep_keys\.0 is 'image', which has no keys of its own"),
+        (f"{OPERATORS}.KeepKeys.keep_keys.9=1", r"keep_keys has no '9'; it has 0, 1, 2, 3, 4"),
+        ("Global=5", r"Global is 5, expected a section"),
+        ("Train.dataset.transforms=5", r"Train\.dataset\.transforms is 5, expected a list of operators"),
+        ("Train.dataset.transforms=[5]", r"expected a list whose items have one key"),
+        ("Train.dataset.label_file_list=[5]", r"label_file_list is \[5\], expected a list of texts"),
+        ("Architecture=null", r"Architecture\.Backbone\.name is missing; supported are ch_PP-OCRv3_det, "),
         (
             "Global.epoch_num.x=1",
             r"Global\.epoch_num\.x: Global\.epoch_num is 500, which has no keys of its own",
