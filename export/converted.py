@@ -48,4 +48,5 @@ def unsqueeze_scalars(data: bytes) -> bytes:
     del model.graph.node[:]
     model.graph.node.extend(kept)
     model.graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.int64), _AXES))
-    return model.SerializeToString()
+    changed_data: bytes = model.SerializeToString()
+    return changed_data

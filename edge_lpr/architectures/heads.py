@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge_lpr.architectures.layers import ConvNorm
 from edge_lpr.architectures.spec import (
     BatchNorm,
     Block,
@@ -16,7 +17,7 @@ from edge_lpr.architectures.spec import (
     Tensor,
 )
 
-__all__ = ["CTCHead", "DBBranch", "DBHead"]
+__all__ = ["CTCHead", "DBBranch", "DBHead", "PFHeadLocal", "SequenceHead", "SequenceNeck"]
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,16 @@ class DBBranch(Block):
 
     Attributes:
         inside: Channels in.
+        kernel: Side of the first convolution's kernel.
     """
 
     inside: int
+    kernel: int = 3
 
     def children(self) -> Children:
         """See `Block`."""
         inner = self.inside // 4
-        yield "conv1", Conv2d(self.inside, inner, 3)
+        yield "conv1", Conv2d(self.inside, inner, self.kernel)
         yield "conv_bn1", BatchNorm(inner)
         yield "conv2", ConvTranspose2d(inner, inner)
         yield "conv_bn2", BatchNorm(inner)
@@ -40,9 +43,13 @@ class DBBranch(Block):
 
     def forward(self, ops: Ops, m: Built, x: Tensor) -> Tensor:
         """See `Block`."""
-        x = ops.relu(ops.conv_norm(m.conv1, m.conv_bn1, x))
-        x = ops.relu(ops.conv_norm(m.conv2, m.conv_bn2, x))
-        return ops.sigmoid(m.conv3(x))
+        return ops.sigmoid(m.conv3(_halved(ops, m, x)))
+
+
+def _halved(ops: Ops, m: Built, x: Tensor) -> Tensor:
+    """What a branch computes up to half the image's size."""
+    x = ops.relu(ops.conv_norm(m.conv1, m.conv_bn1, x))
+    return ops.relu(ops.conv_norm(m.conv2, m.conv_bn2, x))
 
 
 @dataclass(frozen=True)
@@ -56,17 +63,19 @@ class DBHead(Block):
         inside: Channels in.
         training: Whether there is the threshold's branch, which only training needs.
         k: Steepness of the approximate binarisation.
+        kernel: Side of each branch's first kernel.
     """
 
     inside: int
     training: bool
     k: float = 50.0
+    kernel: int = 3
 
     def children(self) -> Children:
         """See `Block`."""
-        yield "binarize", DBBranch(self.inside)
+        yield "binarize", DBBranch(self.inside, self.kernel)
         if self.training:
-            yield "thresh", DBBranch(self.inside)
+            yield "thresh", DBBranch(self.inside, self.kernel)
 
     def forward(self, ops: Ops, m: Built, x: Tensor) -> Tensor:
         """See `Block`."""
@@ -78,26 +87,96 @@ class DBHead(Block):
 
 
 @dataclass(frozen=True)
-class _Encoder(Block):
+class _LocalRefinement(Block):
+    inside: int
+    middle: int
+
+    def children(self) -> Children:
+        yield "last_3", ConvNorm(self.inside + 1, self.middle, 3, act="relu")
+        yield "last_1", Conv2d(self.middle, 1, 1, bias=True)
+
+    def forward(self, ops: Ops, m: Built, x: Tensor) -> Tensor:
+        return ops.sigmoid(m.last_1(m.last_3(x)))
+
+
+@dataclass(frozen=True)
+class PFHeadLocal(Block):
+    """A DB head whose map is refined by what it was made of; the mean of the two goes out.
+
+    In training, too: PaddleOCR's loss of the refined map by itself is not written here.
+
+    Attributes:
+        inside: Channels in.
+        training: Whether there is the threshold's branch, which only training needs.
+        middle: Channels of the refinement.
+        k: Steepness of the approximate binarisation.
+    """
+
+    inside: int
+    training: bool
+    middle: int
+    k: float = 50.0
+
+    def children(self) -> Children:
+        """See `Block`."""
+        yield "binarize", DBBranch(self.inside)
+        if self.training:
+            yield "thresh", DBBranch(self.inside)
+        yield "cbn_layer", _LocalRefinement(self.inside // 4, self.middle)
+
+    def forward(self, ops: Ops, m: Built, x: Tensor) -> Tensor:
+        """See `Block`."""
+        half = _halved(ops, m.binarize, x)
+        shrink = ops.sigmoid(m.binarize.conv3(half))
+        refined = m.cbn_layer(ops.concat([shrink, ops.upsample(half, 2)]))
+        shrink = (shrink + refined) * 0.5
+        if not (self.training and m.training):
+            return shrink
+        threshold = m.thresh(x)
+        return ops.concat([shrink, threshold, ops.sigmoid(self.k * (shrink - threshold))])
+
+
+@dataclass(frozen=True)
+class SequenceNeck(Block):
+    """A neck outside of the head, as PaddleOCR's recognizers without a guide have it.
+
+    Attributes:
+        neck: N×C×1×T to N×C×1×T; a sequence N×T×C goes out.
+    """
+
     neck: Block
 
     def children(self) -> Children:
+        """See `Block`."""
         yield "encoder", self.neck
 
     def forward(self, ops: Ops, m: Built, x: Tensor) -> Tensor:
+        """See `Block`."""
         return ops.to_sequence(m.encoder(x))
 
 
 @dataclass(frozen=True)
-class _Characters(Block):
+class SequenceHead(Block):
+    """A linear layer over a sequence: PaddleOCR's `CTCHead` by itself.
+
+    Out goes N×T×classes, class 0 the blank: probabilities, or with `training` their logits.
+
+    Attributes:
+        inside: Channels in.
+        classes: The blank included.
+        training: Whether a loss follows that takes logits.
+    """
+
     inside: int
     classes: int
     training: bool
 
     def children(self) -> Children:
+        """See `Block`."""
         yield "fc", Linear(self.inside, self.classes)
 
     def forward(self, ops: Ops, m: Built, x: Tensor) -> Tensor:
+        """See `Block`."""
         scores = m.fc(x)
         return scores if self.training else ops.softmax(scores)
 
@@ -122,8 +201,8 @@ class CTCHead(Block):
 
     def children(self) -> Children:
         """See `Block`."""
-        yield "ctc_encoder", _Encoder(self.neck)
-        yield "ctc_head", _Characters(self.inside, self.classes, self.training)
+        yield "ctc_encoder", SequenceNeck(self.neck)
+        yield "ctc_head", SequenceHead(self.inside, self.classes, self.training)
 
     def forward(self, ops: Ops, m: Built, x: Tensor) -> Tensor:
         """See `Block`."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edge_lpr.architectures.layers import ConvNorm, SqueezeExcite
 from edge_lpr.architectures.spec import (
+    BatchNorm,
     Block,
     Built,
     Chain,
@@ -17,7 +18,7 @@ from edge_lpr.architectures.spec import (
     Tensor,
 )
 
-__all__ = ["RSEFPN", "SVTR", "GlobalMixing", "ResidualSqueeze"]
+__all__ = ["DBFPN", "LKPAN", "RSEFPN", "SVTR", "GlobalMixing", "ResidualSqueeze"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,102 @@ class RSEFPN(Block):
 
 def _grown(ops: Ops, x: Tensor, factor: int) -> Tensor:
     return ops.upsample(x, factor) if factor > 1 else x
+
+
+@dataclass(frozen=True)
+class DBFPN(Block):
+    """Feature pyramid of plain convolutions, as PP-OCRv2's detectors have it.
+
+    Attributes:
+        inside: Channels of the four maps that come in, each of half the size of the one before.
+        out: Channels out: a quarter of each level.
+    """
+
+    inside: tuple[int, ...]
+    out: int
+
+    def children(self) -> Children:
+        """See `Block`."""
+        for i, channels in enumerate(self.inside, 2):
+            yield f"in{i}_conv", Conv2d(channels, self.out, 1)
+        for i in reversed(range(2, len(self.inside) + 2)):
+            yield f"p{i}_conv", Conv2d(self.out, self.out // 4, 3)
+
+    def forward(self, ops: Ops, m: Built, x: list[Tensor]) -> Tensor:
+        """See `Block`."""
+        levels = range(len(self.inside) - 1, -1, -1)  # from the coarsest down
+        merged: dict[int, Tensor] = {}
+        for i in levels:
+            level = getattr(m, f"in{i + 2}_conv")(x[i])
+            merged[i] = level + ops.upsample(merged[i + 1], 2) if i + 1 in merged else level
+        return ops.concat([_grown(ops, getattr(m, f"p{i + 2}_conv")(merged[i]), 2**i) for i in levels])
+
+
+@dataclass(frozen=True)
+class _IntraCL(Block):
+    channels: int
+
+    def children(self) -> Children:
+        inner = self.channels // 2
+        yield "conv1x1_reduce_channel", Conv2d(self.channels, inner, 1, bias=True)
+        yield "conv1x1_return_channel", Conv2d(inner, self.channels, 1, bias=True)
+        for side in (7, 5, 3):
+            yield f"v_layer_{side}x1", Conv2d(inner, inner, (side, 1), bias=True)
+        for side in (7, 5, 3):
+            yield f"q_layer_1x{side}", Conv2d(inner, inner, (1, side), bias=True)
+        for side in (7, 5, 3):
+            yield f"c_layer_{side}x{side}", Conv2d(inner, inner, side, bias=True)
+        yield "bn", BatchNorm(self.channels, "batch_norm2d")
+
+    def forward(self, ops: Ops, m: Built, x: Tensor) -> Tensor:
+        y = m.conv1x1_reduce_channel(x)
+        y = m.c_layer_7x7(y) + m.v_layer_7x1(y) + m.q_layer_1x7(y)
+        y = m.c_layer_5x5(y) + m.v_layer_5x1(y) + m.q_layer_1x5(y)
+        y = m.c_layer_3x3(y) + m.v_layer_3x1(y) + m.q_layer_1x3(y)
+        return x + ops.relu(ops.conv_norm(m.conv1x1_return_channel, m.bn, y))
+
+
+@dataclass(frozen=True)
+class LKPAN(Block):
+    """Path aggregation with kernels of 9×9: down from the coarsest map, and up again from the finest.
+
+    Attributes:
+        inside: Channels of the maps that come in, each of half the size of the one before.
+        out: Channels out: an equal share of each level.
+        intra: Whether each level ends in a block of long, narrow kernels.
+    """
+
+    inside: tuple[int, ...]
+    out: int
+    intra: bool
+
+    def children(self) -> Children:
+        """See `Block`."""
+        share = self.out // len(self.inside)
+        for i, channels in enumerate(self.inside):
+            yield f"ins_conv.{i}", Conv2d(channels, self.out, 1)
+            yield f"inp_conv.{i}", Conv2d(self.out, share, 9)
+            if i:
+                yield f"pan_head_conv.{i - 1}", Conv2d(share, share, 3, 2)
+            yield f"pan_lat_conv.{i}", Conv2d(share, share, 9)
+        for i in range(len(self.inside) if self.intra else 0):
+            yield f"incl{i + 1}", _IntraCL(share)
+
+    def forward(self, ops: Ops, m: Built, x: list[Tensor]) -> Tensor:
+        """See `Block`."""
+        levels = range(len(self.inside) - 1, -1, -1)  # from the coarsest down
+        merged: dict[int, Tensor] = {}
+        for i in levels:
+            level = m.ins_conv[i](x[i])
+            merged[i] = level + ops.upsample(merged[i + 1], 2) if i + 1 in merged else level
+        found: dict[int, Tensor] = {}
+        for i in reversed(levels):
+            level = m.inp_conv[i](merged[i])
+            found[i] = level + m.pan_head_conv[i - 1](found[i - 1]) if i else level
+        ends = {i: m.pan_lat_conv[i](found[i]) for i in levels}
+        if self.intra:
+            ends = {i: getattr(m, f"incl{i + 1}")(ends[i]) for i in levels}
+        return ops.concat([_grown(ops, ends[i], 2**i) for i in levels])
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,13 @@ Tensor = Any  # Paddle ships no types
 
 def _conv2d(layer: spec.Conv2d) -> nn.Layer:
     bias = None if layer.bias else False
+    padding: Any = layer.padding if isinstance(layer.padding, tuple) else layer.padding.upper()
     return nn.Conv2D(
         layer.inside,
         layer.out,
         layer.kernel,
         layer.stride,
-        layer.padding,
+        padding,
         groups=layer.groups,
         bias_attr=bias,
     )
@@ -89,6 +90,9 @@ class _PaddleOps:
 
     def average_pool(self, x: Tensor, size: int | tuple[int, int]) -> Tensor:
         return F.avg_pool2d(x, size, size)
+
+    def max_pool(self, x: Tensor, size: int, stride: int) -> Tensor:
+        return F.max_pool2d(x, size, stride, size // 2 if size % 2 else "SAME")
 
     def global_average(self, x: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(x, 1)

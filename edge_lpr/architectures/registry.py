@@ -89,7 +89,7 @@ class Architecture:
         if weight is None or weight.ndim != 2:
             other = "; it is a detection checkpoint" if _is_of("det", arrays) else ""
             raise ModelError(
-                f"{label}: no parameter {self.head!r}, expected a {_families('rec')} rec checkpoint{other}"
+                f"{label}: no parameter {self.head!r}, expected a rec checkpoint of {_families('rec')}{other}"
             )
         return int(weight.shape[1])
 
@@ -114,23 +114,34 @@ ARCHITECTURES: Registry[Architecture] = Registry("architecture", "edge_lpr.archi
 register = ARCHITECTURES.register
 
 
+_OTHERS = {
+    "neck.encoder.lstm.": "a recognizer with LSTM (CRNN, as PP-OCRv2's)",
+    "backbone.patch_embed.": "SVTR",
+    "backbone.conv1.stem1.": "PP-OCRv6",
+    "backbone.conv1.0.": "PP-OCRv6",
+    "neck.inp_conv.0.dw.": "PP-OCRv6",
+}
+"""What is known of PaddleOCR's and not supported, by the beginning of a parameter that it alone has."""
+
+
 def of_part(part: Part) -> list[Architecture]:
     """Returns the architectures of the detector or of the recognizer."""
     return [architecture for architecture in ARCHITECTURES if architecture.part == part]
 
 
 def closest(arrays: Mapping[str, NDArray[Any]], part: Part) -> Architecture:
-    """Returns the architecture whose parameters differ least from what a checkpoint holds.
+    """Returns the architecture that shares most parameters with what a checkpoint holds, and differs least.
 
     Args:
         arrays: The checkpoint's arrays by name.
         part: What it is to be for.
     """
 
-    def difference(architecture: Architecture) -> int:
+    def difference(architecture: Architecture) -> tuple[int, int]:
         wanted = {p.name for p in architecture.parameters(1)}
-        extra = (n for n in arrays.keys() - wanted if not n.startswith(architecture.training_only))
-        return len(wanted - arrays.keys()) + sum(1 for _ in extra)
+        extra = [n for n in arrays.keys() - wanted if not n.startswith(architecture.training_only)]
+        missing = len(wanted - arrays.keys())
+        return missing - len(wanted), missing + len(extra)
 
     return min(of_part(part), key=difference)
 
@@ -144,8 +155,12 @@ def identify(arrays: Mapping[str, NDArray[Any]], part: Part, label: str) -> Chec
         label: What error messages call the checkpoint.
 
     Raises:
-        ModelError: It is of the other part; or a parameter is missing, not known, or of another shape.
+        ModelError: It is of the other part, or of a network that is not supported; or a parameter is missing,
+            not known, or of another shape.
     """
+    for prefix, name in _OTHERS.items():
+        if any(n.startswith(prefix) for n in arrays):
+            raise ModelError(f"{label}: a checkpoint of {name}, which is not supported; {_hint()}")
     if part == "det" and _is_of("rec", arrays):
         raise ModelError(f"{label}: a recognition checkpoint, expected one of a detection network")
     architecture = closest(arrays, part)
@@ -157,9 +172,13 @@ def identify(arrays: Mapping[str, NDArray[Any]], part: Part, label: str) -> Chec
         architecture.training_only,
         label,
         family=architecture.family,
-        supported=_families(),
+        hint=_hint(),
     )
     return Checkpoint(architecture, classes, ignored)
+
+
+def _hint() -> str:
+    return f"export takes checkpoints of {_families()}; for other networks give an inference model"
 
 
 def _is_of(part: Part, arrays: Mapping[str, object]) -> bool:
@@ -167,4 +186,5 @@ def _is_of(part: Part, arrays: Mapping[str, object]) -> bool:
 
 
 def _families(part: Part | None = None) -> str:
-    return " or ".join(dict.fromkeys(a.family for a in ARCHITECTURES if part in (None, a.part)))
+    found = list(dict.fromkeys(a.family for a in ARCHITECTURES if part in (None, a.part)))
+    return ", ".join(found[:-1]) + (" or " if len(found) > 1 else "") + found[-1]

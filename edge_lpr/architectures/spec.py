@@ -90,7 +90,8 @@ class Conv2d(Layer):
     Attributes:
         inside: Channels in.
         out: Channels out.
-        kernel: Side of the kernel, odd; or its height and width.
+        kernel: Side of the kernel, or its height and width. Odd ones are padded evenly, an even one below and
+            at the right, with a stride of 1.
         stride: Of both directions, or vertical and horizontal.
         groups: As many as channels make it a depthwise one.
         bias: Whether it adds one; before a norm it does not.
@@ -110,10 +111,10 @@ class Conv2d(Layer):
         return weight | ({"bias": (self.out,)} if self.bias else {})
 
     @property
-    def padding(self) -> tuple[int, int]:
-        """Pixels added above and below, and at the left and at the right."""
+    def padding(self) -> tuple[int, int] | str:
+        """Pixels added above and below, and at the left and at the right; "same" for an even kernel."""
         height, width = both(self.kernel)
-        return height // 2, width // 2
+        return "same" if height % 2 == 0 else (height // 2, width // 2)
 
 
 @dataclass(frozen=True)
@@ -249,6 +250,9 @@ class Ops(Protocol):
 
     def average_pool(self, x: Tensor, size: int | tuple[int, int]) -> Tensor:
         """Means over squares of size×size, or rectangles of height and width, that do not overlap."""
+
+    def max_pool(self, x: Tensor, size: int, stride: int) -> Tensor:
+        """Maxima over squares of size×size, padded as a convolution is."""
 
     def global_average(self, x: Tensor) -> Tensor:
         """Mean of each channel: N×C×1×1."""

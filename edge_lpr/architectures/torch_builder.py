@@ -20,15 +20,28 @@ __all__ = ["TorchNetwork", "build", "load_weights", "weights_of"]
 
 
 def _conv2d(layer: spec.Conv2d) -> nn.Module:
-    return nn.Conv2d(
+    kind, padding = (_EvenConv2d, 0) if layer.padding == "same" else (nn.Conv2d, layer.padding)
+    return kind(
         layer.inside,
         layer.out,
         layer.kernel,
         layer.stride,
-        layer.padding,
+        cast("tuple[int, int]", padding),
         groups=layer.groups,
         bias=layer.bias,
     )
+
+
+class _EvenConv2d(nn.Conv2d):
+    """Padded below and at the right; PyTorch's own "same" warns of even kernels."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - PyTorch's name
+        return super().forward(_below_and_right(self, input))
+
+
+def _below_and_right(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    height, width = conv.kernel_size
+    return F.pad(x, (0, width - 1, 0, height - 1))
 
 
 class _Affine(nn.Module):
@@ -83,6 +96,8 @@ class _TorchOps:
         scale, shift = _frozen(norm, conv.bias)
         if isinstance(conv, nn.ConvTranspose2d):
             return F.conv_transpose2d(x, conv.weight * scale.view(1, -1, 1, 1), shift, conv.stride)
+        if isinstance(conv, _EvenConv2d):
+            x = _below_and_right(conv, x)
         weight = conv.weight * scale.view(-1, 1, 1, 1)
         return F.conv2d(x, weight, shift, conv.stride, conv.padding, groups=conv.groups)
 
@@ -141,6 +156,11 @@ class _TorchOps:
 
     def average_pool(self, x: Tensor, size: int | tuple[int, int]) -> Tensor:
         return F.avg_pool2d(x, size)
+
+    def max_pool(self, x: Tensor, size: int, stride: int) -> Tensor:
+        if size % 2:
+            return F.max_pool2d(x, size, stride, size // 2)
+        return F.max_pool2d(F.pad(x, (0, size - 1, 0, size - 1), value=float("-inf")), size, stride)
 
     def global_average(self, x: Tensor) -> Tensor:
         return x.mean((2, 3), keepdim=True)

@@ -71,7 +71,7 @@ def check_parameters(
     label: str,
     *,
     family: str,
-    supported: str,
+    hint: str,
 ) -> list[str]:
     """Checks that a checkpoint holds exactly what a network needs.
 
@@ -81,7 +81,7 @@ def check_parameters(
         unused: Prefixes of parameters that inference does not need.
         label: What error messages call the checkpoint.
         family: What they call the network.
-        supported: What they call all networks that there are.
+        hint: What they say in the end.
 
     Returns:
         The names that were left unused, such as those of heads that only training has.
@@ -89,7 +89,6 @@ def check_parameters(
     Raises:
         ModelError: A parameter is missing, not known, or of another shape; the first one is named.
     """
-    hint = f"export takes {supported} checkpoints, for other networks give an inference model"
     names = {p.name for p in wanted}
     missing = [p.name for p in wanted if p.name not in arrays]
     ignored = [n for n in arrays if n not in names and n.startswith(unused)]

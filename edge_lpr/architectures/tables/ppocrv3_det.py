@@ -10,9 +10,9 @@ from __future__ import annotations
 from edge_lpr.architectures.backbones import InvertedResidual as Block
 from edge_lpr.architectures.backbones import MobileNetV3
 from edge_lpr.architectures.heads import DBHead
+from edge_lpr.architectures.kinds import register_detector
 from edge_lpr.architectures.layers import ConvNorm, Network
 from edge_lpr.architectures.necks import RSEFPN
-from edge_lpr.architectures.registry import Architecture, register
 
 BACKBONE = MobileNetV3(
     stem=ConvNorm(3, 8, 3, stride=2, act="hardswish"),
@@ -51,17 +51,4 @@ def network(_classes: int, training: bool) -> Network:
     return Network(BACKBONE, RSEFPN((16, 24, 56, 480), 96), DBHead(96, training))
 
 
-register(
-    Architecture(
-        name="ch_PP-OCRv3_det",
-        family="PP-OCRv3",
-        part="det",
-        network=network,
-        head="head.binarize.conv1.weight",
-        training_only=("head.thresh.",),
-        # ImageNet's, given in the order red, green, blue and applied to blue, green, red by PaddleOCR.
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        stride=32,
-    )
-)
+register_detector("ch_PP-OCRv3_det", "PP-OCRv3", network, rank=0)

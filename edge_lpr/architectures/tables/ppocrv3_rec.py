@@ -9,9 +9,9 @@ from __future__ import annotations
 from edge_lpr.architectures.backbones import DepthwiseSeparable as Block
 from edge_lpr.architectures.backbones import MobileNetV1Enhance
 from edge_lpr.architectures.heads import CTCHead
+from edge_lpr.architectures.kinds import register_recognizer
 from edge_lpr.architectures.layers import Network
 from edge_lpr.architectures.necks import SVTR
-from edge_lpr.architectures.registry import Architecture, register
 
 BACKBONE = MobileNetV1Enhance(
     channels=16,
@@ -40,17 +40,4 @@ def network(classes: int, training: bool) -> Network:
     return Network(BACKBONE, None, CTCHead(neck, 64, classes, training))
 
 
-register(
-    Architecture(
-        name="ch_PP-OCRv3_rec",
-        family="PP-OCRv3",
-        part="rec",
-        network=network,
-        head="head.ctc_head.fc.weight",
-        training_only=("head.sar_head.", "head.gtc_head.", "head.before_gtc."),
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        stride=8,
-        height=48,
-    )
-)
+register_recognizer("ch_PP-OCRv3_rec", "PP-OCRv3", network, rank=0)

@@ -7,11 +7,11 @@ head.
 from __future__ import annotations
 
 from edge_lpr.architectures.heads import DBHead
+from edge_lpr.architectures.kinds import register_detector
 from edge_lpr.architectures.layers import Network
 from edge_lpr.architectures.lcnet import LCNetV3
 from edge_lpr.architectures.lcnet import LCNetV3Block as Block
 from edge_lpr.architectures.necks import RSEFPN
-from edge_lpr.architectures.registry import Architecture, register
 
 MAPS = (12, 18, 42, 360)
 BACKBONE = LCNetV3(
@@ -44,18 +44,4 @@ def network(_classes: int, training: bool) -> Network:
     return Network(BACKBONE, RSEFPN(MAPS, 96), DBHead(96, training))
 
 
-register(
-    Architecture(
-        name="PP-OCRv4_mobile_det",
-        family="PP-OCRv4/v5 mobile",
-        part="det",
-        network=network,
-        head="head.binarize.conv1.weight",
-        training_only=("head.thresh.",),
-        # As PP-OCRv3's: given in the order red, green, blue and applied to blue, green, red by PaddleOCR.
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        stride=32,
-        rank=1,
-    )
-)
+register_detector("PP-OCRv4_mobile_det", "PP-OCRv4/v5 mobile", network, rank=1)

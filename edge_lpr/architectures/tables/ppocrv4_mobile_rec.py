@@ -8,11 +8,11 @@ guides PaddleOCR's training, is left out.
 from __future__ import annotations
 
 from edge_lpr.architectures.heads import CTCHead
+from edge_lpr.architectures.kinds import register_recognizer
 from edge_lpr.architectures.layers import Network
 from edge_lpr.architectures.lcnet import LCNetV3
 from edge_lpr.architectures.lcnet import LCNetV3Block as Block
 from edge_lpr.architectures.necks import SVTR
-from edge_lpr.architectures.registry import Architecture, register
 
 BACKBONE = LCNetV3(
     channels=16,
@@ -44,18 +44,4 @@ def network(classes: int, training: bool) -> Network:
     return Network(BACKBONE, None, CTCHead(neck, 120, classes, training))
 
 
-register(
-    Architecture(
-        name="PP-OCRv4_mobile_rec",
-        family="PP-OCRv4/v5 mobile",
-        part="rec",
-        network=network,
-        head="head.ctc_head.fc.weight",
-        training_only=("head.sar_head.", "head.gtc_head.", "head.before_gtc."),
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        stride=8,
-        height=48,
-        rank=1,
-    )
-)
+register_recognizer("PP-OCRv4_mobile_rec", "PP-OCRv4/v5 mobile", network, rank=1)
