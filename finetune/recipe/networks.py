@@ -54,9 +54,9 @@ NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
         "CTCHead.Neck": _NECK_V4,
     },
 }
-"""By the names of `edge_lpr.architectures`: what PaddleOCR's configs say of each network's three parts.
+"""By the names of `edge_lpr.architectures`: what PaddleOCR's configs say of each network's parts.
 
-Networks whose training takes another loss than those that there are, such as the server detectors', have none.
+Networks whose training takes another loss than there is, such as the server detectors', have none.
 """
 # Keys that configs leave out where PaddleOCR's own default is what the network has.
 _OPTIONAL = frozenset({"last_pool_kernel_size", "last_pool_type", "shortcut", "k", "kernel_size", "det"})
