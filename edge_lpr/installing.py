@@ -13,11 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from edge_lpr._checkout import ROOT
+from edge_lpr import _checkout
 
 __all__ = ["install_command"]
 
 _DISTRIBUTION = "edge-lpr"
+ROOT = Path(_checkout.ROOT)
 
 
 def install_command(extra: str = "") -> str:
