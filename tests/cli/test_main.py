@@ -97,7 +97,7 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
         (["exprot", "--help"], "edge-lpr: exprot: no such file or folder; did you mean the command export?"),
         (
             ["evaluate", "--hlep"],
-            "edge-lpr evaluate: the following arguments are required: task, DATA; --hlep: did you mean --help",
+            "edge-lpr evaluate: the following arguments are required: task, DATA; --hlep: did you mean",
         ),
         (["--hepl"], "edge-lpr: the following arguments are required: SOURCE; --hepl: did you mean --help?"),
         (["engines", "lsit"], "edge-lpr engines: argument action: invalid choice: 'lsit'"),
