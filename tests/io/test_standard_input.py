@@ -128,7 +128,7 @@ def test_a_damaged_picture_is_told_and_left_out(stdin: IO[bytes]) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "stdin: the file is empty"),
+        (b"", "stdin: nothing came; send a picture or video"),
         (b"some notes\n", "stdin: a text file; expected a video"),
         (b"#EXTM3U\nhttp://h/1.ts\n", "stdin: a playlist, which names other files"),
         (b"\0\1\2\3" * 2000, "stdin: cannot be opened"),
