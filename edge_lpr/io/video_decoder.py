@@ -29,6 +29,8 @@ _BROKEN = 250  # damaged packets on end after which nothing more is expected: te
 _THREADS = 16  # more make a decoder no faster, as FFmpeg has it
 _TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf", "mxf", "nut"})
 """Containers that say how long they are; of others FFmpeg guesses."""
+_FROM_ZERO = frozenset({"matroska,webm", "asf", "nut"})
+"""Those of them that say when they end, by a clock that need not be at zero where they begin."""
 _PICTURES = frozenset({"mjpeg", "mjpegb", "ljpeg", "jpegls", "png", "apng", "webp"})
 """Codecs of whose frames each is an image file, with a size of its own."""
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
@@ -147,6 +149,11 @@ class VideoDecoder(Decoder):
             seconds = float(stream.duration * stream.time_base)
         else:
             seconds = (whole or 0) / 1e6
+        begins = float((stream.start_time or 0) * (stream.time_base or 0))
+        if container.format.name in _FROM_ZERO:
+            seconds -= max(0.0, begins)
+        elif not stream.duration:  # of all streams, and this one may begin later
+            seconds -= max(0.0, begins - (container.start_time or 0) / 1e6)
         return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
 
     def _packets(self, container: InputContainer) -> Iterator[Packet[Stream] | None]:
