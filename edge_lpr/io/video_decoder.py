@@ -47,6 +47,7 @@ class VideoDecoder(Decoder):
         options: See `CaptureOptions`.
         live: Whether it is live.
         container: FFmpeg's name of its container; "" finds out.
+        packet_bytes: Most bytes that are read for one packet; 0: any number.
 
     Raises:
         SourceError: It cannot be opened, holds no video, or one with larger frames.
@@ -59,10 +60,11 @@ class VideoDecoder(Decoder):
         options: CaptureOptions,
         live: bool = False,
         container: str = "",
+        packet_bytes: int = 0,
     ) -> None:
         super().__init__(label, options.stride, options.max_pixels)
         self.live = live
-        self._bytes = None if isinstance(video, str) else _Guarded(video)
+        self._bytes = None if isinstance(video, str) else _Guarded(video, label, packet_bytes)
         self._container: InputContainer | None = None
         try:
             self._container = open_video(self._bytes or str(video), label, container)
@@ -108,6 +110,8 @@ class VideoDecoder(Decoder):
         assert self._container is not None
         for packet in self._packets(self._container):
             self._check_bytes()
+            if self._bytes is not None:
+                self._bytes.since_packet = 0
             if packet is not None and packet.stream is not self._stream:
                 self._note_end(packet)
                 continue
@@ -228,22 +232,36 @@ class VideoDecoder(Decoder):
 class _Guarded:
     """Bytes that PyAV reads: it would print an interruption of that and go on, so this keeps it for later.
 
+    Args:
+        data: Where they come from.
+        label: What messages call it.
+        packet_bytes: Most that are read for one packet, which FFmpeg puts together in memory; 0: any number.
+
     Attributes:
         error: What was raised while they were read; there are none after it.
+        since_packet: How many were read since the last packet.
     """
 
-    def __init__(self, data: ByteStream) -> None:
+    def __init__(self, data: ByteStream, label: str, packet_bytes: int) -> None:
         self._data = data
+        self._label = label
+        self._packet_bytes = packet_bytes
         self.error: BaseException | None = None
+        self.since_packet = 0
 
     def read(self, size: int, /) -> bytes:
         if self.error is not None:
             return b""
         try:
-            return self._data.read(size)
+            data = self._data.read(size)
         except BaseException as e:
             self.error = e
             return b""
+        self.since_packet += len(data)
+        if 0 < self._packet_bytes < self.since_packet:
+            self.error = SourceError(f"{self._label}: a picture of more than {self._packet_bytes >> 20} MB")
+            return b""
+        return data
 
     def close(self) -> None:
         self._data.close()
