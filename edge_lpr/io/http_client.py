@@ -86,9 +86,7 @@ class HttpClient:
             e.close()
             hint = _HINTS.get(e.code, "; it leads to where it is not followed" if 300 <= e.code < 400 else "")
             if e.code == 401 and _host(e.url) != _host(self._url):
-                hint = (
-                    "; it was redirected to another host or scheme, which gets no password: give that address"
-                )
+                hint = "; it redirects to another host or scheme, which gets no password; give that address"
             status = http.client.responses.get(e.code, "an unknown answer")
             raise SourceError(f"{self._label}: the camera answers {e.code} {status}{hint}") from e
         except URLError as e:
