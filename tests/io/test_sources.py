@@ -166,6 +166,13 @@ def test_text_is_no_video(tmp_path: Path, name: str) -> None:
         open_source(path)
 
 
+def test_a_video_that_may_look_like_text(tmp_path: Path) -> None:
+    path = tmp_path / "v.y4m"
+    path.write_bytes(b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420\n" + 3 * (b"FRAME\n" + b"U" * (64 * 48 * 3 // 2)))
+    with open_source(path) as source:
+        assert len(list(source)) == 3
+
+
 def test_an_empty_video_is_named(tmp_path: Path) -> None:
     path = tmp_path / "zero.mp4"
     path.touch()
