@@ -70,6 +70,8 @@ def _open_stdin(kind: Kind, options: CaptureOptions, on_warning: Callable[[str],
     data.take()
     if kind == "images":
         return StdinPicture(data, options.max_pixels, on_warning)
+    if not data.head():
+        raise SourceError(f"{STDIN_LABEL}: nothing came; send a picture or video: cat a.mp4 | edge-lpr -")
     _check_video(STDIN_LABEL, data.head())
     video = data.put_aside(on_warning) if data.index_is_last() else data
     return VideoSource(STDIN_LABEL, [video], options, on_warning)

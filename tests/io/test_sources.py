@@ -147,7 +147,7 @@ def test_the_stride_passes_over_images(tmp_path: Path) -> None:
     for i in range(5):
         make_image(tmp_path / f"{i}.png", i)
     with open_source(tmp_path, CaptureOptions(stride=2)) as source:
-        assert [int(f.image[0, 0, 0]) for f in source] == [0, 2, 4]
+        assert [(int(f.image[0, 0, 0]), source.received) for f in source] == [(0, 2), (2, 4), (4, 5)]
 
 
 def test_several_targets_are_not_one_source(tmp_path: Path) -> None:
