@@ -73,6 +73,15 @@ def test_an_upside_down_image_is_read_with_its_corners_turned(reader: PlateReade
         assert np.abs(np.array([width, height]) - read.corners - upright[text].corners).max() < 8
 
 
+@pytest.mark.parametrize("right", [787, 791])
+def test_a_blurred_plate_that_leaves_the_picture_is_not_reported_as_a_shorter_one(
+    reader: PlateReader, right: int
+) -> None:
+    # Without its last character a green plate has the text of a blue one.
+    image = cv2.GaussianBlur(make_image(SAMPLES / "street.jpg")[:, :right], (0, 0), 1.5)
+    assert {read.text for read in reader.read(np.asarray(image, np.uint8))} <= {"苏E7K52M"}
+
+
 def test_a_batch_reads_what_single_images_read(reader: PlateReader) -> None:
     image = make_image(SAMPLES / "street.jpg")
     blank = np.full((300, 400, 3), 90, np.uint8)

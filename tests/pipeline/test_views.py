@@ -50,7 +50,15 @@ def test_the_upper_left_corner_of_a_plate_stays_the_first() -> None:
 
 @pytest.mark.parametrize(
     ("left", "right", "touching"),
-    [(10, 60, (False, False)), (1, 40, (True, False)), (30, 69, (False, True)), (0, 70, (True, True))],
+    [
+        (10, 60, (False, False)),
+        (1, 40, (True, False)),
+        (30, 69, (False, True)),
+        (0, 70, (True, True)),
+        (6, 67.5, (False, True)),
+        (2.5, 64, (True, False)),
+        (6, 66, (False, False)),
+    ],
 )
 def test_touches_border(left: float, right: float, touching: tuple[bool, bool]) -> None:
     quad = np.array([[left, 10], [right, 10], [right, 20], [left, 20]], np.float32)
