@@ -1,4 +1,4 @@
-"""Each network has exactly the parameters that PaddleOCR's has; `tests/golden/make_networks.py` lists those."""
+"""Each network has just the parameters that PaddleOCR's has; `tests/golden/make_networks.py` lists them."""
 
 import json
 from pathlib import Path
