@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.text import counted
-from edge_lpr.errors import InputError, SettingError, shown
+from edge_lpr.errors import InputError, ModelError, SettingError, shown
 from edge_lpr.finetune.recipe.data import LabelSource
 from edge_lpr.io.claims import Named, check_outputs
 
@@ -278,8 +279,12 @@ def _follow_weights(document: Document, part: Part) -> None:
     from edge_lpr.finetune.recipe.networks import describe, read_network
     from edge_lpr.finetune.recipe.node import Node, Told
 
-    path = document["Global"]["pretrained_model"]
-    if isinstance(path, str) and Path(path).is_file():
+    general = document["Global"]
+    path = general.get("pretrained_model") if isinstance(general, dict) else None
+    # What is wrong with them is for the run to say, after it has looked at where it writes.
+    with suppress(ModelError):
+        if not isinstance(path, str) or not Path(path).is_file():
+            return
         name = closest(select_branch(load_checkpoint(path), "Student", path), part).name
         described = describe(name)
         here = read_network(Node(document["Architecture"], "Architecture", Told()), part).names

@@ -47,9 +47,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def pytest_configure() -> None:
-    """Signals as a terminal's: under nohup SIGHUP is ignored, which the processes of tests would inherit."""
+    """Signals as a terminal's: nohup has SIGHUP ignored, a shell's `&` SIGINT, and processes of tests inherit it."""
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

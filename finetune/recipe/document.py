@@ -130,10 +130,10 @@ def change(document: Document, key: str, value: object) -> None:
     for i, name in enumerate(names[:-1]):
         if isinstance(place, list):
             place = _item(place, name, ".".join(names[:i]))[1]
-            continue
-        if place.get(name) is None:
-            place[name] = {}
-        place = place[name]
+        else:
+            if place.get(name) is None:
+                place[name] = {}
+            place = place[name]
         if not isinstance(place, dict | list):
             raise SettingError(
                 f"{key}: {'.'.join(names[: i + 1])} is {shown(place)}, which has no keys of its own"

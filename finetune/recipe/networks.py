@@ -15,7 +15,7 @@ __all__ = ["NETWORKS", "Guide", "NetworkSettings", "describe", "read_network"]
 
 _RSEFPN = {"name": "RSEFPN", "out_channels": 96, "shortcut": True}
 _DB_HEAD = {"name": "DBHead", "k": 50}
-_MOBILE_V4 = {"dims": 120, "depth": 2, "hidden_dims": 120, "kernel_size": [1, 3]}
+_NECK_V4 = {"dims": 120, "depth": 2, "hidden_dims": 120, "kernel_size": [1, 3]}
 
 NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
     "ch_PP-OCRv3_det": {
@@ -46,14 +46,28 @@ NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "PP-OCRv4_mobile_rec": {
         "Backbone": {"name": "PPLCNetV3", "scale": 0.95},
-        "CTCHead.Neck": _MOBILE_V4,
+        "CTCHead.Neck": _NECK_V4,
+    },
+    # Those that are not there yet are passed over.
+    "ch_PP-OCRv2_det": {
+        "Backbone": {"name": "MobileNetV3", "scale": 0.5, "model_name": "large", "disable_se": True},
+        "Neck": {"name": "DBFPN", "out_channels": 96},
+        "Head": _DB_HEAD,
+    },
+    "PP-OCRv4_server_rec": {"Backbone": {"name": "PPHGNet_small"}, "CTCHead.Neck": _NECK_V4},
+    "PP-OCRv5_server_rec": {
+        "Backbone": {"name": "PPHGNetV2_B4", "text_rec": True},
+        "CTCHead.Neck": _NECK_V4,
     },
 }
-"""By the names of `edge_lpr.architectures`: what PaddleOCR's configs say of each network's three parts."""
+"""By the names of `edge_lpr.architectures`: what PaddleOCR's configs say of each network's parts.
+
+Networks whose training takes another loss than there is, such as the server detectors', have none.
+"""
 # Keys that configs leave out where PaddleOCR's own default is what the network has.
 _OPTIONAL = frozenset({"last_pool_kernel_size", "last_pool_type", "shortcut", "k", "kernel_size", "det"})
 # PaddleOCR leaves these backbones' batch norms out of the regularizer.
-UNDECAYED_NORMS = frozenset({"MobileNetV1Enhance", "PPLCNetV3"})
+UNDECAYED_NORMS = frozenset({"MobileNetV1Enhance", "PPLCNetV3", "PPHGNet_small", "PPHGNetV2_B4"})
 _FC_DECAY = 0.0004
 
 
@@ -174,7 +188,13 @@ def _match(parts: Mapping[str, Node], part: Part) -> tuple[str, ...]:
     differing = {name: list(_differences(parts, wanted)) for name, wanted in known.items()}
     found = tuple(name for name, others in differing.items() if not others)
     if not found:
-        closest = min(differing, key=lambda name: len(differing[name]))
+        backbone = parts["Backbone"]
+        if not backbone.has("name"):
+            raise SettingError(f"{backbone.key('name')} is missing; supported are {', '.join(known)}")
+        named = backbone.values["name"]
+        closest = min(
+            differing, key=lambda name: (known[name]["Backbone"]["name"] != named, len(differing[name]))
+        )
         key, value, expected = differing[closest][0]
         raise SettingError(
             f"{key} is {shown(value)}, but {closest} has {shown(expected)}; supported are {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""Each network has just the parameters that PaddleOCR's has; `tests/golden/make_networks.py` lists them."""
+"""Each network has exactly the parameters of PaddleOCR's, which `tests/golden/make_networks.py` lists."""
 
 import json
 from pathlib import Path

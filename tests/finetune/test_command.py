@@ -256,6 +256,7 @@ def test_print_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["finetune", "det", "-c", str(tmp_path / "c.yml"), "--print-config"]) == 0
     assert capsys.readouterr().out == printed
     assert "none.yml: cannot be read" in error_of(capsys, "det", "--print-config", "--config", "none.yml")
+    assert "Global is 5, expected a section" in error_of(capsys, "det", "--print-config", "-o", "Global=5")
 
 
 def test_a_config_of_paddleocr_trains_and_what_has_no_effect_is_told_in_one_line(

@@ -243,6 +243,13 @@ def test_overrides(given: str, effect: Callable[[Any], bool]) -> None:
         ),
         ("EdgeLPR=5", r"EdgeLPR is 5, expected a section"),
         ("Global.x.y.z=1", None),
+        (f"{OPERATORS}.KeepKeys.keep_keys.0.x=1", r"keep_keys\.0 is 'image', which has no keys of its own"),
+        (f"{OPERATORS}.KeepKeys.keep_keys.9=1", r"keep_keys has no '9'; it has 0, 1, 2, 3, 4"),
+        ("Global=5", r"Global is 5, expected a section"),
+        ("Train.dataset.transforms=5", r"Train\.dataset\.transforms is 5, expected a list of operators"),
+        ("Train.dataset.transforms=[5]", r"expected a list whose items have one key"),
+        ("Train.dataset.label_file_list=[5]", r"label_file_list is \[5\], expected a list of texts"),
+        ("Architecture=null", r"Architecture\.Backbone\.name is missing; supported are ch_PP-OCRv3_det, "),
         (
             "Global.epoch_num.x=1",
             r"Global\.epoch_num\.x: Global\.epoch_num is 500, which has no keys of its own",
@@ -358,9 +365,9 @@ def test_weights_of_another_network_are_refused() -> None:
         read(DET).check(ARCHITECTURES["ch_PP-OCRv3_rec"], "w.pdparams")
 
 
-def test_every_network_that_can_be_trained_is_described() -> None:
-    for architecture in ARCHITECTURES:
-        section = describe(architecture.name)
-        assert section is not None, f"{architecture.name}: see finetune/recipe/networks.py"
+def test_every_network_that_can_be_trained_is_known_by_its_section() -> None:
+    described = [(a, section) for a in ARCHITECTURES if (section := describe(a.name)) is not None]
+    assert {a.name for a, _ in described} >= {"ch_PP-OCRv3_det", "ch_PP-OCRv3_rec", "PP-OCRv4_mobile_rec"}
+    for architecture, section in described:
         found = read_network(Node(section, "Architecture", Told()), architecture.part)
         assert architecture.name in found.names

@@ -1,0 +1,180 @@
+"""How exactly each network is exported: its checkpoint, and its inference models as Paddle 2 and 3 save them.
+
+Each is converted and compared with Paddle on ten pictures: of 640 pixels at most for detectors, strips of
+48×320 for recognizers. Weights that are not given are drawn. Prints a table.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edge_lpr.architectures.pdparams import save_checkpoint
+from edge_lpr.architectures.registry import ARCHITECTURES, Architecture
+from edge_lpr.architectures.weights import Parameter
+from edge_lpr.bundle.writer import DET_POSTPROCESS, DET_SIZE
+from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say, show
+from edge_lpr.console.tables import table
+from edge_lpr.errors import ModelError, SettingError
+from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
+from edge_lpr.export.paddle_model import PaddleModel, open_model
+from edge_lpr.export.parity.comparison import Comparison
+from edge_lpr.export.parity.images import probe_images, read_images
+from edge_lpr.export.parity.with_paddle import DetGraphs, RecGraphs, compare_det, compare_rec
+from edge_lpr.export.settings import BOUND
+from edge_lpr.types import Arrays, Image
+
+__all__ = ["FORMS", "drawn_weights"]
+
+FORMS = ("checkpoint", "Paddle 2", "Paddle 3")
+"""What is exported: the `.pdparams`; an inference model that Paddle 2 saved, and one that Paddle 3 does."""
+_GIVEN = {
+    "weights": "a network's .pdparams (default: drawn)",
+    "paddle2": "an inference model of a network, as Paddle 2 saved it (default: none)",
+}
+_CLASSES = 93
+_PICTURES = 10
+_SIZE = {**DET_SIZE, "stride": 32, "limit_side_len": 480, "max_side_len": 640}
+_SAVE = """
+import sys
+sys.path[:] = sys.argv[4:]
+import paddle
+from edge_lpr.architectures.paddle_builder import filled
+from edge_lpr.architectures.pdparams import load_checkpoint
+from edge_lpr.architectures.registry import identify
+arrays = load_checkpoint(sys.argv[1])
+found = identify(arrays, sys.argv[2], sys.argv[1])
+spec = paddle.static.InputSpec([None, 3, found.architecture.height, None], "float32", "x")
+paddle.jit.save(filled(found, arrays), sys.argv[3], input_spec=[spec])
+"""
+
+
+def drawn_weights(wanted: Sequence[Parameter], seed: int = 0) -> Arrays:
+    """Draws weights whose activations neither die nor explode, float32 by name."""
+    random = np.random.default_rng(seed)
+    arrays: Arrays = {}
+    for p in wanted:
+        if p.slot == "w_2":
+            value = random.uniform(0.5, 1.5, p.shape)
+        elif p.slot in ("w_1", "b_0"):
+            value = random.normal(0, 0.1, p.shape)
+        elif len(p.shape) == 1:
+            value = random.uniform(0.8, 1.2, p.shape)
+        else:
+            fan_in = p.shape[0] if p.kind == "linear" else int(np.prod(p.shape[1:]))
+            value = random.normal(0, np.sqrt(1.2 / fan_in), p.shape)
+        arrays[p.name] = value.astype(np.float32)
+    return arrays
+
+
+def _saved(checkpoint: Path, architecture: Architecture, folder: Path) -> Path:
+    """Saves a checkpoint's network as an inference model, in a process of its own."""
+    place = folder / "inference"
+    command = [sys.executable, "-W", "ignore", "-c", _SAVE, str(checkpoint), architecture.part]
+    command += [str(place / "inference"), *sys.path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = " ".join(done.stderr.strip().splitlines()[-1:])
+        raise ModelError(f"{architecture.name}: Paddle cannot save it ({why})")
+    return place
+
+
+def _compared(model: PaddleModel, architecture: Architecture, images: Mapping[str, Image]) -> Comparison:
+    """Compares what a bundle would hold with Paddle."""
+    raw = model.convert()
+    if architecture.part == "det":
+        graphs = DetGraphs(raw, det_model(raw), DET_MEAN, DET_STD, _SIZE, DET_POSTPROCESS)
+        return compare_det(model, graphs, images)[0][-1]
+    height = architecture.height
+    assert height is not None
+    classes = raw.graph.output[0].type.tensor_type.shape.dim[-1].dim_value or _CLASSES
+    charset = [chr(0x4E00 + i) for i in range(max(classes, 20_000))]
+    folded = rec_model(raw, height)
+    rec = RecGraphs(raw, folded, None, REC_MEAN, REC_STD, charset, (), (), height, (320,))
+    return compare_rec(model, rec, images)[0][-1]
+
+
+def _rows(
+    names: Sequence[str], given: Mapping[str, Mapping[str, Path]], images: Mapping[str, Image]
+) -> Iterator[list[str]]:
+    crops = {name: np.ascontiguousarray(image[200:248, :320]) for name, image in images.items()}
+    for name in sorted(names, key=lambda n: ARCHITECTURES[n].part):
+        architecture = ARCHITECTURES[name]
+        pictures = images if architecture.part == "det" else crops
+        row = [name, "given" if name in given["weights"] else "drawn"]
+        with tempfile.TemporaryDirectory(prefix="edge-lpr-") as temporary:
+            folder = Path(temporary)
+            checkpoint = given["weights"].get(name, folder / "drawn.pdparams")
+            if name not in given["weights"]:
+                wanted = architecture.parameters(_CLASSES if architecture.part == "rec" else 0)
+                save_checkpoint(checkpoint, drawn_weights(wanted))
+            sources = {
+                "checkpoint": checkpoint,
+                "Paddle 2": given["paddle2"].get(name),
+                "Paddle 3": _saved(checkpoint, architecture, folder),
+            }
+            row += [_cell(sources[form], architecture, pictures) for form in FORMS]
+        yield row
+
+
+def _cell(source: Path | None, architecture: Architecture, pictures: Mapping[str, Image]) -> str:
+    if source is None:
+        return "-"
+    model = open_model(source, architecture.part)
+    try:
+        return _told(_compared(model, architecture, pictures))
+    finally:
+        model.close()
+
+
+def _told(found: Comparison) -> str:
+    same = f"{found.compared - len(found.differing)} of {found.compared} equal"
+    own = f" (own rounding {found.rounding:.1e})" if found.rounding else ""
+    verdict = "" if found.passed(BOUND) else ", DIFFERS"
+    return f"{found.maximum:.1e}{own}, {same}{verdict}"
+
+
+def _pair(option: str, text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not equals or name not in ARCHITECTURES:
+        names = ", ".join(ARCHITECTURES.names())
+        raise SettingError(f"--{option} {text}: expected NETWORK=PATH, NETWORK one of {names}")
+    return name, Path(path)
+
+
+@module_main("networks")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command of this module."""
+    parser = Parser(prog="python -m edge_lpr.benchmarks.networks", description=__doc__)
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help="names of networks (default: all)")
+    for option, what in _GIVEN.items():
+        parser.add_argument(
+            f"--{option}",
+            action="append",
+            default=[],
+            metavar="NETWORK=PATH",
+            help=f"{what}; may be repeated",
+        )
+    parser.add_argument("--images", type=Path, metavar="DIR", help="pictures (default: drawn ones)")
+    args = parser.parse_args(argv)
+    names = args.networks or list(ARCHITECTURES.names())
+    for name in names:
+        ARCHITECTURES[name]  # names the choices where there is none of that name
+    given = {option: dict(_pair(option, text) for text in getattr(args, option)) for option in _GIVEN}
+    images = probe_images(_PICTURES) if args.images is None else read_images(args.images, _PICTURES)
+    rows = [["network", "weights", *FORMS]]
+    for row in _rows(names, given, images):
+        say(" | ".join(row))
+        rows.append(row)
+    show(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
