@@ -9,7 +9,6 @@ one after the other, which is what they cost where they find nothing.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,11 +89,7 @@ def cost(readers: Sequence[PlateReader], images: Sequence[Image]) -> list[float]
 @module_main("scales")
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints both tables."""
-    parser = Parser(
-        prog="python -m edge_lpr.benchmarks.scales",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="python -m edge_lpr.benchmarks.scales", description=__doc__)
     parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help="labelled images")
     parser.add_argument("--limit", type=int, default=60, metavar="N", help="scenes, at most (default: 60)")
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="model bundle (default: the package's)")

@@ -13,12 +13,10 @@ Example::
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
 from edge_lpr._checkout import find_stages
 from edge_lpr._version import __version__
 
+TYPE_CHECKING = False  # as type checkers know it; `typing` is slow to import, and the command starts here
 if TYPE_CHECKING:
     from edge_lpr.errors import EdgeLprError
     from edge_lpr.pipeline.async_reader import AsyncPlateReader
@@ -55,6 +53,8 @@ find_stages()
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return value
 

@@ -10,14 +10,13 @@ import os
 import shlex
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
-from edge_lpr._checkout import ROOT
+from edge_lpr import _checkout
 
 __all__ = ["install_command"]
 
 _DISTRIBUTION = "edge-lpr"
+ROOT = Path(_checkout.ROOT)
 
 
 def install_command(extra: str = "") -> str:
@@ -61,6 +60,9 @@ def _is_editable(origin: dict[str, Any]) -> bool:
 
 
 def _path(origin: dict[str, Any]) -> Path | None:
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname  # with all of HTTP
+
     url = urlsplit(origin.get("url", ""))
     return Path(url2pathname(url.path)).resolve() if url.scheme == "file" else None
 

@@ -31,9 +31,9 @@ Turns what PaddleOCR leaves after fine-tuning into a bundle, and proves that not
 the bundle is written only when its ONNX models give Paddle's own probabilities, boxes and texts.
 
 --det and --rec each take
-  a training checkpoint  best_accuracy.pdparams, student.pdparams: PP-OCRv3's detection student and
-                         CTC recognition, PP-OCRv4's and v5's mobile ones; PaddleOCR's code is not
-                         needed
+  a training checkpoint  best_accuracy.pdparams, with or without its ending, or the folder that it
+                         lies in: PP-OCRv3's networks, PP-OCRv4's and v5's, mobile and server, and
+                         PP-OCRv2's detectors; PaddleOCR's code is not needed
   an inference model     the folder that PaddleOCR's tools/export_model.py wrote (inference.json or
                          inference.pdmodel, and inference.pdiparams): any DB detection or CTC
                          recognition. An inference.yml beside it is read for dictionary and sizes.

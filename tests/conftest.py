@@ -47,7 +47,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def pytest_configure() -> None:
-    """Signals as a terminal's: nohup has SIGHUP ignored, a shell's `&` SIGINT, and processes of tests inherit it."""
+    """Signals as a terminal's: nohup ignores SIGHUP, a shell's `&` SIGINT, and processes inherit that."""
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -19,9 +19,9 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
-from edge_lpr.cli.variables import RULE, take_variables
+from edge_lpr.cli.variables import RULE, mistyped, take_variables
 from edge_lpr.console.interrupts import Interrupts
-from edge_lpr.console.log_level import at_level
+from edge_lpr.console.log_level import at_level, shows
 from edge_lpr.console.module_main import Parser, add_log_options, interrupt_code, refuse_addresses
 from edge_lpr.console.output import say
 from edge_lpr.console.process_title import mask_process_title
@@ -170,6 +170,8 @@ def _run(name: str, arguments: list[str], interrupts: Interrupts) -> int:
             _check_command(arguments)
         parser = command_parser(name)
         take_variables(parser, os.environ)
+        for line in mistyped(parser, os.environ) if shows("warning") else ():
+            say(f"edge-lpr: {line}", stream=sys.stderr)
         args = parser.parse_args(arguments)
         refuse_addresses(parser, args)
         # Not before its modules are imported: until then nothing has to be completed (`console.start`). A

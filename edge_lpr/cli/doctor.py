@@ -52,7 +52,7 @@ _EXTRAS = {
     "evaluate": ("rapidfuzz",),
     "export": ("paddle", "paddle2onnx", "onnx", "yaml"),
     "finetune": ("torch", "onnx", "rapidfuzz", "matplotlib", "yaml"),
-    "calib": ("onnx", "rapidfuzz", "matplotlib", "jinja2"),
+    "calib": ("onnx", "rapidfuzz", "matplotlib", "jinja2", "scipy"),
     "tensorrt": ("pycuda", "tensorrt"),
     "sign": ("cryptography",),
     "completion": ("shtab",),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 
 from edge_lpr.errors import SettingError, shown
 from edge_lpr.masking import remember_argument
 
-__all__ = ["PREFIX", "RULE", "take_variables", "variable_of"]
+__all__ = ["PREFIX", "RULE", "mistyped", "take_variables", "variable_of"]
 
 PREFIX = "EDGE_LPR_"
 RULE = """\
@@ -19,6 +20,7 @@ environment:
 # The folder of engines is looked up where engines are, for Python too.
 _TAKEN_ELSEWHERE = frozenset({"EDGE_LPR_ENGINES"})
 _FLAG = {"1": True, "0": False}
+_NEARLY = 0.9  # no two variables of different commands are as alike
 
 
 def variable_of(action: argparse.Action) -> str | None:
@@ -54,6 +56,28 @@ def take_variables(parser: argparse.ArgumentParser, environment: Mapping[str, st
             given.add(action)
         for group in one._mutually_exclusive_groups:
             group.required = group.required and not given.intersection(group._group_actions)
+
+
+def mistyped(parser: argparse.ArgumentParser, names: Iterable[str]) -> list[str]:
+    """Looks for variables that are nearly those of a command's options; others are of other commands.
+
+    Args:
+        parser: The command's parser.
+        names: The names of all variables.
+
+    Returns:
+        A line for each.
+    """
+    of_options = {variable_of(action) for one in _parsers(parser) for action in one._actions}
+    known = {name.removeprefix(PREFIX) for name in of_options if name is not None}
+    lines = []
+    for name in sorted(names):
+        word = name.removeprefix(PREFIX)
+        if word == name or word in known:
+            continue
+        if close := get_close_matches(word, known, 1, _NEARLY):
+            lines.append(f"{name} is the variable of no option; did you mean {PREFIX}{close[0]}?")
+    return lines
 
 
 def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

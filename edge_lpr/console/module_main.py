@@ -26,23 +26,49 @@ _TAKE_ADDRESSES = ("SOURCE", "ADDRESS")
 Parameters = ParamSpec("Parameters")
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of texts, and shows choices as a|b, as settings have them (`edge_lpr.settings`)."""
+
+    def _metavar_formatter(self, action: argparse.Action, default_metavar: str) -> Any:  # noqa: ANN401
+        if action.metavar is not None or action.choices is None:
+            return super()._metavar_formatter(action, default_metavar)
+        shown = "|".join(map(str, action.choices))
+        return lambda size: (shown,) * size
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose texts keep their lines; an error is one line that says where help is."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of argparse
-        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
+        super().__init__(**{"formatter_class": _Help, **options})
+        self._arguments: list[str] = []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as argparse
+        """Parses, as `argparse.ArgumentParser` does."""
+        self._arguments = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Prints the line and leaves with exit code 2."""
         unknown = message.removeprefix("unrecognized arguments: ")
-        if unknown != message and (close := self._meant(unknown.split(maxsplit=1)[0])):
-            message = f"{message}; did you mean {close}?"
+        if unknown != message:
+            if close := self._meant(unknown.split(maxsplit=1)[0]):
+                message = f"{message}; did you mean {close}?"
+        elif message.startswith("the following arguments are required"):
+            # What is missing may be all that argparse says, where an option is not known either.
+            for word in self._arguments:
+                if close := self._meant(word):
+                    message = f"{message}; {word}: did you mean {close}?"
+                    break
         self.exit(2, f"{self.prog}: {printable(masked(message))}; see: {self.prog} --help\n")
 
     def _meant(self, word: str) -> str:
+        """Returns the option that an unknown one is close to; "" for one that is known, and for no option."""
+        given = word.partition("=")[0]
         options = [option for option in self._option_string_actions if option.startswith("--")]
-        close = get_close_matches(word.partition("=")[0], options, 1, 0.7) if word.startswith("-") else []
-        return close[0] if close else ""
+        if not word.startswith("-") or given in self._option_string_actions:
+            return ""
+        return next(iter(get_close_matches(given, options, 1, 0.7)), "")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401 - as argparse has it
         try:

@@ -1,6 +1,6 @@
 """The first moments of the command, before anything large is imported: signals and standard streams.
 
-Imports the standard library alone.
+Imports next to nothing: what comes before `begin` is Python's to end, with a traceback.
 """
 
 from __future__ import annotations
@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from types import FrameType
-from typing import NoReturn
+
+TYPE_CHECKING = False  # as type checkers know it
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
 
 __all__ = ["INTERRUPTED", "begin"]
 

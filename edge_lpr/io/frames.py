@@ -43,7 +43,7 @@ class Source:
         fps: Frames per second where known.
         started: Time of day of time 0, in seconds since the epoch, for a live source.
         root: The folder that its images' or video's place in results is relative to, where one was given.
-        received: Frames of a video or live source gone past, given or not.
+        received: Images or frames gone past, given or not.
         skipped: Images or frames that could not be decoded.
         dropped: Frames of a live source that were passed over for a newer one.
         losses: How often a live source was lost.

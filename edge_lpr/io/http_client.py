@@ -56,7 +56,8 @@ class HttpClient:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
         if user or password:
-            passwords.add_password(None, self._url, user, password)
+            # All paths of the host: one may redirect to another.
+            passwords.add_password(None, urljoin(self._url, "/"), user, password)
         self._opener = urllib.request.OpenerDirector()
         for handler in (
             urllib.request.ProxyHandler(),
@@ -84,6 +85,8 @@ class HttpClient:
         except HTTPError as e:
             e.close()
             hint = _HINTS.get(e.code, "; it leads to where it is not followed" if 300 <= e.code < 400 else "")
+            if e.code == 401 and _host(e.url) != _host(self._url):
+                hint = "; it redirects to another host or scheme, which gets no password; give that address"
             status = http.client.responses.get(e.code, "an unknown answer")
             raise SourceError(f"{self._label}: the camera answers {e.code} {status}{hint}") from e
         except URLError as e:
@@ -136,6 +139,11 @@ class _Redirections(urllib.request.HTTPRedirectHandler):
                 f"{self._label}: redirected from {req.type} to {scheme}; give the address that it leads to"
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _host(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _split_login(address: str) -> tuple[str, str, str]:

@@ -22,7 +22,7 @@ from edge_lpr.io.video_decoder import VideoDecoder
 __all__ = ["MAX_PICTURE_BYTES", "SnapshotDecoder", "open_pictures"]
 
 MAX_PICTURE_BYTES = 64 << 20
-"""Most bytes of a snapshot."""
+"""Most bytes of a picture."""
 _TRIES = 3  # requests on end that may fail before the camera counts as lost
 _LOOK_SECONDS = 0.25  # between two looks whether it is to go on
 _UNSAID = ("", "application/octet-stream", "binary/octet-stream", "text/plain", "text/html")
@@ -48,7 +48,8 @@ def open_pictures(address: str, label: str, options: CaptureOptions) -> Decoder 
         response = client.get()
         kind = response.headers.get_content_type() if response.headers.get("Content-Type") else ""
         if kind.startswith("multipart/"):
-            return VideoDecoder(_Body(response, label, options.timeout), label, options, True, "mpjpeg")
+            body = _Body(response, label, options.timeout)
+            return VideoDecoder(body, label, options, True, "mpjpeg", MAX_PICTURE_BYTES)
         with response:
             if not (kind.startswith("image/") or kind in _UNSAID):
                 return "other"

@@ -38,6 +38,7 @@ class ImageSource(Source):
         stride: int = 1,
     ) -> None:
         super().__init__(label, on_warning)
+        self._count = len(paths)
         self._paths = paths[::stride]
         self._stride = stride
         self._max_pixels = max_pixels
@@ -48,6 +49,7 @@ class ImageSource(Source):
         with ThreadPoolExecutor(1, "edge-lpr images") as decoder:
             coming: Future[Image | None] | None = None
             for number, path in enumerate(self._paths):
+                self.received = min((number + 1) * self._stride, self._count)
                 try:
                     image = None if coming is None else coming.result()
                     if image is None:

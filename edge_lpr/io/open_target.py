@@ -15,7 +15,7 @@ from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.openers import has_backend
 from edge_lpr.io.opening import Opening
 from edge_lpr.io.playlist import JoinedFiles, is_playlist
-from edge_lpr.io.sniff import read_head
+from edge_lpr.io.sniff import read_head, sniff
 from edge_lpr.io.standard_input import STDIN, STDIN_LABEL, StdinPicture, standard_input
 from edge_lpr.io.targets import Kind, Target
 from edge_lpr.io.video_source import VideoSource
@@ -70,6 +70,8 @@ def _open_stdin(kind: Kind, options: CaptureOptions, on_warning: Callable[[str],
     data.take()
     if kind == "images":
         return StdinPicture(data, options.max_pixels, on_warning)
+    if not data.head():
+        raise SourceError(f"{STDIN_LABEL}: nothing came; send a picture or video: cat a.mp4 | edge-lpr -")
     _check_video(STDIN_LABEL, data.head())
     video = data.put_aside(on_warning) if data.index_is_last() else data
     return VideoSource(STDIN_LABEL, [video], options, on_warning)
@@ -101,6 +103,6 @@ def _check_video(name: str, head: bytes) -> None:
         raise SourceError(
             f"{name}: a playlist, which names other files; give those, or the address that it comes from"
         )
-    # FFmpeg "plays" plain text. No container is without control characters in its first kilobytes.
-    if not _CONTROL.intersection(head):
+    # FFmpeg "plays" plain text. Of the containers that it knows better, a YUV4MPEG alone may look like one.
+    if sniff(head) is None and not _CONTROL.intersection(head):
         raise SourceError(f"{name}: a text file; expected a video, or an image ({FORMATS})")

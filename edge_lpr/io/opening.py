@@ -8,7 +8,6 @@ from typing import Literal
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.capture_decoder import CaptureDecoder
 from edge_lpr.io.decoder import Decoder
-from edge_lpr.io.http_pictures import open_pictures
 from edge_lpr.io.openers import open_address, open_camera, open_pipeline
 from edge_lpr.io.video_decoder import VideoDecoder
 
@@ -47,6 +46,8 @@ class Opening:
             return VideoDecoder(address, self.label, options, bool(live))
         if self.kind == "address":
             if address.lower().startswith(("http://", "https://")):
+                from edge_lpr.io.http_pictures import open_pictures
+
                 pictures = open_pictures(address, self.label, options)
                 if pictures != "other":
                     return pictures

@@ -167,6 +167,7 @@ class StdinPicture(Source):
         self.total = 1
 
     def __iter__(self) -> Iterator[Frame]:
+        self.received = 1
         try:
             image = decode_image(self._data.read_all(MAX_BYTES), self.label, self._max_pixels)
         except SourceError as e:

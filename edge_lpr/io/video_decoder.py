@@ -29,6 +29,8 @@ _BROKEN = 250  # damaged packets on end after which nothing more is expected: te
 _THREADS = 16  # more make a decoder no faster, as FFmpeg has it
 _TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf", "mxf", "nut"})
 """Containers that say how long they are; of others FFmpeg guesses."""
+_FROM_ZERO = frozenset({"matroska,webm", "asf", "nut"})
+"""Those of them that say when they end, by a clock that need not be at zero where they begin."""
 _PICTURES = frozenset({"mjpeg", "mjpegb", "ljpeg", "jpegls", "png", "apng", "webp"})
 """Codecs of whose frames each is an image file, with a size of its own."""
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
@@ -45,6 +47,7 @@ class VideoDecoder(Decoder):
         options: See `CaptureOptions`.
         live: Whether it is live.
         container: FFmpeg's name of its container; "" finds out.
+        packet_bytes: Most bytes that are read for one packet; 0: any number.
 
     Raises:
         SourceError: It cannot be opened, holds no video, or one with larger frames.
@@ -57,10 +60,11 @@ class VideoDecoder(Decoder):
         options: CaptureOptions,
         live: bool = False,
         container: str = "",
+        packet_bytes: int = 0,
     ) -> None:
         super().__init__(label, options.stride, options.max_pixels)
         self.live = live
-        self._bytes = None if isinstance(video, str) else _Guarded(video)
+        self._bytes = None if isinstance(video, str) else _Guarded(video, label, packet_bytes)
         self._container: InputContainer | None = None
         try:
             self._container = open_video(self._bytes or str(video), label, container)
@@ -106,6 +110,8 @@ class VideoDecoder(Decoder):
         assert self._container is not None
         for packet in self._packets(self._container):
             self._check_bytes()
+            if self._bytes is not None:
+                self._bytes.since_packet = 0
             if packet is not None and packet.stream is not self._stream:
                 self._note_end(packet)
                 continue
@@ -147,6 +153,11 @@ class VideoDecoder(Decoder):
             seconds = float(stream.duration * stream.time_base)
         else:
             seconds = (whole or 0) / 1e6
+        begins = float((stream.start_time or 0) * (stream.time_base or 0))
+        if container.format.name in _FROM_ZERO:
+            seconds -= max(0.0, begins)
+        elif not stream.duration:  # of all streams, and this one may begin later
+            seconds -= max(0.0, begins - (container.start_time or 0) / 1e6)
         return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
 
     def _packets(self, container: InputContainer) -> Iterator[Packet[Stream] | None]:
@@ -221,22 +232,36 @@ class VideoDecoder(Decoder):
 class _Guarded:
     """Bytes that PyAV reads: it would print an interruption of that and go on, so this keeps it for later.
 
+    Args:
+        data: Where they come from.
+        label: What messages call it.
+        packet_bytes: Most that are read for one packet, which FFmpeg puts together in memory; 0: any number.
+
     Attributes:
         error: What was raised while they were read; there are none after it.
+        since_packet: How many were read since the last packet.
     """
 
-    def __init__(self, data: ByteStream) -> None:
+    def __init__(self, data: ByteStream, label: str, packet_bytes: int) -> None:
         self._data = data
+        self._label = label
+        self._packet_bytes = packet_bytes
         self.error: BaseException | None = None
+        self.since_packet = 0
 
     def read(self, size: int, /) -> bytes:
         if self.error is not None:
             return b""
         try:
-            return self._data.read(size)
+            data = self._data.read(size)
         except BaseException as e:
             self.error = e
             return b""
+        self.since_packet += len(data)
+        if 0 < self._packet_bytes < self.since_packet:
+            self.error = SourceError(f"{self._label}: a picture of more than {self._packet_bytes >> 20} MB")
+            return b""
+        return data
 
     def close(self) -> None:
         self._data.close()

@@ -25,8 +25,24 @@ UNKNOWN = "□"
 _FLOOR = 1e-10
 
 
+class Scored:
+    """A text with a probability for each of its characters."""
+
+    char_scores: tuple[float, ...]
+
+    @property
+    def score(self) -> float:
+        """Mean of the character scores, 0 for an empty text."""
+        return float(np.mean(self.char_scores)) if self.char_scores else 0.0
+
+    @property
+    def min_score(self) -> float:
+        """Lowest of the character scores, 0 for an empty text."""
+        return min(self.char_scores, default=0.0)
+
+
 @dataclass(frozen=True, eq=False)
-class Reading:
+class Reading(Scored):
     """One decoded posterior.
 
     Attributes:
@@ -42,16 +58,6 @@ class Reading:
     format: PlateFormat | None
     char_scores: tuple[float, ...]
     log_probs: LogProbs
-
-    @property
-    def score(self) -> float:
-        """Mean of the character scores, 0 for an empty text."""
-        return float(np.mean(self.char_scores)) if self.char_scores else 0.0
-
-    @property
-    def min_score(self) -> float:
-        """Lowest of the character scores, 0 for an empty text."""
-        return min(self.char_scores, default=0.0)
 
 
 def class_labels(charset: Sequence[str], unknown_class: bool) -> tuple[str, ...]:

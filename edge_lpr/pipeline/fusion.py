@@ -13,7 +13,7 @@ import numpy as np
 from edge_lpr.geometry import side_lengths
 from edge_lpr.pipeline.candidates import CandidateSearch, posterior_of
 from edge_lpr.pipeline.constrained_ctc import BLANK
-from edge_lpr.pipeline.ctc import UNKNOWN
+from edge_lpr.pipeline.ctc import UNKNOWN, Scored
 from edge_lpr.plates import PlateFormat, PlateRead, plate_formats
 from edge_lpr.plates.characters import HOMOGLYPHS
 from edge_lpr.plates.read import TEXT, UNKNOWN_KIND, Candidate
@@ -39,7 +39,7 @@ _FULL_DETAIL = 32.0
 
 
 @dataclass(frozen=True)
-class FusedText:
+class FusedText(Scored):
     """What is known of a plate from all its reads.
 
     Attributes:
@@ -51,16 +51,6 @@ class FusedText:
     text: str
     kind: str
     char_scores: tuple[float, ...]
-
-    @property
-    def score(self) -> float:
-        """Mean of the character scores, 0 for an empty text."""
-        return float(np.mean(self.char_scores)) if self.char_scores else 0.0
-
-    @property
-    def min_score(self) -> float:
-        """Lowest of the character scores, 0 for an empty text."""
-        return min(self.char_scores, default=0.0)
 
 
 class LogProbSum:

@@ -95,6 +95,11 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
         ),
         (["a.mp4", "--backend", "onnxruntme"], "edge-lpr: argument --backend: invalid choice: 'onnxruntme'"),
         (["exprot", "--help"], "edge-lpr: exprot: no such file or folder; did you mean the command export?"),
+        (
+            ["evaluate", "--hlep"],
+            "edge-lpr evaluate: the following arguments are required: task, DATA; --hlep: did you mean",
+        ),
+        (["--hepl"], "edge-lpr: the following arguments are required: SOURCE; --hepl: did you mean --help?"),
         (["engines", "lsit"], "edge-lpr engines: argument action: invalid choice: 'lsit'"),
         (["help", "calibrat"], "edge-lpr help: argument COMMAND: invalid choice: 'calibrat'"),
         (["a.mp4", "--nope"], "edge-lpr: unrecognized arguments: --nope; see: edge-lpr --help"),

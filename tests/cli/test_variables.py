@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+from contextlib import suppress
 
 import pytest
 from helpers.extras import reason
 
 from edge_lpr.cli import COMMANDS, command_parser, main
-from edge_lpr.cli.variables import take_variables, variable_of
+from edge_lpr.cli.variables import mistyped, take_variables, variable_of
 from edge_lpr.console.module_main import Parser
 from edge_lpr.errors import SettingError
 
@@ -118,3 +119,25 @@ def test_commands_heed_them(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setenv("EDGE_LPR_SAVE", "out.xyz")
     assert main(["samples"]) == 2
     assert "--save out.xyz: cannot be written as .xyz" in capsys.readouterr().err
+
+
+def test_a_mistyped_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EDGE_LPR_MINSCORE", "0.5")
+    line = "edge-lpr: EDGE_LPR_MINSCORE is the variable of no option; did you mean EDGE_LPR_MIN_SCORE?"
+    assert main(["none.mp4"]) == 2
+    assert capsys.readouterr().err.splitlines()[0] == line
+    assert main(["none.mp4", "--log-level", "error"]) == 2
+    assert line not in capsys.readouterr().err
+
+
+def test_variables_of_other_commands_are_not_mistyped() -> None:
+    known: set[str] = set()
+    found = []
+    for name in ["read", *COMMANDS]:
+        with suppress(ModuleNotFoundError):
+            found.append(command_parser(name))
+            for parser in parsers(found[-1]):
+                known |= {variable for action in parser._actions if (variable := variable_of(action))}
+    assert len(known) > 60 and [line for parser in found for line in mistyped(parser, known)] == []

@@ -149,3 +149,21 @@ def test_a_recognition_inference_model_as_detection(folder: Path, capsys: pytest
     wrong[wrong.index("--det") + 1] = str(folder / "rec_infer")
     assert main(wrong) == 2
     assert "is it a recognition model" in capsys.readouterr().err
+
+
+def test_the_space_that_paddleocr_adds_to_a_dictionary_that_has_one(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = load_checkpoint(folder / "rec.pdparams")
+    for name in ("weight", "bias"):
+        key = f"Student.head.ctc_head.fc.{name}"
+        content[key] = np.concatenate([content[key], content[key][..., -1:]], axis=-1)
+    save_checkpoint(folder / "english" / "best_accuracy.pdparams", content)
+    (folder / "english" / "keys.txt").write_text("\n".join([*KEYS, " "]) + "\n", encoding="utf-8")
+    given = arguments(folder, "f", "--use-space-char")
+    given[given.index("--rec") + 1] = str(folder / "english" / "best_accuracy")
+    given[given.index("--dict") + 1] = str(folder / "english" / "keys.txt")
+    assert main(given) == 0
+    # The first of the two, which PaddleOCR never trains, is part of the unknown class.
+    spec = load_bundle(folder / "f").rec
+    assert (spec.charset, spec.unknown_class) == ((*KEYS, " "), True)

@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         given = self.headers.get("Authorization", "")
         server.authorised.append(given)
-        if server.to:
+        if server.to and self.path != server.to:
             return self.answer(302, [("Location", server.to)], b"")
         if server.auth and not self.is_right(given):
             asks = (
@@ -103,7 +104,7 @@ class Handler(BaseHTTPRequestHandler):
     def stream(self, count: int) -> None:
         self.answer(200, [("Content-Type", "multipart/x-mixed-replace; boundary=xx")], b"")
         for _ in range(count):
-            data = picture(next(self.server.value) % 250)
+            data = self.server.body or picture(next(self.server.value) % 250)
             length = f"Content-Length: {len(data)}\r\n" if self.server.lengths else ""
             self.wfile.write(f"--xx\r\nContent-Type: image/jpeg\r\n{length}\r\n".encode() + data + b"\r\n")
 
@@ -184,7 +185,7 @@ def test_the_password_goes_to_no_other_host(server: Server) -> None:
         thread.start()
         other.auth = "Basic"
         server.to = other.address()
-        with pytest.raises(SourceError, match="401 Unauthorized"):
+        with pytest.raises(SourceError, match="401 Unauthorized; it redirects to another host"):
             opened(server, login="admin:p%40ss%2F1@")
         assert other.authorised == [""]
         other.auth = ""
@@ -192,6 +193,12 @@ def test_the_password_goes_to_no_other_host(server: Server) -> None:
         assert set(other.authorised) == {""}
         other.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize("auth", ["Basic", "MD5"])
+def test_the_password_goes_to_every_path_of_its_host(server: Server, auth: str) -> None:
+    server.auth, server.to = auth, "/pictures/1.jpg"
+    assert values(opened(server, login="admin:p%40ss%2F1@", path="/cgi-bin/snap"), 2) == [1, 2]
 
 
 @pytest.mark.parametrize("to", ["file:///etc/passwd", "ftp://127.0.0.1/x.jpg", "rtsp://127.0.0.1/1"])
@@ -242,6 +249,23 @@ def test_a_picture_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -
     server.body = picture(9) + bytes(3 << 20)
     with pytest.raises(SourceError, match="cam: a picture of more than 1 MB"):
         opened(server)
+
+
+@pytest.mark.parametrize("lengths", [True, False])
+def test_a_picture_of_motion_jpeg_is_bounded(
+    server: Server, monkeypatch: pytest.MonkeyPatch, lengths: bool
+) -> None:
+    monkeypatch.setattr(http_pictures, "MAX_PICTURE_BYTES", 1 << 20)
+    server.multipart, server.lengths = 9, lengths
+    server.body = picture(9) + bytes(200_000)
+    with closing(opened(server)) as decoder:
+        assert len(list(decoder.frames(lambda: True))) == 9  # each, and not all together
+    server.body = picture(9) + bytes(3 << 20)
+    with (
+        pytest.raises(SourceError, match="cam: a picture of more than 1 MB"),
+        closing(opened(server)) as decoder,
+    ):
+        list(decoder.frames(lambda: True))
 
 
 def test_a_picture_has_the_limit_in_pixels(server: Server) -> None:

@@ -147,7 +147,7 @@ def test_the_stride_passes_over_images(tmp_path: Path) -> None:
     for i in range(5):
         make_image(tmp_path / f"{i}.png", i)
     with open_source(tmp_path, CaptureOptions(stride=2)) as source:
-        assert [int(f.image[0, 0, 0]) for f in source] == [0, 2, 4]
+        assert [(int(f.image[0, 0, 0]), source.received) for f in source] == [(0, 2), (2, 4), (4, 5)]
 
 
 def test_several_targets_are_not_one_source(tmp_path: Path) -> None:
@@ -164,6 +164,13 @@ def test_text_is_no_video(tmp_path: Path, name: str) -> None:
     path.write_text("some notes\n\n")
     with pytest.raises(SourceError, match="a text file; expected a video"):
         open_source(path)
+
+
+def test_a_video_that_may_look_like_text(tmp_path: Path) -> None:
+    path = tmp_path / "v.y4m"
+    path.write_bytes(b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420\n" + 3 * (b"FRAME\n" + b"U" * (64 * 48 * 3 // 2)))
+    with open_source(path) as source:
+        assert len(list(source)) == 3
 
 
 def test_an_empty_video_is_named(tmp_path: Path) -> None:

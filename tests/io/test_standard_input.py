@@ -114,7 +114,7 @@ def test_a_picture(stdin: IO[bytes]) -> None:
     with open_source(target) as source:
         (frame,) = source
     assert frame.image.shape == (20, 30, 3) and frame.time is None and frame.name == "stdin"
-    assert source.is_image and source.total == 1 and source.state == "done"
+    assert source.is_image and source.total == source.received == 1 and source.state == "done"
 
 
 def test_a_damaged_picture_is_told_and_left_out(stdin: IO[bytes]) -> None:
@@ -128,7 +128,7 @@ def test_a_damaged_picture_is_told_and_left_out(stdin: IO[bytes]) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "stdin: the file is empty"),
+        (b"", "stdin: nothing came; send a picture or video"),
         (b"some notes\n", "stdin: a text file; expected a video"),
         (b"#EXTM3U\nhttp://h/1.ts\n", "stdin: a playlist, which names other files"),
         (b"\0\1\2\3" * 2000, "stdin: cannot be opened"),

@@ -127,6 +127,47 @@ def test_times_are_the_file_s_own(tmp_path: Path, suffix: str) -> None:
     assert source.state == "done"
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".webm", ".nut", ".mp4", ".flv", ".ts"])
+def test_a_recording_whose_clock_did_not_begin_with_it(tmp_path: Path, suffix: str) -> None:
+    codec = {".webm": "libvpx", ".flv": "flv1"}.get(suffix, "mpeg4")
+    path = encode(tmp_path / f"part-7{suffix}", range(2500, 2550), codec=codec)
+    said: list[str] = []
+    with open_source(path, on_warning=said.append) as source:
+        frames = list(source)
+    assert len(frames) == 50 and source.state == "done" and said == []
+    assert frames[-1].time == pytest.approx(49 / 25, abs=0.01)
+    if suffix == ".mkv":
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2])
+        with open_source(path, on_warning=said.append) as source:
+            assert len(list(source)) < 40 and source.state == "ends early"
+        assert "of 50 promised frames" in said[0]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".flv", ".mp4"])
+def test_a_picture_that_comes_after_the_sound(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"v{suffix}"
+    packets: list[av.Packet] = []
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("flv1" if suffix == ".flv" else "mpeg4", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("aac", rate=44100)
+        for n in range(25):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 4 * n, np.uint8), "bgr24")
+            frame.pts, frame.time_base = 50 + n, Fraction(1, 25)
+            packets += video.encode(frame)
+        packets += video.encode(None)
+        for n in range(3 * 44100 // 1024):
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            silence.rate, silence.pts, silence.time_base = 44100, 1024 * n, Fraction(1, 44100)
+            packets += sound.encode(silence)
+        packets += sound.encode(None)
+        container.mux(sorted(packets, key=lambda packet: (packet.dts or 0) * (packet.time_base or 0)))
+    said: list[str] = []
+    with open_source(path, on_warning=said.append) as source:
+        assert len(list(source)) == 25 and source.state == "done" and said == []
+
+
 def test_less_than_a_frame_a_second(tmp_path: Path) -> None:
     with open_source(encode(tmp_path / "slow.mp4", [0, 20, 40, 60], rate=10)) as source:
         frames = list(source)

@@ -85,7 +85,7 @@ def test_a_video_shows_what_is_known_of_a_vehicle(
     for name, reads in (("known", [known]), ("nothing", [a_read(text="")]), ("raw", None)):
         drawn: list[Any] = []
         with AnnotatedOutput(tmp_path / name) as out, pytest.MonkeyPatch.context() as patched:
-            patched.setattr(VideoFile, "write", lambda self, image, seconds, drawn=drawn: drawn.append(image))
+            patched.setattr(VideoFile, "write", lambda self, image, *times, drawn=drawn: drawn.append(image))
             out.write(FrameResult(a_source(), a_frame(), [raw], [], reads is not None, known=reads), [])
         assert (drawn[0] == expected[name]).all()
 

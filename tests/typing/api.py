@@ -1,7 +1,4 @@
-"""What programs write with the public API: checked by mypy --strict and by pyright, never run.
-
-    mypy --strict tests/typing/api.py
-    pyright tests/typing/api.py
+"""What programs write with the public API: checked by mypy --strict (`.ci/run`) and for pyright, never run.
 
 Each call here has to pass without a cast, and each `assert_type` has to hold.
 """
