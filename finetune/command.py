@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.text import counted
-from edge_lpr.errors import InputError, ModelError, SettingError
+from edge_lpr.errors import InputError, ModelError, SettingError, shown
 from edge_lpr.finetune.recipe.data import LabelSource
 from edge_lpr.io.claims import Named, check_outputs
 
@@ -63,6 +63,8 @@ examples:
                         --pretrained weights/det.pdparams --out runs/det
   edge-lpr finetune det -c ch_PP-OCRv3_det_student.yml -o Global.epoch_num=100 \\
                         Optimizer.lr.learning_rate=0.0005 Global.pretrained_model=weights/det.pdparams
+  edge-lpr finetune det --network slim_det --pretrained det.pdparams --teacher det.pdparams --render \
+                        -o EdgeLPR.frozen_blocks=0 --out runs/slim
   edge-lpr finetune det --print-config > det.yml    a config to change and give with -c
   edge-lpr export --det runs/det/best.pdparams --rec runs/rec/best.pdparams --dict runs/rec/keys.txt \\
                   --charset runs/rec/charset.txt --rec-width 160 --out bundle/
@@ -124,6 +126,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="settings in place of the config's, such as Global.epoch_num=100",
     )
+    training.add_argument(
+        "--network",
+        metavar="NAME",
+        help="the network to train, where the weights are of another one, such as slim_det: the layers that "
+        "both have are taken over, and a teacher is needed",
+    )
+    training.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="FILE",
+        help="det: .pdparams of a detector whose maps are learnt beside the labels",
+    )
     training.add_argument("--device", default="cpu", metavar="NAME", help="PyTorch's name: cpu, cuda, cuda:1")
     training.add_argument("--resume", action="store_true", help="go on with the run in --out")
     training.add_argument("--print-config", action="store_true", help="print the settings and end")
@@ -167,6 +181,7 @@ def run(args: argparse.Namespace) -> int:
             validation=listed.load("--val", _plates_once(config), decode=True)[0],
             photos=listed.load("--photos", LabelSource(tuple(map(str, paths.photos))))[0],
             font=paths.font,
+            teacher=paths.teacher,
         )
 
         if files.labelled and not files.validation and not config.own.render:
@@ -228,6 +243,7 @@ def _document(args: argparse.Namespace) -> tuple[Document, str]:
         "Eval.dataset.label_file_list": args.val,
         "EdgeLPR.photos": args.photos,
         "EdgeLPR.font": args.font,
+        "EdgeLPR.teacher": args.teacher,
         "EdgeLPR.render": args.render,
     }
     for key, value in given.items():
@@ -238,10 +254,22 @@ def _document(args: argparse.Namespace) -> tuple[Document, str]:
             section = key.removesuffix("label_file_list")
             change(document, f"{section}data_dir", None)
             change(document, f"{section}ratio_list", 1.0)
+    if args.network is not None:
+        document["Architecture"] = _described(args.network, args.part)
     override(document, args.opt)
-    if path is None and not any(one.startswith("Architecture") for one in args.opt):
+    if path is None and args.network is None and not any(one.startswith("Architecture") for one in args.opt):
         _follow_weights(document, args.part)
     return document, f"configs/{args.part}.yml" if path is None else str(path)
+
+
+def _described(name: str, part: Part) -> dict[str, Any]:
+    from edge_lpr.architectures.registry import of_part
+    from edge_lpr.finetune.recipe.networks import describe
+
+    found = {a.name: section for a in of_part(part) if (section := describe(a.name))}
+    if name not in found:
+        raise SettingError(f"--network {shown(name)}: expected one of {', '.join(found)}")
+    return found[name]
 
 
 def _follow_weights(document: Document, part: Part) -> None:
@@ -288,7 +316,7 @@ def _inputs(args: argparse.Namespace, config: TrainConfig) -> Iterator[Named]:
 
     paths = config.paths
     yield from (("--pretrained", paths.pretrained), ("--dict", paths.dictionary), ("--font", paths.font))
-    yield "--config", args.config
+    yield from (("--teacher", paths.teacher), ("--config", args.config))
     for name, source in (("--ccpd", config.data.source), ("--val", config.validation)):
         yield from label_inputs(name, source.files, data_dir=_folder(source))
     yield from label_inputs("--photos", paths.photos)

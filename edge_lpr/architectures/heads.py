@@ -22,24 +22,29 @@ __all__ = ["CTCHead", "DBBranch", "DBHead", "PFHeadLocal", "SequenceHead", "Sequ
 
 @dataclass(frozen=True)
 class DBBranch(Block):
-    """One map of the DB head: a quarter of the channels, then four times the size.
+    """One map of the DB head: fewer channels, then four times the size.
 
     Attributes:
         inside: Channels in.
         kernel: Side of the first convolution's kernel.
+        inner: Channels in between; None for a quarter of those that come in.
+        last: Channels at twice the size; None for as many as in between.
     """
 
     inside: int
     kernel: int = 3
+    inner: int | None = None
+    last: int | None = None
 
     def children(self) -> Children:
         """See `Block`."""
-        inner = self.inside // 4
+        inner = self.inner or self.inside // 4
+        last = self.last or inner
         yield "conv1", Conv2d(self.inside, inner, self.kernel)
         yield "conv_bn1", BatchNorm(inner)
-        yield "conv2", ConvTranspose2d(inner, inner)
-        yield "conv_bn2", BatchNorm(inner)
-        yield "conv3", ConvTranspose2d(inner, 1)
+        yield "conv2", ConvTranspose2d(inner, last)
+        yield "conv_bn2", BatchNorm(last)
+        yield "conv3", ConvTranspose2d(last, 1)
 
     def forward(self, ops: Ops, m: Built, x: Tensor) -> Tensor:
         """See `Block`."""
@@ -64,18 +69,23 @@ class DBHead(Block):
         training: Whether there is the threshold's branch, which only training needs.
         k: Steepness of the approximate binarisation.
         kernel: Side of each branch's first kernel.
+        inner: Channels within the branches, see `DBBranch`.
+        last: Their channels at twice the size.
     """
 
     inside: int
     training: bool
     k: float = 50.0
     kernel: int = 3
+    inner: int | None = None
+    last: int | None = None
 
     def children(self) -> Children:
         """See `Block`."""
-        yield "binarize", DBBranch(self.inside, self.kernel)
+        branch = DBBranch(self.inside, self.kernel, self.inner, self.last)
+        yield "binarize", branch
         if self.training:
-            yield "thresh", DBBranch(self.inside, self.kernel)
+            yield "thresh", branch
 
     def forward(self, ops: Ops, m: Built, x: Tensor) -> Tensor:
         """See `Block`."""

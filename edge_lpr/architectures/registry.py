@@ -141,7 +141,8 @@ def closest(arrays: Mapping[str, NDArray[Any]], part: Part) -> Architecture:
         wanted = {p.name for p in architecture.parameters(1)}
         extra = [n for n in arrays.keys() - wanted if not n.startswith(architecture.training_only)]
         missing = len(wanted - arrays.keys())
-        return missing - len(wanted), missing + len(extra)
+        # One that shares nothing is not told of the smallest network.
+        return missing - len(wanted), missing + len(extra) if missing < len(wanted) else 0
 
     return min(of_part(part), key=difference)
 

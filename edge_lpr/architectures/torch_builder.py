@@ -243,6 +243,11 @@ class TorchNetwork(_TorchBlock):
         """Returns the maps or logits, see above."""
         return super().forward(self.normalised(images)).float()
 
+    def with_features(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Returns a detector's maps, and its backbone's, which they were made of, the finest first."""
+        features: list[Tensor] = self.get_submodule("backbone")(self.normalised(images))
+        return self.get_submodule("head")(self.get_submodule("neck")(features)).float(), features
+
     def freeze(self, blocks: int) -> None:
         """Takes the backbone's first convolution and as many of its first blocks out of training.
 

@@ -63,6 +63,7 @@ class RunPaths:
         out: Folder of the run.
         photos: Labelled photos to paint plates on.
         font: A font with the dictionary's characters.
+        teacher: Weights of a detector that is learnt from.
     """
 
     pretrained: Path | None = None
@@ -70,6 +71,7 @@ class RunPaths:
     out: Path | None = None
     photos: tuple[Path, ...] = ()
     font: Path | None = None
+    teacher: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,11 @@ class TrainConfig:
             SettingError: They are of another one.
         """
         if architecture.name not in self.network.names:
+            taught = ", or a teacher to learn from with --teacher" if self.part == "det" else ""
             raise SettingError(
                 f"{source}: weights of {architecture.name}, but Architecture describes "
                 f"{' or '.join(self.network.names)}; give the config of the one or the weights of the other"
+                f"{taught}"
             )
 
 
@@ -247,6 +251,7 @@ def _read(document: Mapping[str, Any], part: Part) -> TrainConfig:
             **found.pop("paths"),
             photos=tuple(map(Path, paths["photos"] or ())),
             font=None if paths["font"] is None else Path(str(paths["font"])),
+            teacher=None if paths["teacher"] is None else _checkpoint(str(paths["teacher"])),
         ),
         document=document,
         effective=told.effective,
@@ -359,6 +364,8 @@ def _check_own(
         raise SettingError(
             f"{SECTION}.frozen_blocks is {own.frozen_blocks}, must be an integer from 0 to {blocks}"
         )
+    if own.frozen_shared and isinstance(data, RecData):
+        raise SettingError(f"{SECTION}.frozen_shared is for detectors: set it to false")
     rate = optimizer.schedule.learning_rate
     if own.final_learning_rate > rate:
         raise SettingError(

@@ -38,6 +38,12 @@ NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
         "Neck": _RSEFPN,
         "Head": _DB_HEAD,
     },
+    # PaddleOCR has no such network; its parts are called as its own would be.
+    "slim_det": {
+        "Backbone": {"name": "MobileNetV3Slim", "scale": 0.5},
+        "Neck": {"name": "TopDownFPN", "out_channels": 32},
+        "Head": {"name": "DBHead", "k": 50, "inner_channels": 16},
+    },
     "PP-OCRv4_mobile_rec": {
         "Backbone": {"name": "PPLCNetV3", "scale": 0.95},
         "CTCHead.Neck": _NECK_V4,
@@ -120,7 +126,7 @@ def read_network(node: Node, part: Part) -> NetworkSettings:
     if node.has("Models"):
         raise SettingError(
             f"{node.key('Models')}: a distillation, which is not supported; give the config of the student "
-            "alone, and its branch of the checkpoint is taken"
+            "alone, and its branch of the checkpoint is taken; a detector's teacher is EdgeLPR.teacher"
         )
     node.only("model_type", part, f"but `finetune {part}` was asked for")
     node.only("name", "BaseModel", "not supported; give the config of a single network")

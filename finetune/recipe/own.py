@@ -69,6 +69,14 @@ class OwnSettings(Settings):
     frozen_blocks: int = setting(
         0, "blocks at the start of the backbone that are not trained, at most as many as it has", low=0
     )
+    frozen_shared: bool = setting(
+        False,
+        "det, a network that begins with layers of another one: these are not trained, so that what is new "
+        "learns to fit them",
+    )
+    distillation: float = setting(
+        1.0, "det, what the teacher's maps weigh beside the labels, where there is a teacher", low=0, high=100
+    )
     ema: float = setting(
         0.0,
         "decay per step of the averaged weights, which are what is evaluated and kept; 0: the weights",
@@ -96,7 +104,7 @@ def read_own(node: Node) -> tuple[OwnSettings, dict[str, str | list[str] | None]
         node: The section.
 
     Returns:
-        The settings; and paths: `photos`, labelled photos to paint plates on, and `font`.
+        The settings; and paths: `photos`, labelled photos to paint plates on, `font`, and `teacher`.
 
     Raises:
         SettingError: A key is unknown, or a value out of its range.
@@ -104,6 +112,7 @@ def read_own(node: Node) -> tuple[OwnSettings, dict[str, str | list[str] | None]
     paths: dict[str, str | list[str] | None] = {
         "photos": node.texts("photos", remember=False),
         "font": node.text("font", remember=False),
+        "teacher": node.text("teacher", remember=False),
     }
     values = {one.name: node.raw(one.name, one.default) for one in fields(OwnSettings)}
     node.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from edge_lpr.architectures.registry import closest
 from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights
 from edge_lpr.datasets.labels import LabelledPlate, Sample
+from edge_lpr.errors import SettingError
 from edge_lpr.evaluation.metrics import DetScore
 from edge_lpr.finetune.recipe.config import TrainConfig
 from edge_lpr.finetune.recipe.losses import DBLossSettings
+from edge_lpr.finetune.training.distillation import Teacher, distillation_loss, settle, shared, start_weights
 from edge_lpr.finetune.training.epochs import Epochs
 from edge_lpr.finetune.training.losses import db_loss
 from edge_lpr.finetune.training.targets import det_targets
@@ -58,6 +60,13 @@ class DetTraining:
         epochs: Which photos each step shows; None where all scenes are drawn.
         validation: Labelled scenes to measure on; where empty, drawn scenes that the training never sees are
             measured on instead.
+        teacher: A detector whose maps are learnt beside the labels. With one, the weights may be of another
+            network than the config describes: layers that both have are taken over, the others are drawn.
+
+    Raises:
+        SettingError: The weights are of another network than the config describes, and there is no teacher;
+            or blocks are to be frozen that are new.
+        ModelError: The weights do not fit.
     """
 
     def __init__(
@@ -69,9 +78,15 @@ class DetTraining:
         scene: SceneSource,
         epochs: Epochs | None = None,
         validation: Sequence[Sample] = (),
+        teacher: Teacher | None = None,
     ) -> None:
         self.config, self.scene, self.epochs, self.metric = config, scene, epochs, config.metric
-        architecture = closest(weights, "det")
+        self.teacher = teacher
+        architecture, taken = closest(weights, "det"), None
+        if teacher is not None and architecture.name not in config.network.names:
+            architecture = config.architecture()
+            taken = shared(architecture, weights)
+            weights = start_weights(architecture, weights, config.seed)
         config.check(architecture, source)
         self.stride = architecture.stride
         network = TorchNetwork(architecture)
@@ -88,12 +103,18 @@ class DetTraining:
                 arrays[name] = np.zeros_like(arrays[name])
         load_weights(network, {**arrays, **weights}, source=source)
         network.freeze(config.own.frozen_blocks)
+        if taken is not None:
+            _refuse_frozen(network, taken)
+            settle(network, taken, self.batch(0).images)
+            for name, parameter in network.named_parameters():
+                if config.own.frozen_shared and name in taken:
+                    parameter.requires_grad_(False)
         self.network: nn.Module = network
         self.validation = [s for s in validation if not s.crop and s.plates is not None]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What worker processes need: all but the network."""
-        return {**self.__dict__, "network": None}
+        """What worker processes need: all but the networks."""
+        return {**self.__dict__, "network": None, "teacher": None}
 
     def batch(self, step: int) -> DetBatch:
         """Makes the batch of one step."""
@@ -110,12 +131,18 @@ class DetTraining:
         return DetBatch(torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(maps, axis=1)))
 
     def loss(self, network: nn.Module, batch: DetBatch) -> tuple[Tensor, dict[str, float]]:
-        """DB's loss of a batch, and its three parts."""
+        """DB's loss of a batch, and its three parts; with a teacher its two as well."""
+        assert isinstance(self.config.loss, DBLossSettings)
         device = next(network.parameters()).device
         shrink, mask, border, border_mask = batch.maps.to(device)
-        maps = network(batch.images.to(device))
-        assert isinstance(self.config.loss, DBLossSettings)
-        return db_loss(maps.float(), shrink, mask, border, border_mask, settings=self.config.loss)
+        images, settings = batch.images.to(device), self.config.loss
+        if self.teacher is None:
+            return db_loss(network(images).float(), shrink, mask, border, border_mask, settings=settings)
+        assert isinstance(network, TorchNetwork)
+        maps, features = network.with_features(images)
+        loss, parts = db_loss(maps, shrink, mask, border, border_mask, settings=settings)
+        learnt, more = distillation_loss(maps[:, 0], features, *self.teacher(images), shrink, mask)
+        return loss + self.config.own.distillation * learnt, {**parts, **more}
 
     @torch.no_grad()
     def evaluate(self, network: nn.Module) -> dict[str, float]:
@@ -147,6 +174,14 @@ class DetTraining:
                 image, quads, ignored = self.scene(rng, (self.config.det.width, self.config.det.height), None)
                 plates = [LabelledPlate("###" if i else "", q) for q, i in zip(quads, ignored, strict=True)]
                 yield image, plates
+
+
+def _refuse_frozen(network: nn.Module, taken: Collection[str]) -> None:
+    new = [n for n, p in network.named_parameters() if not p.requires_grad and n not in taken]
+    if new:
+        raise SettingError(
+            f"EdgeLPR.frozen_blocks: {new[0]} is new, and would stay as it is drawn; set frozen_blocks to 0"
+        )
 
 
 def _small(image: Image, plates: Sequence[LabelledPlate], longest: int) -> tuple[Image, list[LabelledPlate]]:

@@ -21,6 +21,7 @@ from edge_lpr.finetune.synthesis.negatives import TextRenderer
 from edge_lpr.finetune.synthesis.render.crop import CropSettings
 from edge_lpr.finetune.synthesis.training_images import Photos, RenderedCrops, Scenes
 from edge_lpr.finetune.training.det import DetTraining
+from edge_lpr.finetune.training.distillation import Teacher
 from edge_lpr.finetune.training.epochs import Epochs, shown
 from edge_lpr.finetune.training.plot import plot_history
 from edge_lpr.finetune.training.rec import HEAD_CHARSET, RecTraining, cut_head_weights, encode, plates_of
@@ -49,6 +50,7 @@ class RunFiles:
         validation: Labelled images to measure on.
         photos: Labelled photos on which other plates are painted.
         font: A font with the dictionary's characters, for crops of other text; None for none of these.
+        teacher: `.pdparams` of a detector whose maps are learnt beside the labels; None for none.
     """
 
     pretrained: Path
@@ -58,6 +60,7 @@ class RunFiles:
     validation: Sequence[Sample] = ()
     photos: Sequence[Sample] = ()
     font: Path | None = None
+    teacher: Path | None = None
 
     def files(self) -> list[Sequence[Sample]]:
         """The labelled images, file by file."""
@@ -176,7 +179,19 @@ def _det_task(
         epochs = Epochs(located, labels, config.data.batch, config.seed)
     else:
         raise SettingError("--ccpd has no scene with corners: the detector learns from det.txt or CCPD names")
-    task = DetTraining(config, arrays, source, scene=scenes, epochs=epochs, validation=files.validation)
+    teacher = None
+    if files.teacher is not None:
+        learnt = select_branch(load_checkpoint(files.teacher), "Student", str(files.teacher))
+        teacher = Teacher(learnt, str(files.teacher))
+    task = DetTraining(
+        config,
+        arrays,
+        source,
+        scene=scenes,
+        epochs=epochs,
+        validation=files.validation,
+        teacher=teacher,
+    )
     return config, task
 
 

@@ -26,6 +26,7 @@ CLASSES = 77
 IMAGES = {
     "ch_PP-OCRv3_det": (1, 64, 96, 3),
     "ch_PP-OCRv3_rec": (2, 48, 160, 3),
+    "slim_det": (1, 64, 96, 3),
     "PP-OCRv4_mobile_det": (1, 64, 96, 3),
     "PP-OCRv4_mobile_rec": (2, 48, 160, 3),
     "PP-OCRv3_rec_without_guide": (1, 48, 64, 3),

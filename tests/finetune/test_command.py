@@ -11,7 +11,7 @@ from helpers.ppocr_configs import DET as DET_CONFIG
 torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint  # noqa: E402
-from edge_lpr.architectures.registry import ARCHITECTURES  # noqa: E402
+from edge_lpr.architectures.registry import ARCHITECTURES, identify  # noqa: E402
 from edge_lpr.architectures.torch_builder import TorchNetwork, weights_of  # noqa: E402
 from edge_lpr.cli import main  # noqa: E402
 from edge_lpr.finetune.training.rec import HEAD_CHARSET, UNKNOWN_LINE  # noqa: E402
@@ -189,6 +189,34 @@ def test_early_stop_is_said(
     out = capsys.readouterr().out
     assert "ended early, at step 2: 2 evaluations without a better metric" in out
     assert "best.pdparams: hmean 0.5000 at step 0" in out
+
+
+def test_a_smaller_detector_learns_from_a_larger_one(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edge_lpr.finetune.training import det
+
+    monkeypatch.setattr(det, "_RENDERED_SCENES", 1)
+    large, out = start / "det.pdparams", tmp_path / "run"
+    arguments = ["det", "--network", "slim_det", "--pretrained", large, "--teacher", large, "--render"]
+    arguments += ["--out", out, *DET, "EdgeLPR.frozen_blocks=0", "EdgeLPR.frozen_shared=true"]
+    assert main(["finetune", *map(str, arguments)]) == 0
+    made, before = load_checkpoint(out / "latest.pdparams"), load_checkpoint(large)
+    assert identify(made, "det", "made").architecture.name == "slim_det"
+    # What both have has not been trained, what is new has.
+    kept, drawn = "backbone.stage2.0.linear_conv.conv.weight", "neck.down.0.bias"
+    assert np.array_equal(made[kept], before[kept])
+    assert np.abs(made[drawn]).max() > 0
+    # The run's own config says all of it; its weights are then gone on with.
+    assert main(["finetune", "det", "--resume", "--out", str(out)]) == 0
+    further = ["finetune", "det", "--pretrained", out / "latest.pdparams", "--teacher", large, "--render"]
+    further += ["--out", tmp_path / "further", *DET, "EdgeLPR.frozen_blocks=0"]
+    assert main([str(word) for word in further]) == 0
+    again = load_checkpoint(tmp_path / "further" / "latest.pdparams")
+    assert not np.array_equal(again[kept], before[kept])
+    capsys.readouterr()
+    told = error_of(capsys, "det", "--network", "tiny", "--pretrained", large, "--out", tmp_path / "other")
+    assert "--network 'tiny': expected one of ch_PP-OCRv3_det, " in told and "slim_det" in told
 
 
 def test_print_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

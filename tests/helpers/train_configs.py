@@ -24,12 +24,16 @@ def train_config(part: str, **changes: Any) -> TrainConfig:
 
     Args:
         part: "det" or "rec".
-        changes: `steps`, `width`, `height`; names of `KEYS`; keys joined by dots; or keys of EdgeLPR.
+        changes: `steps`, `width`, `height`, `network` (an architecture's name); names of `KEYS`; keys joined
+            by dots; or keys of EdgeLPR.
     """
     from edge_lpr.finetune.recipe.config import read_config
     from edge_lpr.finetune.recipe.document import change, default_document
+    from edge_lpr.finetune.recipe.networks import describe
 
     document = default_document(part)
+    if network := changes.pop("network", None):
+        document["Architecture"] = describe(network)
     width, height = changes.pop("width", None), changes.pop("height", None)
     given: dict[str, Any] = {"render": True, "workers": 0, "final_learning_rate": 0.0, **changes}
     if "steps" in given:

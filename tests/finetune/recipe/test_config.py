@@ -339,7 +339,7 @@ def test_the_recipes_that_ship_state_everything(part: str) -> None:
     assert config.idle == []
     assert config.optimizer.schedule.learning_rate == 5e-4
     # What a user prints and changes hides nothing of our own.
-    assert {*OwnSettings.names(), "photos", "font"} == set(document["EdgeLPR"])
+    assert {*OwnSettings.names(), "photos", "font", "teacher"} == set(document["EdgeLPR"])
     assert parse_document(write_document(document), "again") == document
 
 
