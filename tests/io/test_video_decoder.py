@@ -205,7 +205,7 @@ def test_av1_is_read(tmp_path: Path) -> None:
     if codec is None:
         pytest.skip("this FFmpeg writes no AV1")
     path = encode(tmp_path / "v.mkv", range(5), codec)
-    # SVT-AV1 puts root's thread above all others (SCHED_FIFO), and every later process of the tests would be too.
+    # SVT-AV1 puts root's thread above all others (SCHED_FIFO), and with it every later process of the tests.
     if hasattr(os, "sched_setscheduler"):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with open_source(path) as source:
