@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from edge_lpr.errors import SettingError
 from edge_lpr.finetune.recipe.node import Node
@@ -23,19 +23,8 @@ ScheduleName = Literal[
     "OneCycle",
     "DecayLearningRate",
 ]
-OPTIMIZERS: tuple[OptimizerName, ...] = ("Momentum", "Adam", "RMSProp", "Adadelta", "AdamW")
-SCHEDULES: tuple[ScheduleName, ...] = (
-    "Const",
-    "Linear",
-    "Step",
-    "Piecewise",
-    "Cosine",
-    "CyclicalCosine",
-    "TwoStepCosine",
-    "MultiStepDecay",
-    "OneCycle",
-    "DecayLearningRate",
-)
+OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
+SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 # By what else they are known, such as in PaddlePaddle or in PyTorch.
 _OTHERWISE = {
     "MultiStep": "MultiStepDecay",

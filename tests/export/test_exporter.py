@@ -10,7 +10,7 @@ from helpers.extras import reason
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
 from edge_lpr.architectures.registry import ARCHITECTURES, identify
-from edge_lpr.architectures.weights import Parameter
+from edge_lpr.benchmarks.networks import drawn_weights
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.cli import main
 
@@ -20,32 +20,14 @@ DET, REC = ARCHITECTURES["ch_PP-OCRv3_det"], ARCHITECTURES["ch_PP-OCRv3_rec"]
 KEYS = "京津沪AB12"
 
 
-def lively(wanted: list[Parameter], seed: int) -> dict[str, np.ndarray]:
-    """Random weights whose activations neither die nor explode."""
-    random = np.random.default_rng(seed)
-    arrays: dict[str, np.ndarray] = {}
-    for p in wanted:
-        if p.slot == "w_2":
-            value = random.uniform(0.5, 1.5, p.shape)
-        elif p.slot in ("w_1", "b_0"):
-            value = random.normal(0, 0.1, p.shape)
-        elif len(p.shape) == 1:
-            value = random.uniform(0.8, 1.2, p.shape)
-        else:
-            fan_in = p.shape[0] if p.kind == "linear" else int(np.prod(p.shape[1:]))
-            value = random.normal(0, np.sqrt(1.2 / fan_in), p.shape)
-        arrays[p.name] = value.astype(np.float32)
-    return arrays
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("paddle", reason=reason("paddle", "export"))
     pytest.importorskip("paddle2onnx", reason=reason("paddle2onnx", "export"))
     pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     path = tmp_path_factory.mktemp("models")
-    save_checkpoint(path / "det.pdparams", lively(DET.parameters(training=True), 1))
-    rec = lively(REC.parameters(len(KEYS) + 2), 2)
+    save_checkpoint(path / "det.pdparams", drawn_weights(DET.parameters(training=True), 1))
+    rec = drawn_weights(REC.parameters(len(KEYS) + 2), 2)
     rec["head.ctc_head.fc.weight"] *= 8
     save_checkpoint(path / "rec.pdparams", {f"Student.{n}": a for n, a in rec.items()})
     (path / "keys.txt").write_text("\n".join(KEYS) + "\n", encoding="utf-8")
