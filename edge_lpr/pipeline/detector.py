@@ -43,18 +43,28 @@ class Detector:
         """
         return self.detect_batch([image])[0]
 
-    def detect_batch(self, images: Sequence[Image], longer_side: int | None = None) -> list[list[Box]]:
+    def detect_batch(
+        self,
+        images: Sequence[Image],
+        longer_side: int | None = None,
+        sizes: Sequence[Size] | None = None,
+    ) -> list[list[Box]]:
         """Finds the text boxes of several images; those that get the same input size run as one batch.
 
         Args:
             images: uint8 H×W×3 BGR, of any sizes.
             longer_side: What the longer side is brought to, in pixels, in place of the settings' size; images
                 are never enlarged for it.
+            sizes: The heights and widths, in pixels, that the images are brought to, in place of the settings'.
 
         Returns:
             The boxes of each image, in the images' order.
         """
-        contents = [self.input_size(image.shape[0], image.shape[1], longer_side) for image in images]
+        contents = (
+            [self.input_size(image.shape[0], image.shape[1], longer_side) for image in images]
+            if sizes is None
+            else list(sizes)
+        )
         groups: dict[Size, list[int]] = {}
         for i, content in enumerate(contents):
             frame, contents[i] = fit_frame(content, self.backend.sizes)

@@ -143,6 +143,32 @@ class ReadSettings(Settings):
 
 
 @dataclass(frozen=True)
+class GateSettings(Settings):
+    """How much of a video's frames is looked at."""
+
+    gate: str = setting(
+        "auto",
+        "auto: of a video or camera that is read on a CPU, what shows something new; off: all of each frame",
+        choices=("off", "auto"),
+    )
+    full_look: float = setting(
+        1.0,
+        "a whole frame is looked at after so many seconds, at the latest; where nothing changes, after ten "
+        "times as many",
+        low=0,
+        high=3600,
+        metavar="S",
+    )
+    look_interval: float = setting(
+        0.15,
+        "what moves, and a plate that is known, is looked at after so many seconds",
+        low=0,
+        high=60,
+        metavar="S",
+    )
+
+
+@dataclass(frozen=True)
 class TrackSettings(Settings):
     """How the reads of one vehicle are joined."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from statistics import median
 
@@ -12,6 +12,7 @@ import numpy as np
 from edge_lpr.geometry import bounding_box_iou, crop_quad, side_lengths
 from edge_lpr.pipeline.ctc import class_labels
 from edge_lpr.pipeline.events import Moment, PlateEvent, State, event_times
+from edge_lpr.pipeline.gate import Place
 from edge_lpr.pipeline.fusion import FusedText, Fusion, ReadSums, read_weight, text_similarity
 from edge_lpr.pipeline.settings import ReadSettings, TrackSettings
 from edge_lpr.plates import PlateRead
@@ -138,6 +139,29 @@ class PlateTracker:
                 self._open.append(owners[j])
         self.known = [self._as_known(read, owners[j]) for j, read in enumerate(reads)]
         return events + self._news(time)
+
+    def places(self, time: float) -> list[Place]:
+        """Returns where the plates of the open tracks are, at a time in seconds."""
+        steady = max(_STEADY, self._interval)
+        return [
+            Place(
+                track.number,
+                track.corners,
+                track.expected(time, steady),
+                track.last.time,
+                track.reads,
+                (text := self._reportable(track)) is not None
+                and text.min_score >= self.settings.min_confidence,
+            )
+            for track in self._open
+        ]
+
+    def hold(self, numbers: Collection[int], frame: int, time: float, wall: float | None = None) -> None:
+        """Takes in that the plates of some tracks are where they were, unread: they are still in view."""
+        moment = Moment(frame, time, wall)
+        for track in self._open:
+            if track.number in numbers:
+                track.hold(moment)
 
     def advance(self, time: float) -> list[PlateEvent]:
         """Takes in that it is so late, and that no frame up to then is still to come.
@@ -303,6 +327,16 @@ class _Track:
             self._best_weight = weight
             self.best = read
             self.crop = None if image is None else crop_quad(image, read.corners)
+
+    @property
+    def corners(self) -> Quad:
+        """Where its plate was read last."""
+        return self._corners
+
+    def hold(self, moment: Moment) -> None:
+        """Takes in that the plate is where it was."""
+        self.last = moment
+        self._speed = np.zeros(2)
 
     def expected(self, time: float, steady: float) -> Quad:
         """Returns where the plate's corners should be by now, if it moved on for at most `steady` seconds."""
