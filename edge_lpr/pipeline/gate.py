@@ -3,108 +3,88 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.geometry import side_lengths
+from edge_lpr.pipeline.looks import Look, Place
 from edge_lpr.pipeline.motion import Grid, Scene
 from edge_lpr.pipeline.settings import GateSettings
 from edge_lpr.pipeline.windows import Window, joined
 from edge_lpr.types import Image, Quad, Size
 
-__all__ = ["WHOLE", "Gate", "Look", "Place"]
+__all__ = ["Gate"]
 
-# Where nothing changes, a whole look waits so many times as long.
-_STILL = 10.0
+# Where nothing changes, a whole look waits so many times as long; where a camera is not kept up with, it
+# waits so many times as long for plates that are not known yet.
+_STILL, _PATIENCE = 10.0, 3.0
 # Frames farther apart, in seconds, show too little of how a vehicle moves: one that has changed is looked at
 # as a whole.
 _SELDOM = 0.3
 # From this share of the frame on, windows cost what the whole frame does.
 _WHOLE_SHARE = 0.6
-# A vehicle whose plate can be read is wider than this, in pixels of the detector's input: a plate of 32, the
-# least that was ever read, is a quarter of a car.
+# What moves is higher and wider than this, in pixels of the detector's input, where a plate on it can be
+# read: one of 32, the least that is ever read, is a quarter of a car.
 _LEAST_SIDES = (32, 64)
+_REST = 2  # cells by which a window is larger than what moves
 # How far a vehicle goes beside, above and below its plate, in the plate's widths, its shadow included: all
 # that moves within a car's is the vehicle; and what hangs together within a bus's is one vehicle too.
-_USUAL, _LARGEST = (2.6, 4.0, 2.5), (4.5, 7.0, 3.0)
-# A plate is sure after so many reads: the tracker takes them for three independent looks at most.
-_ENOUGH_READS = 4
-_STILL_READS = 8  # of one that stands, and is still not sure
-_REST = 2  # cells by which a window is larger than what moves
+_USUAL, _LARGEST = (2.6, 4.0, 2.5), (3.6, 7.0, 3.0)
+# A plate is known after so many reads (the tracker takes them for three independent looks at most), and one
+# that stands after more, sure or not.
+_ENOUGH_READS, _STILL_READS = 4, 8
+# One that is known is read again after so many looks; between them it is enough to see that it is there.
+_READ_EVERY = 2
+# A plate that was not found so often is looked for less and less often.
+_MISSES = 3
 # How much larger than a plate the window around it is, in its widths and heights; one that was read once may
 # have gone anywhere, and of one that moves the way is known to a share of what it went since.
 _MARGIN_X, _MARGIN_Y, _FIRST, _DRIFT = 0.25, 0.6, 1.0, 0.5
+_EVEN = 1e-6  # seconds by which the times of frames are rounded
 
 
-@dataclass(frozen=True)
-class Look:
-    """What of a frame is looked at.
+class _Try(NamedTuple):
+    """When a plate was last looked for, in seconds, and how often on end it was not found if not then."""
 
-    Attributes:
-        windows: Parts of it, in source pixels; None for all of it.
-        held: Numbers of the tracks whose plates stand where they were read, and look the same.
-        changed: The share of the frame that looks otherwise than when it was last looked at, 0 to 1.
-        share: The share of the frame that is looked at, 0 to 1.
-    """
-
-    windows: tuple[Window, ...] | None
-    held: frozenset[int] = frozenset()
-    changed: float = 0.0
-    share: float = 1.0
-
-    def __str__(self) -> str:
-        what = "whole" if self.windows is None else f"{len(self.windows)} windows"
-        return f"{what}, {self.share:.1%} looked at, {self.changed:.1%} changed, {len(self.held)} held"
-
-
-WHOLE = Look(None)
-"""A look at the whole frame."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a plate is that is being tracked.
-
-    Attributes:
-        number: Its track.
-        corners: Where it was last read, float32 4×2.
-        expected: Where it should be by now.
-        seen: When it was last read, or held, in seconds.
-        reads: How often it was read.
-        is_sure: Whether its text is as sure as it has to be to be told at once.
-    """
-
-    number: int
-    corners: Quad
-    expected: Quad
-    seen: float
-    reads: int
-    is_sure: bool
+    time: float
+    misses: int
 
 
 class Gate:
     """Plans the looks at the frames of one source; by the frames' own times alone.
 
+    A whole frame is looked at first, and at least once in `full_look` seconds. Between them windows are:
+    around plates that are being tracked, each frame until they are known; and around what moves, where that
+    is not the vehicle of such a plate.
+
     Args:
         settings: How often what is looked at.
-        input_size: Height and width that the detector brings a frame of a height and width to.
+        input_size: Gives height and width that the detector brings a frame of a height and width to.
+
+    Attributes:
+        stretch: By what all times between looks are longer, from 1: see `Load`.
     """
 
     def __init__(self, settings: GateSettings, input_size: Callable[[int, int], Size]) -> None:
-        self.settings = settings
         self.stretch = 1.0
+        self._settings = settings
         self._input_size = input_size
         self._scene: Scene | None = None
         self._last = -math.inf
         self._whole = -math.inf
         self._news = False
-        self._tried: dict[int, float] = {}
+        self._tries: dict[int, _Try] = {}
 
-    def plan(self, image: Image, time: float, places: Sequence[Place]) -> Look:
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks at what moves, or at a plate that is known."""
+        return self._settings.look_interval * self.stretch
+
+    def plan(self, image: Image, time: float, places: Sequence[Place] = ()) -> Look:
         """Says what of the next frame is looked at, and takes it for looked at.
 
         Args:
@@ -116,86 +96,119 @@ class Gate:
         apart, self._last = time - self._last, time
         if self._scene is None or self._scene.size != size:
             self._scene = Scene(image, time)
-            return self._look_whole(1.0, time)
+            return self._look_whole(1.0, time, places)
         changed = self._scene.compare(image)
         share = float(np.count_nonzero(changed)) / changed.size
         self._news |= share > 0
-        due = self.settings.full_look * self.stretch
-        since = time - self._whole + 1e-6
-        if since >= (due if self._news else _STILL * due) or (apart > _SELDOM and share > 0):
-            return self._look_whole(share, time)
-        held, windows = self._of_places(places, time)
-        windows = joined([*windows, *self._of_motion(changed, places, time)])
+        if self._is_whole_due(time, places) or (share > 0 and apart > _SELDOM * self.stretch):
+            return self._look_whole(share, time, places)
+        known = [place for place in places if _is_known(place)]
+        held = frozenset(place.number for place in places if self._stands(place, known=place in known))
+        wanted = {
+            place.number: window
+            for place in places
+            if place.number not in held and (window := self._around(place, time)) is not None
+        }
+        explaining = [
+            p for p in places if p.reads > 1 and (self._misses(p) < _MISSES or self._is_gone(p))
+        ]
+        windows = joined([*wanted.values(), *self._of_motion(changed, explaining, time)])
         looked = sum(window.area for window in windows) / (size[0] * size[1])
         if looked >= _WHOLE_SHARE:
-            return self._look_whole(share, time)
+            return self._look_whole(share, time, places)
+        self._note_tries(places, wanted, time)
         for window in windows:
             self._scene.note_look(window, time)
-        return Look(tuple(windows), frozenset(held), share, looked)
+        again = _READ_EVERY * self.interval - _EVEN
+        followed = {p.number: p.expected for p in known if p.number in wanted and time - p.read < again}
+        return Look(tuple(windows), False, followed, held, share, looked)
 
-    def _look_whole(self, changed: float, time: float) -> Look:
+    def _is_whole_due(self, time: float, places: Iterable[Place]) -> bool:
+        due, since = self._settings.full_look * self.stretch, time - self._whole + _EVEN
+        if not self._news:
+            due *= _STILL
+        elif self.stretch > 1 and not all(_is_known(place) for place in places):
+            due *= _PATIENCE
+        return since >= due
+
+    def _look_whole(self, changed: float, time: float, places: Sequence[Place]) -> Look:
         assert self._scene is not None
         self._scene.note_look(None, time)
         self._whole, self._news = time, False
-        self._tried.clear()
+        self._note_tries(places, {place.number for place in places}, time)
         return Look(None, changed=changed)
 
-    @property
-    def _interval(self) -> float:
-        return self.settings.look_interval * self.stretch - 1e-6
+    def _note_tries(self, places: Sequence[Place], tried: Collection[int], time: float) -> None:
+        """Takes in which plates are looked for; of those that are not, what was known before is kept."""
+        self._tries = {
+            number: _Try(time, self._misses(place) + 1) if number in tried else self._tries[number]
+            for place in places
+            if (number := place.number) in tried or number in self._tries
+        }
 
-    def _of_places(self, places: Iterable[Place], time: float) -> tuple[list[int], list[Window]]:
-        """Returns the tracks that are held, and the windows around the plates whose turn it is."""
+    def _stands(self, place: Place, *, known: bool) -> bool:
+        """Tells whether a plate need not be looked at: it looks as it did when it was last seen."""
         assert self._scene is not None
-        held: list[int] = []
-        windows: list[Window] = []
-        tried: dict[int, float] = {}
-        for place in places:
-            last = tried[place.number] = self._tried.get(place.number, place.seen)
-            is_known = place.is_sure and place.reads >= _ENOUGH_READS
-            at = self._scene.inside(Window.around(place.corners))
-            stands = not self._scene.changed[at].any()
-            if stands and self._scene.looked[at].max() <= place.seen + 1e-6:
-                if is_known or place.reads >= _STILL_READS:
-                    held.append(place.number)
-                    continue
-            if (is_known or stands) and time - max(last, place.seen) < self._interval:
-                continue
-            window = _around(place, time).clipped(self._scene.size)
-            if window.width > 0 and window.height > 0:
-                tried[place.number] = time
-                windows.append(window)
-        self._tried = tried
-        return held, windows
+        at = self._scene.inside(Window.around(place.corners))
+        as_before = not self._scene.changed[at].any() and self._scene.looked[at].max() <= place.seen + _EVEN
+        return bool(as_before and (known or place.reads >= _STILL_READS))
 
-    def _of_motion(self, changed: Grid, places: Iterable[Place], time: float) -> list[Window]:
-        """Returns the windows around what moves, where no plate that is tracked explains it."""
+    def _misses(self, place: Place) -> int:
+        last = self._tries.get(place.number)
+        return 0 if last is None or place.seen >= last.time - _EVEN else last.misses
+
+    def _around(self, place: Place, time: float) -> Window | None:
+        """Returns the window that a plate should be in; None where it is not its turn, or it is gone."""
+        assert self._scene is not None
+        if self._is_gone(place):
+            return None
+        misses = self._misses(place)
+        stands = not self._scene.changed[self._scene.inside(Window.around(place.corners))].any()
+        passed = _is_known(place) and not stands
+        # One that is known and has gone is to be read no more, and not by chance a second later.
+        pause = self.interval * 2 ** (misses if passed else max(misses - _MISSES + 1, 0))
+        last = max(place.seen, self._tries[place.number].time if misses else -math.inf)
+        if (passed or stands or misses >= _MISSES) and time - last < pause - _EVEN:
+            return None
+        return _window_of(place).clipped(self._scene.size)
+
+    def _is_gone(self, place: Place) -> bool:
+        """Tells whether a plate should have left the frame."""
+        assert self._scene is not None
+        x, y = place.expected.mean(axis=0)
+        height, width = self._scene.size
+        return not (0 <= x < width and 0 <= y < height)
+
+    def _of_motion(self, changed: Grid, places: Sequence[Place], time: float) -> list[Window]:
+        """Returns the windows around what moves, where it is not the vehicle of one of these plates."""
         assert self._scene is not None
         scene = self._scene
         new = changed.astype(np.uint8)
-        self._explain(new, [place for place in places if place.reads > 1])
+        self._explain(new, places)
         taken = self._input_size(*scene.size)
-        least = [side * rows / whole for side, rows, whole in zip(_LEAST_SIDES, new.shape, taken, strict=True)]
+        least = [side * cells / whole for side, cells, whole in zip(_LEAST_SIDES, new.shape, taken, strict=True)]
         windows: list[Window] = []
         for cells, own in _parts(new):
             if cells.height < least[0] or cells.width < least[1]:
                 continue
-            if time - float(scene.looked[cells.slices][own].mean()) < self._interval:
-                continue
-            windows.append(scene.of_cells(cells.grown(_REST)).clipped(scene.size))
+            # Of what moves fast the better part was never looked at.
+            if time - float(scene.looked[cells.slices][own].mean()) >= self.interval - _EVEN:
+                windows.append(scene.of_cells(cells.grown(_REST)).clipped(scene.size))
         return windows
 
     def _explain(self, new: NDArray[np.uint8], places: Sequence[Place]) -> None:
-        """Takes the vehicles of plates that are tracked out of what is new."""
-        if not places:
-            return
+        """Takes the vehicles of plates out of what is new, uint8 h×w."""
         assert self._scene is not None
         vehicles = [self._scene.cells(_vehicle(place.expected, _LARGEST)) for place in places]
-        for cells, own in _parts(new):
+        for cells, own in _parts(new) if vehicles else ():
             if any(vehicle.holds(cells) for vehicle in vehicles):
                 new[cells.slices][own] = 0
         for place in places:
             new[self._scene.inside(_vehicle(place.expected, _USUAL))] = 0
+
+
+def _is_known(place: Place) -> bool:
+    return place.is_sure and place.reads >= _ENOUGH_READS
 
 
 def _parts(new: NDArray[np.uint8]) -> Iterator[tuple[Window, Grid]]:
@@ -210,18 +223,13 @@ def _parts(new: NDArray[np.uint8]) -> Iterator[tuple[Window, Grid]]:
         yield cells, (labels[cells.slices] == label) & (new[cells.slices] > 0)
 
 
-def _around(place: Place, time: float) -> Window:
-    """Returns the window that a plate should be in."""
-    corners = place.expected
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    width, height = (float(v) for v in high - low)
+def _window_of(place: Place) -> Window:
+    width, height = (float(v) for v in np.ptp(place.expected, axis=0))
     x, y = _MARGIN_X * width, _MARGIN_Y * height
     if place.reads < 2:
         x, y = x + _FIRST * width, y + _FIRST * width
-    else:
-        gone = np.abs(place.expected.mean(axis=0) - place.corners.mean(axis=0))
-        x, y = x + _DRIFT * float(gone[0]), y + _DRIFT * float(gone[1])
-    return Window.around(corners, (x, y))
+    gone = np.abs(place.expected.mean(axis=0) - place.corners.mean(axis=0))
+    return Window.around(place.expected, (x + _DRIFT * float(gone[0]), y + _DRIFT * float(gone[1])))
 
 
 def _vehicle(corners: Quad, reach: tuple[float, float, float]) -> Window:

@@ -54,7 +54,6 @@ class Scene:
         self.size: Size = image.shape[0], image.shape[1]
         self._now = small_grey(image)
         self._seen = self._now.copy()
-        self._edges = _contrast(self._seen)
         self._gain = 1.0
         self.changed: Grid = np.zeros(self._now.shape, np.bool_)
         self.looked = np.full(self._now.shape, time)
@@ -67,7 +66,7 @@ class Scene:
         difference = np.abs(self._now - (self._seen + 1) * self._gain + 1)
         noise = _MAD * float(np.median(difference[some]))
         least = min(max(_NOISE * noise, _LEAST), _MOST)
-        other = (difference > np.maximum(least, _EDGE * self._edges)).astype(np.uint8)
+        other = (difference > np.maximum(least, _EDGE * _contrast(self._seen))).astype(np.uint8)
         around = cv2.boxFilter(other, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
         self.changed = (other > 0) & (np.asarray(around) >= _NEIGHBOURS)
         return self.changed
@@ -78,7 +77,6 @@ class Scene:
         if window is None:
             self._gain = 1.0
         self._seen[cells] = (self._now[cells] + 1) / self._gain - 1
-        self._edges = _contrast(self._seen)
         self.looked[cells] = time
         self.changed[cells] = False
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from edge_lpr.geometry import bounding_box_iou
 from edge_lpr.pipeline.crop import Crop
 from edge_lpr.pipeline.crop_reader import CropReader
+from edge_lpr.pipeline.db_postprocess import Box
 from edge_lpr.pipeline.detector import Detector
+from edge_lpr.pipeline.looks import Seen
 from edge_lpr.pipeline.settings import MIN_SIDE, ReadSettings
 from edge_lpr.pipeline.views import View
+from edge_lpr.pipeline.windows import Window, detect_in_windows
 from edge_lpr.plates import PlateRead
-from edge_lpr.types import Image
+from edge_lpr.types import Image, Quad
 
 __all__ = ["PlateSearch"]
 
@@ -24,6 +28,8 @@ plate half as wide as the picture is found at the first, one that fills it at th
 
 _SIDES = (View(1), View(3))
 """A picture that shows no plate, or only plates that stand on end, may lie on its side."""
+_SAME_PLACE = 0.3
+"""Intersection over union with where a plate is expected, from which on a box is that plate."""
 _WIDE, _WIDEST = 2.0, 6.0
 _SMALL, _HIGH = 160, 1.3
 """A picture with a plate's proportions may be a plate cut out; photos are seldom wider than twice their
@@ -69,6 +75,34 @@ class PlateSearch:
             )
             for image, plates in zip(images, found, strict=True)
         ]
+
+    def read_windows(self, image: Image, windows: Sequence[Window], followed: Mapping[int, Quad]) -> Seen:
+        """Reads the plates in parts of a frame.
+
+        Args:
+            image: The frame, uint8 H×W×3 BGR.
+            windows: The parts, in its pixels.
+            followed: See `Look`.
+
+        Returns:
+            What they show, in the frame's pixels.
+
+        Raises:
+            BackendError: The backend failed.
+        """
+        size = image.shape[0], image.shape[1]
+        view = self._view.of(image)
+        parts = [Window.around(self._view.points(window.corners, size)) for window in windows]
+        boxes = detect_in_windows(self._detector, view, parts)
+        there: dict[int, Quad] = {}
+        for number, expected in followed.items():
+            place = self._view.points(expected, size)
+            box = max(boxes, key=lambda box: bounding_box_iou(box.rectangle, place), default=None)
+            if box is not None and bounding_box_iou(box.rectangle, place) >= _SAME_PLACE:
+                boxes.remove(box)
+                there[number] = self._view.back_points(box.corners, size)
+        (reads,) = self._read_boxes([view], [boxes])
+        return Seen([self._view.back(read, size) for read in reads], there)
 
     def _find(self, views: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
         """Finds and reads the plates of each view, looking again where there is none."""
@@ -118,9 +152,12 @@ class PlateSearch:
         ]
 
     def _read_at(self, images: Sequence[Image], longer_side: int | None = None) -> list[list[PlateRead]]:
+        return self._read_boxes(images, self._detector.detect_batch(images, longer_side))
+
+    def _read_boxes(self, images: Sequence[Image], boxes: Sequence[Sequence[Box]]) -> list[list[PlateRead]]:
         owners: list[int] = []
         places: list[list[Crop]] = []
-        for i, found in enumerate(self._detector.detect_batch(images, longer_side)):
+        for i, found in enumerate(boxes):
             for box in found:
                 crops = [Crop.of_box(images[i], quad, box.score) for quad in box.outlines()]
                 if not self._settings.any_text:

@@ -21,14 +21,23 @@ from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.event_options import EventOptions
 from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.pipeline.ordered_pool import in_order
+from edge_lpr.pipeline.looks import Seen
 from edge_lpr.pipeline.plate_search import PlateSearch
 from edge_lpr.pipeline.reading import SourceName, read_sources
 from edge_lpr.pipeline.recognizer import Recognizer
-from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings, split_settings
+from edge_lpr.pipeline.settings import (
+    DetectorSettings,
+    GateSettings,
+    ReadSettings,
+    TrackSettings,
+    split_settings,
+)
 from edge_lpr.pipeline.stream import FrameResult
+from edge_lpr.pipeline.windows import Window
 from edge_lpr.plates import PlateRead
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.signatures import load_public_key
+from edge_lpr.types import Image, Quad
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -61,6 +70,7 @@ class PlateReader:
         bundle: The bundle.
         settings: What counts as a plate.
         tracking: How the reads of one vehicle are joined.
+        gating: How much of a video's frames is looked at.
         activity: What it is at, and for how long: for a watchdog.
         workers: Batches that `read_batches` works on at once: 1 on a CPU, whose cores one keeps busy.
 
@@ -92,9 +102,10 @@ class PlateReader:
             raise SettingError(
                 "models are given, so backend, precision, threads and options say nothing; leave them out"
             )
-        det, read, track = split_settings(settings or {})
+        det, read, track, gate = split_settings(settings or {})
         self.settings = ReadSettings(any_text, min_score, format_prior).changed(read)
         self.tracking = TrackSettings().changed(track)
+        self.gating = GateSettings().changed(gate)
         self.bundle: Bundle = load_bundle(bundle, load_public_key(verify_key))
         spec = self.bundle.det
         detection = DetectorSettings.for_model(spec).changed(det)
@@ -162,6 +173,20 @@ class PlateReader:
         taken = [as_image(image) for image in images]
         with self.activity:
             return self._search.read(taken, rescan)
+
+    def read_windows(self, image: Image, windows: Sequence[Window], followed: Mapping[int, Quad]) -> Seen:
+        """Reads the plates in parts of a video's frame, which are found as in the whole frame.
+
+        Args:
+            image: The frame, uint8 H×W×3 BGR.
+            windows: The parts, in its pixels.
+            followed: Where plates are expected that need not be read again, float32 4×2, by a number each.
+
+        Returns:
+            The plates that were read, and where those are that were followed.
+        """
+        with self.activity:
+            return self._search.read_windows(image, windows, followed)
 
     def read_batches(
         self, batches: Iterable[Sequence[ImageLike]]

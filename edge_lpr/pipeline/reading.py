@@ -17,8 +17,9 @@ from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
 from edge_lpr.pipeline.events import PlateEvent, event_id, states_of
+from edge_lpr.pipeline.looks import Look, Seen
 from edge_lpr.pipeline.ordered_pool import OrderedPool
-from edge_lpr.pipeline.stream import BatchReader, FrameResult, Stream
+from edge_lpr.pipeline.stream import BatchReader, FrameResult, Stream, see
 from edge_lpr.pipeline.wall_clock import ClockWatch
 from edge_lpr.plates import PlateRead
 
@@ -69,7 +70,7 @@ def read_live(streams: Sequence[Stream], stop: threading.Event | None = None) ->
                     source.on_warning(str(e))
                     frame = None
                 if frame is not None:
-                    ready.append(_Ready(stream, frame, stream.may_rescan(frame)))
+                    ready.append(_Ready(stream, frame, stream.look(frame)))
                     continue
                 if any(one.stream is stream for batch in pool.items for one in batch):
                     if not source.ended and not stream.missed(source.losses):
@@ -165,19 +166,17 @@ class _Ready(NamedTuple):
 
     stream: Stream
     frame: Frame
-    rescan: bool
+    look: Look
 
 
-def _read_together(batch: Sequence[_Ready]) -> list[list[PlateRead]]:
-    return batch[0].stream.reader.read_batch(
-        [one.frame.image for one in batch], [one.rescan for one in batch]
-    )
+def _read_together(batch: Sequence[_Ready]) -> list[Seen]:
+    return see(batch[0].stream.reader, [(one.frame, one.look) for one in batch])
 
 
-def _steps(results: Iterable[tuple[list[_Ready], list[list[PlateRead]]]]) -> Iterator[FrameResult]:
+def _steps(results: Iterable[tuple[list[_Ready], list[Seen]]]) -> Iterator[FrameResult]:
     for batch, found in results:
-        for one, reads in zip(batch, found, strict=True):
-            yield one.stream.step(one.frame, reads)
+        for one, seen in zip(batch, found, strict=True):
+            yield one.stream.step(one.frame, one.look, seen)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from edge_lpr.errors import SettingError
 from edge_lpr.settings import Settings, setting
 from edge_lpr.types import Image
 
-__all__ = ["DetectorSettings", "ReadSettings", "TrackSettings", "split_settings"]
+__all__ = ["DetectorSettings", "GateSettings", "ReadSettings", "TrackSettings", "split_settings"]
 
 MIN_SIDE = 32
 """A side of the detector's input has at least so many pixels: its network's stride."""
@@ -204,16 +204,16 @@ class TrackSettings(Settings):
 
 def split_settings(
     changes: Mapping[str, object],
-) -> tuple[dict[str, object], dict[str, object], dict[str, object]]:
-    """Divides settings by name into those of `DetectorSettings`, `ReadSettings` and `TrackSettings`.
+) -> tuple[dict[str, object], dict[str, object], dict[str, object], dict[str, object]]:
+    """Divides settings by name: those of `DetectorSettings`, `ReadSettings`, `TrackSettings`, `GateSettings`.
 
     Raises:
         SettingError: A name is none of theirs.
     """
-    kinds = DetectorSettings, ReadSettings, TrackSettings
+    kinds = DetectorSettings, ReadSettings, TrackSettings, GateSettings
     known = [name for kind in kinds for name in kind.names()]
     unknown = sorted(set(changes) - set(known))
     if unknown:
         raise SettingError(f"no setting {unknown[0]!r}; there are {', '.join(known)}")
-    det, read, track = ({n: v for n, v in changes.items() if n in kind.names()} for kind in kinds)
-    return det, read, track
+    det, read, track, gate = ({n: v for n, v in changes.items() if n in kind.names()} for kind in kinds)
+    return det, read, track, gate

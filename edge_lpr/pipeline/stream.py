@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from edge_lpr.bundle.manifest import Bundle
@@ -13,13 +13,17 @@ from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.image_io import MAX_PIXELS
 from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.events import PlateEvent, event_id, states_of
+from edge_lpr.pipeline.gate import Gate
+from edge_lpr.pipeline.load import Load
+from edge_lpr.pipeline.looks import Look, Seen
 from edge_lpr.pipeline.ordered_pool import in_order
-from edge_lpr.pipeline.settings import ReadSettings, TrackSettings
+from edge_lpr.pipeline.settings import GateSettings, ReadSettings, TrackSettings
 from edge_lpr.pipeline.tracker import PlateTracker
+from edge_lpr.pipeline.windows import Window
 from edge_lpr.plates import PlateRead
-from edge_lpr.types import Image
+from edge_lpr.types import Image, Quad
 
-__all__ = ["BatchReader", "FrameResult", "Stream"]
+__all__ = ["BatchReader", "FrameResult", "Stream", "see"]
 
 # Once a batch has so many pixels it is full: 8 frames of 1920×1080, 50 MB, and that for each batch at work.
 MAX_BATCH_PIXELS = 16_000_000
@@ -33,6 +37,7 @@ class BatchReader(Protocol):
         detector: Its backend says how many frames are best read at once.
         settings: What counts as a plate, and how often a video's frames are searched again.
         tracking: How the reads of one vehicle are joined.
+        gating: How much of a video's frames is looked at.
         workers: How many batches are best at work at once.
     """
 
@@ -40,12 +45,17 @@ class BatchReader(Protocol):
     detector: Detector
     settings: ReadSettings
     tracking: TrackSettings
+    gating: GateSettings
     workers: int
 
     def read_batch(
         self, images: Sequence[Image], rescan: Sequence[bool] | None = None
     ) -> list[list[PlateRead]]:
         """Reads the plates of each image; see `PlateReader.read_batch`."""
+        ...
+
+    def read_windows(self, image: Image, windows: Sequence[Window], followed: Mapping[int, Quad]) -> Seen:
+        """Reads the plates in parts of a frame; see `PlateReader.read_windows`."""
         ...
 
 
@@ -63,7 +73,9 @@ class FrameResult:
         tracked: Whether the source's reads are joined to tracks.
         by_clock: Whether there is no frame because none has come, and the source goes on.
         known: Each of `reads` as its vehicle is known with this frame: text, kind and scores fused, and no
-            text where they are not sure enough to be told. None where nothing is tracked.
+            text where they are not sure enough to be told; of a frame that was looked at in part, each plate
+            in view, where it should be. None where nothing is tracked.
+        look: What of the frame was looked at; None for all of it, as a matter of course.
     """
 
     source: Source
@@ -73,6 +85,7 @@ class FrameResult:
     tracked: bool
     by_clock: bool = False
     known: Sequence[PlateRead] | None = None
+    look: Look | None = None
 
     @property
     def is_last(self) -> bool:
@@ -115,6 +128,8 @@ class Stream:
                 source.label,
             )
             self.tracker.states = states
+        self._gate = _gate_for(reader) if self.tracker is not None else None
+        self._load = Load()
 
     def __iter__(self) -> Iterator[FrameResult]:
         """Gives a step for each frame; `flush` afterwards gives the rest, after an interruption too.
@@ -127,13 +142,27 @@ class Stream:
             size, workers = 1, 1
         else:
             size, workers = self.reader.detector.backend.preferred_batch, self.reader.workers
+        if self._gate is not None:  # what is looked at depends on what the frame before has shown
+            size, workers = 1, 1
         batches = self._batches(size)
         for frames, found in in_order(self._read, batches, workers, _pixels, MAX_PIXELS):
-            for (frame, _), reads in zip(frames, found, strict=True):
-                yield self.step(frame, reads)
+            for (frame, look), seen in zip(frames, found, strict=True):
+                yield self.step(frame, look, seen)
 
-    def step(self, frame: Frame, reads: Sequence[PlateRead]) -> FrameResult:
-        """Takes in what a frame shows."""
+    def look(self, frame: Frame) -> Look:
+        """Says what of a frame is looked at; asked once for each, in order, after the step of the one before."""
+        look = Look()
+        if self._gate is not None and self.tracker is not None:
+            seconds = frame.time or 0.0
+            if self.source.live:
+                self._load.note(self.source.dropped)
+                self._gate.stretch = self._load.stretch
+            self.tracker.look_interval = self._gate.interval
+            look = self._gate.plan(frame.image, seconds, self.tracker.places(seconds))
+        return replace(look, rescan=look.windows is None and self._may_rescan(frame))
+
+    def step(self, frame: Frame, look: Look, seen: Seen) -> FrameResult:
+        """Takes in what a look at a frame has shown."""
         events: Sequence[PlateEvent] = ()
         known: Sequence[PlateRead] | None = None
         if self.tracker is not None:
@@ -141,9 +170,20 @@ class Stream:
             self.tracker.states = states_of(self._report, self.source.live)
             self.tracker.fps = self.source.fps
             seconds = frame.time or 0.0
-            events = self.tracker.update(list(reads), frame.index, seconds, frame.image, frame.wall)
+            self.tracker.keep(look.held, seen.followed, frame.index, seconds, frame.wall)
+            events = self.tracker.update(list(seen.reads), frame.index, seconds, frame.image, frame.wall)
             known = self.tracker.known
-        return FrameResult(self.source, frame, reads, events, self.tracker is not None, known=known)
+            if look.windows is not None and self._gate is not None:
+                known = self.tracker.in_view(seconds, 2 * self._gate.interval)
+        return FrameResult(
+            self.source,
+            frame,
+            seen.reads,
+            events,
+            self.tracker is not None,
+            known=known,
+            look=None if self._gate is None else look,
+        )
 
     def advance(self, time: float | None, losses: int) -> FrameResult:
         """Takes in that no frame has come.
@@ -170,8 +210,8 @@ class Stream:
         events = self.tracker.flush() if self.tracker is not None else ()
         return FrameResult(self.source, None, (), events, self.tracker is not None)
 
-    def may_rescan(self, frame: Frame) -> bool:
-        """Tells whether a frame is searched again where it shows no plate; asked once for each, in order.
+    def _may_rescan(self, frame: Frame) -> bool:
+        """Tells whether a frame is searched again where it shows no plate.
 
         An empty street would else cost a second search in every frame. A vehicle that fills the picture stays
         in it for longer than `rescan_interval`, and one sure read is enough to report it.
@@ -183,13 +223,13 @@ class Stream:
         self._next_rescan = frame.time + self.reader.settings.rescan_interval
         return True
 
-    def _batches(self, size: int) -> Iterator[list[tuple[Frame, bool]]]:
-        batch: list[tuple[Frame, bool]] = []
+    def _batches(self, size: int) -> Iterator[list[tuple[Frame, Look]]]:
+        batch: list[tuple[Frame, Look]] = []
         pixels = 0
         ended: SourceError | None = None
         try:
             for frame in self.source:
-                batch.append((frame, self.may_rescan(frame)))
+                batch.append((frame, self.look(frame)))
                 pixels += frame.image.shape[0] * frame.image.shape[1]
                 if len(batch) >= size or pixels >= MAX_BATCH_PIXELS:
                     yield batch
@@ -204,10 +244,38 @@ class Stream:
     def _identify(self, number: int) -> str:
         return event_id(self.source.label, self.source.started, number)
 
-    def _read(self, batch: list[tuple[Frame, bool]]) -> list[list[PlateRead]]:
-        images = [frame.image for frame, _ in batch]
-        return self.reader.read_batch(images, None if self.source.is_image else [again for _, again in batch])
+    def _read(self, batch: list[tuple[Frame, Look]]) -> list[Seen]:
+        if self.source.is_image:
+            return [Seen(reads) for reads in self.reader.read_batch([frame.image for frame, _ in batch], None)]
+        return see(self.reader, batch)
 
 
-def _pixels(batch: Sequence[tuple[Frame, bool]]) -> int:
+def see(reader: BatchReader, batch: Sequence[tuple[Frame, Look]]) -> list[Seen]:
+    """Looks at frames, at those that are looked at as a whole in one batch; returns what each shows."""
+    whole = [(frame.image, look.rescan) for frame, look in batch if look.windows is None]
+    reads = iter(reader.read_batch([image for image, _ in whole], [again for _, again in whole]) if whole else ())
+    return [
+        Seen(next(reads))
+        if look.windows is None
+        else reader.read_windows(frame.image, look.windows, look.followed)
+        if look.windows
+        else Seen()
+        for frame, look in batch
+    ]
+
+
+def _gate_for(reader: BatchReader) -> Gate | None:
+    """Returns a gate for a source, where one saves anything.
+
+    A GPU is kept busy by whole frames of one size, several at once, and what takes only some sizes would be
+    given windows with a margin as large as a frame.
+    """
+    backend = reader.detector.backend
+    wanted = reader.gating.gate != "off" and not reader.settings.crops_only
+    if not wanted or backend.device != "cpu" or backend.sizes is not None:
+        return None
+    return Gate(reader.gating, reader.detector.input_size)
+
+
+def _pixels(batch: Sequence[tuple[Frame, Look]]) -> int:
     return sum(frame.image.shape[0] * frame.image.shape[1] for frame, _ in batch)

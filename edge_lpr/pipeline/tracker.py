@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from statistics import median
 
@@ -12,8 +12,8 @@ import numpy as np
 from edge_lpr.geometry import bounding_box_iou, crop_quad, side_lengths
 from edge_lpr.pipeline.ctc import class_labels
 from edge_lpr.pipeline.events import Moment, PlateEvent, State, event_times
-from edge_lpr.pipeline.gate import Place
 from edge_lpr.pipeline.fusion import FusedText, Fusion, ReadSums, read_weight, text_similarity
+from edge_lpr.pipeline.looks import Place
 from edge_lpr.pipeline.settings import ReadSettings, TrackSettings
 from edge_lpr.plates import PlateRead
 from edge_lpr.types import Image, Quad
@@ -63,6 +63,7 @@ class PlateTracker:
         states: Which events are given: "new", "update", "end".
         fps: How many frames come a second, by what their source says; what they do is seen from the second
             one on. None where it says nothing.
+        look_interval: Seconds between two looks at a plate, where that is longer than between two frames.
         known: Each read of the last frame as its vehicle is known with it: the text, kind and scores of all
             reads, or no text where they are not sure enough to be told.
     """
@@ -80,6 +81,7 @@ class PlateTracker:
         self.settings = TrackSettings() if settings is None else settings
         self.states: frozenset[State] = frozenset({"end"})
         self.fps: float | None = None
+        self.look_interval = 0.0
         self.known: list[PlateRead] = []
         self._min_score = min_score
         self._candidates = candidates
@@ -149,6 +151,7 @@ class PlateTracker:
                 track.corners,
                 track.expected(time, steady),
                 track.last.time,
+                track.read_at,
                 track.reads,
                 (text := self._reportable(track)) is not None
                 and text.min_score >= self.settings.min_confidence,
@@ -156,12 +159,46 @@ class PlateTracker:
             for track in self._open
         ]
 
-    def hold(self, numbers: Collection[int], frame: int, time: float, wall: float | None = None) -> None:
-        """Takes in that the plates of some tracks are where they were, unread: they are still in view."""
+    def keep(
+        self,
+        held: Collection[int],
+        followed: Mapping[int, Quad],
+        frame: int,
+        time: float,
+        wall: float | None = None,
+    ) -> None:
+        """Takes in that the plates of some tracks are still in view, though a frame was not read for them.
+
+        Args:
+            held: Numbers of the tracks whose plates are where they were.
+            followed: Where others are now, float32 4×2, by the number of the track.
+            frame: See `update`.
+            time: See `update`.
+            wall: See `update`.
+        """
         moment = Moment(frame, time, wall)
         for track in self._open:
-            if track.number in numbers:
-                track.hold(moment)
+            if track.number in held:
+                track.keep(track.corners, moment)
+            elif track.number in followed:
+                track.keep(followed[track.number], moment)
+
+    def in_view(self, time: float, within: float) -> list[PlateRead]:
+        """Returns the plates that were seen less than so many seconds ago: where they should be by now.
+
+        Args:
+            time: In seconds, as in `update`.
+            within: Seconds.
+
+        Returns:
+            The best read of each as `known` has it, with the corners where the plate should be.
+        """
+        steady = max(_STEADY, self._interval)
+        return [
+            replace(self._as_known(track.best, track), corners=track.expected(time, steady))
+            for track in self._open
+            if time - track.last.time <= within
+        ]
 
     def advance(self, time: float) -> list[PlateEvent]:
         """Takes in that it is so late, and that no frame up to then is still to come.
@@ -180,10 +217,10 @@ class PlateTracker:
 
     @property
     def _interval(self) -> float:
-        """Seconds from a frame to the next, as far as is known: a pause is no rate."""
+        """Seconds from a look to the next, as far as is known: a pause is no rate."""
         if self._intervals:
-            return median(self._intervals)
-        return 1 / self.fps if self.fps else 0.0
+            return max(median(self._intervals), self.look_interval)
+        return max(1 / self.fps if self.fps else 0.0, self.look_interval)
 
     def _end_by(self, time: float) -> list[PlateEvent]:
         """Ends the tracks whose plates were not read for too long."""
@@ -297,7 +334,8 @@ class _Track:
         self.id = id
         self.reads = 0
         self.first = moment
-        self.last = moment
+        self.last = moment  # when its plate was seen last
+        self.read_at = moment.time  # and when it was read
         self.sums = ReadSums()
         self.known: FusedText | None = None  # what its reads say, where that is sure enough
         self.is_fused = False  # whether `known` is that of all reads
@@ -307,18 +345,14 @@ class _Track:
         self.best = read
         self.crop: Image | None = None
         self._best_weight = -1.0
-        self._corners = read.corners
+        self.corners = read.corners  # where its plate was seen last
         self._speed = np.zeros(2)  # pixels per second
         self.add(read, moment, image)
 
     def add(self, read: PlateRead, moment: Moment, image: Image | None) -> None:
         """Adds one read."""
-        elapsed = moment.time - self.last.time
-        if elapsed > 0:
-            moved = (read.corners.mean(axis=0) - self._corners.mean(axis=0)) / elapsed
-            self._speed = moved if self.reads < 2 else 0.5 * self._speed + 0.5 * moved
-        self._corners = read.corners
-        self.last = moment
+        self._move(read.corners, moment)
+        self.read_at = moment.time
         self.reads += 1
         weight = read_weight(read)
         self.sums.add(read, weight)
@@ -328,17 +362,19 @@ class _Track:
             self.best = read
             self.crop = None if image is None else crop_quad(image, read.corners)
 
-    @property
-    def corners(self) -> Quad:
-        """Where its plate was read last."""
-        return self._corners
-
-    def hold(self, moment: Moment) -> None:
-        """Takes in that the plate is where it was."""
-        self.last = moment
-        self._speed = np.zeros(2)
+    def keep(self, corners: Quad, moment: Moment) -> None:
+        """Takes in where its plate is, unread."""
+        self._move(corners, moment)
 
     def expected(self, time: float, steady: float) -> Quad:
         """Returns where the plate's corners should be by now, if it moved on for at most `steady` seconds."""
         ahead = min(time - self.last.time, steady)
-        return np.asarray(self._corners + self._speed * ahead, np.float32)
+        return np.asarray(self.corners + self._speed * ahead, np.float32)
+
+    def _move(self, corners: Quad, moment: Moment) -> None:
+        elapsed = moment.time - self.last.time
+        if elapsed > 0:
+            moved = (corners.mean(axis=0) - self.corners.mean(axis=0)) / elapsed
+            self._speed = moved if self.reads < 2 else 0.5 * self._speed + 0.5 * moved
+        self.corners = corners
+        self.last = moment

@@ -33,6 +33,25 @@ class View:
             image = np.ascontiguousarray(image[:, ::-1])
         return np.asarray(cv2.rotate(image, _TURNS[self.quarters]), np.uint8) if self.quarters else image
 
+    def points(self, points: Quad, size: Size) -> Quad:
+        """Returns where points of the image, float32 K×2, are in the view.
+
+        Args:
+            points: x and y, in pixels of the image.
+            size: Height and width of the image, in pixels.
+        """
+        height, width = size
+        x, y = points[:, 0], points[:, 1]
+        if self.mirrored:
+            x = width - x
+        if self.quarters == 1:
+            x, y = height - y, x
+        elif self.quarters == 2:
+            x, y = width - x, height - y
+        elif self.quarters == 3:
+            x, y = y, width - x
+        return np.stack([x, y], axis=1).astype(np.float32)
+
     def back(self, read: PlateRead, size: Size) -> PlateRead:
         """Returns a read of the view with its corners where they are in the image.
 
@@ -40,8 +59,17 @@ class View:
             read: What the view shows.
             size: Height and width of the image, in pixels.
         """
+        return replace(read, corners=self.back_points(read.corners, size))
+
+    def back_points(self, points: Quad, size: Size) -> Quad:
+        """Returns where points of the view, float32 K×2, are in the image.
+
+        Args:
+            points: x and y, in pixels of the view.
+            size: Height and width of the image, in pixels.
+        """
         height, width = size
-        x, y = read.corners[:, 0], read.corners[:, 1]
+        x, y = points[:, 0], points[:, 1]
         if self.quarters == 1:
             x, y = y, height - x
         elif self.quarters == 2:
@@ -50,7 +78,7 @@ class View:
             x, y = width - y, x
         if self.mirrored:
             x = width - x
-        return replace(read, corners=np.stack([x, y], axis=1).astype(np.float32))
+        return np.stack([x, y], axis=1).astype(np.float32)
 
 
 def touches_border(quad: Quad, size: Size) -> tuple[bool, bool]:

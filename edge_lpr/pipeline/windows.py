@@ -36,6 +36,12 @@ class Window(NamedTuple):
         return cls(*(math.floor(v) for v in low), *(math.ceil(v) for v in high))
 
     @property
+    def corners(self) -> Quad:
+        """Its corners, float32 4×2."""
+        left, top, right, bottom = self
+        return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+
+    @property
     def width(self) -> int:
         """Its width, in pixels."""
         return self.right - self.left

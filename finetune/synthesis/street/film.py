@@ -5,6 +5,7 @@ Everything is drawn here and the texts are made up, so that the sample can be sh
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class Trajectory:
         start: Distance from the camera at time 0 in metres.
         speed: Metres per second; negative towards the camera.
         extra: "police" and "taxi" add a light bar or a roof sign.
+        stop: When it stops, and for how long, in seconds.
     """
 
     plate: SyntheticPlate
@@ -61,6 +63,12 @@ class Trajectory:
     start: float
     speed: float
     extra: str = ""
+    stop: tuple[float, float] = (0.0, 0.0)
+
+    def distance(self, time: float) -> float:
+        """Metres from the camera at a time in seconds."""
+        begins, lasts = self.stop
+        return self.start + self.speed * (time - min(max(time - begins, 0.0), lasts))
 
 
 STREET = (
@@ -83,7 +91,7 @@ class Vehicle:
 
     def at(self, trajectory: Trajectory, time: float) -> tuple[float, NDArray[np.float64]] | None:
         """Scale and plate corners in the frame at a time in seconds; None out of the road's length."""
-        distance = trajectory.start + trajectory.speed * time
+        distance = trajectory.distance(time)
         if not 3.2 < distance < 60:
             return None
         scale = FOCAL / distance / 1000 / PIXELS_PER_MM
@@ -128,14 +136,14 @@ def _plain(style: Style) -> Style:
 
 
 def _put(
-    frame: Image, vehicle: Vehicle, trajectory: Trajectory, time: float
+    frame: Image, vehicle: Vehicle, trajectory: Trajectory, time: float, zoom: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]] | None:
     """Draws a vehicle with its shadow into a frame; returns its plate's corners and what it covers, H×W×1."""
     spot = vehicle.at(trajectory, time)
     if spot is None:
         return None
-    scale, corners = spot
-    origin = vehicle.origin(trajectory, trajectory.start + trajectory.speed * time, scale)
+    scale, corners = spot[0] * zoom, spot[1] * zoom
+    origin = vehicle.origin(trajectory, trajectory.distance(time), spot[0]) * zoom
     h, w = vehicle.alpha.shape
     foot = (round(float(origin[0] + w * scale / 2)), round(float(origin[1] + h * scale)))
     shadow = np.zeros(frame.shape[:2], np.uint8)
@@ -150,7 +158,7 @@ def _put(
         alpha = np.asarray(cv2.resize(alpha, half, interpolation=cv2.INTER_AREA), np.uint8)
         step *= 2
     matrix = np.array([[step, 0, origin[0] + step / 2 - 0.5], [0, step, origin[1] + step / 2 - 0.5]])
-    size = (WIDTH, HEIGHT)
+    size = (frame.shape[1], frame.shape[0])
     mask = cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_LINEAR)[..., None] / np.float32(255)
     body = cv2.warpAffine(color, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     frame[:] = (frame + (body.astype(np.float32) - frame) * mask + 0.5).astype(np.uint8)
@@ -163,10 +171,60 @@ def _covered(corners: NDArray[np.float64], cover: NDArray[np.float32]) -> bool:
     return bool((cover[y0 : y1 + 1, x0 : x1 + 1] > 0.3).any())
 
 
-def _outside(corners: NDArray[np.float64]) -> bool:
+def _outside(corners: NDArray[np.float64], zoom: float) -> bool:
     """Whether a plate leaves the frame or is too far to read."""
     low, high = corners.min(axis=0), corners.max(axis=0)
-    return bool((low < 0).any() or high[0] > WIDTH - 1 or high[1] > HEIGHT - 1 or high[0] - low[0] < READABLE)
+    limit = np.array([WIDTH, HEIGHT]) * zoom - 1
+    return bool((low < 0).any() or (high > limit).any() or high[0] - low[0] < READABLE * zoom)
+
+
+def film(
+    trajectories: Sequence[Trajectory],
+    seconds: float = SECONDS,
+    fps: float = FPS,
+    *,
+    seed: int = 5,
+    zoom: float = 1.0,
+    light: float = 1.0,
+    noise: float = 1.2,
+) -> Iterator[tuple[Image, dict[int, NDArray[np.float64]]]]:
+    """Draws a video of vehicles on the street, frame by frame.
+
+    Args:
+        trajectories: The vehicles.
+        seconds: How long it is.
+        fps: Frames per second.
+        seed: Of what is drawn at random.
+        zoom: How much larger than the sample street the frames are.
+        light: What is left of the light, 0 to 1.
+        noise: Standard deviation of the camera's noise, in levels of 255.
+
+    Yields:
+        Each frame, uint8 H×W×3 BGR, and the corners of the plates that can be read in it, by the vehicle's
+        index.
+    """
+    rng = np.random.default_rng(seed)
+    vehicles = [make_vehicle(trajectory, rng) for trajectory in trajectories]
+    scenery = street_background()
+    if zoom != 1:
+        size = (round(WIDTH * zoom), round(HEIGHT * zoom))
+        scenery = np.asarray(cv2.resize(scenery, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    for index in range(round(seconds * fps)):
+        time = index / fps
+        frame = scenery.copy()
+        seen: dict[int, NDArray[np.float64]] = {}
+        for i in sorted(range(len(trajectories)), key=lambda i: -trajectories[i].distance(time)):
+            drawn = _put(frame, vehicles[i], trajectories[i], time, zoom)
+            if drawn is None:
+                continue
+            corners, cover = drawn
+            seen = {other: where for other, where in seen.items() if not _covered(where, cover)}
+            if not _outside(corners, zoom):
+                seen[i] = corners
+        soft = np.asarray(cv2.GaussianBlur(frame, (0, 0), 0.6 * zoom), np.uint8)
+        if light != 1:
+            soft = np.asarray(cv2.convertScaleAbs(soft, alpha=light), np.uint8)
+        yield corruptions.noise(soft, rng, noise), seen
 
 
 def frames(seed: int = 5) -> tuple[list[Image], list[dict[int, NDArray[np.float64]]]]:
@@ -176,27 +234,12 @@ def frames(seed: int = 5) -> tuple[list[Image], list[dict[int, NDArray[np.float6
         The frames, uint8 HEIGHT×WIDTH×3 BGR, and per trajectory of `STREET` its visible plate corners
         by frame.
     """
-    rng = np.random.default_rng(seed)
-    vehicles = [make_vehicle(trajectory, rng) for trajectory in STREET]
-    scenery = street_background()
     images: list[Image] = []
     seen: list[dict[int, NDArray[np.float64]]] = [{} for _ in STREET]
-    for index in range(round(SECONDS * FPS)):
-        time = index / FPS
-        frame = scenery.copy()
-        order = sorted(range(len(STREET)), key=lambda i: -(STREET[i].start + STREET[i].speed * time))
-        for i in order:
-            drawn = _put(frame, vehicles[i], STREET[i], time)
-            if drawn is None:
-                continue
-            corners, cover = drawn
-            for other in seen:
-                if index in other and _covered(other[index], cover):
-                    del other[index]
-            if not _outside(corners):
-                seen[i][index] = corners
-        soft = np.asarray(cv2.GaussianBlur(frame, (0, 0), 0.6), np.uint8)
-        images.append(corruptions.noise(soft, rng, 1.2))
+    for index, (image, places) in enumerate(film(STREET, seed=seed)):
+        images.append(image)
+        for i, corners in places.items():
+            seen[i][index] = corners
     return images, seen
 
 
