@@ -63,12 +63,15 @@ class Film:
                 seen.setdefault(vehicle, []).append(index / self.fps)
         video.close()
         passages = [
-            Passage(self.vehicles[vehicle].plate.text, min(times), max(times)) for vehicle, times in seen.items()
+            Passage(self.vehicles[vehicle].plate.text, min(times), max(times))
+            for vehicle, times in seen.items()
         ]
         return sorted(passages, key=lambda passage: passage.first)
 
 
-def _car(text: str, paint: Color, start: float, speed: float, stop: tuple[float, float] = (0, 0)) -> Trajectory:
+def _car(
+    text: str, paint: Color, start: float, speed: float, stop: tuple[float, float] = (0, 0)
+) -> Trajectory:
     return Trajectory(SyntheticPlate(text, "blue"), "front", paint, -1.6, start, speed, stop=stop)
 
 

@@ -55,7 +55,7 @@ class Detector:
             images: uint8 H×W×3 BGR, of any sizes.
             longer_side: What the longer side is brought to, in pixels, in place of the settings' size; images
                 are never enlarged for it.
-            sizes: The heights and widths, in pixels, that the images are brought to, in place of the settings'.
+            sizes: The heights and widths, in pixels, that the images are brought to in place of that.
 
         Returns:
             The boxes of each image, in the images' order.

@@ -109,9 +109,7 @@ class Gate:
             for place in places
             if place.number not in held and (window := self._around(place, time)) is not None
         }
-        explaining = [
-            p for p in places if p.reads > 1 and (self._misses(p) < _MISSES or self._is_gone(p))
-        ]
+        explaining = [p for p in places if p.reads > 1 and (self._misses(p) < _MISSES or self._is_gone(p))]
         windows = joined([*wanted.values(), *self._of_motion(changed, explaining, time)])
         looked = sum(window.area for window in windows) / (size[0] * size[1])
         if looked >= _WHOLE_SHARE:
@@ -186,7 +184,9 @@ class Gate:
         new = changed.astype(np.uint8)
         self._explain(new, places)
         taken = self._input_size(*scene.size)
-        least = [side * cells / whole for side, cells, whole in zip(_LEAST_SIDES, new.shape, taken, strict=True)]
+        least = [
+            side * cells / whole for side, cells, whole in zip(_LEAST_SIDES, new.shape, taken, strict=True)
+        ]
         windows: list[Window] = []
         for cells, own in _parts(new):
             if cells.height < least[0] or cells.width < least[1]:
@@ -212,7 +212,7 @@ def _is_known(place: Place) -> bool:
 
 
 def _parts(new: NDArray[np.uint8]) -> Iterator[tuple[Window, Grid]]:
-    """Gives what hangs together, with gaps of up to four cells: the cells around, and which of them are its."""
+    """Gives what hangs together, but for four cells at most: the cells around it, and which are its own."""
     if not new.any():
         return
     wide = cv2.dilate(new, np.ones((5, 5), np.uint8))

@@ -69,9 +69,11 @@ class Seen:
     """What a look showed.
 
     Attributes:
+        look: The look.
         reads: The plates that were read.
         followed: Where plates are that were followed, by the number of their track, float32 4×2.
     """
 
+    look: Look
     reads: Sequence[PlateRead] = ()
     followed: Mapping[int, Quad] = field(default_factory=dict)

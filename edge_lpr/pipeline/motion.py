@@ -85,7 +85,10 @@ class Scene:
         rows, columns = self._now.shape
         y, x = rows / self.size[0], columns / self.size[1]
         left, top = min(max(int(window.left * x), 0), columns - 1), min(max(int(window.top * y), 0), rows - 1)
-        right, bottom = min(int(np.ceil(window.right * x)), columns), min(int(np.ceil(window.bottom * y)), rows)
+        right, bottom = (
+            min(int(np.ceil(window.right * x)), columns),
+            min(int(np.ceil(window.bottom * y)), rows),
+        )
         return Window(left, top, max(right, left + 1), max(bottom, top + 1))
 
     def inside(self, window: Window) -> tuple[slice, slice]:
@@ -97,7 +100,10 @@ class Scene:
         rows, columns = self._now.shape
         y, x = self.size[0] / rows, self.size[1] / columns
         return Window(
-            int(cells.left * x), int(cells.top * y), int(np.ceil(cells.right * x)), int(np.ceil(cells.bottom * y))
+            int(cells.left * x),
+            int(cells.top * y),
+            int(np.ceil(cells.right * x)),
+            int(np.ceil(cells.bottom * y)),
         )
 
 

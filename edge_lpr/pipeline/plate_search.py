@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +13,7 @@ from edge_lpr.pipeline.crop import Crop
 from edge_lpr.pipeline.crop_reader import CropReader
 from edge_lpr.pipeline.db_postprocess import Box
 from edge_lpr.pipeline.detector import Detector
-from edge_lpr.pipeline.looks import Seen
+from edge_lpr.pipeline.looks import Look, Seen
 from edge_lpr.pipeline.settings import MIN_SIDE, ReadSettings
 from edge_lpr.pipeline.views import View
 from edge_lpr.pipeline.windows import Window, detect_in_windows
@@ -76,33 +76,21 @@ class PlateSearch:
             for image, plates in zip(images, found, strict=True)
         ]
 
-    def read_windows(self, image: Image, windows: Sequence[Window], followed: Mapping[int, Quad]) -> Seen:
-        """Reads the plates in parts of a frame.
-
-        Args:
-            image: The frame, uint8 H×W×3 BGR.
-            windows: The parts, in its pixels.
-            followed: See `Look`.
-
-        Returns:
-            What they show, in the frame's pixels.
-
-        Raises:
-            BackendError: The backend failed.
-        """
+    def read_windows(self, image: Image, look: Look) -> Seen:
+        """Reads the plates in parts of a frame; see `PlateReader.read_windows`."""
         size = image.shape[0], image.shape[1]
         view = self._view.of(image)
-        parts = [Window.around(self._view.points(window.corners, size)) for window in windows]
-        boxes = detect_in_windows(self._detector, view, parts)
-        there: dict[int, Quad] = {}
-        for number, expected in followed.items():
+        windows = [Window.around(self._view.points(w.corners, size)) for w in look.windows or ()]
+        boxes = detect_in_windows(self._detector, view, windows)
+        followed: dict[int, Quad] = {}
+        for number, expected in look.followed.items():
             place = self._view.points(expected, size)
-            box = max(boxes, key=lambda box: bounding_box_iou(box.rectangle, place), default=None)
-            if box is not None and bounding_box_iou(box.rectangle, place) >= _SAME_PLACE:
-                boxes.remove(box)
-                there[number] = self._view.back_points(box.corners, size)
+            shared = [bounding_box_iou(box.rectangle, place) for box in boxes]
+            if shared and max(shared) >= _SAME_PLACE:
+                box = boxes.pop(shared.index(max(shared)))
+                followed[number] = self._view.back_points(box.corners, size)
         (reads,) = self._read_boxes([view], [boxes])
-        return Seen([self._view.back(read, size) for read in reads], there)
+        return Seen(look, [self._view.back(read, size) for read in reads], followed)
 
     def _find(self, views: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
         """Finds and reads the plates of each view, looking again where there is none."""

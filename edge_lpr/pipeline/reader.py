@@ -20,8 +20,8 @@ from edge_lpr.pipeline.crop_reader import CropReader
 from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.event_options import EventOptions
 from edge_lpr.pipeline.events import PlateEvent
+from edge_lpr.pipeline.looks import Look, Seen
 from edge_lpr.pipeline.ordered_pool import in_order
-from edge_lpr.pipeline.looks import Seen
 from edge_lpr.pipeline.plate_search import PlateSearch
 from edge_lpr.pipeline.reading import SourceName, read_sources
 from edge_lpr.pipeline.recognizer import Recognizer
@@ -33,11 +33,10 @@ from edge_lpr.pipeline.settings import (
     split_settings,
 )
 from edge_lpr.pipeline.stream import FrameResult
-from edge_lpr.pipeline.windows import Window
 from edge_lpr.plates import PlateRead
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.signatures import load_public_key
-from edge_lpr.types import Image, Quad
+from edge_lpr.types import Image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -70,7 +69,7 @@ class PlateReader:
         bundle: The bundle.
         settings: What counts as a plate.
         tracking: How the reads of one vehicle are joined.
-        gating: How much of a video's frames is looked at.
+        gating: How much of a video's frames is looked at, where they are read one by one, as on a CPU.
         activity: What it is at, and for how long: for a watchdog.
         workers: Batches that `read_batches` works on at once: 1 on a CPU, whose cores one keeps busy.
 
@@ -174,19 +173,21 @@ class PlateReader:
         with self.activity:
             return self._search.read(taken, rescan)
 
-    def read_windows(self, image: Image, windows: Sequence[Window], followed: Mapping[int, Quad]) -> Seen:
+    def read_windows(self, image: Image, look: Look) -> Seen:
         """Reads the plates in parts of a video's frame, which are found as in the whole frame.
 
         Args:
             image: The frame, uint8 H×W×3 BGR.
-            windows: The parts, in its pixels.
-            followed: Where plates are expected that need not be read again, float32 4×2, by a number each.
+            look: Its windows, and where plates are that need not be read again.
 
         Returns:
             The plates that were read, and where those are that were followed.
+
+        Raises:
+            BackendError: The backend failed.
         """
         with self.activity:
-            return self._search.read_windows(image, windows, followed)
+            return self._search.read_windows(image, look)
 
     def read_batches(
         self, batches: Iterable[Sequence[ImageLike]]

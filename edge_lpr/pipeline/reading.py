@@ -176,7 +176,7 @@ def _read_together(batch: Sequence[_Ready]) -> list[Seen]:
 def _steps(results: Iterable[tuple[list[_Ready], list[Seen]]]) -> Iterator[FrameResult]:
     for batch, found in results:
         for one, seen in zip(batch, found, strict=True):
-            yield one.stream.step(one.frame, one.look, seen)
+            yield one.stream.step(one.frame, seen)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -19,9 +19,8 @@ from edge_lpr.pipeline.looks import Look, Seen
 from edge_lpr.pipeline.ordered_pool import in_order
 from edge_lpr.pipeline.settings import GateSettings, ReadSettings, TrackSettings
 from edge_lpr.pipeline.tracker import PlateTracker
-from edge_lpr.pipeline.windows import Window
 from edge_lpr.plates import PlateRead
-from edge_lpr.types import Image, Quad
+from edge_lpr.types import Image
 
 __all__ = ["BatchReader", "FrameResult", "Stream", "see"]
 
@@ -54,7 +53,7 @@ class BatchReader(Protocol):
         """Reads the plates of each image; see `PlateReader.read_batch`."""
         ...
 
-    def read_windows(self, image: Image, windows: Sequence[Window], followed: Mapping[int, Quad]) -> Seen:
+    def read_windows(self, image: Image, look: Look) -> Seen:
         """Reads the plates in parts of a frame; see `PlateReader.read_windows`."""
         ...
 
@@ -146,11 +145,11 @@ class Stream:
             size, workers = 1, 1
         batches = self._batches(size)
         for frames, found in in_order(self._read, batches, workers, _pixels, MAX_PIXELS):
-            for (frame, look), seen in zip(frames, found, strict=True):
-                yield self.step(frame, look, seen)
+            for (frame, _), seen in zip(frames, found, strict=True):
+                yield self.step(frame, seen)
 
     def look(self, frame: Frame) -> Look:
-        """Says what of a frame is looked at; asked once for each, in order, after the step of the one before."""
+        """Says what of a frame is looked at; asked once for each, after the step of the one before."""
         look = Look()
         if self._gate is not None and self.tracker is not None:
             seconds = frame.time or 0.0
@@ -161,8 +160,9 @@ class Stream:
             look = self._gate.plan(frame.image, seconds, self.tracker.places(seconds))
         return replace(look, rescan=look.windows is None and self._may_rescan(frame))
 
-    def step(self, frame: Frame, look: Look, seen: Seen) -> FrameResult:
+    def step(self, frame: Frame, seen: Seen) -> FrameResult:
         """Takes in what a look at a frame has shown."""
+        look = seen.look
         events: Sequence[PlateEvent] = ()
         known: Sequence[PlateRead] | None = None
         if self.tracker is not None:
@@ -246,33 +246,34 @@ class Stream:
 
     def _read(self, batch: list[tuple[Frame, Look]]) -> list[Seen]:
         if self.source.is_image:
-            return [Seen(reads) for reads in self.reader.read_batch([frame.image for frame, _ in batch], None)]
+            found = self.reader.read_batch([frame.image for frame, _ in batch], None)
+            return [Seen(look, reads) for (_, look), reads in zip(batch, found, strict=True)]
         return see(self.reader, batch)
 
 
 def see(reader: BatchReader, batch: Sequence[tuple[Frame, Look]]) -> list[Seen]:
     """Looks at frames, at those that are looked at as a whole in one batch; returns what each shows."""
     whole = [(frame.image, look.rescan) for frame, look in batch if look.windows is None]
-    reads = iter(reader.read_batch([image for image, _ in whole], [again for _, again in whole]) if whole else ())
-    return [
-        Seen(next(reads))
-        if look.windows is None
-        else reader.read_windows(frame.image, look.windows, look.followed)
-        if look.windows
-        else Seen()
-        for frame, look in batch
-    ]
+    found = reader.read_batch([image for image, _ in whole], [again for _, again in whole]) if whole else []
+    reads = iter(found)
+    seen: list[Seen] = []
+    for frame, look in batch:
+        if look.windows is None:
+            seen.append(Seen(look, next(reads)))
+        else:
+            seen.append(reader.read_windows(frame.image, look) if look.windows else Seen(look))
+    return seen
 
 
 def _gate_for(reader: BatchReader) -> Gate | None:
     """Returns a gate for a source, where one saves anything.
 
-    A GPU is kept busy by whole frames of one size, several at once, and what takes only some sizes would be
-    given windows with a margin as large as a frame.
+    A GPU is kept busy by whole frames, several at once, none of which can wait for what the one before has
+    shown; and what takes only some sizes would be given windows with margins as large as a frame.
     """
     backend = reader.detector.backend
-    wanted = reader.gating.gate != "off" and not reader.settings.crops_only
-    if not wanted or backend.device != "cpu" or backend.sizes is not None:
+    one_by_one = reader.workers == 1 and backend.preferred_batch == 1 and backend.sizes is None
+    if not one_by_one or reader.gating.gate == "off" or reader.settings.crops_only:
         return None
     return Gate(reader.gating, reader.detector.input_size)
 

@@ -22,7 +22,7 @@ _LEAST = 64  # pixels of the detector's input that a window's sides have, at lea
 
 
 class Window(NamedTuple):
-    """An upright rectangle of a frame, in whole source pixels; `right` and `bottom` are the first beyond it."""
+    """An upright rectangle of a frame, in whole source pixels; `right` and `bottom` are the first beyond."""
 
     left: int
     top: int

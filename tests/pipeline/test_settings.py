@@ -34,7 +34,10 @@ def test_a_bundle_decides_where_nobody_else_did() -> None:
 
 
 def test_each_stage_takes_its_own() -> None:
-    det, read, track = split_settings({"thresh": 0.2, "min_score": 0.1, "max_gap": 3.0})
+    det, read, track, gate = split_settings(
+        {"thresh": 0.2, "min_score": 0.1, "max_gap": 3.0, "full_look": 2.0}
+    )
+    assert gate == {"full_look": 2.0}
     assert (det, read, track) == ({"thresh": 0.2}, {"min_score": 0.1}, {"max_gap": 3.0})
     with pytest.raises(SettingError, match=r"no setting 'treshold'; there are thresh, "):
         split_settings({"treshold": 1})

@@ -14,7 +14,7 @@ from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.recording import RecordingSettings
 from edge_lpr.outputs import OUTPUTS
 from edge_lpr.pipeline.events import REPORTS
-from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings
+from edge_lpr.pipeline.settings import DetectorSettings, GateSettings, ReadSettings, TrackSettings
 from edge_lpr.settings import add_options
 
 DESCRIPTION = """\
@@ -52,6 +52,7 @@ which threshold to change:
   small plates are missing      --det-limit-side-len 1280, with --det-limit-type min
   signs are read as plates      --min-score 0.9
   one vehicle gives two events  --max-gap 3
+  a vehicle of a video is missed --gate off looks at all of each frame
   vehicles are told too late    --events new, --max-delay 0
 """
 
@@ -94,6 +95,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(add, WatchdogSettings)
     add = parser.add_argument_group("tracking in videos and streams").add_argument
     add_options(add, TrackSettings)
+    add = parser.add_argument_group("what of a video's frames is looked at").add_argument
+    add_options(add, GateSettings)
     add = parser.add_argument_group("detection, by PP-OCR's names (default: the bundle's)").add_argument
     add_options(add, DetectorSettings, show_default=False)
 

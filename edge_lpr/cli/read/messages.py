@@ -34,6 +34,10 @@ class Messages:
         self._progress = Progress(label, total, unit, quiet=self._quiet)
         return self._progress
 
+    def detail(self, line: str) -> None:
+        """Tells what only who looks for a fault wants to know."""
+        self._say(line, "debug")
+
     def note(self, line: str) -> None:
         """Tells what is good to know."""
         if not self._quiet:

@@ -29,7 +29,7 @@ from edge_lpr.io.sources import Target, open_source
 from edge_lpr.outputs import RunOutputs
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.reading import read_live
-from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings
+from edge_lpr.pipeline.settings import DetectorSettings, GateSettings, ReadSettings, TrackSettings
 from edge_lpr.pipeline.stream import FrameResult, Stream
 from edge_lpr.settings import given
 
@@ -56,6 +56,10 @@ class ReadRun:
         """Reads everything; returns the exit code."""
         if self._args.every_frame and self._args.events:
             raise SettingError("--every-frame gives reads and no events; leave it out, or --events")
+        if self._args.every_frame and self._args.gate == "auto":
+            raise SettingError(
+                "--every-frame looks at all of each frame, and --gate auto at parts; leave one out"
+            )
         targets = find_all(self._args.sources, self._fail, self._leave_out)
         if not targets:
             return 2
@@ -88,7 +92,7 @@ class ReadRun:
     def _open_reader(self) -> PlateReader:
         settings = {
             name: value
-            for kind in (DetectorSettings, ReadSettings, TrackSettings)
+            for kind in (DetectorSettings, ReadSettings, TrackSettings, GateSettings)
             for name, value in given(self._args, kind).items()
         }
         return PlateReader(**model_arguments(self._args), settings=settings)
@@ -176,6 +180,9 @@ class ReadRun:
         try:
             for frame_result in frame_results:
                 self._writer.write(frame_result)
+                if frame_result.look is not None and frame_result.frame is not None:
+                    frame = frame_result.frame
+                    self._messages.detail(f"{frame.name}: frame {frame.index}: {frame_result.look}")
                 if pictures is not None and (hint := pictures.hint(frame_result)):
                     self._messages.note(hint)
                 n = int(frame_result.frame is not None)
