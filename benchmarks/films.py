@@ -79,7 +79,7 @@ _GREY, _RED, _WHITE = (190, 186, 180), (46, 40, 150), (226, 226, 224)
 
 FILMS = {
     "street": Film("the first half of the sample street, 1920×1080", STREET[:3], 4, zoom=2),
-    "empty": Film("an empty street, 1920×1080", zoom=2, seconds=6),
+    "empty": Film("an empty street, 1920×1080", zoom=2, seconds=4),
     "fast": Film("a car at 120 km/h", (_car("皖A13H25", _RED, 60, -33.3),), 3),
     "two": Film(
         "two cars, 7 m apart, and one beside them",
@@ -94,9 +94,10 @@ FILMS = {
         "two cars at dusk, with a noisy camera",
         (_car("皖A13H25", _GREY, 18, -6), _car("苏C7Y773", _WHITE, 34, -6)),
         6,
+        fps=15,
         light=0.3,
         noise=7,
     ),
-    "stop": Film("a car that stops for 5 s", (_car("皖A13H25", _RED, 18, -6, stop=(1.6, 5)),), 9),
+    "stop": Film("a car that stops for 5 s", (_car("皖A13H25", _RED, 18, -6, stop=(1.6, 5)),), 9, fps=12),
 }
 """By name."""

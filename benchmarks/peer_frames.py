@@ -34,23 +34,7 @@ def rapidocr() -> tuple[str, Callable[[Any], Found]]:
     return version("rapidocr"), read
 
 
-def hyperlpr3() -> tuple[str, Callable[[Any], Found]]:
-    """Opens HyperLPR3 as it comes; returns as `rapidocr`."""
-    import hyperlpr3 as lpr3  # type: ignore[import-not-found,import-untyped,unused-ignore]
-
-    catcher = lpr3.LicensePlateCatcher()
-
-    def read(image: Any) -> Found:  # noqa: ANN401
-        found = []
-        for text, _, _, (left, top, right, bottom) in catcher(image):
-            corners = [[left, top], [right, top], [right, bottom], [left, bottom]]
-            found.append((str(text), [[float(x), float(y)] for x, y in corners]))
-        return found
-
-    return version("hyperlpr3"), read
-
-
-READERS = {"rapidocr": rapidocr, "hyperlpr3": hyperlpr3}
+READERS = {"rapidocr": rapidocr}
 
 
 def main(name: str, path: str) -> None:

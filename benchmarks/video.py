@@ -168,9 +168,8 @@ def score(reading: Reading, truth: Sequence[Passage], reference: Reading) -> dic
     late = early = 0.0
     found = 0
     for passage in truth:
-        same = [
-            e for e in left if e.text == passage.text and e.first <= passage.last and e.last >= passage.first
-        ]
+        named = [e for e in left if e.text == passage.text]
+        same = [e for e in named if e.first <= passage.last and e.last >= passage.first]
         if same:
             found += 1
             left.remove(same[0])
