@@ -326,3 +326,35 @@ def test_a_vehicle_that_moves_far_between_frames_that_are_read_is_one() -> None:
     assert same.reads == 2
     # In two frames that follow each other, no vehicle moves so far: what reads otherwise is another one.
     assert len(run([[read("皖A12345")], [read("皖A12346", x=1500)]], fps=25)) == 2
+
+
+def test_a_plate_that_is_held_or_followed_is_in_view_and_is_no_read() -> None:
+    tracker = PlateTracker(CHARSET, True, TrackSettings(max_gap=0.5))
+    tracker.update([read("皖A12345", x=100)], 0, 0.0)
+    tracker.update([read("皖A12345", x=110)], 1, 0.1)
+    (place,) = tracker.places(0.2)
+    assert (place.number, place.seen, place.read, place.reads, place.is_sure) == (1, 0.1, 0.1, 2, True)
+    assert place.expected[:, 0].min() == pytest.approx(place.corners[:, 0].min() + 10, abs=0.1)
+    for n in range(2, 12):
+        tracker.keep((), {1: place.corners + 10 * (n - 1)}, n, n / 10)
+        assert not tracker.update([], n, n / 10)
+    (place,) = tracker.places(1.2)
+    assert (place.seen, place.read, place.reads) == (pytest.approx(1.1), 0.1, 2)
+    assert place.expected[:, 0].min() == pytest.approx(220, abs=0.5)
+    (shown,) = tracker.in_view(1.2, 0.2)
+    assert shown.text == "皖A12345" and shown.corners[:, 0].min() == pytest.approx(220, abs=0.5)
+    assert tracker.in_view(1.4, 0.2) == []
+    for n in range(12, 30):
+        tracker.keep({1}, {}, n, n / 10)
+        tracker.update([], n, n / 10)
+    (event,) = tracker.update([], 40, 4.0)
+    assert (event.reads, event.last_frame, event.last_seen) == (2, 29, pytest.approx(2.9))
+
+
+def test_a_track_outlasts_five_looks_however_rare_they_are() -> None:
+    tracker = PlateTracker(CHARSET, True, TrackSettings(max_gap=0.5))
+    tracker.look_interval = 0.4
+    for n in range(3):
+        tracker.update([read("皖A12345")], n, n / 25)
+    assert not tracker.advance(2.0)
+    assert tracker.advance(2.4)

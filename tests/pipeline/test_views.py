@@ -34,6 +34,7 @@ def test_what_a_view_shows_is_found_again_in_the_image(quarters: int, mirrored: 
     assert back.dtype == np.float32
     assert np.array_equal(back.min(axis=0), [50, 8])
     assert np.array_equal(back.max(axis=0), [63, 14])
+    assert np.array_equal(view.points(back, (HEIGHT, WIDTH)), box)
 
 
 def test_an_image_as_it_is_is_not_copied() -> None:

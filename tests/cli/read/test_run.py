@@ -367,6 +367,7 @@ def test_on_a_terminal_there_are_states_and_colour(scenes: Path) -> None:
         (["--bundle", "none"], 2, "none: no such folder; a bundle is a folder with a bundle.json"),
         (["--box-thresh", "3"], 2, "argument --box-thresh: '3', expected a number from 0 to 1"),
         (["--every-frame", "--events", "new"], 2, "--every-frame gives reads and no events"),
+        (["--every-frame", "--gate", "auto"], 2, "--every-frame looks at all of each frame"),
         (["--events", "some"], 2, "argument --events: invalid choice: 'some'"),
         (["--score-mode", "medium"], 2, "argument --score-mode: 'medium', expected fast or slow"),
         (["--backend", "tensorrt"], None, ""),

@@ -1,0 +1,88 @@
+"""What a video's vehicles are compared with."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_lpr.benchmarks.films import FILMS, Film, Passage
+from edge_lpr.benchmarks.video import Reading, main, read_film, read_with_peer, score, vote
+from edge_lpr.errors import BackendError
+from edge_lpr.pipeline.windows import Window
+
+BOX = Window(100, 100, 180, 125)
+TRUTH = [Passage("皖A13H25", 1.0, 3.0), Passage("苏C7Y773", 4.0, 6.0)]
+
+
+def reading(*events: Passage, cpu: float = 10.0) -> Reading:
+    return Reading(list(events), 100, 10.0, cpu, 100, 1.0)
+
+
+def test_a_score_names_what_is_found_late_and_extra() -> None:
+    reference = reading(*TRUTH)
+    found = score(
+        reading(Passage("皖A13H25", 1.1, 2.7), Passage("苏C7Y778", 4.0, 6.0), cpu=2.5), TRUTH, reference
+    )
+    assert (found["found"], found["extra"], found["late"], found["early"]) == (1, 1, 0.1, 0.3)
+    assert found["differs"] is None and found["times_faster"] == 4 and found["cpu_seconds_per_hour"] == 900
+    same = score(reading(Passage("皖A13H25", 0.9, 3.1), TRUTH[1]), TRUTH, reference)
+    assert (same["found"], same["extra"], same["late"], same["early"], same["differs"]) == (2, 0, 0, 0, 0.1)
+
+
+def test_the_plate_that_most_frames_show_counts() -> None:
+    texts = ["皖A13H25", "皖A13H25", "皖·A13H2S", "皖A13H2", "停车场", "皖A13H25"]
+    frames = [(n / 10, [(text, (BOX.corners + 3 * n).astype(np.float32))]) for n, text in enumerate(texts)]
+    frames += [
+        (9.0, [("苏C7Y773", BOX.corners)]),
+        (9.1, [("苏C7Y773", BOX.corners)]),
+        (12.0, [("苏C7Y773", BOX.corners)]),
+    ]
+    assert vote(frames) == [Passage("皖A13H25", 0.0, 0.5), Passage("苏C7Y773", 9.0, 9.1)]
+
+
+def test_a_film_says_what_it_shows(tmp_path: Path) -> None:
+    film = FILMS["fast"]
+    short = Film("", film.vehicles, 1.7, 10)
+    (passage,) = short.write(tmp_path / "fast.mp4")
+    assert passage.text == film.vehicles[0].plate.text and 1.4 <= passage.first <= passage.last < 1.7
+    assert read_film(tmp_path / "fast.mp4", "auto", 1).frames == 17
+    counted = Counter(vehicle.plate.text for one in FILMS.values() for vehicle in one.vehicles)
+    assert counted  # and an empty street has none
+    assert not FILMS["empty"].vehicles
+
+
+def test_another_reader_is_asked_in_its_own_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Film("", (), 0.3, 10).write(tmp_path / "empty.mp4")
+    with pytest.raises(BackendError, match=r"rapidocr cannot read empty\.mp4 in .*: .*rapidocr"):
+        read_with_peer("rapidocr", sys.executable, tmp_path / "empty.mp4")
+    package = tmp_path / "peers" / "rapidocr"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "import numpy as np\n"
+        "class Result:\n"
+        "    txts, boxes = ('皖A13H25',), np.array([[[0, 0], [9, 0], [9, 3], [0, 3]]], np.float32)\n"
+        "class RapidOCR:\n"
+        "    def __call__(self, image):\n"
+        "        print('a library that talks')\n"
+        "        return Result()\n",
+        encoding="utf-8",
+    )
+    info = tmp_path / "peers" / "rapidocr-9.9.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rapidocr\nVersion: 9.9\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "peers"))
+    found, release = read_with_peer("rapidocr", sys.executable, tmp_path / "empty.mp4")
+    assert release == "9.9" and found.frames == 3 and found.seconds == pytest.approx(0.3)
+    assert [event.text for event in found.events] == ["皖A13H25"]
+
+
+def test_another_reader_needs_an_interpreter(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--peer", "rapidocr"])
+    assert "--python" in capsys.readouterr().err
