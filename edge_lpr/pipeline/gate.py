@@ -44,6 +44,7 @@ _MISSES = 3
 # How much larger than a plate the window around it is, in its widths and heights; one that was read once may
 # have gone anywhere, and of one that moves the way is known to a share of what it went since.
 _MARGIN_X, _MARGIN_Y, _FIRST, _DRIFT = 0.25, 0.6, 1.0, 0.5
+_STARTS = 0.5  # seconds for which one that stood is looked at in each frame, once it moves
 _EVEN = 1e-6  # seconds by which the times of frames are rounded
 
 
@@ -78,6 +79,7 @@ class Gate:
         self._whole = -math.inf
         self._news = False
         self._tries: dict[int, _Try] = {}
+        self._held: dict[int, float] = {}  # when each plate was held last, in seconds
 
     @property
     def interval(self) -> float:
@@ -115,6 +117,8 @@ class Gate:
         if looked >= _WHOLE_SHARE:
             return self._look_whole(share, time, places)
         self._note_tries(places, wanted, time)
+        self._held = {n: at for n, at in self._held.items() if time - at <= _STARTS}
+        self._held.update(dict.fromkeys(held, time))
         for window in windows:
             self._scene.note_look(window, time)
         again = _READ_EVERY * self.interval - _EVEN
@@ -162,13 +166,15 @@ class Gate:
             return None
         misses = self._misses(place)
         stands = not self._scene.changed[self._scene.inside(Window.around(place.corners))].any()
-        passed = _is_known(place) and not stands
+        starts = place.number in self._held
+        passed = _is_known(place) and not stands and not starts
         # One that is known and has gone is to be read no more, and not by chance a second later.
         pause = self.interval * 2 ** (misses if passed else max(misses - _MISSES + 1, 0))
         last = max(place.seen, self._tries[place.number].time if misses else -math.inf)
         if (passed or stands or misses >= _MISSES) and time - last < pause - _EVEN:
             return None
-        return _window_of(place).clipped(self._scene.size)
+        anywhere = place.reads < 2 or (starts and place.seen <= self._held[place.number])
+        return _window_of(place, anywhere=anywhere).clipped(self._scene.size)
 
     def _is_gone(self, place: Place) -> bool:
         """Tells whether a plate should have left the frame."""
@@ -223,10 +229,10 @@ def _parts(new: NDArray[np.uint8]) -> Iterator[tuple[Window, Grid]]:
         yield cells, (labels[cells.slices] == label) & (new[cells.slices] > 0)
 
 
-def _window_of(place: Place) -> Window:
+def _window_of(place: Place, *, anywhere: bool) -> Window:
     width, height = (float(v) for v in np.ptp(place.expected, axis=0))
     x, y = _MARGIN_X * width, _MARGIN_Y * height
-    if place.reads < 2:
+    if anywhere:
         x, y = x + _FIRST * width, y + _FIRST * width
     gone = np.abs(place.expected.mean(axis=0) - place.corners.mean(axis=0))
     return Window.around(place.expected, (x + _DRIFT * float(gone[0]), y + _DRIFT * float(gone[1])))

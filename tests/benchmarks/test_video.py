@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +35,7 @@ def test_a_score_names_what_is_found_late_and_extra() -> None:
 def test_the_plate_that_most_frames_show_counts() -> None:
     texts = ["皖A13H25", "皖A13H25", "皖·A13H2S", "皖A13H2", "停车场", "皖A13H25"]
     frames = [(n / 10, [(text, (BOX.corners + 3 * n).astype(np.float32))]) for n, text in enumerate(texts)]
-    frames += [
-        (9.0, [("苏C7Y773", BOX.corners)]),
-        (9.1, [("苏C7Y773", BOX.corners)]),
-        (12.0, [("苏C7Y773", BOX.corners)]),
-    ]
+    frames += [(at, [("苏C7Y773", BOX.corners)]) for at in (9.0, 9.1, 12.0)]
     assert vote(frames) == [Passage("皖A13H25", 0.0, 0.5), Passage("苏C7Y773", 9.0, 9.1)]
 
 
@@ -50,12 +45,9 @@ def test_a_film_says_what_it_shows(tmp_path: Path) -> None:
     (passage,) = short.write(tmp_path / "fast.mp4")
     assert passage.text == film.vehicles[0].plate.text and 1.4 <= passage.first <= passage.last < 1.7
     assert read_film(tmp_path / "fast.mp4", "auto", 1).frames == 17
-    counted = Counter(vehicle.plate.text for one in FILMS.values() for vehicle in one.vehicles)
-    assert counted  # and an empty street has none
-    assert not FILMS["empty"].vehicles
 
 
-def test_another_reader_is_asked_in_its_own_interpreter(
+def test_another_reader_has_an_interpreter_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Film("", (), 0.3, 10).write(tmp_path / "empty.mp4")

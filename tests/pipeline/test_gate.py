@@ -124,6 +124,19 @@ def test_a_plate_that_stands_is_held_until_something_changes_there() -> None:
     assert [bool(look.windows) for look in looks] == [False, False, False, True, False]
 
 
+def test_a_plate_that_stood_is_looked_at_as_soon_as_it_moves() -> None:
+    gate = a_gate()
+    plate = Window(440, 280, 520, 305)
+    gate.plan(street(CAR), 0.0)
+    for n in range(1, 10):
+        assert gate.plan(street(CAR), n / FPS, [place(plate, (n - 1) / FPS)]).held
+    moved = Window(470, 300, 550, 325)
+    look = gate.plan(street(Window(430, 220, 590, 340)), 10 / FPS, [place(plate, 9 / FPS)])
+    assert holds(look, moved) and not look.held
+    look = gate.plan(street(Window(460, 240, 620, 360)), 11 / FPS, [place(moved, 10 / FPS)])
+    assert holds(look, moved)
+
+
 def test_a_plate_that_is_known_and_gone_is_looked_for_less_and_less() -> None:
     gate = a_gate(full_look=60.0)
     gate.plan(street(CAR), 0.0)
