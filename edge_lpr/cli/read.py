@@ -81,7 +81,7 @@ which threshold to change:
   vehicles are told too late    --events new, --max-delay 0
 """
 
-_RESCUE_SECONDS = 2.0  # what outputs get to be completed in where the models hang
+_RESCUE_SECONDS = 20.0  # what outputs get to be completed in where the models hang
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
