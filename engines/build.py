@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -143,12 +143,13 @@ def build_engine(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None
         OutputError: The engine cannot be written.
     """
     data = job.model.read()
+    float_nodes: tuple[str, ...] | None = None
     if "INT8" in job.types and not api.features.int8_weights:
-        data = rewrite_for_trt8(data)
+        data, float_nodes = rewrite_for_trt8(data)
     timing_cache = TimingCache(folder, api.machine)
     began = time.monotonic()
     with api.gpu.active():
-        serialized = _build(api, job, data, timing_cache, watch)
+        serialized = _build(api, job, data, float_nodes, timing_cache, watch)
     manifest = make_manifest(job, api.machine, folder, serialized, time.monotonic() - began)
     manifest.write(serialized)
     return manifest
@@ -189,7 +190,12 @@ def make_manifest(
 
 
 def _build(
-    api: TensorRT, job: BuildJob, data: bytes, timing_cache: TimingCache, watch: Watch | None
+    api: TensorRT,
+    job: BuildJob,
+    data: bytes,
+    float_nodes: Collection[str] | None,
+    timing_cache: TimingCache,
+    watch: Watch | None,
 ) -> bytes:
     import tensorrt as trt
 
@@ -202,7 +208,7 @@ def _build(
     network = api.network(builder, typed=job.settings.dla is None)
     _parse(api, job, data, network)
     config = builder.create_builder_config()
-    _configure(api, job, builder, network, config)
+    _configure(api, job, float_nodes, builder, network, config)
     timing_cache.attach(config)
     if watch is not None:
         api.watch_progress(config, watch.phase, watch.step)
@@ -230,6 +236,7 @@ def _parse(api: TensorRT, job: BuildJob, data: bytes, network: trt.INetworkDefin
 def _configure(
     api: TensorRT,
     job: BuildJob,
+    float_nodes: Collection[str] | None,
     builder: trt.Builder,
     network: trt.INetworkDefinition,
     config: trt.IBuilderConfig,
@@ -241,7 +248,8 @@ def _configure(
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     if not job.types and not settings.tf32:
         config.clear_flag(trt.BuilderFlag.TF32)
-    api.allow_types(config, network, job.model.precision, typed=settings.dla is None)
+    typed = settings.dla is None
+    api.allow_types(config, network, job.model.precision, typed=typed, float_nodes=float_nodes)
     api.share_profiles(config)
     if settings.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace << 20)

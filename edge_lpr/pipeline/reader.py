@@ -161,7 +161,7 @@ class PlateReader:
         self._models = models
         self.activity = Activity("the models")
         self.workers = models.det.concurrency
-        self.detector = Detector(models.det, spec, detection)
+        self.detector = Detector(models.det, spec, detection, models.frames)
         self.recognizer = Recognizer(models.rec, self.bundle.rec)
         self.decoder = PlateDecoder(
             self.bundle.rec.charset, self.bundle.rec.unknown_class, self.settings.format_prior
