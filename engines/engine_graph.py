@@ -1,12 +1,12 @@
-"""What an engine's graph has beside the network: frames that are resized on the GPU, and a map that is packed.
+"""What an engine's graph has beside the network: frames resized on the GPU, and a map that is packed.
 
 A bundle's detector takes an image in the network's size and returns a float32 map: on a camera's frames the
 host resizes each, and 4.2 MB a frame come back. Both are added to the graph when an engine is built, so that
 the bundle's file stays what every backend runs:
 
-- in place of the image the whole frame, of one camera size; Resize as OpenCV's INTER_LINEAR has it, rounded to
-  whole levels as OpenCV's is. TensorRT wants the scales of a Resize as constants, so it is an engine for each
-  camera size.
+- in place of the image the whole frame, of one camera size; Resize as OpenCV's INTER_LINEAR has it, rounded
+  to whole levels as OpenCV's is (which is off by one level in some pixels: it computes in fixed point).
+  TensorRT wants the scales of a Resize as constants, so it is an engine for each camera size.
 - in place of the map its levels and its bits (`edge_lpr.pipeline.network_output.PackedMap`), 1.2 MB. TensorRT
   has UINT8 at a network's edges alone, right behind a cast from float, which truncates: levels are rounded
   before.
@@ -15,7 +15,6 @@ the bundle's file stays what every backend runs:
 from __future__ import annotations
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper
 
 from edge_lpr.errors import ModelError
@@ -96,7 +95,7 @@ def take_frames(graph: OnnxGraph, frame: Size, size: Size) -> None:
 def _scale(given: int, wanted: int) -> np.float32:
     """The factor for one side whose product, rounded down as Resize does, is the wanted length."""
     scale = np.float32(wanted / given)
-    while int(np.floor(np.float32(given) * scale)) < wanted:
+    while given * float(scale) < wanted:  # in float32 too: the wanted length is a number of it
         scale = np.nextafter(scale, np.float32(2) * scale)
     return scale
 
@@ -112,9 +111,7 @@ def pack_map(graph: OnnxGraph, output: str, threshold: float) -> None:
     Raises:
         ModelError: There is no such output.
     """
-    if not any(
-        o.name == output and o.type.tensor_type.elem_type == TensorProto.FLOAT for o in graph.outputs
-    ):
+    if not any(o.name == output and o.type.tensor_type.elem_type == TensorProto.FLOAT for o in graph.outputs):
         raise ModelError(f"it has no float32 output {output!r}")
     names = PackedMap.of(output, threshold)
 

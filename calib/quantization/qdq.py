@@ -1,7 +1,7 @@
-"""Writes a graph as explicit INT8: QuantizeLinear/DequantizeLinear pairs around the layers that are to run so.
+"""Writes a graph as explicit INT8: QuantizeLinear/DequantizeLinear pairs around the layers that run so.
 
-Symmetric INT8 with zero point 0, one scale per activation, one scale per output channel of a weight, biases in
-float. Weights are stored as INT8 constants before a DequantizeLinear, so the file shrinks with them. Where
+Symmetric INT8 with zero point 0, one scale per activation, one scale per output channel of a weight, biases
+in float. Weights are stored as INT8 constants before a DequantizeLinear, so the file shrinks with them. Where
 pairs stand is for a target to say (`edge_lpr.calib.quantization.target`).
 
 Every scale is a normal number of FP16, written as float32: a graph whose float part becomes FP16 keeps them

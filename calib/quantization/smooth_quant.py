@@ -122,7 +122,10 @@ def smooth_activations(
         scale = smoothing_factors(channel_max, weights, alpha)
         if scale.max() / scale.min() < MIN_SPREAD:
             continue
-        order, before = list(graph.nodes), [onnx.NodeProto.FromString(n.SerializeToString()) for n in graph.nodes]
+        order, before = (
+            list(graph.nodes),
+            [onnx.NodeProto.FromString(n.SerializeToString()) for n in graph.nodes],
+        )
         rank = len(stats[name].shape)
         shape = [1] * rank
         shape[group[0].channel_axis] = -1

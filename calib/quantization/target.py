@@ -1,4 +1,4 @@
-"""What an INT8 model is made to run on: which layers it may hold in INT8, and where pairs of Q and DQ stand."""
+"""What an INT8 model is made to run on: which layers it may hold in INT8, and where Q and DQ stand."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Target(Protocol):
     Attributes:
         name: What figures that depend on the rules are remembered under.
         float_bytes: Bytes of a weight that stays in float.
-        keeps_products: Whether SmoothQuant may leave a product with a constant before a layer, where it cannot
-            go into what makes the layer's input.
+        keeps_products: Whether SmoothQuant may leave a product with a constant before a layer, where it
+            cannot go into what makes the layer's input.
     """
 
     name: str

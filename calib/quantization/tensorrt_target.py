@@ -50,7 +50,9 @@ class TensorRTTarget:
     def refused(self, graph: OnnxGraph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
         """See `Target.refused`."""
         nodes = {node.name: node for node in graph.nodes}
-        reasons = {layer.name: _reason(graph, layer, nodes[layer.name], shapes) for layer in find_layers(graph)}
+        reasons = {
+            layer.name: _reason(graph, layer, nodes[layer.name], shapes) for layer in find_layers(graph)
+        }
         return {name: why for name, why in reasons.items() if why}
 
     def tensors(self, graph: OnnxGraph, layers: Sequence[QuantLayer]) -> dict[str, int | None]:
@@ -66,7 +68,7 @@ class TensorRTTarget:
         nodes = {node.name: node for node in graph.nodes}
         residuals = list(_residuals(graph, layers))
         concats = {name: concat for la in layers for name in la.inputs if (concat := _concat(graph, name))}
-        # First, so that whoever else reads a part of a Concat reads it by the Concat's scale: in one INT8 copy.
+        # First, so that whoever else reads a part of a Concat reads it by that scale: in one INT8 copy.
         for name, concat in concats.items():
             concat.input[:] = [pairs.behind(part, ranges[name]) for part in concat.input]
         for layer in layers:
@@ -91,9 +93,8 @@ def fold_products(graph: OnnxGraph) -> None:
         factor = next(graph.constants[name] for name in product.input if name != source)
         weight = graph.constants[layer.weight]
         channels = weight.shape[1] * layer.groups if layer.op_type == CONV else weight.shape[0]
-        axis = layer.channel_axis % 4 if layer.op_type != MATMUL else -1
-        along = factor.ndim == 0 or factor.size in (1, factor.shape[axis] if factor.ndim > axis else 0)
-        if not along or factor.size not in (1, channels):
+        sides = (1, 1, 1, 1, *factor.shape)[-4:]  # of a convolution, which has N, C, H and W
+        if factor.size not in (1, channels) or factor.size not in (1, sides[layer.channel_axis]):
             continue
         node = nodes[layer.name]
         node.input[0] = source
@@ -119,7 +120,9 @@ def _reason(
     if layer.op_type == CONV and taken[2:] == (1, 1):
         return "a convolution of one pixel: INT8 saves nothing there"
     if layer.op_type == MATMUL and min(taken[-1], given[-1]) < MIN_MATMUL:
-        return f"a matrix product of {taken[-1]} by {given[-1]}: INT8's tensor cores take {MIN_MATMUL} and more"
+        return (
+            f"a matrix product of {taken[-1]} by {given[-1]}: INT8's tensor cores take {MIN_MATMUL} and more"
+        )
     if any(_source(graph, graph.producer(name)) for name in layer.inputs):
         return "behind a product with a constant, which would be a kernel of its own"
     return ""

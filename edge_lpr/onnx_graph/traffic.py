@@ -1,7 +1,7 @@
 """An estimate of the bytes that a GPU moves for one run of a graph: what its fused layers read and write.
 
-Small networks on a GPU are bound by memory, so bytes rank the variants of a graph before any GPU has run them.
-The fusions are those that TensorRT's developer guide names ("Layer fusion", "Explicit quantization"):
+Small networks on a GPU are bound by memory, so bytes rank the variants of a graph before any GPU has run
+them. The fusions are those that TensorRT's developer guide names ("Layer fusion", "Explicit quantization"):
 
 - a convolution or matrix product takes in what follows element by element, where nothing else reads what lies
   between; of a sum, the product that runs last does;
@@ -94,7 +94,9 @@ class _Fusion:
                 members.setdefault(self._kernel[i], []).append(i)
         for inside in members.values():
             made = [name for i in inside for name in self._nodes[i].output]
-            read = {s for i in inside for name in self._nodes[i].input for s in self._sources(name)} - set(made)
+            read = {s for i in inside for name in self._nodes[i].input for s in self._sources(name)} - set(
+                made
+            )
             written = [name for name in made if any(r not in inside for r in self._final(name))]
             yield FusedLayer(
                 tuple(self._nodes[i].name for i in inside),

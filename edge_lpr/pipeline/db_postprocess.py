@@ -53,9 +53,7 @@ class Box:
         return (self.rectangle,) if self.quad is None else (self.quad, self.rectangle)
 
 
-def db_boxes(
-    prob: ProbabilityMap | FloatMap, settings: DetectorSettings, size: tuple[int, ...]
-) -> list[Box]:
+def db_boxes(prob: ProbabilityMap | FloatMap, settings: DetectorSettings, size: tuple[int, ...]) -> list[Box]:
     """Reads boxes off a DB probability map: rectangles as PaddleOCR's `DBPostProcess` has them, and quads.
 
     Args:

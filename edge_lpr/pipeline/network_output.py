@@ -1,9 +1,9 @@
 """What a network returned, before anything is made of it.
 
 A detector returns its map of probabilities in float32, or, from an engine that was built for it, packed
-(`PackedMap`): the map in steps of 1/255, and beside it one bit a pixel for the question that decides the boxes'
-outlines, whether the probability is over DB's threshold. That is 9 bits a pixel in place of 32, and the same
-boxes: only their scores are rounded, by 1/510 at most.
+(`PackedMap`): the map in steps of 1/255, and beside it one bit a pixel for what decides the boxes' outlines,
+whether the probability is over DB's threshold. That is 9 bits a pixel in place of 32, and the same boxes:
+only their scores are rounded, by 1/510 at most.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class PackedMap:
 
     Attributes:
         levels: uint8 N×H×W, each probability × 255, rounded.
-        above: uint8 N×H×W/8, whether it is over the threshold, eight pixels a byte, the leftmost the highest bit.
+        above: uint8 N×H×W/8, whether it is over the threshold: eight pixels a byte, the leftmost the highest
+            bit.
         total: float32 N, the sum of the map: not finite where a pixel is not.
     """
 
@@ -108,8 +109,8 @@ def read_maps(
     names = PackedMap.of(output, threshold)
     if names.levels not in outputs or names.total not in outputs:
         raise BackendError(
-            f"{what} returned {', '.join(outputs) or 'nothing'}, expected {output!r}: bundle.json and the model "
-            "do not fit each other; export the bundle again, or build its engine again"
+            f"{what} returned {', '.join(outputs) or 'nothing'}, expected {output!r}: bundle.json and the "
+            "model do not fit each other; export the bundle again, or build its engine again"
         )
     check_finite(outputs[names.total], what, backend, files)
     levels = outputs[names.levels]
