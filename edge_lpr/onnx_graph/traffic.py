@@ -108,11 +108,15 @@ class _Fusion:
         for i, node in enumerate(self._nodes):
             if node.op_type not in _ELEMENTWISE:
                 continue
-            # The last of its makers that can take it in: of a sum of two products that is the later one.
-            for maker in sorted({self._maker[n] for n in node.input if n in self._maker}, reverse=True):
+            makers = {self._maker[name] for name in node.input if name in self._maker}
+            # Products before others, and of two the one that runs last.
+            for maker in sorted(makers, key=lambda m: (self._has_product(m), m), reverse=True):
                 if self._takes_in(self._kernel[maker], i):
                     self._kernel[i] = self._kernel[maker]
                     break
+
+    def _has_product(self, node: int) -> bool:
+        return self._nodes[self._kernel[node]].op_type in _PRODUCTS
 
     def _takes_in(self, kernel: int, reader: int) -> bool:
         inside = [i for i, k in enumerate(self._kernel) if k == kernel]

@@ -11,7 +11,7 @@ from helpers import networks
 from onnx import numpy_helper
 
 from edge_lpr.calib.quantization.layers import find_layers, watch
-from edge_lpr.calib.quantization.qdq import round_weight, weight_scales
+from edge_lpr.calib.quantization.qdq import activation_scale, round_weight, weight_scales
 from edge_lpr.calib.quantization.range_estimator import observe
 from edge_lpr.calib.quantization.tensorrt_target import TensorRTTarget
 from edge_lpr.onnx_graph.graph import OnnxGraph
@@ -64,3 +64,16 @@ def test_weights_round_to_the_nearest_of_255_levels() -> None:
     scales = weight_scales(weight, 0)
     assert scales[0] == pytest.approx(0.01, rel=1e-3)
     assert round_weight(weight, scales, 0).tolist() == [[127, -127, 2, 0], [0, 0, 0, 0]]
+
+
+def test_scales_are_normal_numbers_of_fp16() -> None:
+    """Below 6.1e-5 FP16 loses bits, and hardware that flushes has a zero there."""
+    smallest = np.float32(2.0**-14)
+    weight = np.array([[1e-6, -1e-7], [0.5, 0.1], [0.0, 0.0]], np.float32)
+    scales = weight_scales(weight, 0)
+    assert scales.tolist() == [smallest, np.float32(np.float16(0.5 / 127)), smallest]
+    assert round_weight(weight, scales, 0)[0].tolist() == [0, 0]
+    for amax in (1e-30, 1e-3, 0.3, 7.0, 1e9):
+        scale = activation_scale(amax)
+        assert scale >= smallest
+        assert np.float32(np.float16(scale)) == scale
