@@ -62,28 +62,26 @@ class _Rewriting:
     """One pass over a model, in place."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        from onnx import TensorProto, numpy_helper
+        from onnx import TensorProto, numpy_helper, shape_inference
 
         self._arrays = numpy_helper
         self._half, self._full = TensorProto.FLOAT16, TensorProto.FLOAT
         self._model = model
         self._graph = model.graph
         self._stored = {item.name: item for item in self._graph.initializer}
+        graph = shape_inference.infer_shapes(model).graph
+        self._kinds = {i.name: i.type.tensor_type.elem_type for i in (*graph.value_info, *graph.output)}
         # What a transposed convolution's output is multiplied with, by its weight's name.
         self._factors: dict[str, NDArray[np.float32]] = {}
 
     def float_nodes(self) -> tuple[str, ...] | None:
         """The nodes that make FP32 in a model that has FP16 too: what was seen to overflow, and its like."""
-        from onnx import shape_inference
-
-        graph = shape_inference.infer_shapes(self._model).graph
-        kinds = {i.name: i.type.tensor_type.elem_type for i in (*graph.value_info, *graph.output)}
-        if self._half not in kinds.values():
+        if self._half not in self._kinds.values():
             return None
         return tuple(
             node.name
-            for node in graph.node
-            if node.op_type != "Cast" and all(kinds.get(name) == self._full for name in node.output)
+            for node in self._graph.node
+            if node.op_type != "Cast" and all(self._kinds.get(name) == self._full for name in node.output)
         )
 
     def run(self) -> None:
@@ -91,8 +89,9 @@ class _Rewriting:
         aliases: dict[str, str] = {}
         outputs = {output.name for output in self._graph.output}
         for node in self._graph.node:
+            casts = self._casts_float(node)
             node.input[:] = [aliases.get(name, name) for name in node.input]
-            if self._casts_float(node) and node.output[0] not in outputs:
+            if casts and node.output[0] not in outputs:
                 aliases[node.output[0]] = node.input[0]
                 continue
             if node.op_type == "DequantizeLinear" and node.input[0] in self._stored:
@@ -113,14 +112,14 @@ class _Rewriting:
         self._model.ir_version = _IR_VERSION
 
     def _casts_float(self, node: onnx.NodeProto) -> bool:
-        """Tells whether a node casts between FP16 and FP32; makes a cast of the image one to FP32."""
+        """Tells whether a node casts between FP16 and FP32; makes a cast of something else one to FP32."""
         if node.op_type != "Cast":
             return False
         (kind,) = [a for a in node.attribute if a.name == "to"]
         if kind.i not in (self._half, self._full):
             return False
         kind.i = self._full
-        return node.input[0] not in {item.name for item in self._graph.input}
+        return self._kinds.get(node.input[0]) in (self._half, self._full)
 
     def _quantize(self, node: onnx.NodeProto) -> onnx.NodeProto:
         """Gives a DequantizeLinear of a constant a QuantizeLinear to read from."""

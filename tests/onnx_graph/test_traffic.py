@@ -31,7 +31,10 @@ def test_a_gate_that_reads_twice_is_taken_in_or_not() -> None:
     swish = b.op("Mul", conv, b.op("Sigmoid", conv))
     model = made(b, swish)
     assert [layer.nodes for layer in traffic(model, SHAPE)] == [("Conv_0", "Sigmoid_0", "Mul_0")]
-    assert [layer.nodes for layer in traffic(model, SHAPE, most=False)] == [("Conv_0",), ("Sigmoid_0", "Mul_0")]
+    assert [layer.nodes for layer in traffic(model, SHAPE, most=False)] == [
+        ("Conv_0",),
+        ("Sigmoid_0", "Mul_0"),
+    ]
     assert moved_bytes(model, SHAPE) == (2 * TENSOR, 4 * TENSOR)
 
 
@@ -53,7 +56,11 @@ def test_a_larger_tensor_is_a_kernel_of_its_own() -> None:
     b = models.Builder(opset=17)
     gate = b.op("Conv", b.op("GlobalAveragePool", "x"), b.noise(4, 4, 1, 1))
     model = made(b, b.op("Mul", "x", gate))
-    assert [layer.nodes for layer in traffic(model, SHAPE)] == [("GlobalAveragePool_0",), ("Conv_0",), ("Mul_0",)]
+    assert [layer.nodes for layer in traffic(model, SHAPE)] == [
+        ("GlobalAveragePool_0",),
+        ("Conv_0",),
+        ("Mul_0",),
+    ]
 
 
 def test_views_move_nothing_and_a_concat_is_written_in_place() -> None:
