@@ -151,7 +151,7 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
 def frames(folder: Path, model: ModelFile) -> None:
     """Whole frames go in where an engine takes them, packed maps come out, and the same is read."""
     DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
-    out, mine = io.StringIO(), str(folder)
+    out, mine = io.StringIO(), str(folder / "mine")
     build = ("build", "--precision", "fp32", "--det-size", "640x384", "--batch", "1", "--out", mine)
     code, said = typed(out, *build, "--frame-size", "960x540")
     assert code == 0 and said.count("built") == 3 and "det fp32 960x540" in said, said
