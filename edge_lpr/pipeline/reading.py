@@ -174,7 +174,7 @@ def _read_together(batch: Sequence[_Ready]) -> list[list[PlateRead]]:
     )
 
 
-def _steps(results: Iterable[tuple[list[_Ready], list[list[PlateRead]]]]) -> Iterator[FrameResult]:
+def _steps(results: Iterable[tuple[Sequence[_Ready], list[list[PlateRead]]]]) -> Iterator[FrameResult]:
     for batch, found in results:
         for one, reads in zip(batch, found, strict=True):
             yield one.stream.step(one.frame, reads)
