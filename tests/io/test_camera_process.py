@@ -18,6 +18,7 @@ from edge_lpr.io.camera_process import CameraProcess, Told
 from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.targets import Target
 
+NOBODY = Target("address", "cam", address="rtsp://127.0.0.1:1/x")
 OPTIONS = CaptureOptions(stride=2, timeout=LONG)
 
 
@@ -60,7 +61,7 @@ def test_what_cannot_be_opened_is_refused() -> None:
 def test_a_process_that_is_ended_tells_why_in_its_stead() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # so that it does not end by itself before
         address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x"
-        process = CameraProcess(Opening("address", "cam", address), OPTIONS, None)
+        process = CameraProcess(Target("address", "cam", address=address), OPTIONS, None)
         process.kill("out of memory")
         assert told(process, "ended")[-1] == ("ended", {"reason": "out of memory"})
         process.close()

@@ -23,8 +23,8 @@ import pytest
 from helpers.waiting import LONG, read_until, take
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io import http_pictures, live_source
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io import http_images, live_source
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.decoder import Decoded, Decoder
 from edge_lpr.io.http_images import SnapshotDecoder, open_images
 from edge_lpr.io.live_source import LiveSource
@@ -308,7 +308,7 @@ def test_what_is_packed_unasked_is_read_all_the_same(
 ) -> None:
     server.coding, server.multipart = coding, multipart
     server.packer = lambda: zlib.compressobj(wbits=bits)
-    decoder = opened(server, PATIENT)
+    decoder = opened(server, QUICK)
     assert values(decoder, 3) == [1, 2, 3]
     decoder.close()
 
@@ -317,27 +317,27 @@ def test_what_is_packed_is_bounded_as_it_is_unpacked(server: Server, monkeypatch
     monkeypatch.setattr(http_images, "MAX_IMAGE_BYTES", 1 << 20)
     server.coding, server.body = "gzip", gzip.compress(picture(9) + bytes(64 << 20), 1)
     with pytest.raises(SourceError, match="cam: an image of more than 1 MB"):
-        opened(server, PATIENT)
+        opened(server, QUICK)
 
 
 @pytest.mark.parametrize("kind", ["image/jpeg", "multipart/x-mixed-replace; boundary=xx"])
 def test_what_cannot_be_unpacked_is_named(server: Server, kind: str) -> None:
     server.kind, server.coding = kind, "br"
     with pytest.raises(SourceError, match="cam: the camera packs what it gives as 'br'; expected none, gzip"):
-        opened(server, PATIENT)
+        opened(server, QUICK)
 
 
 def test_what_is_packed_and_damaged_is_named(server: Server) -> None:
     server.coding, server.body = "gzip", b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 90
     with pytest.raises(SourceError, match="cam: what the camera gives as gzip cannot be unpacked"):
-        opened(server, PATIENT)
+        opened(server, QUICK)
 
 
 def test_a_camera_that_packs_is_not_lost(server: Server) -> None:
     said: list[str] = []
     server.coding = "gzip"
     server.packer = lambda: zlib.compressobj(wbits=31)
-    with open_source(server.address(), PATIENT, said.append) as source:
+    with open_source(server.address(), QUICK, said.append) as source:
         assert isinstance(source, LiveSource)
         assert take(source).index < take(source).index
         assert source.losses == 0 and said == []
@@ -431,7 +431,7 @@ def test_motion_jpeg_in_pieces_shows_each_frame_when_it_is_there() -> None:
         thread.start()
         try:
             address = f"http://127.0.0.1:{camera.getsockname()[1]}/"
-            decoder = open_pictures(address, "cam", CaptureOptions(timeout=60))
+            decoder = open_images(address, "cam", CaptureOptions(timeout=60))
             assert isinstance(decoder, VideoDecoder)
             assert round(float(next(frames(decoder)).image.mean())) == 100
         finally:

@@ -20,7 +20,7 @@ from helpers.videos import write_video
 from helpers.waiting import LONG, read_until, take, wait_until
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.sources import open_source
 from edge_lpr.io.targets import Target
@@ -315,33 +315,6 @@ def test_a_file_opened_as_live_ends_as_lost(tmp_path: Path) -> None:
             frames = list(source)
     assert frames and source.received == 30 and source.state == "source lost"
     assert problems == ["cam: source lost after 30 frames"]
-
-
-@contextmanager
-def file_server(data: bytes) -> Iterator[str]:
-    """Gives one file to everybody, by HTTP."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        stop = threading.Event()
-
-        def serve() -> None:
-            server.settimeout(0.1)
-            while not stop.is_set():
-                try:
-                    connection, _ = server.accept()
-                except TimeoutError:
-                    continue
-                with connection, suppress(OSError):
-                    connection.recv(4096)
-                    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(data)}\r\nConnection: close\r\n\r\n"
-                    connection.sendall(head.encode() + data)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.getsockname()[1]}/a.mkv"
-        finally:
-            stop.set()
-            thread.join()
 
 
 def process_of(source: LiveSource) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.file_server import file_server
 from helpers.waiting import LONG
 from numpy.typing import NDArray
 
