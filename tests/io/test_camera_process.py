@@ -82,7 +82,7 @@ def test_frames_are_held_to_the_limit(tmp_path: Path) -> None:
     data = write_video(tmp_path / "a.mkv", 5).read_bytes()
     with file_server(data) as address:
         target = Target("address", "cam", address=address)
-        process = CameraProcess(target, CaptureOptions(max_pixels=64 * 48 - 1), True)
+        process = CameraProcess(target, CaptureOptions(timeout=LONG, max_pixels=64 * 48 - 1), True)
         found = told(process, "ended")
     process.close()
     assert "frame" not in dict(found)

@@ -311,7 +311,9 @@ def test_a_file_opened_as_live_ends_as_lost(tmp_path: Path) -> None:
     problems: list[str] = []
     with file_server(data) as address:
         target = Target("address", "cam", address=address)
-        with LiveSource(target, CaptureOptions(reconnect=0), True, problems.append, "") as source:
+        with LiveSource(
+            target, CaptureOptions(reconnect=0, timeout=LONG), True, problems.append, ""
+        ) as source:
             frames = list(source)
     assert frames and source.received == 30 and source.state == "source lost"
     assert problems == ["cam: source lost after 30 frames"]

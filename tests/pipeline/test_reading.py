@@ -379,7 +379,7 @@ class _Fed(LiveSource):
 
 
 def _from_file(label: str, address: str) -> LiveSource:
-    options = CaptureOptions(reconnect=0)
+    options = CaptureOptions(reconnect=0, timeout=LONG)
     return LiveSource(Target("address", label, address=address), options, True, lambda line: None, "")
 
 
