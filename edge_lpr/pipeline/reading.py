@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from edge_lpr.errors import SourceError
 from edge_lpr.geometry import crop_quad
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
@@ -173,7 +173,7 @@ def _read_together(batch: Sequence[_Ready]) -> list[Seen]:
     return see(batch[0].stream.reader, [(one.frame, one.look) for one in batch])
 
 
-def _steps(results: Iterable[tuple[list[_Ready], list[Seen]]]) -> Iterator[FrameResult]:
+def _steps(results: Iterable[tuple[Sequence[_Ready], list[Seen]]]) -> Iterator[FrameResult]:
     for batch, found in results:
         for one, seen in zip(batch, found, strict=True):
             yield one.stream.step(one.frame, seen)
