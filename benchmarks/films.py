@@ -80,7 +80,7 @@ _GREY, _RED, _WHITE = (190, 186, 180), (46, 40, 150), (226, 226, 224)
 FILMS = {
     "street": Film("the first half of the sample street, 1920×1080", STREET[:3], 4, zoom=2),
     "empty": Film("an empty street, 1920×1080", zoom=2, seconds=4),
-    "fast": Film("a car at 120 km/h", (_car("皖A13H25", _RED, 60, -33.3),), 3),
+    "fast": Film("a car at 120 km/h", (_car("皖A13H25", _RED, 40, -33.3),), 1.6),
     "two": Film(
         "two cars, 7 m apart, and one beside them",
         (

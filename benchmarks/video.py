@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -201,8 +201,8 @@ def _key(passage: Passage) -> tuple[str, float]:
 
 def compare(
     names: Sequence[str], peers: Sequence[str], python: str, threads: int, folder: Path
-) -> dict[str, Any]:
-    """Reads each film in each way; returns what was measured, ready for JSON."""
+) -> Iterator[dict[str, Any]]:
+    """Reads each film in each way; yields after each what was measured up to there, ready for JSON."""
     films: dict[str, Any] = {}
     releases: dict[str, str] = {}
     for name in names:
@@ -214,7 +214,7 @@ def compare(
         films[name] = {way: score(reading, truth, reference) for way, reading in readings.items()}
         for way, result in films[name].items():
             say(line(name, way, result))
-    return {"films": films, "peers": releases}
+        yield {"films": films, "peers": releases}
 
 
 def line(film: str, way: str, result: dict[str, Any]) -> str:
@@ -255,9 +255,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_outputs([("--out", args.out)], [("samples", _SAMPLES / "street.mp4")])
     cv2.setNumThreads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
-        found = compare(args.film or names, args.peer or (), args.python or "", args.threads, Path(folder))
-    if args.out:
-        write_json(args.out, {"machine": machine("av"), "threads": args.threads, **found})
+        for found in compare(
+            args.film or names, args.peer or (), args.python or "", args.threads, Path(folder)
+        ):
+            if args.out:
+                write_json(args.out, {"machine": machine("av"), "threads": args.threads, **found})
     return 0
 
 
