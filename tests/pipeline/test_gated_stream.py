@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.frames import Frame
 from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.looks import Seen
