@@ -91,7 +91,7 @@ class SearchResult:
 
 
 class Search:
-    """The search over one network.
+    """The search over one network; a target other than TensorRT overrides `find`, `build` and `prefix`.
 
     Args:
         model: The FP32 model.
@@ -100,7 +100,12 @@ class Search:
         objective: What it is for.
         cache: Figures measured before.
         report: Called with a line for each step.
+
+    Attributes:
+        prefix: What the keys of its figures begin with.
     """
+
+    prefix = ""
 
     def __init__(
         self,
@@ -117,7 +122,7 @@ class Search:
         self.cache = cache
         self.report = report
         graph = OnnxGraph(model)
-        self.layers = find_layers(graph)
+        self.layers = self.find(graph)
         self.costs = multiply_adds(graph, shapes)
         self.weights = {
             la.name: graph.constants[la.weight].size for la in self.layers if la.weight is not None
@@ -169,6 +174,10 @@ class Search:
         reasons = {} if sensitivity is None else {la.name: sensitivity.reason(la) for la in in_float}
         return SearchResult(self.build(config, quantized), config, reasons, share, accuracy, reference)
 
+    def find(self, graph: OnnxGraph) -> list[QuantLayer]:
+        """Lists the layers that may run in INT8."""
+        return find_layers(graph)
+
     def build(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> onnx.ModelProto:
         """Quantizes some layers of the network by a config."""
         graph = OnnxGraph(self.model)
@@ -189,11 +198,11 @@ class Search:
         return self.cache.get(REFERENCE, lambda: self.objective.accuracy(self.model))
 
     def _distance(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> float:
-        key = f"distance|{config}|{_names(layers)}"
+        key = f"{self.prefix}distance|{config}|{_names(layers)}"
         return self.cache.get(key, lambda: self.objective.distance(self.build(config, layers)))
 
     def _accuracy(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> float:
-        key = f"accuracy|{config}|{_names(layers)}"
+        key = f"{self.prefix}accuracy|{config}|{_names(layers)}"
         return self.cache.get(key, lambda: self.objective.accuracy(self.build(config, layers)))
 
     def _sensitivity(self, config: QuantConfig) -> Sensitivity:

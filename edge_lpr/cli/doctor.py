@@ -15,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_lpr.backends.base import THREADS
 from edge_lpr.cli import COMMANDS
 from edge_lpr.console.log_level import shows
 from edge_lpr.console.output import say, say_json, show
@@ -24,13 +25,15 @@ from edge_lpr.console.text import Style, pad
 from edge_lpr.environment import cache_folder, cores, versions
 from edge_lpr.errors import BackendError, EdgeLprError, one_line
 from edge_lpr.installing import install_command
+from edge_lpr.types import PARTS
 
 if TYPE_CHECKING:
     from edge_lpr.bundle.manifest import Bundle
 
 DESCRIPTION = """\
 Looks at this machine: Python and packages, video back ends, GPU, TensorRT, the model bundle and
-its engines; and reads one image to see that it all works. Looks for what runs that were killed
+its engines; and reads one image to see that it all works. Says what was measured of INT8 on
+this CPU, and with --bench measures again. Looks for what runs that were killed
 left half written: in the folder at hand, or in those given. Exit code 0 where plates can be
 read, 1 where they cannot."""
 
@@ -38,6 +41,7 @@ EPILOG = """\
 examples:
   edge-lpr doctor
   edge-lpr doctor --bundle my-bundle/
+  edge-lpr doctor --bench --threads 2            how fast FP32 and INT8 are here
   edge-lpr doctor /var/lib/plates                with what killed runs left there
   edge-lpr doctor --json | jq '.checks[] | select(.state != "ok")'
 """
@@ -95,6 +99,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
     parser.add_argument("--verify-key", metavar="KEY", help="public key that models are to be signed by")
+    parser.add_argument(
+        "--bench",
+        action="store_true",
+        help="measure again how fast FP32 and INT8 are on this CPU, with --threads; auto goes by it",
+    )
+    parser.add_argument(THREADS.flag, dest=THREADS.name, default=None, **dict(THREADS.arguments or {}))
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
 
@@ -102,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     with libraries_apart(shown=shows("debug")):
         machine = [*_system(), *_packages(), *_pictures(), *_video(), *_gpu()]
-        checks = [*machine, *_models(args.bundle, args.verify_key), *_extras(), *_files(args.folders)]
+        checks = [*machine, *_models(args), *_extras(), *_files(args.folders)]
     able = not any(check.state == "broken" for check in checks)
     if args.json:
         answer = {"version": 1, "able": able, "checks": [asdict(check) for check in checks]}
@@ -241,7 +251,8 @@ def _gpu() -> list[Check]:
     return checks
 
 
-def _models(path: str | None, key: str | None) -> list[Check]:
+def _models(args: argparse.Namespace) -> list[Check]:
+    path, key = args.bundle, args.verify_key
     try:
         from edge_lpr.bundle.manifest import load_bundle
         from edge_lpr.signatures import load_public_key
@@ -264,7 +275,7 @@ def _models(path: str | None, key: str | None) -> list[Check]:
         ]
     right = "sha256 of all files right" + ("" if key is None else ", signed by the key given")
     whole = Check("models", "bundle", "ok", f"{found}, {right}")
-    return [whole, *_engines(bundle), _try(path, key)]
+    return [whole, *_engines(bundle), _try(path, key), *_speeds(bundle, args.bench, args.threads)]
 
 
 def _engines(bundle: Bundle) -> list[Check]:
@@ -277,6 +288,37 @@ def _engines(bundle: Bundle) -> list[Check]:
         return [Check("models", "engines", "missing", f"none for this bundle in {folder}")]
     shown = "; ".join(f"{m.part} {m.precision}, {m.machine}" for m in found)
     return [Check("models", "engines", "ok", f"{shown} ({folder})")]
+
+
+def _speeds(bundle: Bundle, again: bool, threads: int | None) -> list[Check]:
+    """What was measured of the networks that the bundle has for CPUs; `again` measures."""
+    from edge_lpr.backends.measured import candidate, known, measure
+    from edge_lpr.backends.onnxruntime import cpu_opener
+
+    checks = []
+    for part, name in zip(PARTS, ("detector speed", "recognizer speed"), strict=True):
+        model = candidate(bundle, part)
+        if model is None:
+            if again:
+                found = f"no INT8 for a CPU that keeps its accuracy in {bundle.name}"
+                advice = f"edge-lpr calibrate {bundle.path} --target cpu --data DIR"
+                checks.append(Check("models", name, "missing", found, advice))
+            continue
+        try:
+            speed = measure(bundle, part, cpu_opener(threads), threads) if again else None
+        except EdgeLprError as e:
+            checks.append(Check("models", name, "broken", str(e)))
+            continue
+        speed = speed or known(bundle, part, threads)
+        if speed is None:
+            checks.append(Check("models", name, "missing", "not measured", "edge-lpr doctor --bench"))
+            continue
+        found = (
+            f"{speed.precision} {speed.other:.2f} ms of CPU time, fp32 {speed.reference:.2f} ms: "
+            f"{speed.gain:.2f} times as fast, auto takes {speed.precision if speed.is_faster else 'fp32'}"
+        )
+        checks.append(Check("models", name, "ok", found))
+    return checks
 
 
 def _try(path: str | None, key: str | None) -> Check:
