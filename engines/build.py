@@ -101,7 +101,7 @@ def build_jobs(bundle: Bundle, precisions: Sequence[str], settings: BuildSetting
 
     Raises:
         BundleError: The bundle lacks a precision.
-        SettingError: Sizes or batches are out of range, the DLA cannot do a precision, or it is made for a CPU.
+        SettingError: Sizes or batches are out of range, the DLA cannot do a precision, or it is for a CPU.
     """
     sizes = det_sizes(bundle.det, settings.det_sizes)
     buildable = engine_precisions()

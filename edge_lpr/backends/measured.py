@@ -1,9 +1,9 @@
 """Which precision of a network is the fastest on this CPU: measured once, in pairs, and remembered.
 
-INT8 is no faster by itself: that depends on the CPU's instructions, on ONNX Runtime and on the threads. So what
-a bundle has for CPUs is run beside FP32 once, a second or two, and taken where it was faster and where its
-accuracy kept the budget that `bundle.json` writes of it. The figures lie in the user's cache, under what they
-depend on; `edge-lpr doctor --bench` shows them, and measures again.
+INT8 is no faster by itself: that depends on the CPU's instructions, on ONNX Runtime and on the threads. So
+what a bundle has for CPUs is run beside FP32 once, a second or two, and taken where it was faster and where
+its accuracy kept the budget that `bundle.json` writes of it. The figures lie in the user's cache, under what
+they depend on; `edge-lpr doctor --bench` shows them, and measures again.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Cross-layer equalization: brings the channels between two convolutions to one range, exactly in float.
 
-One scale for a whole activation leaves channels that are 10 to 100 times smaller than the largest a handful
-of levels. Rows of a convolution divided by s, and the weights that read them multiplied with s, change nothing
-in float, through a ReLU neither (M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
-Correction", ICCV 2019, section 4.1). A hard-swish, x·f(x), goes along where its gate undoes the division:
-x/s·f(s·x/s) = x·f(x)/s. The factors are SmoothQuant's (`smoothing_factors`), whose alpha says how much
-of the spread moves into the weights.
+One scale for a whole activation leaves channels that are 10 to 100 times smaller than the largest a
+handful of levels. Rows of a convolution divided by s, and the weights that read them multiplied with s,
+change nothing in float, through a ReLU neither (M. Nagel et al., "Data-Free Quantization Through Weight
+Equalization and Bias Correction", ICCV 2019, section 4.1). A hard-swish, x·f(x), goes along where its gate
+undoes the division: x/s·f(s·x/s) = x·f(x)/s. The factors are SmoothQuant's (`smoothing_factors`), whose
+alpha says how much of the spread moves into the weights.
 """
 
 from __future__ import annotations

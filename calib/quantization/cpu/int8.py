@@ -71,10 +71,8 @@ class _Ranges:
             if activation.kind == "hard" and all(
                 node.output[0] in own for node in graph.consumers(activation.source)
             ):
-                factors = (
-                    1.0 if activation.scale is None else graph.constants[activation.scale].reshape(-1, 1)
-                )
-                self.lowest[activation.source] = np.float32(-HARD_LIMIT) / factors
+                scale = np.ones(1) if activation.scale is None else graph.constants[activation.scale]
+                self.lowest[activation.source] = np.asarray(-HARD_LIMIT / scale.reshape(-1, 1), np.float32)
 
     def __call__(self, name: str) -> Bounds:
         sample = self.stats[name].sample

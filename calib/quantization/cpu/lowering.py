@@ -2,9 +2,9 @@
 
 ONNX Runtime has no integer kernel for a transposed convolution. One whose kernel is its stride is a 1×1
 convolution that makes all pixels of a block as channels, and a shuffle of these into space
-(`DepthToSpace`). The shuffle moves behind the ReLUs and 1×1 convolutions that follow, whose weights then stand
-once for each pixel of the block. So a head of two of them runs at the resolution of its
-input, and one shuffle of the last map ends it.
+(`DepthToSpace`). The shuffle moves behind the ReLUs and 1×1 convolutions that follow, whose weights then
+stand once for each pixel of the block. So a head of two of them runs at the resolution of its input, and
+shuffles of the last map end it.
 
 A squeeze-excitation with a shortcut, x + x·g, is x·(1 + g): one pass over the map in place of two.
 """
@@ -66,7 +66,7 @@ def _untranspose(graph: OnnxGraph, node: onnx.NodeProto) -> None:
     weight = graph.constants.get(node.input[1])
     if weight is None or weight.ndim != 4:
         return
-    taken, given, height, width = weight.shape
+    taken, _, height, width = weight.shape
     known = {
         "strides": [height, width],
         "group": 1,
@@ -130,7 +130,7 @@ def _is_pointwise(graph: OnnxGraph, node: onnx.NodeProto, pixels: int) -> bool:
 
 
 def _expand(graph: OnnxGraph, node: onnx.NodeProto, pixels: int) -> None:
-    """Writes a 1×1 convolution's weights once for each pixel of a block: its channels' places are c·pixels + pixel."""
+    """Writes a 1×1 convolution's weights once for each pixel of a block, whose channels are c·pixels + pixel."""
     weight = graph.constants[node.input[1]][:, :, 0, 0]
     expanded = np.kron(weight, np.eye(pixels, dtype=np.float32))
     node.input[1] = graph.constant(f"{node.input[1]}_blocks", _columns(expanded))

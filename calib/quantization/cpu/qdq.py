@@ -133,7 +133,7 @@ class _Writer:
         self.graph.nodes = self.nodes
 
     def _all_levels(self, node: onnx.NodeProto) -> bool:
-        """Tells whether a sum can run in UINT8: on maps that are, and on gates, which cost nothing to round."""
+        """Tells whether a sum can run in UINT8: on maps that are, and gates, which cost nothing to round."""
         maps = [name for name in node.input if name not in self.gates]
         return bool(maps) and all(name in self.levels for name in maps)
 
