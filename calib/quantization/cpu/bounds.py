@@ -24,7 +24,7 @@ def estimate_bounds(values: NDArray[np.float32], estimator: RangeEstimator) -> B
     Args:
         values: float32, what was seen of it.
         estimator: "max" keeps every value, "percentile" lets 0.01 % at either end saturate, "mse" takes the
-            share of the whole range with the least squared error of rounding and saturation together.
+            largest magnitude with the least squared error of rounding and saturation together.
     """
     flat = values.reshape(-1)
     if estimator == "percentile":
@@ -34,12 +34,8 @@ def estimate_bounds(values: NDArray[np.float32], estimator: RangeEstimator) -> B
     if estimator == "max" or low == high:
         return low, high
     few = flat[:: max(1, len(flat) // _SAMPLE) | 1]
-    errors = []
-    for share in SHARES:
-        cut = (low * share, high * share)
-        errors.append(float(np.square(rounded(few, cut) - few).mean()))
-    share = float(SHARES[int(np.argmin(errors))])
-    return low * share, high * share
+    cuts = [(max(low, -limit), min(high, limit)) for limit in map(float, SHARES * max(-low, high))]
+    return min(cuts, key=lambda cut: float(np.square(rounded(few, cut) - few).mean()))
 
 
 def scale_and_zero(bounds: Bounds) -> tuple[np.float32, np.uint8]:
