@@ -24,7 +24,7 @@ from edge_lpr.console.progress import Progress
 from edge_lpr.environment import machine, memory
 from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.io.atomic_io import write_json
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.reader import PlateReader
@@ -100,7 +100,8 @@ def soak(reader: PlateReader, address: str, frames: int, reconnects: int, report
         if (sample := _look(source)) is not None:
             samples.append(sample)
         received, dropped, losses = source.received, source.dropped, source.losses
-    settled = [sample for sample in samples if sample.frames >= frames / 10] or samples[-1:]
+    # The first is that of the first frame read, after which libraries go on to take what they need.
+    settled = [sample for sample in samples[1:] if sample.frames >= frames / 10] or samples[-1:]
     return {
         "seconds": round(time.monotonic() - began, 1),
         "frames_received": received,

@@ -15,13 +15,13 @@ from edge_lpr.calib.quantization.cpu.equalization import equalize
 from edge_lpr.calib.quantization.cpu.lowering import lower
 from edge_lpr.calib.quantization.cpu.qdq import convolutions, insert_qdq, watched
 from edge_lpr.calib.quantization.job import Job
-from edge_lpr.calib.quantization.layers import QuantLayer, observe_shapes
+from edge_lpr.calib.quantization.layers import QuantLayer, find_layers, observe_shapes
 from edge_lpr.calib.quantization.range_estimator import RangeEstimator, TensorStats, observe
 from edge_lpr.calib.quantization.search import QuantConfig, Search
 from edge_lpr.onnx_graph.graph import OnnxGraph
 from edge_lpr.types import Part, Tick
 
-__all__ = ["CONFIGS", "FLOAT_BUDGETS", "CpuSearch", "make"]
+__all__ = ["CONFIGS", "FLOAT_BUDGETS", "CpuSearch", "CpuTarget", "make"]
 
 CONFIGS: tuple[QuantConfig, ...] = (
     QuantConfig("mse", None),
@@ -37,17 +37,30 @@ FLOAT_BUDGETS: Mapping[Part, float] = {"det": 9.0, "rec": 9.0}
 _BATCHES = 48
 
 
+class CpuTarget:
+    """The rules of ONNX Runtime's integer kernels; see `Target`."""
+
+    name = "cpu"
+    float_bytes = 4
+    keeps_products = True
+
+    def refused(self, graph: OnnxGraph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+        """See `Target.refused`."""
+        gaining = {layer.name for layer in convolutions(graph)}
+        why = "no convolution over a map: there is no integer kernel that would gain by it"
+        return {layer.name: why for layer in find_layers(graph) if layer.name not in gaining}
+
+    def tensors(self, graph: OnnxGraph, layers: Sequence[QuantLayer]) -> dict[str, int | None]:
+        """See `Target.tensors`: all maps, since what stands between the layers is quantized too."""
+        return watched(graph)
+
+    def insert(self, graph: OnnxGraph, layers: Sequence[QuantLayer], ranges: Mapping[str, float]) -> None:
+        """See `Target.insert`; `CpuSearch.build` has ranges of two ends, and corrects biases."""
+        insert_qdq(graph, {layer.name for layer in layers}, {}, lambda name: (-ranges[name], ranges[name]))
+
+
 class CpuSearch(Search):
-    """The search over one network, by the rules of ONNX Runtime's integer kernels.
-
-    It is given the network as `lower` leaves it, and what was seen of all that `watched` names.
-    """
-
-    prefix = "cpu|"
-
-    def find(self, graph: OnnxGraph) -> list[QuantLayer]:
-        """Lists the layers that may run in INT8."""
-        return convolutions(graph)
+    """The search over one network, given as `lower` leaves it, with ranges that need not be symmetric."""
 
     def build(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> onnx.ModelProto:
         """Quantizes some convolutions of the network, and what stands between them, by a config."""
@@ -87,13 +100,15 @@ def make(job: Job, tick: Tick) -> tuple[onnx.ModelProto, dict[str, Any]]:
     lower(graph)
     model = graph.to_model(job.part)
     graph = OnnxGraph(model)
+    target = CpuTarget()
     search = CpuSearch(
         model,
-        observe(model, watched(graph), job.inputs[:_BATCHES], tick),
+        observe(model, target.tensors(graph, ()), job.inputs[:_BATCHES], tick),
         observe_shapes(graph, job.inputs[0]),
         job.objective,
         job.cache,
         lambda line: job.report(f"{job.part} int8-cpu: {line}"),
+        target,
     )
     percent = job.options.float_budget
     found = search.run(
@@ -107,7 +122,7 @@ def make(job: Job, tick: Tick) -> tuple[onnx.ModelProto, dict[str, Any]]:
         "range_estimator": found.config.range_estimator,
         "equalization_alpha": found.config.alpha,
         "int8_multiply_adds": round(found.int8_share, 4),
-        "layers": len(search.layers),
+        "layers": len(search.layers) + len(search.refused),
         "float_type": "float32",
         "float_layers": [{"layer": name, "why": why} for name, why in found.float_layers.items()],
         "accuracy": job.measured("int8-cpu", found.accuracy),

@@ -9,7 +9,7 @@ from helpers import networks
 from helpers.cpu_graphs import operators, quantized_convolutions
 
 from edge_lpr.calib.quantization.cache import Cache
-from edge_lpr.calib.quantization.cpu.int8 import CONFIGS, CpuSearch
+from edge_lpr.calib.quantization.cpu.int8 import CONFIGS, CpuSearch, CpuTarget
 from edge_lpr.calib.quantization.layers import observe_shapes
 from edge_lpr.calib.quantization.range_estimator import TensorStats
 from edge_lpr.onnx_graph.graph import OnnxGraph
@@ -20,7 +20,7 @@ def search(
 ) -> tuple[CpuSearch, networks.Nearness]:
     shapes = observe_shapes(OnnxGraph(lowered), networks.batches(1)[0])
     objective = networks.Nearness(lowered)
-    return CpuSearch(lowered, seen, shapes, objective, cache, lambda line: None), objective
+    return CpuSearch(lowered, seen, shapes, objective, cache, lambda line: None, CpuTarget()), objective
 
 
 def test_layers_stay_in_float_where_accuracy_needs_it(
@@ -29,12 +29,13 @@ def test_layers_stay_in_float_where_accuracy_needs_it(
     cache = Cache(None)
     searcher, _ = search(lowered, seen, cache)
     everything = searcher.run(1.0, configs=CONFIGS)
-    assert everything.float_layers == {} and 0.5 < everything.int8_share < 1
+    refused = searcher.refused
+    assert everything.float_layers == refused and 0.5 < everything.int8_share < 1
     found = searcher.run((everything.reference - everything.accuracy) / 2, configs=CONFIGS)
-    assert 0 < len(found.float_layers) < len(searcher.layers)
+    assert len(refused) < len(found.float_layers) < len(refused) + len(searcher.layers)
     assert found.accuracy > everything.accuracy
     quantized = quantized_convolutions(found.model)
-    assert len(quantized) == len(searcher.layers) - len(found.float_layers)
+    assert len(quantized) == len(refused) + len(searcher.layers) - len(found.float_layers)
     assert operators(found.model.SerializeToString(), tmp_path)["QLinearConv"] == len(quantized)
     # Beside TensorRT's, whose figures are others: only FP32's is both's.
     assert {key.partition("|")[0] for key in cache.values} == {"fp32", "cpu"}
