@@ -66,7 +66,7 @@ class CalibrationOptions(Settings):
         None,
         "share of the multiply-adds that INT8 may leave in float, the most sensitive layers first, to come "
         "closer to FP32 than --budget asks for (default: 9 for the detector, 4.5 for the "
-        "recognizer, 9 on a CPU)",
+        "recognizer, 0 on a CPU)",
         low=0,
         high=100,
         metavar="PERCENT",
