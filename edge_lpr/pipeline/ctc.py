@@ -3,7 +3,7 @@
 A posterior is float32 T×C: at each of T steps the probability of each class; class 0 is the blank (A. Graves
 et al., "Connectionist Temporal Classification", ICML 2006). `greedy` is what PaddleOCR does. `PlateDecoder`
 searches the best string of each plate format with a position automaton and then weighs plate against text by
-their exact CTC likelihoods; where the posterior leaves no other plate, it takes a shortcut to the same result.
+their exact CTC likelihoods; where the posterior leaves no other plate, a shortcut leads to the same result.
 """
 
 from __future__ import annotations
@@ -159,12 +159,7 @@ class PlateDecoder:
         known = sum(1 for c in free if self.labels[c] != UNKNOWN)
         if known < 3 or not self.formats:
             return self._reading(probs, probs, free, steps)
-        # Characters of one glyph share their probability: the position decides which of them stands there.
-        shared = probs.copy()
-        for one, other in self._homoglyphs:
-            shared[:, one] += probs[:, other]
-            shared[:, other] = shared[:, one]
-        shared_logs = np.log(np.maximum(shared, _FLOOR))
+        shared, shared_logs = self._shared(probs)
         plate = self._shortcut.find(shared, shared_logs) if self._shortcut else None
         if plate is None:
             plate = self._best_plate(shared_logs)
@@ -176,8 +171,16 @@ class PlateDecoder:
         left_out = _left_out(shared, shared_logs, plate.classes) if plate.leaves_out else None
         return _doubted(reading, left_out)
 
+    def _shared(self, probs: Probs) -> tuple[Probs, LogProbs]:
+        """Lets characters of one glyph share their probability: the position decides which stands there."""
+        shared = probs.copy()
+        for one, other in self._homoglyphs:
+            shared[:, one] += probs[:, other]
+            shared[:, other] = shared[:, one]
+        return shared, np.log(np.maximum(shared, _FLOOR))
+
     def _best_plate(self, logs: LogProbs) -> PlatePath | None:
-        """Searches the most probable plate; `logs` of T×C in which the characters of one glyph share theirs."""
+        """Searches the most probable plate; `logs` are those of shared probabilities, float32 T×C."""
         found = self._automaton.search(logs)
         if not found:
             return None
@@ -188,6 +191,11 @@ class PlateDecoder:
     def _is_preferred(self, plate: PlatePath, probs: Probs, free: list[int]) -> bool:
         logs = np.log(np.maximum(probs, _FLOOR))
         return bool(plate.log_likelihood + self.format_prior >= log_likelihoods(logs, [free])[0])
+
+    def takes_shortcut(self, probs: Probs) -> bool:
+        """Tells whether a posterior, as for `decode`, leaves no other plate, so that nothing is searched."""
+        shared, logs = self._shared(self._without_dot(probs))
+        return self._shortcut is not None and self._shortcut.find(shared, logs) is not None
 
     def candidates(self, probs: Probs, limit: int, but: str) -> tuple[Candidate, ...]:
         """Finds the most probable plates in one posterior; see `CandidateSearch.best`."""
@@ -235,7 +243,7 @@ def _left_out(probs: Probs, logs: LogProbs, classes: Sequence[int]) -> Probs:
 
 
 def _doubted(reading: Reading, left_out: Probs | None) -> Reading:
-    """Lowers the scores of a plate by what it leaves out beside each character, float32 L; None for nothing."""
+    """Lowers the scores beside what a plate leaves out, as `_left_out` tells it; None for nothing."""
     if left_out is None:
         left_out = np.zeros(len(reading.char_scores), np.float32)
     doubt = np.clip(left_out.astype(np.float64), _FLOOR, 1 - _FLOOR)

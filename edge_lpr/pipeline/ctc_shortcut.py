@@ -132,7 +132,7 @@ class GreedyShortcut:
 
 
 def _log_likelihood_at_least(probs: Probs, logs: LogProbs, classes: NDArray[np.int64]) -> float:
-    """Returns no more than the logarithm of a text's probability: sure blanks one after the other are blank."""
+    """Returns no more than the logarithm of a text's probability: where blanks are sure, they are blanks."""
     sure = sure_blanks(logs)
     after = np.append(False, sure[:-1])
     in_run = sure & (after | np.append(sure[1:], False))
