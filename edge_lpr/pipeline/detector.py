@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
-import numpy as np
 
 from edge_lpr.backends.base import Backend
+from edge_lpr.backends.lending import Loan, lend
 from edge_lpr.bundle.manifest import DetSpec
 from edge_lpr.errors import BackendError
 from edge_lpr.pipeline.db_postprocess import Box, db_boxes
@@ -64,10 +64,12 @@ class Detector:
             step = self.backend.max_batch or self.backend.preferred_batch
             for start in range(0, len(members), step):
                 part = members[start : start + step]
-                maps = self._maps([images[i] for i in part], [contents[i] for i in part], frame)
-                for i, whole in zip(part, maps, strict=True):
-                    prob = whole[: contents[i][0], : contents[i][1]]
-                    boxes[i] = db_boxes(prob, self.settings, images[i].shape[:2])
+                with lend(self.backend, self.model.input_name, (len(part), *frame, 3)) as loan:
+                    for slot, i in zip(loan.batch, part, strict=True):
+                        _fill(slot, images[i], contents[i])
+                    for i, whole in zip(part, self._maps(loan), strict=True):
+                        prob = whole[: contents[i][0], : contents[i][1]]
+                        boxes[i] = db_boxes(prob, self.settings, images[i].shape[:2])
         return boxes
 
     def input_size(self, height: int, width: int, longer_side: int | None = None) -> Size:
@@ -77,18 +79,23 @@ class Detector:
             settings = replace(settings, det_limit_type="max", det_limit_side_len=longer_side)
         return input_size(self.model, settings, height, width)
 
-    def _maps(self, images: Sequence[Image], contents: Sequence[Size], frame: Size) -> FloatMap:
-        batch = np.zeros((len(images), *frame, 3), np.uint8)
-        for slot, image, (height, width) in zip(batch, images, contents, strict=True):
-            cv2.resize(image, (width, height), dst=slot[:height, :width], interpolation=cv2.INTER_LINEAR)
-        maps: FloatMap = self.backend.run({self.model.input_name: batch})[self.model.output_name]
-        if maps.shape != (len(images), *frame):
+    def _maps(self, loan: Loan) -> FloatMap:
+        maps: FloatMap = loan.run()[self.model.output_name]
+        if maps.shape != loan.batch.shape[:3]:
             raise BackendError(
-                f"the detector returned shape {maps.shape}, expected {(len(images), *frame)}: "
+                f"the detector returned shape {maps.shape}, expected {loan.batch.shape[:3]}: "
                 "bundle.json and the model do not fit each other; export the bundle again"
             )
         check_finite(maps, "the detector", self.backend, self.model.precisions)
         return maps
+
+
+def _fill(slot: Image, image: Image, content: Size) -> None:
+    """Brings an image into its place in a batch, at the top left corner; what it leaves free is black."""
+    height, width = content
+    cv2.resize(image, (width, height), dst=slot[:height, :width], interpolation=cv2.INTER_LINEAR)
+    slot[:height, width:] = 0
+    slot[height:] = 0
 
 
 def fit_frame(content: Size, sizes: Sequence[Size] | None) -> tuple[Size, Size]:
