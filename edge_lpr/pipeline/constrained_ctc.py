@@ -21,7 +21,8 @@ _NEVER = np.float32(-1e9)
 
 def sure_blanks(logs: LogProbs) -> NDArray[np.bool_]:
     """Tells of each step whether nothing but a blank can be there: bool T for float32 T×C logarithms."""
-    return logs[:, BLANK] > _SURE_BLANK
+    sure: NDArray[np.bool_] = logs[:, BLANK] > _SURE_BLANK
+    return sure
 
 
 class PositionAutomaton:

@@ -45,7 +45,8 @@ def log_likelihoods(log_probs: LogProbs, texts: Sequence[Sequence[int]]) -> NDAr
         np.add(stay, step, out=alpha[:, 2:])
     rows = np.arange(len(texts))
     # Before an empty text's one state there is none, and never any probability.
-    return np.logaddexp(alpha[rows, 2 + 2 * lengths], alpha[rows, 1 + 2 * lengths])
+    found: NDArray[np.float64] = np.logaddexp(alpha[rows, 2 + 2 * lengths], alpha[rows, 1 + 2 * lengths])
+    return found
 
 
 def best_alignment(log_probs: LogProbs, classes: Sequence[int]) -> list[int]:
