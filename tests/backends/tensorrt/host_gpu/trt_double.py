@@ -12,6 +12,7 @@ import base64
 import ctypes
 import enum
 import json
+import threading
 import time
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -30,6 +31,7 @@ Severity = enum.Enum("Severity", "INTERNAL_ERROR ERROR WARNING INFO VERBOSE")
 driver: Any = None  # set by the scenarios
 failing = {"enqueue": False, "kernel": False, "build": False, "parse": False, "start": False}
 build_steps, step_seconds = 2, 0.0
+building = threading.Event()
 
 
 def plan(profiles: Sequence[tuple[Shape, Shape]] = PROFILES, model: bytes = b"") -> bytes:
@@ -292,6 +294,7 @@ class Builder:
         if monitor is not None:
             monitor.phase_start("Timing kernels", "Building", build_steps)
             for step in range(build_steps):
+                building.set()
                 time.sleep(step_seconds)
                 if not monitor.step_complete("Timing kernels", step):
                     return None
