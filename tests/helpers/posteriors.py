@@ -108,6 +108,17 @@ def _wrong_length(rng: Rng) -> Probs:
     return _laid_out(rng, text, (0.6, 0.999))
 
 
+def _spread(rng: Rng) -> Probs:
+    """A character that is the best class of no step, and yet more probably there than not."""
+    text = [str(rng.choice(list(c))) for c in ("京沪粤", "ABCDEF", "DF", *["123456789"] * 5)]
+    steps = int(rng.integers(2, 5))
+    middle = np.full((steps, len(LABELS)), 1e-9)
+    middle[:, _INDEX[text[2]]] = q = rng.uniform(0.1, 0.49, steps)
+    middle[:, 0] = 1 - q
+    halves = [_laid_out(rng, part, (0.995, 0.9999)) for part in (text[:2], text[3:])]
+    return np.concatenate([halves[0], _normalised(middle), halves[1]])
+
+
 KINDS: dict[str, Callable[[Rng], Probs]] = {
     "peaked": _peaked,
     "doubtful": _doubtful,
@@ -116,6 +127,7 @@ KINDS: dict[str, Callable[[Rng], Probs]] = {
     "near half": _near_half,
     "tied": _tied,
     "twins": _twins,
+    "spread": _spread,
     "wrong length": _wrong_length,
 }
 
