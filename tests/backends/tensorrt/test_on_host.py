@@ -38,7 +38,7 @@ NAMES = (
     "lent_to_threads",
     "lent_in_vain",
 )
-WHOLE = ("commands", "engines_elsewhere", "int8", "interrupted", "protocol", "benchmark")
+WHOLE = ("commands", "engines_elsewhere", "frames", "int8", "interrupted", "protocol", "benchmark")
 
 
 @pytest.fixture(scope="module")
