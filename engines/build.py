@@ -15,7 +15,8 @@ from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.engine_folder import read_manifests
 from edge_lpr.backends.tensorrt.engine_manifest import MANIFEST, EngineManifest, Machine, engine_key
 from edge_lpr.backends.tensorrt.profile import Profile
-from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.engines.build_settings import BuildSettings, known_names
 from edge_lpr.engines.profiles import det_sizes, profiles
 from edge_lpr.engines.qdq_trt8 import rewrite_for_trt8
