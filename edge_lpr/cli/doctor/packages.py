@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.util
 
+from edge_lpr.backends.onnxruntime import import_onnxruntime
 from edge_lpr.cli import COMMANDS
 from edge_lpr.cli.doctor.check import Check
 from edge_lpr.errors import one_line
@@ -42,8 +43,7 @@ def package_checks() -> list[Check]:
             found = one_line(e, named=True)
             checks.append(Check("packages", module, "broken", found, f"pip install {package}"))
     try:
-        import onnxruntime as ort
-
+        ort = import_onnxruntime()
         providers = [p.removesuffix("ExecutionProvider") for p in ort.get_available_providers()]
         found = f"{ort.__version__}, providers {', '.join(providers)}"
         checks.append(Check("packages", "onnxruntime", "ok", found))
