@@ -20,7 +20,7 @@ from edge_lpr.backends.tensorrt.execution_slot import ExecutionSlot
 from edge_lpr.backends.tensorrt.host_buffers import BufferPool, HostBuffers
 from edge_lpr.backends.tensorrt.profile import Shape
 from edge_lpr.backends.tensorrt.tensors import Tensors
-from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, SettingError
 from edge_lpr.signatures import PublicKey
