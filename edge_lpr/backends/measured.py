@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from edge_lpr.backends.base import Backend
-from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.environment import cache_folder, cores, machine, versions
 from edge_lpr.errors import EdgeLprError, InputError, OutputError
 from edge_lpr.io.atomic_io import write_json

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from edge_lpr.backends.base import AUTO, BACKENDS, THREADS, BackendKind, Models, check_threads, open_both
 from edge_lpr.backends.measured import fastest
-from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, one_line
 from edge_lpr.installing import install_command

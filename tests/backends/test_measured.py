@@ -15,7 +15,8 @@ from helpers.extras import reason
 from edge_lpr.backends import measured, open_models
 from edge_lpr.backends.measured import Speed, candidate, fastest, known, measure, remember
 from edge_lpr.backends.onnxruntime import cpu_opener
-from edge_lpr.bundle.manifest import Bundle, ModelFile, load_bundle
+from edge_lpr.bundle.manifest import Bundle, load_bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.cli import main
 from edge_lpr.errors import BackendError, BundleError
 
