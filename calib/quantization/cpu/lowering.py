@@ -132,7 +132,7 @@ def _is_pointwise(graph: OnnxGraph, node: onnx.NodeProto, pixels: int) -> bool:
 def _expand(graph: OnnxGraph, node: onnx.NodeProto, pixels: int) -> None:
     """Writes a 1×1 convolution's weights for each pixel of a block, whose channels are c·pixels + pixel."""
     weight = graph.constants[node.input[1]][:, :, 0, 0]
-    expanded = np.kron(weight, np.eye(pixels, dtype=np.float32))
+    expanded = np.asarray(np.kron(weight, np.eye(pixels)), np.float32)
     node.input[1] = graph.constant(f"{node.input[1]}_blocks", _columns(expanded))
     if len(node.input) > 2:
         bias = np.repeat(graph.constants[node.input[2]], pixels)
