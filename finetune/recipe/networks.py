@@ -15,6 +15,8 @@ __all__ = ["NETWORKS", "Guide", "NetworkSettings", "describe", "read_network"]
 
 _RSEFPN = {"name": "RSEFPN", "out_channels": 96, "shortcut": True}
 _DB_HEAD = {"name": "DBHead", "k": 50}
+_INTRA_LKPAN = {"name": "LKPAN", "out_channels": 256, "intracl": True}
+_REFINED_HEAD = {"name": "PFHeadLocal", "k": 50, "mode": "large"}
 _NECK_V4 = {"dims": 120, "depth": 2, "hidden_dims": 120, "kernel_size": [1, 3]}
 
 NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
@@ -48,11 +50,30 @@ NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
         "Backbone": {"name": "PPLCNetV3", "scale": 0.95},
         "CTCHead.Neck": _NECK_V4,
     },
-    # Those that are not there yet are passed over.
     "ch_PP-OCRv2_det": {
         "Backbone": {"name": "MobileNetV3", "scale": 0.5, "model_name": "large", "disable_se": True},
         "Neck": {"name": "DBFPN", "out_channels": 96},
         "Head": _DB_HEAD,
+    },
+    "ch_ppocr_server_v2.0_det": {
+        "Backbone": {"name": "ResNet_vd", "layers": 18},
+        "Neck": {"name": "DBFPN", "out_channels": 256},
+        "Head": _DB_HEAD,
+    },
+    "ch_PP-OCRv3_det_teacher": {
+        "Backbone": {"name": "ResNet_vd", "layers": 50},
+        "Neck": {"name": "LKPAN", "out_channels": 256},
+        "Head": {**_DB_HEAD, "kernel_list": [7, 2, 2]},
+    },
+    "PP-OCRv4_server_det": {
+        "Backbone": {"name": "PPHGNet_small", "det": True},
+        "Neck": _INTRA_LKPAN,
+        "Head": _REFINED_HEAD,
+    },
+    "PP-OCRv5_server_det": {
+        "Backbone": {"name": "PPHGNetV2_B4", "det": True},
+        "Neck": _INTRA_LKPAN,
+        "Head": _REFINED_HEAD,
     },
     "PP-OCRv4_server_rec": {"Backbone": {"name": "PPHGNet_small"}, "CTCHead.Neck": _NECK_V4},
     "PP-OCRv5_server_rec": {
@@ -60,10 +81,7 @@ NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
         "CTCHead.Neck": _NECK_V4,
     },
 }
-"""By the names of `edge_lpr.architectures`: what PaddleOCR's configs say of each network's parts.
-
-Networks whose training takes another loss than there is, such as the server detectors', have none.
-"""
+"""By the names of `edge_lpr.architectures`: what PaddleOCR's configs say of each network's parts."""
 # Keys that configs leave out where PaddleOCR's own default is what the network has.
 _OPTIONAL = frozenset({"last_pool_kernel_size", "last_pool_type", "shortcut", "k", "kernel_size", "det"})
 # PaddleOCR leaves these backbones' batch norms out of the regularizer.
