@@ -4,9 +4,9 @@
     python tests/golden/make_networks.py unstructured_paddleocr-2.10.0-py3-none-any.whl
 
 Each network is built by PaddleOCR's code of the section that `edge-lpr finetune --print-config` writes. A
-`.pdparams` that is written here, with drawn weights, is loaded into it, which must find every parameter and no
-other; what it returns when evaluating, and a detector when training with the statistics of inference, is kept.
-Of PP-OCRv5's server models PaddleOCR 2.10.0 has the layers: see `hgnet_v2`.
+`.pdparams` that is written here, with drawn weights, is loaded into it, which must find every parameter and
+no other; what it returns when evaluating, and a detector when training with the statistics of inference, is
+kept. Of PP-OCRv5's server models PaddleOCR 2.10.0 has the layers: see `hgnet_v2`.
 """
 
 from __future__ import annotations
@@ -130,6 +130,14 @@ def outputs(network: Any, part: Part) -> dict[str, np.ndarray]:
     return found
 
 
+def own_rates(parameter: Any) -> str:
+    """A parameter's own factor of the learning rate, and its own factor of L2, where it has them."""
+    rate = getattr(parameter, "optimize_attr", None) or {"learning_rate": 1.0}
+    decay = getattr(parameter, "regularizer", None)
+    told = "" if rate["learning_rate"] == 1 else f" rate={rate['learning_rate']:g}"
+    return told + ("" if decay is None else f" decay={decay._coeff:g}")
+
+
 def main() -> None:
     """Writes the files."""
     use(sys.argv[1])
@@ -141,7 +149,10 @@ def main() -> None:
             with paddle.utils.unique_name.guard():
                 network = own(name)
             # Paddle's own names, such as conv2d_7.w_0, tell in which order they are made.
-            made = {n: f"{'x'.join(map(str, p.shape))} {p.name}" for n, p in network.state_dict().items()}
+            made = {
+                n: f"{'x'.join(map(str, p.shape))} {p.name}{own_rates(p)}"
+                for n, p in network.state_dict().items()
+            }
             table[name] = {n: told for n, told in made.items() if not n.startswith("head.sar_head.")}
             loaded(network, ARCHITECTURES[name], Path(folder))
             found = outputs(network, ARCHITECTURES[name].part)
