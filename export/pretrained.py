@@ -1,6 +1,6 @@
 """Makes a bundle of PaddleOCR's general weights, which read any Chinese text.
 
-Some versions of RapidOCR's wheels hold exactly the general Chinese detection and recognition models of one
+Some wheels, most of them RapidOCR's, hold exactly the general Chinese detection and recognition models of one
 generation of PP-OCR in ONNX, under Paddle's internal names. Run
 
     python -m edge_lpr.export.pretrained --out BUNDLE/
@@ -40,7 +40,7 @@ from edge_lpr.types import PARTS, Part
 
 __all__ = ["Pretrained", "load_pretrained", "make_bundle"]
 
-_MAX_WHEEL_BYTES = 64 << 20
+_MAX_WHEEL_BYTES = 128 << 20
 _LICENCE = "Apache-2.0"
 
 

@@ -267,6 +267,6 @@ def test_batches_of_several_sizes(tmp_path: Path) -> None:
         assert torch.isfinite(task.loss(task.network, batch)[0])
         assert task.network(batch.images).shape[1] == 160 // 8
     # Drawn ones take turns.
-    drawn = config(**more, steps=1)
+    drawn = config(**(more | {"steps": 1}))
     other = RecTraining(drawn, head, (*HEAD_CHARSET, UNKNOWN_LINE), "x", render=RenderedCrops())
     assert [other.batch(step).images.shape[:2] for step in range(4)] == [(3, 32), (2, 48), (1, 64), (3, 32)]
