@@ -154,12 +154,16 @@ class Stream:
         """
         events: Sequence[PlateEvent] = ()
         if self.tracker is not None:
-            if losses > self._losses:
-                self._losses = losses
+            if self.missed(losses):
                 events = self.tracker.flush()
             elif time is not None:
                 events = self.tracker.advance(time)
+        self._losses = max(losses, self._losses)
         return FrameResult(self.source, None, (), events, self.tracker is not None, by_clock=True)
+
+    def missed(self, losses: int) -> bool:
+        """Tells whether the source was lost once more than `advance` was told."""
+        return losses > self._losses
 
     def flush(self) -> FrameResult:
         """Ends the tracks of the vehicles still in view."""

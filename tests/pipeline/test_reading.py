@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_lpr import PlateEvent
+from edge_lpr import PlateEvent, PlateRead
 from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
@@ -21,7 +22,7 @@ from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.opening import Opening
 from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.events import Report
-from edge_lpr.pipeline.reader import EventOptions, PlateReader
+from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.reading import read_live, read_sources
 from edge_lpr.pipeline.stream import FrameResult, Stream
 
@@ -178,10 +179,6 @@ def test_options_of_the_command_hold_for_one_call(reader: PlateReader, street: P
             list(reader.events(street, **wrong))  # type: ignore[arg-type]
 
 
-def test_events_take_every_option_of_a_source_that_the_command_has() -> None:
-    assert set(EventOptions.__annotations__) == {"report", "rotate", "flip", *CaptureOptions.names()}
-
-
 def test_candidates_are_there_on_request(street: Path) -> None:
     settings = {"det_limit_side_len": 256, "det_limit_type": "max", "candidates": 2, "min_score": 0.1}
     with PlateReader(settings=settings, threads=1) as wide:
@@ -301,6 +298,67 @@ def test_a_frame_that_waits_holds_the_clock(reader: PlateReader, a_source: Calla
     for _ in read_live([Slow(reader, source)]):
         pass
     assert asked == [1.0, 5.0]
+
+
+def test_two_batches_of_a_camera_are_at_work_at_once_and_told_in_order(
+    reader: PlateReader, a_source: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(2, timeout=60)  # breaks, where fewer come
+
+    def read_batch(images: Sequence[Any], rescan: Sequence[bool] | None = None) -> list[list[PlateRead]]:
+        together.wait()
+        return [[] for _ in images]
+
+    monkeypatch.setattr(reader, "workers", 4)
+    monkeypatch.setattr(reader, "read_batch", read_batch)
+    script = [(n / 10, Frame(EMPTY, n, n / 10, "cam")) for n in range(6)]
+    streams = [Stream(reader, _Fed(a_source(), [*script, (1.0, None)])) for _ in range(2)]
+    steps = list(read_live(streams))
+    for stream in streams:
+        own = [step for step in steps if step.source is stream.source]
+        assert [step.frame.index for step in own if step.frame is not None] == list(range(6))
+        assert own[-1].is_last
+
+
+def test_a_loss_is_told_after_the_frames_in_hand_and_before_those_that_follow(
+    reader: PlateReader, a_source: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+
+    class Telling(Stream):
+        def step(self, frame: Frame, reads: Sequence[PlateRead]) -> FrameResult:
+            told.append(frame.index)
+            return super().step(frame, reads)
+
+        def advance(self, time: float | None, losses: int) -> FrameResult:
+            told.append(f"lost {losses}" if self.missed(losses) else "clock")
+            return super().advance(time, losses)
+
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def read_batch(images: Sequence[Any], rescan: Sequence[bool] | None = None) -> list[list[PlateRead]]:
+        at_work.set()
+        assert go_on.wait(60)
+        return [[] for _ in images]
+
+    class Lost(_Fed):
+        def read(self, wait: float = 0.0) -> Frame | None:
+            frame = super().read(wait)
+            if frame is None:  # once nothing came, and then the loss, both while a frame is in hand
+                assert at_work.wait(60)
+                if self._script and self._script[0][1] is not None:
+                    self.losses += 1
+                    go_on.set()
+            return frame
+
+    monkeypatch.setattr(reader, "workers", 2)
+    monkeypatch.setattr(reader, "read_batch", read_batch)
+    frames = [Frame(EMPTY, n, float(n), "cam") for n in range(2)]
+    script = [(0.0, frames[0]), (9.0, None), (9.5, None), (10.0, frames[1]), (11.0, None), (12.0, None)]
+    source = Lost(a_source(), script)
+    for _ in read_live([Telling(reader, source)]):
+        pass
+    assert told[:3] == [0, "lost 1", 1] and set(told[3:]) <= {"clock"}
 
 
 class _Fed(LiveSource):
