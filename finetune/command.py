@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Trains a detector (det) or a recognizer (rec) further, from a .pdparams to a .pdparams with
-PaddleOCR's parameter names, on a CPU or a GPU: PP-OCRv3's, or the mobile ones of PP-OCRv4 and v5.
+PaddleOCR's parameter names, on a CPU or a GPU: PP-OCRv3's, PP-OCRv4's or PP-OCRv5's, also of servers.
 Which network it is, is seen by --pretrained; a config given with -c has to say the same.
 
 It learns from labelled images (--ccpd), from rendered plates (--render), or from both: then
