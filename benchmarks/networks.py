@@ -45,11 +45,26 @@ _PICTURES = 10
 _SIZE = {**DET_SIZE, "stride": 32, "limit_side_len": 480, "max_side_len": 640}
 _SAVE = """
 import sys
-sys.path[:] = sys.argv[4:]
+sys.path[:] = sys.argv[5:]
 import paddle
+from paddle.base.layer_helper import LayerHelper
 from edge_lpr.architectures.paddle_builder import filled
 from edge_lpr.architectures.pdparams import load_checkpoint
 from edge_lpr.architectures.registry import identify
+
+def older(kind, names):
+    def call(*tensors, **_):
+        helper = LayerHelper(kind)
+        out = helper.create_variable_for_type_inference(tensors[0].dtype)
+        inputs = {name: [tensor] for name, tensor in zip(names, tensors)}
+        helper.append_op(type=kind, inputs=inputs, outputs={"Out": [out]})
+        return out
+    return call
+
+if sys.argv[4] == "2":
+    # Paddle 3 lets its functions of these write programs of its own form alone.
+    paddle.nn.functional.sigmoid = older("sigmoid", ["X"])
+    paddle.static.Variable.matmul = paddle.matmul = older("matmul_v2", ["X", "Y"])
 arrays = load_checkpoint(sys.argv[1])
 found = identify(arrays, sys.argv[2], sys.argv[1])
 spec = paddle.static.InputSpec([None, 3, found.architecture.height, None], "float32", "x")
@@ -86,7 +101,7 @@ def _saved(checkpoint: Path, architecture: Architecture, folder: Path, *, versio
     """
     place = folder / f"paddle{version}"
     command = [sys.executable, "-W", "ignore", "-c", _SAVE, str(checkpoint), architecture.part]
-    command += [str(place / "inference"), *sys.path]
+    command += [str(place / "inference"), str(version), *sys.path]
     form = {"FLAGS_enable_pir_api": str(int(version == _NEWEST))}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **form})
     if done.returncode:
