@@ -35,7 +35,7 @@ NAMES = (
     "left_open",
     "types",
 )
-WHOLE = ("commands", "engines_elsewhere", "int8", "interrupted", "protocol", "benchmark")
+WHOLE = ("commands", "engines_elsewhere", "frames", "int8", "interrupted", "protocol", "benchmark")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def execute(file: str, name: str, version: str, driver: Path, folder: Path) -> N
         env={**os.environ, "LD_LIBRARY_PATH": str(driver)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", ""), done.stderr

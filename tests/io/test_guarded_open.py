@@ -14,11 +14,12 @@ import av
 import cv2
 import numpy as np
 import pytest
+from helpers.waiting import LONG
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io import openers
-from edge_lpr.io.capture import CaptureOptions
-from edge_lpr.io.openers import open_address, open_video
+from edge_lpr.io import guarded_open
+from edge_lpr.io.capture_options import CaptureOptions
+from edge_lpr.io.guarded_open import open_address, open_video
 from edge_lpr.io.sniff import VIDEO_SUFFIXES
 from edge_lpr.io.sources import open_source
 
@@ -125,7 +126,7 @@ def test_a_playlist_at_an_address_leads_to_no_file(tmp_path: Path, make: Playlis
     secret = write_video(tmp_path / "secret.mkv")
     for target in (str(secret), f"file://{secret}", f"file:{secret}"):
         with Server(make(target).encode(), http) as server:
-            capture = open_address(f"{server.address}/list.m3u8", 1)
+            capture = open_address(f"{server.address}/list.m3u8", LONG)
             assert not (capture.isOpened() and capture.grab())
         assert server.asked
 
@@ -133,7 +134,7 @@ def test_a_playlist_at_an_address_leads_to_no_file(tmp_path: Path, make: Playlis
 def test_a_playlist_at_an_address_leads_to_addresses(tmp_path: Path) -> None:
     media = Server(write_video(tmp_path / "v.ts").read_bytes())
     with media, Server(hls(f"{media.address}/v.ts").encode()) as server:
-        capture = open_address(f"{server.address}/list.m3u8", 5)
+        capture = open_address(f"{server.address}/list.m3u8", LONG)
         assert capture.isOpened() and capture.grab()
         capture.release()
     assert media.asked
@@ -147,7 +148,7 @@ def test_what_the_users_environment_says_goes_before(monkeypatch: pytest.MonkeyP
         seen.append(given[3] if len(given) > 3 else dict(pair.split(";") for pair in told))
         raise RuntimeError
 
-    monkeypatch.setattr(openers.cv2, "VideoCapture", opened)
+    monkeypatch.setattr(guarded_open.cv2, "VideoCapture", opened)
     monkeypatch.setattr(av, "open", opened)
     monkeypatch.setenv(VARIABLE, "rtsp_transport;udp|protocol_whitelist;file,pipe")
     for call in (lambda: open_video("x", "x"), lambda: open_address("rtsp://x", 1)):
