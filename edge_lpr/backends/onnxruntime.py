@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from edge_lpr.backends.base import BACKENDS, THREADS, BackendKind, Models, check_threads, open_both
-from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.backends.base import AUTO, BACKENDS, THREADS, BackendKind, Models, check_threads, open_both
+from edge_lpr.backends.measured import fastest
+from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, one_line
 from edge_lpr.installing import install_command
-from edge_lpr.precisions import REFERENCE
-from edge_lpr.types import Size
+from edge_lpr.precisions import PRECISIONS, REFERENCE
+from edge_lpr.types import PARTS, Part, Size
 
-__all__ = ["CUDA", "OnnxRuntimeBackend", "import_onnxruntime", "open_session"]
+__all__ = ["CUDA", "OnnxRuntimeBackend", "cpu_opener", "import_onnxruntime", "open_session"]
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
@@ -168,13 +170,46 @@ class OnnxRuntimeBackend:
         self._session = None
 
 
+def cpu_opener(threads: int | None) -> Callable[[ModelFile], OnnxRuntimeBackend]:
+    """Returns what opens a bundle's file on the CPU, with so many threads; None is one per core."""
+    return partial(OnnxRuntimeBackend.from_file, device="cpu", threads=threads)
+
+
 def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
     threads = options.get("threads")
-    det, rec = open_both(bundle, precision, partial(OnnxRuntimeBackend.from_file, threads=threads))
-    why = f"ONNX Runtime on {det.device}, {precision}"
+    chosen, gains = _chosen(bundle, precision, threads)
+    on_cpu = any(PRECISIONS[name].target == "cpu" for name in chosen.values())
+    opener = cpu_opener(threads) if on_cpu else partial(OnnxRuntimeBackend.from_file, threads=threads)
+    det, rec = open_both(bundle, chosen, opener)
+    why = f"ONNX Runtime on {det.device}, {_told(chosen, gains)}"
     if getattr(det, "fell_back", False):
         why += "; its CUDA could not start (edge-lpr doctor tells more)"
     return Models(det, rec, why)
+
+
+def _chosen(bundle: Bundle, precision: str, threads: int | None) -> tuple[dict[Part, str], dict[Part, float]]:
+    """Returns the precision of each network, and how many times as fast as FP32 that was measured to be."""
+    if precision == AUTO:
+        if _built_for_cuda():
+            return dict.fromkeys(PARTS, REFERENCE), {}
+        found = {part: fastest(bundle, part, cpu_opener(threads), threads) for part in PARTS}
+        gains = {part: speed.gain for part, (_, speed) in found.items() if speed and speed.is_faster}
+        return {part: name for part, (name, _) in found.items()}, gains
+    if PRECISIONS[precision].target != "cpu":
+        return dict.fromkeys(PARTS, precision), {}
+    # A network that does not gain by it may have none.
+    having = [part for part, models in bundle.files().items() if precision in models] or PARTS
+    return {part: precision if part in having else REFERENCE for part in PARTS}, {}
+
+
+def _told(chosen: Mapping[Part, str], gains: Mapping[Part, float]) -> str:
+    det, rec = (
+        f"{chosen[part]} ({gains[part]:.1f} times as fast as {REFERENCE} here)"
+        if part in gains
+        else chosen[part]
+        for part in PARTS
+    )
+    return det if det == rec else f"detector {det}, recognizer {rec}"
 
 
 def _built_for_cuda() -> bool:
@@ -192,5 +227,6 @@ BACKENDS.register(
         open=_open,
         check=check_threads,
         options=(THREADS,),
+        picks_precision=True,
     )
 )
