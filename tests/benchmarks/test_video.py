@@ -41,10 +41,10 @@ def test_the_plate_that_most_frames_show_counts() -> None:
 
 def test_a_film_says_what_it_shows(tmp_path: Path) -> None:
     film = FILMS["fast"]
-    short = Film("", film.vehicles, 1.7, 10)
+    short = Film("", film.vehicles, 1.6, 20)
     (passage,) = short.write(tmp_path / "fast.mp4")
-    assert passage.text == film.vehicles[0].plate.text and 1.4 <= passage.first <= passage.last < 1.7
-    assert read_film(tmp_path / "fast.mp4", "auto", 1).frames == 17
+    assert passage.text == film.vehicles[0].plate.text and 0.8 <= passage.first <= passage.last < 1.6
+    assert read_film(tmp_path / "fast.mp4", "auto", 1).frames == 32
 
 
 def test_another_reader_has_an_interpreter_of_its_own(

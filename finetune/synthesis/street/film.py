@@ -171,7 +171,7 @@ def _covered(corners: NDArray[np.float64], cover: NDArray[np.float32]) -> bool:
     return bool((cover[y0 : y1 + 1, x0 : x1 + 1] > 0.3).any())
 
 
-def _outside(corners: NDArray[np.float64], zoom: float) -> bool:
+def _outside(corners: NDArray[np.float64], zoom: float = 1.0) -> bool:
     """Whether a plate leaves the frame or is too far to read."""
     low, high = corners.min(axis=0), corners.max(axis=0)
     limit = np.array([WIDTH, HEIGHT]) * zoom - 1
