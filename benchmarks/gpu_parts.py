@@ -165,7 +165,7 @@ def throughput(bench: Bench, api: TensorRT, precision: str) -> dict[str, Any]:
 
     On an integrated GPU also with copies in place of the mapped memory that is the default there.
     """
-    variants: dict[str, dict[str, bool]] = {"": {}, ", no graphs": {"graphs": False}}
+    variants: dict[str, dict[str, Any]] = {"": {}, ", no graphs": {"graphs": False}}
     if api.gpu.integrated:
         variants[", copies"] = {"mapped": False}
     result: dict[str, Any] = {}
@@ -270,7 +270,7 @@ def _frame(reader: PlateReader, image: Image) -> Size:
 
 
 def _engine_alone(
-    bench: Bench, part: Part, precision: str, label: str, options: Mapping[str, bool]
+    bench: Bench, part: Part, precision: str, label: str, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Measures one engine in one variant, at each size and batch; the default's speeds are kept."""
     bundle = bench.bundle

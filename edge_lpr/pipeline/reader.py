@@ -13,7 +13,7 @@ from edge_lpr.backends import AUTO, Models, open_models
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.errors import SettingError
 from edge_lpr.health.activity import Activity
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.image_input import ImageLike, as_image
 from edge_lpr.pipeline.crop import Crop
 from edge_lpr.pipeline.crop_reader import CropReader
@@ -49,11 +49,8 @@ class PlateReader:
         threads: Threads of a backend that runs on the CPU; None is one per core.
         options: More settings of backends by name: `engines` (the folder of TensorRT engines, as `edge-lpr
             build --out` made it), `slots`, `graphs`, `mapped`; see `edge_lpr.backends`.
-        any_text: Whether what reads better as no plate is reported too, as kind "text".
-        min_score: A plate or event is reported when its lowest character score reaches this, 0 to 1.
-        format_prior: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
-        settings: Further thresholds that differ from the bundle's and the defaults, by the names of the
-            fields in `edge_lpr.pipeline.settings`.
+        settings: Thresholds that differ from the bundle's and the defaults, by the names of the fields in
+            `edge_lpr.pipeline.settings`: {"min_score": 0.6, "any_text": True}.
         verify_key: The public key that bundle and engines have to be signed with, as a file or itself; None
             asks for no signature.
 
@@ -80,9 +77,6 @@ class PlateReader:
         models: Models | None = None,
         threads: int | None = None,
         options: Mapping[str, Any] | None = None,
-        any_text: bool = ReadSettings.any_text,
-        min_score: float = ReadSettings.min_score,
-        format_prior: float = ReadSettings.format_prior,
         settings: Mapping[str, object] | None = None,
         verify_key: str | Path | None = None,
     ) -> None:
@@ -93,7 +87,7 @@ class PlateReader:
                 "models are given, so backend, precision, threads and options say nothing; leave them out"
             )
         det, read, track = split_settings(settings or {})
-        self.settings = ReadSettings(any_text, min_score, format_prior).changed(read)
+        self.settings = ReadSettings().changed(read)
         self.tracking = TrackSettings().changed(track)
         self.bundle: Bundle = load_bundle(bundle, load_public_key(verify_key))
         spec = self.bundle.det
@@ -106,7 +100,7 @@ class PlateReader:
         self._models = models
         self.activity = Activity("the models")
         self.workers = models.det.concurrency
-        self.detector = Detector(models.det, spec, detection)
+        self.detector = Detector(models.det, spec, detection, models.frames)
         self.recognizer = Recognizer(models.rec, self.bundle.rec)
         self._crops = CropReader(self.recognizer, self.settings)
         self._search = PlateSearch(self.detector, self._crops, self.settings)

@@ -35,7 +35,7 @@ NAMES = (
     "left_open",
     "types",
 )
-WHOLE = ("commands", "engines_elsewhere", "int8", "interrupted", "protocol", "benchmark")
+WHOLE = ("commands", "engines_elsewhere", "frames", "int8", "interrupted", "protocol", "benchmark")
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def test_calibrate_then_compare(
     int8 = opened.det.precisions["int8"]
     assert int8.read()
     assert 0.9 <= int8.extra["int8_multiply_adds"] <= 1
-    assert int8.extra["float_type"] == "float32"
+    assert int8.extra["float_type"] == "float16"
     assert int8.extra["range_estimator"] in ("mse", "percentile")
     assert set(int8.extra) > {"smooth_quant_alpha", "float_layers"}
     assert opened.det.precisions["fp16"].extra["float_layers"] == []
@@ -150,7 +150,7 @@ def test_a_precision_is_one_new_file(
         assert made.read() != opened.model(part, "fp32").read()  # type: ignore[arg-type]
         assert made.extra["accuracy"]["w16"] > 0.9
     scene = cv2.imdecode(np.fromfile(data / "scenes" / "0.png", np.uint8), cv2.IMREAD_COLOR)
-    with PlateReader(bundle, "onnxruntime", "w16", any_text=True) as reader:
+    with PlateReader(bundle, "onnxruntime", "w16", settings={"any_text": True}) as reader:
         assert len(reader.read(np.asarray(scene, np.uint8))) == 1
 
 
