@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from edge_lpr.installing import install_command
 from edge_lpr.precisions import REFERENCE
 from edge_lpr.types import Size
 
-__all__ = ["CUDA", "OnnxRuntimeBackend", "open_session"]
+__all__ = ["CUDA", "OnnxRuntimeBackend", "import_onnxruntime", "open_session"]
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
@@ -24,6 +25,22 @@ CPU = "CPUExecutionProvider"
 GPU_BATCH, GPU_CONCURRENCY = 8, 4
 
 Device = Literal["cuda", "cpu"]
+
+
+def import_onnxruntime() -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+    """Imports ONNX Runtime, and has it report to nobody.
+
+    From 1.29 on, its Linux packages tell Microsoft of each session unless this variable says otherwise by the
+    time of the import, and keep an identifier of the machine in the home folder (docs/Privacy.md of ONNX
+    Runtime). Where the user has set it, their word stands.
+
+    Raises:
+        ImportError: It is not installed, or cannot be loaded.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 def open_session(
@@ -48,7 +65,7 @@ def open_session(
         ModelError: ONNX Runtime cannot load the model.
     """
     try:
-        import onnxruntime as ort
+        ort = import_onnxruntime()
     except ImportError as e:
         raise MissingExtraError("onnxruntime", "cpu", "running models on this machine") from e
     options = ort.SessionOptions()
@@ -162,7 +179,7 @@ def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
 
 def _built_for_cuda() -> bool:
     try:
-        import onnxruntime as ort
+        ort = import_onnxruntime()
     except ImportError as e:
         raise MissingExtraError("onnxruntime", "cpu", "reading plates on this machine") from e
     return CUDA in ort.get_available_providers()

@@ -15,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_lpr.backends.onnxruntime import import_onnxruntime
 from edge_lpr.cli import COMMANDS
 from edge_lpr.console.log_level import shows
 from edge_lpr.console.output import say, say_json, show
@@ -139,8 +140,7 @@ def _packages() -> list[Check]:
             found = one_line(e, named=True)
             checks.append(Check("packages", module, "broken", found, f"pip install {package}"))
     try:
-        import onnxruntime as ort
-
+        ort = import_onnxruntime()
         providers = [p.removesuffix("ExecutionProvider") for p in ort.get_available_providers()]
         found = f"{ort.__version__}, providers {', '.join(providers)}"
         checks.append(Check("packages", "onnxruntime", "ok", found))
