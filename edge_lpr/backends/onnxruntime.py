@@ -10,7 +10,8 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from edge_lpr.backends.base import BACKENDS, THREADS, BackendKind, Models, check_threads, open_both
-from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, one_line
 from edge_lpr.installing import install_command

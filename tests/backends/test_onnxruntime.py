@@ -14,7 +14,8 @@ import pytest
 from helpers.extras import reason
 
 from edge_lpr.backends.onnxruntime import CUDA, OnnxRuntimeBackend
-from edge_lpr.bundle.manifest import ModelFile, bundled, load_bundle
+from edge_lpr.bundle.manifest import bundled, load_bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.errors import BackendError, BundleError
 
 ort = pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))

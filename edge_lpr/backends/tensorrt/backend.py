@@ -15,7 +15,7 @@ from edge_lpr.backends.tensorrt.engine_folder import engines_folder, find_engine
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
 from edge_lpr.backends.tensorrt.execution_slot import ExecutionSlot
 from edge_lpr.backends.tensorrt.tensors import Tensors
-from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, SettingError
 from edge_lpr.signatures import PublicKey

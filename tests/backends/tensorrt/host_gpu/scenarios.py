@@ -18,7 +18,7 @@ from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.backend import TensorRTBackend
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
 from edge_lpr.backends.tensorrt.profile import Profile
-from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.errors import BackendError
 from edge_lpr.precisions import PRECISIONS, Precision
 
