@@ -22,9 +22,9 @@ __all__ = ["CUDA", "OnnxRuntimeBackend", "import_onnxruntime", "open_session"]
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
-# It gives a convolution between Q/DQ an INT32 bias, whose scale is the product of the input's and the weights'.
-# In FP16 that product can be below the smallest number, and the biases are lost: our detector's hmean fell
-# from 0.97 to 0.68 (ONNX Runtime 1.32). A file whose kernels want INT32 biases has them.
+# It gives a convolution between Q/DQ an INT32 bias, scaled by the product of the input's and weight's scales.
+# In FP16 that can be below the smallest number, and the biases are lost: our detector's hmean fell from 0.97
+# to 0.68 (ONNX Runtime 1.32). A file whose kernels want INT32 biases has them.
 _WRONG_OPTIMIZERS = ["WeightBiasQuantization"]
 # What one run on a GPU is best given, and how many are best at work at once.
 GPU_BATCH, GPU_CONCURRENCY = 8, 4

@@ -106,7 +106,7 @@ def test_a_fallback_of_onnx_runtime_is_said(bundle: Bundle, monkeypatch: pytest.
     engines(monkeypatch)
     real = ort.InferenceSession
 
-    def without_cuda(data: bytes, options: object, providers: list[str]) -> Any:
+    def without_cuda(data: bytes, options: object, providers: list[str], **more: object) -> Any:
         # What ONNX Runtime's GPU build does where CUDA cannot start: no error, another provider.
         return real(data, options, providers=[p for p in providers if not p.startswith("CUDA")])
 
