@@ -34,6 +34,9 @@ NAMES = (
     "steady",
     "left_open",
     "types",
+    "lent",
+    "lent_to_threads",
+    "lent_in_vain",
 )
 WHOLE = ("commands", "engines_elsewhere", "frames", "int8", "interrupted", "protocol", "benchmark")
 
