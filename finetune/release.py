@@ -30,6 +30,7 @@ from edge_lpr.console.output import say, show
 from edge_lpr.errors import InputError, ModelError
 from edge_lpr.finetune.recipe.config import TrainConfig, read_config
 from edge_lpr.finetune.recipe.document import change, default_document, parse_document, read_document
+from edge_lpr.finetune.recipe.networks import describe
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import Named, check_outputs, files_in
@@ -61,9 +62,8 @@ def load_recipe() -> dict[str, Any]:
 
     Returns:
         `held_out`: every how many-th plate is held out. `general`: the family of the general weights, by the
-        folder that they are in. `general`: the family of the general weights, by the
-        folder that they are in. `parts`: by part, the `steps` in their order and
-        what all their fine-tunings `set`; paths are relative to the folder of the runs. `export`: files and
+        folder that they are in. `parts`: by part, its `network`, the `steps` in their order and what all their
+        fine-tunings `set`; paths are relative to the folder of the runs. `export`: files and
         options of `edge-lpr export`. `made`: what the bundle tells beside the runs.
     """
     text = (files("edge_lpr.finetune") / "configs" / "release.yml").read_text(encoding="utf-8")
@@ -80,6 +80,7 @@ def stage_config(recipe: Mapping[str, Any], part: Part, step: Step, runs: Path |
         runs: The folder of the runs, so that the settings name their files; None where they are not to.
     """
     document = default_document(part)
+    document["Architecture"] = describe(recipe["parts"][part]["network"])
     for key, value in {**recipe["parts"][part]["set"], **step["set"]}.items():
         change(document, key, value)
     if runs is not None:
