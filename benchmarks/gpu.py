@@ -36,6 +36,7 @@ from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
 from edge_lpr.datasets.labels import Sample, label_inputs, load_labels
+from edge_lpr.devices import add_device_option
 from edge_lpr.engines.build import build_jobs
 from edge_lpr.engines.commands._options import add_build_options, settings_from
 from edge_lpr.engines.timing_cache import slug
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=1.5, help="of each measurement of speed (default: %(default)s)")
     add("--minutes", type=float, default=9.5, help="after which no part is begun (default: %(default)s)")
     add("--engines", type=Path, metavar="DIR", help="build there, and take what is there (default: anew)")
+    add_device_option(add)
     add("--out", type=Path, metavar="FILE", help="the JSON (default: benchmarks/results/gpu-NAME.json)")
     add("--dry-run", action="store_true", help="run only what needs no GPU")
     add_build_options(parser, "the images' two commonest")

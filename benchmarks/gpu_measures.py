@@ -182,9 +182,10 @@ class ReplayBackend(WrappedBackend):
 
 
 def in_flight(backend: TensorRTBackend, inputs: Mapping[str, Image], seconds: float) -> float:
-    """Returns runs per second with as many in flight as the backend has slots."""
-    pending = deque(backend.submit(inputs) for _ in range(backend.slots))
-    for _ in range(10 * backend.slots):  # every slot has set itself up and captured its graph
+    """Returns runs per second with as many in flight as the backend has room for."""
+    slots = backend.reserve()
+    pending = deque(backend.submit(inputs) for _ in range(slots))
+    for _ in range(10 * slots):  # every slot has set itself up and captured its graph
         pending.popleft().result()
         pending.append(backend.submit(inputs))
     began = time.perf_counter()

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from numpy.typing import NDArray
 
 from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.devices import DEVICE_ARGUMENTS, DEVICE_FLAG
 from edge_lpr.errors import SettingError
 from edge_lpr.registry import Registry
 from edge_lpr.settings import Rule
@@ -17,6 +18,7 @@ from edge_lpr.types import Size
 __all__ = [
     "AUTO",
     "BACKENDS",
+    "DEVICE",
     "THREADS",
     "Backend",
     "BackendKind",
@@ -137,6 +139,8 @@ THREADS = BackendOption(
     "threads", "--threads", {"metavar": "N", "type": _THREADS.parse, "help": _THREADS.help}
 )
 """A hint that every backend takes: what runs on a GPU has no use for it."""
+DEVICE = BackendOption("device", DEVICE_FLAG, DEVICE_ARGUMENTS)
+"""Which GPU; see `edge_lpr.devices`."""
 
 
 def check_threads(options: Mapping[str, Any]) -> None:

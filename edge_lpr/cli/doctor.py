@@ -21,6 +21,7 @@ from edge_lpr.console.output import say, say_json, show
 from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style, pad
+from edge_lpr.devices import add_device_option, check_device
 from edge_lpr.environment import cache_folder, cores, versions
 from edge_lpr.errors import BackendError, EdgeLprError, one_line
 from edge_lpr.installing import install_command
@@ -95,14 +96,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
     parser.add_argument("--verify-key", metavar="KEY", help="public key that models are to be signed by")
+    add_device_option(parser.add_argument)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
+    check_device(args.device)
     with libraries_apart(shown=shows("debug")):
-        machine = [*_system(), *_packages(), *_pictures(), *_video(), *_gpu()]
-        checks = [*machine, *_models(args.bundle, args.verify_key), *_extras(), *_files(args.folders)]
+        machine = [*_system(), *_packages(), *_pictures(), *_video(), *_gpu(args.device or 0)]
+        models = _models(args.bundle, args.verify_key, args.device)
+        checks = [*machine, *models, *_extras(), *_files(args.folders)]
     able = not any(check.state == "broken" for check in checks)
     if args.json:
         answer = {"version": 1, "able": able, "checks": [asdict(check) for check in checks]}
@@ -210,7 +214,7 @@ def _video() -> list[Check]:
     return checks
 
 
-def _gpu() -> list[Check]:
+def _gpu(device: int) -> list[Check]:
     """CUDA, TensorRT and the providers of ONNX Runtime.
 
     In this order: TensorRT 8.6 ends the process where it is touched without a device.
@@ -220,7 +224,7 @@ def _gpu() -> list[Check]:
     driver = kernel_driver()
     name = f"driver {driver}" if driver else "no NVIDIA driver"
     try:
-        gpu = open_gpu()
+        gpu = open_gpu(device)
     except EdgeLprError as e:
         if driver:
             return [
@@ -241,7 +245,7 @@ def _gpu() -> list[Check]:
     return checks
 
 
-def _models(path: str | None, key: str | None) -> list[Check]:
+def _models(path: str | None, key: str | None, device: int | None) -> list[Check]:
     try:
         from edge_lpr.bundle.manifest import load_bundle
         from edge_lpr.signatures import load_public_key
@@ -264,7 +268,7 @@ def _models(path: str | None, key: str | None) -> list[Check]:
         ]
     right = "sha256 of all files right" + ("" if key is None else ", signed by the key given")
     whole = Check("models", "bundle", "ok", f"{found}, {right}")
-    return [whole, *_engines(bundle), _try(path, key)]
+    return [whole, *_engines(bundle), *_try(path, key, device)]
 
 
 def _engines(bundle: Bundle) -> list[Check]:
@@ -279,27 +283,48 @@ def _engines(bundle: Bundle) -> list[Check]:
     return [Check("models", "engines", "ok", f"{shown} ({folder})")]
 
 
-def _try(path: str | None, key: str | None) -> Check:
+def _try(path: str | None, key: str | None, device: int | None) -> list[Check]:
     """Reads one blank image with what --backend auto takes."""
     try:
         import numpy as np
 
         from edge_lpr.pipeline.reader import PlateReader
 
-        with PlateReader(path, verify_key=key) as reader:
+        options = {} if device is None else {"device": device}
+        with PlateReader(path, verify_key=key, options=options) as reader:
             blank = np.full((240, 320, 3), 127, np.uint8)
             reader.read(blank)
             began = time.monotonic()
             reader.read(blank)
-            return Check(
-                "models",
-                "trial",
-                "ok",
-                f"{reader.description}; {(time.monotonic() - began) * 1000:.0f} ms for a blank image",
-            )
+            spent = (time.monotonic() - began) * 1000
+            trial = Check("models", "trial", "ok", f"{reader.description}; {spent:.0f} ms for a blank image")
+            det = reader.detector.backend
+            fallen = (det.name, det.device) == ("onnxruntime", "cuda")
+            return [trial, *(_left_on_the_cpu(reader.bundle, det.precision, device or 0) if fallen else ())]
     except Exception as e:  # what breaks here is what doctor is asked about
         found = str(e) if isinstance(e, EdgeLprError) else one_line(e, named=True)
-        return Check("models", "trial", "broken", found)
+        return [Check("models", "trial", "broken", found)]
+
+
+def _left_on_the_cpu(bundle: Bundle, precision: str, device: int) -> list[Check]:
+    """What ONNX Runtime's CUDA provider has no kernels for."""
+    import numpy as np
+
+    from edge_lpr.backends.onnxruntime import nodes_on_cpu
+
+    checks = []
+    for part, size in (("det", (256, 256)), ("rec", (bundle.rec.height, bundle.rec.widths[0]))):
+        name = (bundle.det if part == "det" else bundle.rec).input_name
+        blank = np.full((1, *size, 3), 127, np.uint8)
+        try:
+            found = nodes_on_cpu(bundle.model(part, precision), {name: blank}, device)
+        except EdgeLprError as e:
+            checks.append(Check("models", f"{part} on the GPU", "missing", str(e)))
+            continue
+        shown = ", ".join(f"{kind} ({n})" for kind, n in found.most_common())
+        said = f"on the CPU, with copies there and back: {shown}" if shown else "all of its nodes"
+        checks.append(Check("models", f"{part} on the GPU", "missing" if shown else "ok", said))
+    return checks
 
 
 def _files(folders: list[Path]) -> list[Check]:

@@ -16,6 +16,7 @@ from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.output import say, say_json
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.text import duration, pad
+from edge_lpr.devices import add_device_option
 from edge_lpr.engines.commands._options import add_build_options, settings_from
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.io.claims import check_outputs, files_in
@@ -58,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="(default: all that the bundle has)",
     )
     add("--out", metavar="DIR", help="where the engines go")
+    add_device_option(add)
     add("--verify-key", metavar="KEY", help="build only from a bundle signed by this public key")
     add_build_options(parser, "what the bundle makes of 1920x1080, lying and upright")
     parser.add_argument(
@@ -82,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         return _show(jobs, folder, settings, args.json)
     from edge_lpr.backends.tensorrt.api import TensorRT
 
-    api = TensorRT.open()
+    api = TensorRT.open(args.device)
     manifests = [job.path(folder, api.machine) for job in jobs]
     outputs = [("--out", path) for m in manifests for path in (m, m.with_suffix(ENGINE))]
     check_outputs(outputs, chain(files_in("BUNDLE", bundle.path), [("--verify-key", args.verify_key)]))

@@ -13,6 +13,7 @@ from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.output import say, say_json, show
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style
+from edge_lpr.devices import add_device_option
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("action", choices=("list", "inspect", "prune"))
     add("engine", nargs="?", metavar="ENGINE", help="inspect: an engine's file, or a part of its name")
     add("--dir", metavar="DIR", help="where the engines lie (default: as edge-lpr build)")
+    add_device_option(add)
     add("--bundle", metavar="BUNDLE", help="the bundle that engines are compared with")
     add("--profile", type=int, default=0, metavar="N", help="inspect: number of the profile (default: 0)")
     add("--foreign", action="store_true", help="prune: also engines for other GPUs and TensorRT versions")
@@ -109,7 +111,7 @@ def _inspect(folder: Path, args: argparse.Namespace) -> int:
     from edge_lpr.backends.tensorrt.api import TensorRT
     from edge_lpr.engines.inspector import inspect_engine
 
-    api = TensorRT.open()
+    api = TensorRT.open(args.device)
     differences = manifest.differences(None, api.machine)
     if differences:
         raise BackendError(
@@ -171,7 +173,9 @@ def _entries(folder: Path, args: argparse.Namespace) -> tuple[Sequence[Entry], M
 
     machine, refusal = None, ""
     try:
-        machine = TensorRT.open().machine
+        machine = TensorRT.open(args.device).machine
+    except SettingError:  # a number that was given, and is wrong
+        raise
     except EdgeLprError as e:
         refusal = str(e)
     bundle = None if args.bundle is None else load_bundle(args.bundle)

@@ -10,9 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_lpr.backends.base import AUTO, BACKENDS, THREADS, BackendKind, BackendOption, Models, open_both
+from edge_lpr.backends.base import (
+    AUTO,
+    BACKENDS,
+    DEVICE,
+    THREADS,
+    BackendKind,
+    BackendOption,
+    Models,
+    open_both,
+)
 from edge_lpr.backends.tensorrt.cuda import has_driver
 from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.devices import check_device
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
 from edge_lpr.precisions import PRECISIONS
 
@@ -44,6 +54,7 @@ _OPTIONS = (
         },
     ),
     BackendOption("slots"),
+    DEVICE,
     THREADS,
 )
 
@@ -53,6 +64,7 @@ def _absence() -> str:
 
 
 def _check(options: Mapping[str, Any]) -> None:
+    check_device(options.get(DEVICE.name))
     engines = options.get("engines")
     if engines is not None and not Path(engines).is_dir():
         raise SettingError(

@@ -16,6 +16,7 @@ from edge_lpr.backends.tensorrt.cuda import Gpu, open_gpu
 from edge_lpr.backends.tensorrt.engine_manifest import Machine
 from edge_lpr.backends.tensorrt.features import features
 from edge_lpr.backends.tensorrt.log import Log
+from edge_lpr.devices import check_device
 from edge_lpr.errors import BackendError
 from edge_lpr.precisions import PRECISIONS
 
@@ -59,17 +60,19 @@ class TensorRT:
         self.log, self.logger = _logger()
 
     @classmethod
-    def open(cls, index: int = 0) -> TensorRT:
+    def open(cls, device: int | None = None) -> TensorRT:
         """Opens a GPU, and TensorRT on it.
 
         Args:
-            index: Number of the device.
+            device: Number of the GPU, as CUDA counts them; None is the first.
 
         Raises:
+            SettingError: There is no GPU of that number.
             MissingExtraError: pycuda is not installed.
             BackendError: No device, or no TensorRT that can be used.
         """
-        return cls(open_gpu(index))
+        check_device(device)
+        return cls(open_gpu(device or 0))
 
     def failure(self, what: str, mark: int) -> BackendError:
         """Makes the error of a failed call from what TensorRT logged.

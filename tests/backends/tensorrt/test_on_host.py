@@ -29,6 +29,7 @@ NAMES = (
     "bad_shapes",
     "failures",
     "out_of_memory",
+    "fewer_slots",
     "bad_plan",
     "old_driver",
     "steady",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import gc
 import hashlib
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -193,14 +195,32 @@ def failures(folder: Path, model: ModelFile) -> None:
 
 
 def out_of_memory(folder: Path, model: ModelFile) -> None:
-    """Not enough memory is one line with what there is, and nothing stays taken."""
+    """Not enough memory is one line with what there is, when the engine is opened, and nothing stays taken."""
     DRIVER.host_gpu_set(ctypes.c_longlong(5000), 0, 0)
-    backend = TensorRTBackend(model, folder=folder)
-    expect("out of memory", lambda: backend.run({"image": make_image(1, 8, 8)}))
+    expect("out of memory", lambda: TensorRTBackend(model, folder=folder))
+    gc.collect()
     assert sum(held().values()) == 0, held()
-    expect("0 of 0 MiB are free: end other programs", lambda: backend.run({"image": make_image(1, 8, 8)}))
+    expect("0 of 0 MiB are free: end other programs", lambda: TensorRTBackend(model, folder=folder))
     DRIVER.host_gpu_set(ctypes.c_longlong(64 * MIB), 0, 0)
+    backend = TensorRTBackend(model, folder=folder)
     check(backend, make_image(1, 8, 8))
+    backend.close()
+
+
+def fewer_slots(folder: Path, model: ModelFile) -> None:
+    """Where two slots find room and not four, two are used, whoever asks for more; that is said once."""
+    DRIVER.host_gpu_set(ctypes.c_longlong(13_000), 0, 0)
+    told: list[str] = []
+    logging.getLogger("edge_lpr").addHandler(handler := logging.Handler())
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    backend = TensorRTBackend(model, folder=folder, slots=4)
+    assert held()["streams"] == 1
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(check, backend, make_image(2, 8, 8, seed=seed)) for seed in range(40)]:
+            done.result()
+    assert backend.reserve() == 2 and held()["streams"] == 2, held()
+    (line,) = told
+    assert "out of memory" in line and line.endswith("going on with 2 at once"), line
     backend.close()
 
 
@@ -286,6 +306,7 @@ SCENARIOS = (
     bad_shapes,
     failures,
     out_of_memory,
+    fewer_slots,
     bad_plan,
     old_driver,
     steady,
