@@ -257,7 +257,7 @@ def _preload() -> None:
         with contextlib.redirect_stdout(io.StringIO()) as said:  # it prints what it misses
             ort.preload_dlls()
         if said.getvalue():
-            _logger.debug("ONNX Runtime: %s", one_line(said.getvalue(), 300))
+            _logger.debug("ONNX Runtime: %s", " ".join(said.getvalue().split()))
 
 
 def _check(options: Mapping[str, Any]) -> None:

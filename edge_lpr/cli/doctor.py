@@ -311,10 +311,12 @@ def _left_on_the_cpu(bundle: Bundle, precision: str, device: int) -> list[Check]
     import numpy as np
 
     from edge_lpr.backends.onnxruntime import nodes_on_cpu
+    from edge_lpr.types import PARTS
 
     checks = []
-    for part, size in (("det", (256, 256)), ("rec", (bundle.rec.height, bundle.rec.widths[0]))):
-        name = (bundle.det if part == "det" else bundle.rec).input_name
+    sizes = {"det": (256, 256), "rec": (bundle.rec.height, bundle.rec.widths[0])}
+    for part in PARTS:
+        size, name = sizes[part], (bundle.det if part == "det" else bundle.rec).input_name
         blank = np.full((1, *size, 3), 127, np.uint8)
         try:
             found = nodes_on_cpu(bundle.model(part, precision), {name: blank}, device)

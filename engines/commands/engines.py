@@ -136,6 +136,8 @@ def _inspect(folder: Path, args: argparse.Namespace) -> int:
 
 
 def _show(manifest: EngineManifest, profile: int, report: EngineReport) -> None:
+    from edge_lpr.engines.inspector import UNKNOWN
+
     say(str(manifest.engine_path))
     say(f"{manifest.part} {manifest.precision}, built for {manifest.machine}")
     say(f"profile {profile}: {manifest.profiles[profile]}")
@@ -149,10 +151,13 @@ def _show(manifest: EngineManifest, profile: int, report: EngineReport) -> None:
         for layer in report.layers
     ]
     show(table(rows, left=(0, 2, 3), head=False))
-    counts = ", ".join(f"{n} in {kind}" for kind, n in sorted(report.counts.items()))
+    named = {UNKNOWN: "a type that TensorRT does not say"}
+    counts = ", ".join(f"{n} in {named.get(kind, kind)}" for kind, n in sorted(report.counts.items()))
     say(f"computing layers by the type of their input: {counts or 'none'}")
     for kind in sorted(report.macs):
-        say(f"{kind}: {report.share(kind):.1%} of the multiply-adds that TensorRT states")
+        share = report.share(kind)
+        part = "an unknown part" if share is None else f"{share:.1%}"
+        say(f"{named.get(kind, kind)}: {part} of the multiply-adds that TensorRT states")
 
 
 def _find(folder: Path, name: str) -> EngineManifest:

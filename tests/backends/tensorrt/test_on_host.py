@@ -36,7 +36,7 @@ NAMES = (
     "left_open",
     "types",
 )
-WHOLE = ("commands", "engines_elsewhere", "int8", "interrupted", "protocol", "benchmark")
+WHOLE = ("commands", "engines_elsewhere", "int8", "interrupted", "quick_first", "protocol", "benchmark")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def execute(file: str, name: str, version: str, driver: Path, folder: Path) -> N
         env={**os.environ, "LD_LIBRARY_PATH": str(driver)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", ""), done.stderr

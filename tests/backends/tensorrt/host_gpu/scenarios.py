@@ -6,6 +6,7 @@ import ctypes
 import gc
 import hashlib
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -35,6 +36,9 @@ def install(version: str, folder: Path) -> ModelFile:
     """Puts the double in TensorRT's place and one engine of it into a folder."""
     trt_double.driver = DRIVER
     sys.modules["tensorrt"] = trt_double.module(version)  # type: ignore[assignment]
+    # Processes that are started get this path too.
+    sys.path.append(str(Path(__file__).with_name("children")))
+    os.environ["HOST_GPU_VERSION"] = version
     (folder / "m.onnx").write_bytes(b"model")
     model = ModelFile(folder / "m.onnx", hashlib.sha256(b"model").hexdigest(), 5, "fp16", {})
     machine = TensorRT.open().machine
@@ -195,7 +199,7 @@ def failures(folder: Path, model: ModelFile) -> None:
 
 
 def out_of_memory(folder: Path, model: ModelFile) -> None:
-    """Not enough memory is one line with what there is, when the engine is opened, and nothing stays taken."""
+    """Not enough memory is one line with what there is as the engine is opened, and nothing stays taken."""
     DRIVER.host_gpu_set(ctypes.c_longlong(5000), 0, 0)
     expect("out of memory", lambda: TensorRTBackend(model, folder=folder))
     gc.collect()

@@ -12,8 +12,11 @@ import base64
 import ctypes
 import enum
 import json
+import os
+import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -28,8 +31,12 @@ DataType = enum.Enum("DataType", "FLOAT HALF INT8 INT32 UINT8 BOOL")
 TensorIOMode = enum.Enum("TensorIOMode", "NONE INPUT OUTPUT")
 Severity = enum.Enum("Severity", "INTERNAL_ERROR ERROR WARNING INFO VERBOSE")
 driver: Any = None  # set by the scenarios
-failing = {"enqueue": False, "kernel": False, "build": False, "parse": False, "start": False}
-build_steps, step_seconds = 2, 0.0
+failing = {"enqueue": False, "kernel": False, "build": False, "parse": False, "start": False, "crash": False}
+failing["slow"] = False  # all but the quick level
+# Of processes that are started: what is to fail or to take long, and where builds are noted.
+failing.update(dict.fromkeys(os.environ.get("HOST_GPU_FAILING", "").split(), True))
+build_steps, step_seconds = 2, float(os.environ.get("HOST_GPU_STEP_SECONDS", "0"))
+NOTES = "HOST_GPU_NOTES"
 
 
 def plan(profiles: Sequence[tuple[Shape, Shape]] = PROFILES, model: bytes = b"") -> bytes:
@@ -191,11 +198,26 @@ class ContextOf10(Context):
         self.device_memory = memory
 
 
+class TimingCache:
+    """Which shapes were timed at which level."""
+
+    def __init__(self, data: bytes) -> None:
+        self.timed = set(data.decode().split())
+
+    def serialize(self) -> bytes:
+        return " ".join(sorted(self.timed)).encode()
+
+    def combine(self, other: TimingCache, ignore_mismatch: bool) -> bool:
+        self.timed |= other.timed
+        return True
+
+
 class Config(SimpleNamespace):
     """A build's configuration: keeps what it is told."""
 
     def __init__(self, old: bool) -> None:
-        super().__init__(flags=set(), profiles=[], previews=set(), cache=None)
+        super().__init__(flags=set(), profiles=[], previews=set(), cache=None, workspace=0, tactics=0)
+        self.builder_optimization_level = 3
         if not old:
             self.progress_monitor: Any = None
 
@@ -215,14 +237,14 @@ class Config(SimpleNamespace):
         self.tactics = sources
         return True
 
-    def create_timing_cache(self, data: bytes) -> SimpleNamespace:
-        return SimpleNamespace(serialize=lambda: b"times", combine=lambda other, ignore_mismatch: True)
+    def create_timing_cache(self, data: bytes) -> TimingCache:
+        return TimingCache(data)
 
-    def set_timing_cache(self, cache: SimpleNamespace, ignore_mismatch: bool) -> bool:
+    def set_timing_cache(self, cache: TimingCache, ignore_mismatch: bool) -> bool:
         self.cache = cache
         return True
 
-    def get_timing_cache(self) -> SimpleNamespace | None:
+    def get_timing_cache(self) -> TimingCache | None:
         return self.cache
 
     def add_optimization_profile(self, profile: SimpleNamespace) -> int:
@@ -288,18 +310,34 @@ class Builder:
         return Profile()
 
     def build_serialized_network(self, network: SimpleNamespace, config: Config) -> bytes | None:
+        level = config.builder_optimization_level
+        shapes = ["x".join(map(str, high)) + f"@{level}" for _, high in config.profiles]
+        new = [shape for shape in shapes if shape not in config.cache.timed]
+        self._note(
+            {"level": level, "profiles": len(shapes), "new": new, "flags": sorted(config.flags)}, config
+        )
         monitor = getattr(config, "progress_monitor", None)
-        if monitor is not None:
-            monitor.phase_start("Timing kernels", "Building", build_steps)
+        for shape in new:
+            if monitor is not None:
+                monitor.phase_start(f"Timing {shape}", "Building", build_steps)
             for step in range(build_steps):
                 time.sleep(step_seconds)
-                if not monitor.step_complete("Timing kernels", step):
+                if monitor is not None and not monitor.step_complete(f"Timing {shape}", step):
                     return None
-            monitor.phase_finish("Timing kernels")
-        if failing["build"]:
+            config.cache.timed.add(shape)
+        if failing["crash"]:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if failing["build"] or (failing["slow"] and level > 0):
             self.logger.log(Severity.ERROR, "[optimizer.cpp] no implementation for node Conv_3")
             return None
         return plan(config.profiles, network.model)
+
+    def _note(self, build: dict[str, Any], config: Config) -> None:
+        if NOTES in os.environ:
+            more = {name: getattr(config, name) for name in ("workspace", "tactics")}
+            line = json.dumps({**build, **more, "previews": sorted(config.previews)})
+            with Path(os.environ[NOTES]).open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
 
 
 class OnnxParser:

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -51,26 +52,34 @@ def commands(folder: Path, model: ModelFile) -> None:
     out = io.StringIO()
     build = ("build", "--precision", "fp32", "--det-size", "640x384", "--batch", "1", "2")
     old = trt_double.Builder.old
+    os.environ["HOST_GPU_NOTES"] = str(folder / "notes")
 
-    trt_double.failing["parse"] = True
+    os.environ["HOST_GPU_FAILING"] = "parse"
     code, said = typed(out, *build)
     node = '(in node 17 [Fancy -> "fancy_17"])' if old else "(in Fancy node 'Fancy_17')"
     assert code == 2 and f"cannot read it: No importer registered for op: Fancy {node}" in said, said
-    trt_double.failing.update(parse=False, build=True)
+    os.environ["HOST_GPU_FAILING"] = "build"
     code, said = typed(out, *build)
     assert code == 1 and "no implementation for node Conv_3" in said, said
+    os.environ["HOST_GPU_FAILING"] = "crash"
+    code, said = typed(out, *build)
+    assert code == 1 and "the process that builds it ended at profile 1 of 2 (SIGSEGV)" in said, said
     assert not list((folder / "engines").glob("*.engine"))
-    trt_double.failing["build"] = False
+    os.environ["HOST_GPU_FAILING"] = ""
 
     assert typed(out, *build, "--rebuild", "never")[0] == 1
     options = ("--workspace", "512", "--tactic-sources", "jit_convolutions")
     code, said = typed(out, *build, *options)
-    assert code == 0 and said.count("built") == 2, said
-    config = trt_double.Builder.configs[-1]
-    assert config.workspace == 512 * MIB and config.tactics == 1 << 4
-    assert config.previews == ({"PROFILE_SHARING_0806"} if old else set())
+    assert (
+        code == 0 and said.count("built") == 2 and said.count("\nquick ") + said.startswith("quick ") == 2
+    ), said
+    noted = notes(folder)[-1]
+    assert noted["workspace"] == 512 * MIB and noted["tactics"] == 1 << 4
+    assert noted["previews"] == (["PROFILE_SHARING_0806"] if old else [])
     code, said = typed(out, *build)
-    assert code == 0 and said.count("built") == 2, said  # other settings are another engine
+    assert code == 0 and said.count("built") == 2 and "quick" not in said, (
+        said
+    )  # other settings are another engine
     code, said = typed(out, *build)
     assert code == 0 and said.count("there") == 2 and "built" not in said, said
     code, said = typed(out, "engines", "list")
@@ -166,17 +175,63 @@ def int8(folder: Path, model: ModelFile) -> None:
     assert len(list(folder.glob("*.int8.*.engine"))) == 2
 
 
+def notes(folder: Path) -> list[dict[str, Any]]:
+    """What the processes built, or began to."""
+    path = folder / "notes"
+    return (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    )
+
+
 def interrupted(folder: Path, model: ModelFile) -> None:
-    """Ctrl-C ends a build at its next step, and leaves nothing half-written."""
-    os.environ["EDGE_LPR_ENGINES"] = str(folder / "engines")
-    trt_double.build_steps, trt_double.step_seconds = 1000, 0.02
-    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
-    began = time.monotonic()
-    code, said = typed(io.StringIO(), "build", "--precision", "fp32", "--det-size", "256x192", "--batch", "1")
-    assert code == 130 and time.monotonic() - began < 10, (code, said)
-    assert not [
-        path for path in (folder / "engines").glob("*") if "engine" in path.name or "json" in path.name
-    ]
+    """Ctrl-C ends a build whatever TensorRT is at and leaves nothing half-written; the next goes on there."""
+    os.environ.update(EDGE_LPR_ENGINES=str(folder / "engines"), HOST_GPU_NOTES=str(folder / "notes"))
+    build = ("build", "--precision", "fp32", "--det-size", "256x192", "--batch", "1", "2", "--no-quick-first")
+    cut = threading.Event()
+
+    def wait_and_cut() -> None:
+        while len(notes(folder)) < 1:
+            time.sleep(0.05)
+        os.environ["HOST_GPU_STEP_SECONDS"] = "1000"  # the second profile is never done
+        while len(notes(folder)) < 2:
+            time.sleep(0.05)
+        cut.set()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=wait_and_cut, daemon=True).start()
+    code, said = typed(io.StringIO(), *build)
+    assert code == 130 and cut.is_set(), (code, said)
+    left = [path.name for path in (folder / "engines").glob("*")]
+    assert not [name for name in left if "engine" in name or "json" in name or "part" in name], left
+    os.environ["HOST_GPU_STEP_SECONDS"] = "0"
+    code, said = typed(io.StringIO(), *build)
+    assert code == 0 and said.count("built") == 2, (code, said)
+    det = notes(folder)[2:5]
+    assert [one["profiles"] for one in det] == [1, 1, 2]
+    # The profile before the one that was lost was in the cache, and all of it for the whole.
+    assert [len(one["new"]) for one in det] == [0, 1, 0], det
+
+
+def quick_first(folder: Path, model: ModelFile) -> None:
+    """Quick engines of all models are there before the first real one, and gone once that is."""
+    os.environ.update(EDGE_LPR_ENGINES=str(folder / "engines"), HOST_GPU_NOTES=str(folder / "notes"))
+    build = ("build", "--precision", "fp32", "--det-size", "256x192", "--batch", "1")
+    out = io.StringIO()
+    code, said = typed(out, *build)
+    assert code == 0 and said.count("quick   ") == 2, said
+    assert [one["level"] for one in notes(folder)] == [0, 0, 3, 3], notes(folder)
+    code, said = typed(out, "engines", "list")
+    assert code == 0 and said.count("valid") == 2 and "superseded" not in said, said
+    (folder / "notes").unlink()
+    code, said = typed(out, *build, "--optimization-level", "0")  # one that is quick needs none before it
+    assert code == 0 and [one["level"] for one in notes(folder)] == [0, 0], said
+    # What a build that was killed left serves until the next one is through.
+    typed(out, "engines", "prune", "--all")
+    os.environ["HOST_GPU_FAILING"] = "slow"
+    code, said = typed(out, *build)
+    assert code == 1 and said.count("quick   ") == 2, said
+    code, said = typed(out, "engines", "list")
+    assert said.count("valid") == 2, said
 
 
 def protocol(folder: Path, model: ModelFile) -> None:
@@ -210,4 +265,4 @@ def benchmark(folder: Path, model: ModelFile) -> None:
 
 
 if __name__ == "__main__":
-    execute((commands, engines_elsewhere, int8, interrupted, protocol, benchmark))
+    execute((commands, engines_elsewhere, int8, interrupted, quick_first, protocol, benchmark))
