@@ -61,6 +61,11 @@ def _open_live(target: Target, options: CaptureOptions, on_warning: Callable[[st
             "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"
         )
         return LiveSource(Opening("pipeline", label, address), options, None, on_warning, expected)
+    if options.decode == "nvidia":
+        from edge_lpr.io.nvidia_decode import check_nvidia, decodes_nvidia
+
+        if decodes_nvidia(address):
+            check_nvidia()
     expected = "refused, wrong path, user or password, or no video there"
     return LiveSource(Opening("address", label, address), options, None, on_warning, expected)
 

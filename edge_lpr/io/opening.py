@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import cv2
+
 from edge_lpr.io.capture import CaptureOptions
-from edge_lpr.io.capture_decoder import CaptureDecoder
+from edge_lpr.io.capture_decoder import Capture, CaptureDecoder
 from edge_lpr.io.decoder import Decoder
 from edge_lpr.io.openers import open_address, open_camera, open_pipeline
 from edge_lpr.io.video_decoder import VideoDecoder
@@ -42,6 +44,7 @@ class Opening:
             SourceError: It cannot be opened, or its frames are larger than the options allow.
         """
         address = self.address
+        capture: Capture | None
         if self.kind == "file":
             return VideoDecoder(address, self.label, options, bool(live))
         if self.kind == "address":
@@ -51,11 +54,19 @@ class Opening:
                 pictures = open_pictures(address, self.label, options)
                 if pictures != "other":
                     return pictures
-            capture = open_address(address, options.timeout)
+            capture = self._open_address(options)
         elif self.kind == "camera":
             capture = open_camera(int(address) if address.isdecimal() else address)
         else:
             capture = open_pipeline(address)
-        if not capture.isOpened():
+        if capture is None or (isinstance(capture, cv2.VideoCapture) and not capture.isOpened()):
             return None
         return CaptureDecoder(capture, self.label, live, options)
+
+    def _open_address(self, options: CaptureOptions) -> Capture | None:
+        if options.decode == "nvidia":
+            from edge_lpr.io.nvidia_decode import decodes_nvidia, open_nvidia
+
+            if decodes_nvidia(self.address):
+                return open_nvidia(self.address, options.timeout)
+        return open_address(self.address, options.timeout)
