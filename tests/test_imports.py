@@ -116,7 +116,7 @@ def test_every_package_is_installed() -> None:
 
 
 @pytest.mark.parametrize(
-    "start", ["edge_lpr", "edge_lpr.cli", "edge_lpr.cli.read", "edge_lpr.backends.tensorrt.backend"]
+    "start", ["edge_lpr", "edge_lpr.cli", "edge_lpr.cli.read.command", "edge_lpr.backends.tensorrt.backend"]
 )
 def test_the_runtime_is_light(start: str) -> None:
     slow = (*HEAVY, "ssl", "urllib.request")  # with all of HTTP, for cameras that have it

@@ -47,7 +47,7 @@ class Command:
     summary: str
 
 
-READ = Command("edge_lpr.cli.read", "cpu", "read plates from images, videos and cameras")
+READ = Command("edge_lpr.cli.read.command", "cpu", "read plates from images, videos and cameras")
 COMMANDS: dict[str, Command] = {
     "doctor": Command(
         "edge_lpr.cli.doctor", "cpu", "show what this machine has, and what to install for what is missing"

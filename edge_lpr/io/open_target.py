@@ -26,23 +26,29 @@ _PLAYLISTS = (b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"<asx")
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
 
 
-def open_target(target: Target, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
+def open_target(
+    target: Target,
+    options: CaptureOptions,
+    on_warning: Callable[[str], None],
+    on_note: Callable[[str], None],
+) -> Source:
     """Opens one target.
 
     Args:
         target: What `find_targets` gave.
         options: How it is read; images heed the stride and the limit in pixels.
         on_warning: See `Source`.
+        on_note: Called with one line for what is good to know of how it is read.
 
     Raises:
         SourceError: It cannot be opened.
     """
     if target.address == STDIN:
-        return _open_stdin(target.kind, options, on_warning)
+        return _open_stdin(target.kind, options, on_warning, on_note)
     if target.kind == "images":
         return ImageSource(target.label, target.paths, options.max_pixels, on_warning, options.stride)
     if target.kind == "video":
-        return _open_video(target, options, on_warning)
+        return _open_video(target, options, on_warning, on_note)
     return _open_live(target, options, on_warning)
 
 
@@ -70,7 +76,9 @@ def _open_live(target: Target, options: CaptureOptions, on_warning: Callable[[st
     return LiveSource(Opening("address", label, address), options, None, on_warning, expected)
 
 
-def _open_stdin(kind: Kind, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
+def _open_stdin(
+    kind: Kind, options: CaptureOptions, on_warning: Callable[[str], None], on_note: Callable[[str], None]
+) -> Source:
     data = standard_input()
     data.take()
     if kind == "images":
@@ -78,15 +86,20 @@ def _open_stdin(kind: Kind, options: CaptureOptions, on_warning: Callable[[str],
     if not data.head():
         raise SourceError(f"{STDIN_LABEL}: nothing came; send a picture or video: cat a.mp4 | edge-lpr -")
     _check_video(STDIN_LABEL, data.head())
-    video = data.put_aside(on_warning) if data.index_is_last() else data
+    video = data.put_aside(on_note) if data.index_is_last() else data
     return VideoSource(STDIN_LABEL, [video], options, on_warning)
 
 
-def _open_video(target: Target, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
+def _open_video(
+    target: Target,
+    options: CaptureOptions,
+    on_warning: Callable[[str], None],
+    on_note: Callable[[str], None],
+) -> Source:
     playlist, files = target.playlist, target.paths
     if playlist is not None:
         files = playlist.files
-        on_warning(f"{target.label}: a playlist; the {len(files)} files that it names are read as one video")
+        on_note(f"{target.label}: a playlist; the {len(files)} files that it names are read as one video")
         if playlist.joined:
             return VideoSource(target.label, [JoinedFiles(files)], options, on_warning)
     for file in files:

@@ -111,6 +111,7 @@ def open_source(
     source: str | int | Path | Target,
     options: CaptureOptions | None = None,
     on_warning: Callable[[str], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> Source:
     """Opens one source. A camera, address or pipeline is there at once, and is reached as soon as it can be.
 
@@ -118,19 +119,19 @@ def open_source(
         source: What `find_targets` gave, or what it takes where that is one target.
         options: How videos and live sources are read; images heed the stride.
         on_warning: Called with one line for each image or frame that is left out; None logs it.
+        on_note: Called with one line for what is good to know of how it is read; None logs it.
 
     Raises:
         SourceError: It cannot be opened.
     """
     options = options or CaptureOptions()
-    on_warning = on_warning or _logger.warning
     if not isinstance(source, Target):
         targets = find_targets(source)
         if len(targets) > 1:
             shown = shown_source(str(source))
             raise SourceError(f"{shown}: {len(targets)} sources; open what find_targets() gives one by one")
         source = targets[0]
-    opened = open_target(source, options, on_warning)
+    opened = open_target(source, options, on_warning or _logger.warning, on_note or _logger.info)
     opened.root = source.root
     return opened
 

@@ -98,17 +98,17 @@ class StandardInput:
             at += size
         return True
 
-    def put_aside(self, on_warning: Callable[[str], None]) -> IO[bytes]:
+    def put_aside(self, on_note: Callable[[str], None]) -> IO[bytes]:
         """Writes all of it to a file that has no name and is gone with the process.
 
         Args:
-            on_warning: Told so.
+            on_note: Told so.
 
         Raises:
             SourceError: There is no room for it, or it is too large.
         """
         folder, most = tempfile.gettempdir(), f"{MAX_ASIDE >> 30} GiB"
-        on_warning(
+        on_note(
             f"{STDIN_LABEL}: its index is at its end, so it is put aside in {folder} first, up to {most}; "
             "MPEG-TS, Matroska and MP4 with -movflags +faststart are read as they come"
         )

@@ -130,12 +130,12 @@ class AnnotatedOutput(Output):
         height, width = image.shape[:2]
         cannot = f"{width}×{height} pixels cannot be encoded as {suffix}"
         if data is None and self._file is None:
-            self._run.on_warning(f"{FLAG}: {source}: {cannot}, and are written as .png")
+            self._run.on_note(f"{FLAG}: {source}: {cannot}, and are written as .png")
             suffix = ".png"
             data = encode_image(image, suffix)
         elif self._file is None and suffix != source.suffix and own not in self._told:
             self._told.add(own)
-            self._run.on_warning(
+            self._run.on_note(
                 f"{FLAG}: {own or 'what has no suffix'} is written as {suffix}, and so are all such"
             )
         path = self._unique(self._path(source, root, suffix), source)

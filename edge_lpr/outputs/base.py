@@ -90,6 +90,7 @@ class RunInfo:
         clear: Called before a line goes to the terminal, to take a progress line away.
         on_warning: Called with one line for each thing that went wrong and was put right; logs it where not
             given.
+        on_note: Called with one line for what is good to know; logs it where not given.
         reads: Files beside the sources that the run reads, by what messages call them.
         recording: How long and large the videos of cameras become.
         claims: The files of the run, so that no output writes over another or over what is read; None for an
@@ -100,6 +101,7 @@ class RunInfo:
     live: bool = False
     clear: Callable[[], None] = lambda: None
     on_warning: Callable[[str], None] = _logger.warning
+    on_note: Callable[[str], None] = _logger.info
     reads: Iterable[Named] = ()
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     claims: Claims | None = None

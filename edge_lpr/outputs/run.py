@@ -63,7 +63,7 @@ class RunOutputs:
         self._live = run.live
         self._members: list[_Member] = []
         self._asked = len(requested)
-        run = replace(run, on_warning=report, claims=run.own_claims())
+        run = replace(run, claims=run.own_claims())
         _check_apart(requested, run.own_claims())
         try:
             for kind in OUTPUTS:

@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from edge_lpr.io.image_input import ImageLike
+from edge_lpr.pipeline.event_options import EventOptions
 from edge_lpr.pipeline.events import PlateEvent
-from edge_lpr.pipeline.reader import EventOptions, PlateReader
+from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.reading import SourceName
 from edge_lpr.pipeline.stream import FrameResult
 from edge_lpr.plates import PlateRead

@@ -1,17 +1,13 @@
-"""The pipeline over images: detect, crop, recognize in batches, decode, judge."""
+"""The reader: a bundle and its models opened, and plates read from images and sources."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from edge_lpr.backends import AUTO, Models, open_models
 from edge_lpr.bundle.manifest import Bundle, load_bundle
@@ -20,74 +16,24 @@ from edge_lpr.health.activity import Activity
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.image_input import ImageLike, as_image
 from edge_lpr.pipeline.crop import Crop
-from edge_lpr.pipeline.ctc import PlateDecoder, Reading
+from edge_lpr.pipeline.crop_reader import CropReader
 from edge_lpr.pipeline.detector import Detector
-from edge_lpr.pipeline.events import PlateEvent, Report
+from edge_lpr.pipeline.event_options import EventOptions
+from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.pipeline.ordered_pool import in_order
+from edge_lpr.pipeline.plate_search import PlateSearch
 from edge_lpr.pipeline.reading import SourceName, read_sources
 from edge_lpr.pipeline.recognizer import Recognizer
-from edge_lpr.pipeline.settings import MIN_SIDE, DetectorSettings, ReadSettings, TrackSettings, split_settings
+from edge_lpr.pipeline.settings import DetectorSettings, ReadSettings, TrackSettings, split_settings
 from edge_lpr.pipeline.stream import FrameResult
-from edge_lpr.pipeline.views import View
 from edge_lpr.plates import PlateRead
-from edge_lpr.plates.read import TEXT
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.signatures import load_public_key
-from edge_lpr.types import Image, Probs
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_RESCANS = (1.0, 0.7)
-"""An image that shows no plate is searched again at these shares of `rescan_side`, one after the other: a
-plate half as wide as the picture is found at the first, one that fills it at the second."""
-
-_SIDES = (View(1), View(3))
-"""A picture that shows no plate, or only plates that stand on end, may lie on its side."""
-_WIDE, _WIDEST = 2.0, 6.0
-_SMALL, _HIGH = 160, 1.3
-"""A picture with a plate's proportions may be a plate cut out; photos are seldom wider than twice their
-height. One in two rows, seen from the side, has a photo's proportions, but not its size (in pixels)."""
-
-
-class EventOptions(TypedDict, total=False):
-    """The keywords of `PlateReader.events`, as the command's options of these names; all may be left out.
-
-    Attributes:
-        report: "end" gives one event per vehicle, once its passage is over; "new" gives it as soon as it is
-            known; "all" gives both, and each change of its text ("update"). None is "all" for cameras and
-            streams and "end" for files. A plate of an image is always an event of its own, "end".
-        rotate: "auto", "0", "90", "180" or "270": pictures and frames are turned clockwise by so many
-            degrees; by default as the reader does.
-        flip: Whether pictures and frames are mirrored first; by default as the reader does.
-        stride: Every Nth frame or image is read.
-        timeout: Seconds that a camera or address may take to answer, and from one frame to the next.
-        reconnect: Seconds for which a source that is not reached, or was lost, is tried again; 0: not at all;
-            `math.inf`, for ever, by default.
-        max_pause: The pause between two such tries grows to so many seconds.
-        snapshot_interval: Seconds between two requests to an http address that gives one picture at a time.
-        any_certificate: Whether https cameras are trusted whatever certificate they show.
-        max_pixels: Pixels that an image or frame may have.
-    """
-
-    report: Report | None
-    rotate: Literal["auto", "0", "90", "180", "270"]
-    flip: bool
-    stride: int
-    timeout: float
-    reconnect: float
-    max_pause: float
-    snapshot_interval: float
-    any_certificate: bool
-    max_pixels: int
-
-
-class _Found(NamedTuple):
-    """One way to read a place: what was read, in which posterior, and of which crop."""
-
-    reading: Reading
-    probs: Probs
-    crop: Crop
+__all__ = ["EventOptions", "PlateReader"]
 
 
 class PlateReader:
@@ -157,15 +103,13 @@ class PlateReader:
             models = open_models(self.bundle, backend=backend, precision=precision, options=given)
             if self.settings.crops_only:  # backends open both models or none
                 models.det.close()
-        self._view = _view_of(self.settings)
         self._models = models
         self.activity = Activity("the models")
         self.workers = models.det.concurrency
         self.detector = Detector(models.det, spec, detection)
         self.recognizer = Recognizer(models.rec, self.bundle.rec)
-        self.decoder = PlateDecoder(
-            self.bundle.rec.charset, self.bundle.rec.unknown_class, self.settings.format_prior
-        )
+        self._crops = CropReader(self.recognizer, self.settings)
+        self._search = PlateSearch(self.detector, self._crops, self.settings)
 
     @property
     def description(self) -> str:
@@ -217,83 +161,7 @@ class PlateReader:
         """
         taken = [as_image(image) for image in images]
         with self.activity:
-            return self._read_batch(taken, rescan)
-
-    def _read_batch(self, images: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
-        views = [self._view.of(image) for image in images]
-        found = self._read_whole(views) if self.settings.crops_only else self._find(views, rescan)
-        return [
-            sorted(
-                (self._view.back(read, image.shape[:2]) for read in plates),
-                key=lambda r: tuple(r.corners.min(axis=0)[::-1]),
-            )
-            for image, plates in zip(images, found, strict=True)
-        ]
-
-    def _find(self, views: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
-        """Finds and reads the plates of each view, looking again where there is none."""
-        reads: list[list[PlateRead]] = [[] for _ in views]
-        stills = rescan is None
-        wanted = [True] * len(views) if rescan is None else rescan
-        if stills:
-            self._search(reads, views, self._read_whole, [_may_be_plate(view) for view in views], sure=True)
-        self._search(reads, views, self._read_at)
-        for share in _RESCANS if self.settings.rescan_side else ():
-            side = max(round(share * self.settings.rescan_side), MIN_SIDE)
-            again = [w and side < max(view.shape[:2]) for w, view in zip(wanted, views, strict=True)]
-            self._search(reads, views, partial(self._read_at, longer_side=side), again, sure=True)
-        if stills and self.settings.rotate == AUTO:
-            on_end = [found if all(_stands_on_end(read) for read in found) else [] for found in reads]
-            reads = [[] if lying else found for lying, found in zip(on_end, reads, strict=True)]
-            for side_view in _SIDES:
-                self._search(reads, views, partial(self._read_turned, view=side_view), sure=True)
-            reads = [found or lying for lying, found in zip(on_end, reads, strict=True)]
-        return reads
-
-    def _search(
-        self,
-        reads: list[list[PlateRead]],
-        images: Sequence[Image],
-        search: Callable[[Sequence[Image]], list[list[PlateRead]]],
-        wanted: Sequence[bool] | None = None,
-        *,
-        sure: bool = False,
-    ) -> None:
-        """Searches the images that show no plate yet, of those that are wanted."""
-        left = [i for i, found in enumerate(reads) if not found and (wanted is None or wanted[i])]
-        for i, plates in zip(left, search([images[i] for i in left]), strict=True):
-            reads[i] = [r for r in plates if not sure or r.min_score >= self.settings.rescan_score]
-
-    def _read_whole(self, images: Sequence[Image]) -> list[list[PlateRead]]:
-        found = self._recognize([[Crop.of_whole(image)] for image in images])
-        return [[] if read is None else [read] for read in found]
-
-    def _read_turned(self, images: Sequence[Image], view: View) -> list[list[PlateRead]]:
-        # Twice the size of the second search: a plate in a picture on its side is seldom a small one.
-        side = 2 * self.settings.rescan_side or None
-        found = self._read_at([view.of(image) for image in images], side)
-        return [
-            [view.back(read, image.shape[:2]) for read in plates]
-            for image, plates in zip(images, found, strict=True)
-        ]
-
-    def _read_at(self, images: Sequence[Image], longer_side: int | None = None) -> list[list[PlateRead]]:
-        owners: list[int] = []
-        places: list[list[Crop]] = []
-        for i, found in enumerate(self.detector.detect_batch(images, longer_side)):
-            for box in found:
-                crops = [Crop.of_box(images[i], quad, box.score) for quad in box.outlines()]
-                if not self.settings.any_text:
-                    crops = [crop for crop in crops if self.settings.has_plate_shape(crop.image)]
-                if crops:
-                    owners.append(i)
-                    # Whichever way a plate reads better, the first outline is the truer one.
-                    places.append([replace(crop, corners=crops[0].corners) for crop in crops])
-        reads: list[list[PlateRead]] = [[] for _ in images]
-        for i, read in zip(owners, self._recognize(places), strict=True):
-            if read is not None:
-                reads[i].append(read)
-        return reads
+            return self._search.read(taken, rescan)
 
     def read_batches(
         self, batches: Iterable[Sequence[ImageLike]]
@@ -320,7 +188,7 @@ class PlateReader:
         """
         taken = [as_image(crop) for crop in crops]
         with self.activity:
-            return self._recognize([[Crop.of_whole(crop)] for crop in taken])
+            return self._crops.read([[Crop.of_whole(crop)] for crop in taken])
 
     def events(self, *sources: SourceName, **options: Unpack[EventOptions]) -> Iterator[PlateEvent]:
         """Reads any sources and gives events of the vehicles; those of one vehicle have one `id`.
@@ -369,81 +237,6 @@ class PlateReader:
         """Returns a reader with the same models that heeds other settings of `ReadSettings`."""
         other = copy(self)
         other.settings = self.settings.changed(changes)
-        other._view = _view_of(other.settings)
+        other._crops = CropReader(self.recognizer, other.settings)
+        other._search = PlateSearch(self.detector, other._crops, other.settings)
         return other
-
-    def _recognize(self, places: Sequence[Sequence[Crop]]) -> list[PlateRead | None]:
-        """Reads places, each cut out in one or several ways, of which the best reading counts."""
-        posteriors = iter(self._probabilities([crop for place in places for crop in place]))
-        best: list[_Found] = []
-        for place in places:
-            readings = [_Found(self.decoder.decode(probs := next(posteriors)), probs, crop) for crop in place]
-            best.append(max(readings, key=lambda one: self._rank(one.reading)))
-        # A doubtful reading is tried again, all in one batch: turned round, since in CCPD the order of a
-        # box's corners can turn a plate upside down and so can a camera; mirrored, since what a mirror shows
-        # of a plate may be another one when it is turned round; and unfolded, where two rows fit in.
-        retries: list[tuple[int, Crop]] = []
-        for i, (reading, _, crop) in enumerate(best):
-            if not self._is_plate(reading) or reading.min_score < self.settings.retry_below:
-                retries += (i, crop.turned()), (i, crop.mirrored())
-                # Read as one row, two say nothing about which crop shows them better.
-                retries.extend((i, other.unfolded()) for other in places[i] if other.is_high)
-        for (i, crop), probs in zip(retries, self._probabilities([c for _, c in retries]), strict=True):
-            reading = self.decoder.decode(probs)
-            if crop.is_mirrored and reading.format is None:
-                continue  # a text that is no plate is reported as it stands there
-            if self._rank(reading) > self._rank(best[i].reading):
-                best[i] = _Found(reading, probs, crop)
-        return [self._judge(*found) for found in best]
-
-    def _probabilities(self, crops: Sequence[Crop]) -> list[Probs]:
-        return self.recognizer.probabilities([crop.image for crop in crops])
-
-    def _rank(self, reading: Reading) -> tuple[bool, float]:
-        """What is better: a plate that can be reported, and then the surer reading."""
-        return self._is_plate(reading), reading.score
-
-    def _is_plate(self, reading: Reading) -> bool:
-        """Tells whether a reading is a plate, and sure enough to be reported."""
-        return reading.format is not None and reading.min_score >= self.settings.min_score
-
-    def _judge(self, reading: Reading, probs: Probs, crop: Crop) -> PlateRead | None:
-        if reading.format is None:
-            if not (self.settings.any_text and reading.text):
-                return None
-            kind = TEXT
-        else:
-            if reading.min_score < self.settings.min_score or crop.is_mirrored:
-                return None
-            left, right = crop.at_border
-            if reading.format.is_cut(reading.text, crop.plate, left=left, right=right):
-                return None
-            kind = reading.format.kind(crop.plate)
-        limit = self.settings.candidates
-        return PlateRead(
-            text=reading.text,
-            kind=kind,
-            score=reading.score,
-            min_score=reading.min_score,
-            char_scores=reading.char_scores,
-            corners=crop.corners,
-            det_score=crop.det_score,
-            log_probs=reading.log_probs,
-            candidates=self.decoder.candidates(probs, limit, reading.text) if limit else (),
-        )
-
-
-def _view_of(settings: ReadSettings) -> View:
-    return View(0 if settings.rotate == AUTO else int(settings.rotate) // 90, settings.flip)
-
-
-def _stands_on_end(read: PlateRead) -> bool:
-    """Tells whether a plate is higher than wide in the picture: most that stand so are not found."""
-    wide, high = np.ptp(read.corners, axis=0)
-    return bool(high > wide)
-
-
-def _may_be_plate(image: Image) -> bool:
-    """Tells whether a whole picture has the shape of a plate that was cut out."""
-    height, width = image.shape[:2]
-    return bool(_WIDE <= width / height <= _WIDEST or (height <= _SMALL and _HIGH <= width / height < _WIDE))

@@ -38,7 +38,7 @@ def test_the_segments_of_hls_are_one_video(tmp_path: Path, kind: str) -> None:
     said: list[str] = []
     (target,) = find_targets(path)
     assert target.kind == "video" and target.label == str(path) and len(target.read) >= 3
-    with open_source(target, on_warning=said.append) as source:
+    with open_source(target, on_note=said.append) as source:
         frames = list(source)
     count = len(read_playlist(path).files)
     assert said == [f"{path}: a playlist; the {count} files that it names are read as one video"]
@@ -66,7 +66,7 @@ def test_one_of_a_list_that_is_damaged_leaves_the_others(tmp_path: Path) -> None
     said: list[str] = []
     with open_source(path, on_warning=said.append) as source:
         assert len(list(source)) == 10
-    assert source.state == "ends early" and "list.m3u, b.mp4: cannot be opened" in said[1]
+    assert source.state == "ends early" and "list.m3u, b.mp4: cannot be opened" in said[0]
 
 
 @pytest.mark.parametrize(

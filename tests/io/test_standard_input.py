@@ -83,7 +83,7 @@ def test_other_containers(stdin: IO[bytes], tmp_path: Path, container: str) -> N
 def test_an_index_at_the_end_is_put_aside_and_said_so(stdin: IO[bytes], tmp_path: Path) -> None:
     given(stdin, write_video(tmp_path / "v.mp4", 30).read_bytes())
     said: list[str] = []
-    with open_source("-", on_warning=said.append) as source:
+    with open_source("-", on_note=said.append) as source:
         assert len(list(source)) == 30 and source.state == "done"
     assert len(said) == 1 and "its index is at its end, so it is put aside in" in said[0]
 

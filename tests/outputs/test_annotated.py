@@ -162,7 +162,7 @@ def test_what_cannot_be_written_as_it_is_becomes_another_format(
     target = Target("images", "in", tuple(folder / name for name in names), root=folder)
     source = a_source("in", is_image=True)
     source.root = folder
-    with AnnotatedOutput(tmp_path / "out", RunInfo([target], on_warning=told.append)) as out:
+    with AnnotatedOutput(tmp_path / "out", RunInfo([target], on_note=told.append)) as out:
         for i, path in enumerate(target.paths):
             out.write(FrameResult(source, a_frame(i, None, str(path)), [a_read()], [], False), [])
     saved = sorted(path.name for path in (tmp_path / "out").iterdir())
@@ -182,7 +182,7 @@ def test_a_picture_too_large_for_its_format_becomes_another(
     image = np.full((4, 17_000, 3), 90, np.uint8)
     frame = replace(a_frame(0, None, str(path)), image=image)
     found = FrameResult(a_source("in", is_image=True), frame, [], [], False)
-    info = RunInfo([Target("images", "in", (path,))], on_warning=told.append)
+    info = RunInfo([Target("images", "in", (path,))], on_note=told.append)
     with AnnotatedOutput(tmp_path / "out", info) as out:
         out.write(found, [])
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["wide.png"]

@@ -1,4 +1,4 @@
-"""What the tests of reading share: a reader, and a street."""
+"""What the tests of reading share: readers, and streets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_lpr.io.image_io import read_image
 from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.types import Image
 
 Scene = Callable[..., NDArray[np.uint8]]
 TEXT = "皖A13H25"
@@ -21,6 +23,19 @@ def reader() -> Iterator[PlateReader]:
     # A small input keeps the tests fast; the plate is large enough for it.
     with PlateReader(settings={"det_limit_side_len": 256, "det_limit_type": "max"}, threads=1) as opened:
         yield opened
+
+
+@pytest.fixture(scope="package")
+def shipped_reader() -> Iterator[PlateReader]:
+    """The reader as it is without any setting."""
+    with PlateReader(threads=2) as opened:
+        yield opened
+
+
+@pytest.fixture
+def street_image() -> Image:
+    """The picture of the samples: two plates, a blue and a green one."""
+    return read_image(Path(__file__).parents[2] / "samples" / "street.jpg")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.opening import Opening
 from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.events import Report
-from edge_lpr.pipeline.reader import EventOptions, PlateReader
+from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.reading import read_live, read_sources
 from edge_lpr.pipeline.stream import FrameResult, Stream
 
@@ -177,10 +177,6 @@ def test_options_of_the_command_hold_for_one_call(reader: PlateReader, street: P
                         ({"rotate": "45"}, "rotate is '45'")):  # fmt: skip
         with pytest.raises(SettingError, match=told):
             list(reader.events(street, **wrong))  # type: ignore[arg-type]
-
-
-def test_events_take_every_option_of_a_source_that_the_command_has() -> None:
-    assert set(EventOptions.__annotations__) == {"report", "rotate", "flip", *CaptureOptions.names()}
 
 
 def test_candidates_are_there_on_request(street: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_lpr.cli import nothing_read
-from edge_lpr.cli.nothing_read import NothingRead
+from edge_lpr.cli.read import nothing_read
+from edge_lpr.cli.read.nothing_read import NothingRead
 from edge_lpr.pipeline.settings import ReadSettings
 from edge_lpr.pipeline.stream import FrameResult
 

@@ -11,8 +11,9 @@ import pytest
 from helpers.terminal import Terminal
 from helpers.videos import write_video
 
-from edge_lpr.cli import main, pace
-from edge_lpr.cli.pace import Pace
+from edge_lpr.cli import main
+from edge_lpr.cli.read import pace
+from edge_lpr.cli.read.pace import Pace
 
 Make = Callable[..., Any]
 

@@ -1,0 +1,1 @@
+"""The command without a name: it reads plates."""
