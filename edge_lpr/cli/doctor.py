@@ -290,8 +290,7 @@ def _try(path: str | None, key: str | None, device: int | None) -> list[Check]:
 
         from edge_lpr.pipeline.reader import PlateReader
 
-        options = {} if device is None else {"device": device}
-        with PlateReader(path, verify_key=key, options=options) as reader:
+        with PlateReader(path, verify_key=key, device=device) as reader:
             blank = np.full((240, 320, 3), 127, np.uint8)
             reader.read(blank)
             began = time.monotonic()
