@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from edge_lpr.backends.tensorrt.bindings import import_tensorrt
 from edge_lpr.backends.tensorrt.cuda import Gpu, open_gpu
@@ -188,6 +188,23 @@ class TensorRT:
 
         if self.features.share_profiles:
             config.set_preview_feature(trt.PreviewFeature.__members__["PROFILE_SHARING_0806"], True)
+
+    def profiler(self, note: Callable[[str, float], None]) -> trt.IProfiler:
+        """Makes what an execution context tells the time of each layer.
+
+        Args:
+            note: Called with a layer's name and its milliseconds, once for each run.
+        """
+        import tensorrt as trt
+
+        class Profiler(trt.IProfiler):
+            def __init__(self) -> None:
+                trt.IProfiler.__init__(self)
+
+            def report_layer_time(self, layer_name: str, ms: SupportsFloat) -> None:
+                note(layer_name, float(ms))
+
+        return Profiler()
 
     def parser_error(self, error: object, mark: int) -> str:
         """Returns one error of the ONNX parser with the node it is about.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.engine_folder import engines_folder, find_engine
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
 from edge_lpr.backends.tensorrt.execution_slot import ExecutionSlot
+from edge_lpr.backends.tensorrt.profile import Shape
 from edge_lpr.backends.tensorrt.tensors import Tensors
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.environment import cores
@@ -152,6 +154,25 @@ class TensorRTBackend:
     def reserve(self) -> int:
         """Makes all slots now; returns how many there are room for."""
         return self._pool.fill()
+
+    def time_resident(self, shape: Shape, runs: int) -> float:
+        """Returns the milliseconds of one run by the device's clock; see `ExecutionSlot.time_resident`."""
+        with self._slot() as slot:
+            return slot.time_resident(shape, runs)
+
+    def time_layers(self, shape: Shape, runs: int) -> dict[str, float]:
+        """Returns the milliseconds of each layer; see `ExecutionSlot.time_layers`."""
+        with self._slot() as slot:
+            return slot.time_layers(shape, runs)
+
+    @contextmanager
+    def _slot(self) -> Iterator[ExecutionSlot]:
+        slot = self._pool.take()
+        try:
+            with self._pool.gpu.active():
+                yield slot
+        finally:
+            self._pool.give_back(slot)
 
     @property
     def graph_refusal(self) -> str:

@@ -30,6 +30,7 @@ NAMES = (
     "failures",
     "out_of_memory",
     "fewer_slots",
+    "timed",
     "bad_plan",
     "old_driver",
     "steady",
@@ -65,7 +66,10 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "version"),
-    [*((name, "10.16.1") for name in NAMES), *((name, "8.6.1") for name in ("results", "steady", "types"))],
+    [
+        *((name, "10.16.1") for name in NAMES),
+        *((name, "8.6.1") for name in ("results", "steady", "timed", "types")),
+    ],
 )
 def test_scenario(name: str, version: str, driver: Path, tmp_path: Path) -> None:
     execute("scenarios.py", name, version, driver, tmp_path)

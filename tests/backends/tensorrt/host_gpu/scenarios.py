@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,10 @@ def install(version: str, folder: Path) -> ModelFile:
 
 def held() -> dict[str, int]:
     """What the driver has not got back yet."""
-    values = (ctypes.c_longlong * 5)()
+    names = ("device", "host", "streams", "graphs", "contexts", "events")
+    values = (ctypes.c_longlong * len(names))()
     DRIVER.host_gpu_held(values)
-    return dict(zip(("device", "host", "streams", "graphs", "contexts"), values, strict=True))
+    return dict(zip(names, values, strict=True))
 
 
 def make_image(*shape: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -228,6 +230,30 @@ def fewer_slots(folder: Path, model: ModelFile) -> None:
     backend.close()
 
 
+def timed(folder: Path, model: ModelFile) -> None:
+    """Times by the device's clock and by layer; what is run for that spoils no result, and is given back."""
+    for graphs in (True, False):
+        backend = TensorRTBackend(model, folder=folder, slots=1, graphs=graphs)
+        check(backend, make_image(2, 8, 8))
+        before = held()
+        assert backend.time_resident((2, 8, 8, 3), 20) > 0
+        gc.collect()
+        assert held() == before, (before, held())
+        for _ in range(3):
+            check(backend, make_image(2, 8, 8, seed=3))
+        layers = backend.time_layers((2, 8, 8, 3), 4)
+        assert layers == {"first": 0.25, "second": 0.5}, layers
+        for seed in range(3):
+            check(backend, make_image(2, 8, 8, seed=seed))
+        resident, by_layer = backend.time_resident, backend.time_layers
+        expect("no profile holds", partial(resident, (9, 8, 8, 3), 1))
+        trt_double.failing["enqueue"] = True
+        expect("no kernel for this device", partial(resident, (2, 8, 8, 3), 1))
+        expect("no kernel for this device", partial(by_layer, (2, 8, 8, 3), 1))
+        trt_double.failing["enqueue"] = False
+        backend.close()
+
+
 def bad_plan(folder: Path, model: ModelFile) -> None:
     """A plan that TensorRT refuses, although its manifest is right."""
     path = folder / "m.engine"
@@ -311,6 +337,7 @@ SCENARIOS = (
     failures,
     out_of_memory,
     fewer_slots,
+    timed,
     bad_plan,
     old_driver,
     steady,

@@ -148,6 +148,7 @@ class Context:
         self.profile: int | None = None
         self.shape: Shape = ()
         self.addresses: dict[str, int] = {}
+        self.profiler: IProfiler | None = None
         self.kernel = KERNEL(self._compute)
 
     def set_optimization_profile_async(self, index: int, stream: int) -> bool:
@@ -180,6 +181,9 @@ class Context:
     def _compute(self, _: object) -> int:
         if failing["kernel"]:
             return 700
+        if self.profiler is not None:
+            self.profiler.report_layer_time("first", 0.25)
+            self.profiler.report_layer_time("second", 0.5)
         # The activation memory is written, as a network would: contexts that share it must not overlap.
         ctypes.memset(self.device_memory, 7, ACTIVATIONS)
         size = int(np.prod(self.shape))
@@ -362,6 +366,13 @@ class OnnxParser:
         return SimpleNamespace(**error, **({} if Builder.old else named))
 
 
+class IProfiler:
+    """Base of profilers."""
+
+    def report_layer_time(self, layer_name: str, ms: float) -> None:
+        raise NotImplementedError
+
+
 class IProgressMonitor:
     """Base of progress monitors."""
 
@@ -375,6 +386,7 @@ def module(version: str) -> SimpleNamespace:
     double = SimpleNamespace(
         __version__=version,
         ILogger=ILogger,
+        IProfiler=IProfiler,
         Runtime=Runtime,
         Builder=Builder,
         OnnxParser=OnnxParser,

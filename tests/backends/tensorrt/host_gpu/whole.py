@@ -21,7 +21,7 @@ import pytest
 import trt_double
 from scenarios import DRIVER, MIB, execute, held
 
-from edge_lpr.benchmarks import gpu, gpu_parts
+from edge_lpr.benchmarks import gpu
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.cli import main
 from edge_lpr.io.capture import CaptureOptions
@@ -245,8 +245,8 @@ def protocol(folder: Path, model: ModelFile) -> None:
 def benchmark(folder: Path, model: ModelFile) -> None:
     """`benchmarks/gpu.py` from end to end: every part runs, agrees, refuses and writes. No number is one."""
     DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
-    gpu_parts.MEMORY_FRAMES, gpu_parts.MEMORY_STEP, gpu_parts.WORKERS = 16, 8, (2,)
     arguments = ["--precision", "fp32", "--det-size", "256x160", "--batch", "2", "--seconds", "0.05"]
+    arguments += ["--frames", "16", "--workers", "2"]
     target = folder / "out" / "gpu.json"
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
@@ -254,7 +254,7 @@ def benchmark(folder: Path, model: ModelFile) -> None:
     assert code == 0, out.getvalue()
     report = json.loads(target.read_text(encoding="utf-8"))
     parts = report["parts"]
-    assert [part["state"] for part in parts.values()] == ["done"] * 9, parts
+    assert [part["state"] for part in parts.values()] == ["done"] * 10, parts
     agreed = parts["agreement fp32"]["result"]
     assert agreed["same_texts"] == agreed["images"] == 3 and agreed["reached"], agreed
     assert all(r["refused"] for r in parts["refusals"]["result"].values()), parts["refusals"]
@@ -262,6 +262,12 @@ def benchmark(folder: Path, model: ModelFile) -> None:
     assert parts["pipeline fp32"]["result"]["engines_alone"] > 0
     assert parts["build det fp32"]["result"]["state"] == "built"
     assert report["machine"]["gpu"] == "Host memory, no GPU"
+    speeds = parts["throughput fp32"]["result"]
+    assert all(one["engine_images_per_second"] > 0 for name, one in speeds.items() if "batch" in name)
+    layers = parts["layers fp32"]["result"]["det fp32 256x160 batch 2"]
+    assert [one["layer"] for one in layers["slowest"]] == ["second", "first"] and layers["ms"] == 0.75
+    raw = json.loads((target.parent / "gpu.inspector-det-fp32.json").read_text(encoding="utf-8"))
+    assert raw["Layers"][0]["Name"] == "all"
 
 
 if __name__ == "__main__":
