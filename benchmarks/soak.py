@@ -77,6 +77,7 @@ def soak(reader: PlateReader, address: str, frames: int, reconnects: int, report
     """
     began, read, vehicles, told = time.monotonic(), 0, 0, 0
     samples: list[Sample] = []
+    due = False
     options = CaptureOptions(timeout=10, max_pause=0.2, reconnect=60)
     with open_source(address, options, lambda line: None) as source:
         assert isinstance(source, LiveSource)
@@ -86,14 +87,18 @@ def soak(reader: PlateReader, address: str, frames: int, reconnects: int, report
                 continue
             read += 1
             if read % _STEP == 1:
-                samples.append(_look(source))
+                due = True
                 report(source.received - told)
                 told = source.received
-            if source.received >= frames and source.losses >= reconnects:
+            if due and (sample := _look(source)) is not None:
+                samples.append(sample)
+                due = False
+            if samples and source.received >= frames and source.losses >= reconnects:
                 break
         if source.state == "source lost":
             raise SourceError(f"{source.label}: gone after {source.received} frames")
-        samples.append(_look(source))
+        if (sample := _look(source)) is not None:
+            samples.append(sample)
         received, dropped, losses = source.received, source.dropped, source.losses
     settled = [sample for sample in samples if sample.frames >= frames / 10] or samples[-1:]
     return {
@@ -109,18 +114,20 @@ def soak(reader: PlateReader, address: str, frames: int, reconnects: int, report
     }
 
 
-def _look(source: LiveSource) -> Sample:
-    process = Path("/proc/self")
+def _look(source: LiveSource) -> Sample | None:
+    """Looks at the process; None where a decoder is being started, which has more open for a moment."""
+    process, decoder = Path("/proc/self"), source.decoder
     lines = (process / "status").read_text(encoding="utf-8").splitlines()
     threads = next(int(line.split()[1]) for line in lines if line.startswith("Threads"))
-    return Sample(
+    sample = Sample(
         source.received,
         source.losses,
         memory() or 0,
-        (memory(source.decoder) or 0) if source.decoder is not None else 0,
+        (memory(decoder) or 0) if decoder is not None else 0,
         threads,
         len(list((process / "fd").iterdir())),
     )
+    return sample if source.state == "open" and source.decoder == decoder else None
 
 
 @contextmanager
@@ -138,7 +145,7 @@ def _served(video: str, fps: float, drop_after: int | None) -> Iterator[str]:
             yield address
         finally:
             server.stdin.close()
-            server.wait(20)
+            server.wait(120)
 
 
 @module_main("benchmarks.soak")

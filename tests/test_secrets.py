@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.camera_addresses import FORMS, Form, forms
+from helpers.waiting import LONG, wait_until
 from numpy.typing import NDArray
 
 from edge_lpr.cli import command_parser, main
@@ -26,7 +26,7 @@ from edge_lpr.io.sources import find_targets, open_source
 Scene = Callable[..., NDArray[np.uint8]]
 LOUD = {"OPENCV_VIDEOIO_DEBUG": "1", "OPENCV_LOG_LEVEL": "VERBOSE", "OPENCV_FFMPEG_DEBUG": "1"}
 FAST = ["--det-limit-side-len", "256", "--det-limit-type", "max", "--threads", "1"]
-BRIEF = ["--reconnect", "0", "--timeout", "2"]
+BRIEF = ["--reconnect", "0", "--timeout", "60"]
 SERVED = ("Foscam, MJPEG", "Tencent Live", "Aliyun, digest in the path")
 """Forms that a camera answers to, so that results bear their labels."""
 
@@ -68,21 +68,18 @@ def everything(tmp_path_factory: pytest.TempPathFactory, plate_scene: Scene) -> 
     texts: dict[str, str] = {"process": ""}
     collected = threading.Thread(target=lambda: texts.update(_communicated(process)))
     collected.start()
-    until = time.monotonic() + 60
-    while time.monotonic() < until and not (folder / "o.csv").is_file() | (process.poll() is not None):
-        time.sleep(0.05)
+    wait_until(lambda: (folder / "o.csv").is_file() or process.poll() is not None)
     texts["process"] = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode("utf-8", "replace")
-    while time.monotonic() < until and len(list(folder.glob("crops/*"))) < 6 and process.poll() is None:
-        time.sleep(0.05)
+    wait_until(lambda: len(list(folder.glob("crops/*"))) >= 6 or process.poll() is not None)
     camera.plugged = False
-    collected.join(60)
+    collected.join(LONG)
     camera.close()
     texts["files"] = written(folder)
     yield texts
 
 
 def _communicated(process: subprocess.Popen[bytes]) -> dict[str, str]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=2 * LONG)
     return {"stdout": out.decode("utf-8", "replace"), "stderr": err.decode("utf-8", "replace")}
 
 
@@ -166,14 +163,14 @@ def test_the_list_of_processes_shows_no_secret(tmp_path: Path) -> None:
     if not Path("/proc/self/stat").exists():
         pytest.skip("needs Linux's /proc")
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(30)
+        server.settimeout(LONG)
         (form,) = (f for f in forms(f"127.0.0.1:{server.getsockname()[1]}") if f.name == "Dahua")
         secret = "Ab3 from/the environment"
         sources = [form.address, "gate=rtsp://admin:${GATE}@127.0.0.1:1/1"]
-        process = run(*sources, "--timeout", "1", "--reconnect", "0", cwd=tmp_path, GATE=secret)
-        server.accept()[0].close()
-        title = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode()
-        out, err = process.communicate(timeout=30)
+        process = run(*sources, *BRIEF, cwd=tmp_path, GATE=secret)
+        with server.accept()[0]:
+            title = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode()
+        out, err = process.communicate(timeout=LONG)
     assert "***" in title and form.leaks(title) == [] and secret not in title
     assert form.leaks((out + err).decode()) == [] and secret not in err.decode() and b"gate: " in err
 
@@ -181,7 +178,7 @@ def test_the_list_of_processes_shows_no_secret(tmp_path: Path) -> None:
 def test_the_password_that_a_server_asks_for_stays_out_of_the_log(tmp_path: Path) -> None:
     """FFmpeg answers to 401 with the password in Base64, and with --debug it tells what it does."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(30)
+        server.settimeout(LONG)
         port = server.getsockname()[1]
         (form,) = (f for f in forms(f"127.0.0.1:{port}") if f.name == "Hikvision")
         asked: list[bytes] = []
@@ -189,7 +186,7 @@ def test_the_password_that_a_server_asks_for_stays_out_of_the_log(tmp_path: Path
         def answer() -> None:
             connection, _ = server.accept()
             with connection:
-                connection.settimeout(10)
+                connection.settimeout(LONG)
                 while len(asked) < 8 and (request := connection.recv(4096)):
                     asked.append(request)
                     number = request.partition(b"CSeq: ")[2].partition(b"\r")[0]
@@ -199,7 +196,7 @@ def test_the_password_that_a_server_asks_for_stays_out_of_the_log(tmp_path: Path
         thread = threading.Thread(target=answer)
         thread.start()
         process = run(form.address, *BRIEF, "--debug", cwd=tmp_path, **LOUD)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=LONG)
         thread.join()
     assert any(form.leaks(request.decode()) for request in asked)  # it was sent
     assert form.leaks((out + err).decode("utf-8", "replace")) == []
@@ -220,14 +217,10 @@ def test_results_bear_the_name(tmp_path: Path, camera: Any, plate_scene: Scene) 
     )  # fmt: skip
     # What tells the last two apart is not shown. Which camera is read first is nobody's promise.
     names = [f'"source": "{name}"' for name in ("东门", f"http://{where}?***", f"http://{where}?*** #2")]
-    until = time.monotonic() + 60
-    found = ""
-    while time.monotonic() < until and not all(name in found for name in names):
-        time.sleep(0.05)
-        found = (folder / "o.jsonl").read_text(encoding="utf-8") if (folder / "o.jsonl").exists() else ""
+    lines = folder / "o.jsonl"
+    wait_until(lambda: lines.exists() and all(name.encode() in lines.read_bytes() for name in names))
     camera.plugged = False
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=LONG)
     told = (out + err).decode() + written(folder)
-    assert all(name in found for name in names)
     assert any(path.name.startswith("东门") for path in (folder / "crops").iterdir())
     assert "s3cretPwd" not in told and "0therSecret" not in told

@@ -19,7 +19,7 @@ from edge_lpr.masking import MaskedStream, masked
 __all__ = ["libraries_apart", "masked_stderr"]
 
 _LONGEST = 1 << 14  # bytes without a line end that are shown as they stand
-_GRACE = 1.0  # seconds for what was written last; a process that was started and goes on holds the pipe open
+_GRACE = 5.0  # seconds for what was written last; a process that was started and goes on holds the pipe open
 
 
 @contextmanager

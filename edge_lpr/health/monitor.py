@@ -56,6 +56,7 @@ class Monitor:
         self._began = time.monotonic()
         self._stop = threading.Event()
         self._failed = False
+        self._is_ready = False
         self._thread = threading.Thread(target=self._watch, name="edge-lpr monitor", daemon=True)
 
     def __enter__(self) -> Monitor:
@@ -66,9 +67,9 @@ class Monitor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._manager.notify("STOPPING=1")
         self._stop.set()
         self._thread.join()
+        self._manager.notify("STOPPING=1")  # the last that it hears
         if error is not None:
             self.exit_code = exit_code_of(error)
         self.write("ended", self.exit_code)
@@ -76,6 +77,7 @@ class Monitor:
     def ready(self) -> None:
         """Tells the service manager that the run has begun: nothing is wrong with its settings."""
         self._manager.notify("READY=1", f"STATUS={self._run.summary()}")
+        self._is_ready = True
 
     def write(self, state: RunState, exit_code: int | None = None) -> None:
         """Writes the status file, whole, and not through to the disk: it is of no use after a power cut.
@@ -108,9 +110,10 @@ class Monitor:
                 self._manager.notify("STOPPING=1", f"STATUS={stuck} do not answer")
                 self.write("ended", 1)
                 self._give_up(stuck)
-            if alive is not None and self._watchdog.is_well:
+            if alive is not None and self._is_ready and self._watchdog.is_well:
                 self._manager.notify("WATCHDOG=1")
             if now - written >= _STATUS_SECONDS * 0.95:
                 written = now
                 self.write("running" if self._watchdog.is_well else "stuck")
-                self._manager.notify(f"STATUS={self._run.summary()}")
+                if self._is_ready:
+                    self._manager.notify(f"STATUS={self._run.summary()}")

@@ -32,7 +32,7 @@ sys.path[:] = json.loads(sys.argv[1])
 from edge_lpr.io.camera_worker import main
 main(sys.argv[2])
 """
-_GRACE = 1.0  # seconds that a killed process gets to be gone
+_GRACE = 5.0  # seconds that a killed process gets to be gone, on a machine that has much else to do
 
 Told = tuple[str, Any]
 """What has happened, and more about it; see `camera_worker`."""

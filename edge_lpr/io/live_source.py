@@ -24,7 +24,7 @@ __all__ = ["LiveSource"]
 
 _FIRST_PAUSE = 1.0  # seconds before a lost source is tried again; doubled from try to try
 _STEADY = 10.0  # a source that was there for so many seconds is tried again as one that was never lost
-_START = 30.0  # seconds that a process may take to start, on a machine that has much else to do
+_START = 120.0  # seconds that a process may take to start, on a machine that has much else to do
 _SLACK = 1.0  # seconds by which OpenCV's own time limit goes first, as it knows more
 _GRACE = 1.5  # seconds that the thread gets to end
 
@@ -256,8 +256,9 @@ class LiveSource(Source):
             seconds, wall = told["now"] - self._t0, told["wall"]
             self.last_frame = wall
         waiting = WaitingFrame(process, told["slot"], image, index, seconds, wall)
+        self._count(told)  # before it: whoever takes the frame finds it among those received
         self._queue.put(waiting, newest=self.live)
-        self._count(told)
+        self.dropped = self._queue.passed_over + self._left_out
         self._wake()
 
     def _counts(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from helpers.videos import write_video
+from helpers.waiting import LONG
 
 from edge_lpr.benchmarks.rtsp_server import RtspServer, mpeg4_frames
 from edge_lpr.errors import SourceError
@@ -16,7 +17,7 @@ from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.sources import open_source
 
-OPTIONS = CaptureOptions(timeout=5, max_pause=0.1)
+OPTIONS = CaptureOptions(timeout=LONG, max_pause=0.1)
 
 
 @pytest.fixture
@@ -50,11 +51,11 @@ def test_a_camera_that_breaks_off_is_reached_again(frames: list[bytes]) -> None:
         given = 0
         for _ in source:
             given += 1
-            if source.losses == 2:
+            if source.losses >= 2:
                 break
         assert server.connections >= 2
         assert 2 <= given <= source.received - source.dropped - source.skipped
-    assert sum("source lost after" in line for line in problems) == 2
+    assert sum("source lost after" in line for line in problems) >= 2  # a third may be told already
 
 
 def test_it_runs_as_a_command_until_its_input_ends(tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_it_runs_as_a_command_until_its_input_ends(tmp_path: Path) -> None:
         with open_source(address, OPTIONS) as source:
             assert next(iter(source)).image.shape == (48, 64, 3)
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(LONG) == 0
 
 
 def test_what_is_no_video_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.waiting import LONG
 
 from edge_lpr.backends.tensorrt.engine_manifest import Machine
 from edge_lpr.engines.timing_cache import TimingCache, slug
@@ -100,7 +101,7 @@ def test_the_lock_holds_other_processes_off(tmp_path: Path) -> None:
         assert other.stdout is not None and other.stdout.readline() == "waiting\n"
         with pytest.raises(subprocess.TimeoutExpired):
             other.wait(0.3)
-    out, _ = other.communicate(timeout=30)
+    out, _ = other.communicate(timeout=LONG)
     assert out == "locked\n"
 
 

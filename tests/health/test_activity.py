@@ -23,19 +23,20 @@ def test_work_is_in_hand_from_its_beginning_to_its_end() -> None:
 
 
 def test_each_thread_has_its_own_and_the_oldest_counts() -> None:
-    activity, go_on = Activity("the models"), threading.Event()
+    activity, begun, go_on = Activity("the models"), threading.Event(), threading.Event()
 
     def work() -> None:
         with activity:
-            go_on.wait(10)
+            begun.set()
+            go_on.wait()
 
     thread = threading.Thread(target=work)
     thread.start()
-    time.sleep(0.05)
+    begun.wait()
     with activity:
         assert len(activity.pieces()) == 2
-        own = dict(activity.pieces())[threading.get_ident()]
-        assert activity.seconds > time.monotonic() - own
+        own = time.monotonic() - dict(activity.pieces())[threading.get_ident()]
+        assert activity.seconds > own
     go_on.set()
     thread.join()
     assert activity.pieces() == []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.waiting import wait_until
 
 from edge_lpr.errors import EdgeLprError, SettingError
 from edge_lpr.health.activity import Activity
@@ -26,11 +27,12 @@ class Manager:
 
     def __init__(self, path: Path) -> None:
         self.heard: list[str] = []
+        self._marks = 0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
         self._socket.settimeout(0.05)
         self._stop = False
-        self.service = ServiceManager({"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "150000"})
+        self.service = ServiceManager({"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "300000"})
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
 
@@ -40,6 +42,14 @@ class Manager:
                 self.heard.append(self._socket.recv(4096).decode())
             except TimeoutError:
                 continue
+
+    def count(self, line: str) -> int:
+        """How often a line was sent so far: all that was is heard before what is sent now."""
+        self._marks += 1
+        mark = f"MARK={self._marks}"
+        self.service.notify(mark)
+        wait_until(lambda: mark in self.heard)
+        return self.heard.count(line)
 
     def close(self) -> None:
         self._stop = True
@@ -55,19 +65,10 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 
 
 def monitored(
-    lines: list[str], given_up: list[str], limit: float = 10.0, **options: Any
+    lines: list[str], give_up: Callable[[str], None] = print, limit: float = 10.0, **options: Any
 ) -> tuple[Run, Monitor]:
     run = Run(1_700_000_000.0, "tiny: ONNX Runtime on cpu", Activity("the models"))
-    return run, Monitor(
-        run, Watchdog([run.activity], limit, lines.append), lines.append, given_up.append, **options
-    )
-
-
-def wait_for(done: Callable[[], object], seconds: float = 10) -> None:
-    until = time.monotonic() + seconds
-    while not done() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert done()
+    return run, Monitor(run, Watchdog([run.activity], limit, lines.append), lines.append, give_up, **options)
 
 
 def status(path: Path) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def test_the_status_is_written_at_the_start_each_second_and_at_the_end(
     tmp_path: Path, a_source: Callable[..., Source]
 ) -> None:
     path = tmp_path / "状态.json"
-    run, monitor = monitored([], [], status=path)
+    run, monitor = monitored([], status=path)
     source = a_source("cam", live=True)
     source.received, source.losses, source.last_frame, source.state = 9, 2, 1_700_000_001.25, "trying again"
     with monitor:
@@ -88,7 +89,7 @@ def test_the_status_is_written_at_the_start_each_second_and_at_the_end(
         assert (first["state"], first["exit_code"], first["sources"]) == ("running", None, [])
         assert first["started"] == "2023-11-14T22:13:20.000Z" and first["updated"] > "2024"
         run.sources, run.frames, run.results = [source], 7, 3
-        wait_for(lambda: status(path)["frames"] == 7, 3)
+        wait_until(lambda: status(path)["frames"] == 7)
         assert status(path)["sources"] == [
             {
                 "source": "cam", "state": "trying again", "frames": 9, "dropped": 0, "skipped": 0,
@@ -106,7 +107,7 @@ def test_the_status_is_written_at_the_start_each_second_and_at_the_end(
 )
 def test_how_a_run_ended_is_known(tmp_path: Path, error: BaseException, code: int) -> None:
     path = tmp_path / "status.json"
-    _, monitor = monitored([], [], status=path)
+    _, monitor = monitored([], status=path)
     with pytest.raises(type(error)), monitor:
         raise error
     assert status(path)["exit_code"] == code
@@ -115,27 +116,43 @@ def test_how_a_run_ended_is_known(tmp_path: Path, error: BaseException, code: in
 def test_a_service_manager_hears_nothing_while_work_is_stuck(manager: Manager, tmp_path: Path) -> None:
     lines: list[str] = []
     given_up: list[str] = []
+    go_on = threading.Event()
+
+    def give_up(who: str) -> None:  # the command's own ends the process
+        given_up.append(who)
+        go_on.wait()
+
     path = tmp_path / "status.json"
-    run, monitor = monitored(lines, given_up, 0.4, status=path, manager=manager.service)
+    run, monitor = monitored(lines, give_up, 0.4, status=path, manager=manager.service)
     with monitor:
         monitor.ready()
-        wait_for(lambda: "WATCHDOG=1" in manager.heard)
+        wait_until(lambda: "WATCHDOG=1" in manager.heard)
         assert manager.heard[0] == "READY=1\nSTATUS=0 of 0 sources there, 0 frames, 0 results"
         with run.activity:
-            wait_for(lambda: lines)
-            time.sleep(0.1)
-            alive = manager.heard.count("WATCHDOG=1")
-            wait_for(lambda: given_up)
-            assert manager.heard.count("WATCHDOG=1") == alive and given_up[0] == "the models"
+            wait_until(lambda: lines)
+            alive = manager.count("WATCHDOG=1")
+            wait_until(lambda: given_up)
+            assert manager.count("WATCHDOG=1") == alive and given_up == ["the models"]
             assert status(path)["exit_code"] == 1
-            wait_for(lambda: "STOPPING=1\nSTATUS=the models do not answer" in manager.heard)
-        wait_for(lambda: manager.heard.count("WATCHDOG=1") > alive)
-    wait_for(lambda: manager.heard[-1] == "STOPPING=1")
+            assert "STOPPING=1\nSTATUS=the models do not answer" in manager.heard
+        go_on.set()
+        wait_until(lambda: manager.heard.count("WATCHDOG=1") > alive)
+    assert manager.count("STOPPING=1") == 1 and manager.heard[-2] == "STOPPING=1"
+
+
+def test_a_service_manager_hears_nothing_before_the_run_is_ready(manager: Manager) -> None:
+    _, monitor = monitored([], manager=manager.service)
+    with monitor:
+        time.sleep(0.3)
+        assert manager.count("WATCHDOG=1") == 0
+        monitor.ready()
+        wait_until(lambda: "WATCHDOG=1" in manager.heard)
+    assert manager.heard[1].startswith("READY=1")
 
 
 def test_a_status_that_cannot_be_written_is_told_once_and_goes_on(tmp_path: Path) -> None:
     lines: list[str] = []
-    _, monitor = monitored(lines, [], status=tmp_path / "later" / "status.json")
+    _, monitor = monitored(lines, status=tmp_path / "later" / "status.json")
     with monitor:
         monitor.write("running")
         monitor.write("running")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from helpers.waiting import LONG
+
 _PREAMBLE = """
 import resource, sys
 import cv2, numpy
@@ -19,7 +21,7 @@ resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def run_limited(
-    code: str, *arguments: str | Path, megabytes: int, imports: str = "", seconds: float = 20
+    code: str, *arguments: str | Path, megabytes: int, imports: str = "", seconds: float = LONG
 ) -> str:
     """Runs code under a limit of address space, so much above what the imports take.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from pathlib import Path
@@ -9,18 +10,19 @@ from typing import Any
 
 import pytest
 from helpers.videos import write_video
+from helpers.waiting import LONG
 
 from edge_lpr.io import openers
 from edge_lpr.io.camera_process import CameraProcess, Told
 from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.opening import Opening
 
-OPTIONS = CaptureOptions(stride=2, timeout=5)
+OPTIONS = CaptureOptions(stride=2, timeout=LONG)
 
 
 def told(process: CameraProcess, until: str) -> list[Told]:
     found: list[Told] = []
-    end = time.monotonic() + 30
+    end = time.monotonic() + LONG
     while (not found or found[-1][0] != until) and time.monotonic() < end:
         if (more := process.receive(0.5)) is not None:
             found.append(more)
@@ -54,10 +56,12 @@ def test_what_cannot_be_opened_is_refused() -> None:
 
 
 def test_a_process_that_is_ended_tells_why_in_its_stead() -> None:
-    process = CameraProcess(Opening("address", "cam", "rtsp://127.0.0.1:1/x"), OPTIONS, None)
-    process.kill("out of memory")
-    assert told(process, "ended")[-1] == ("ended", {"reason": "out of memory"})
-    process.close()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # so that it does not end by itself before
+        address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x"
+        process = CameraProcess(Opening("address", "cam", address), OPTIONS, None)
+        process.kill("out of memory")
+        assert told(process, "ended")[-1] == ("ended", {"reason": "out of memory"})
+        process.close()
     assert process.receive(0.01) is None
 
 

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import numpy as np
+from helpers.waiting import LONG
 
 from edge_lpr.io.frame_queue import LOST, FrameQueue, WaitingFrame
 
@@ -52,9 +53,9 @@ def test_who_waits_gets_it_at_once_and_learns_of_the_end() -> None:
     _, given = frames(1)
     queue = FrameQueue()
     threading.Timer(0.05, queue.put, (given[0],)).start()
-    assert queue.take(10) is given[0] and not queue.ended
+    assert queue.take(LONG) is given[0] and not queue.ended
     threading.Timer(0.05, queue.end).start()
-    assert queue.take(10) is None and queue.ended
+    assert queue.take(LONG) is None and queue.ended
     queue.put(given[0])
     queue.clear()
     assert queue.take(0) is None

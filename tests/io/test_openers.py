@@ -14,6 +14,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from helpers.waiting import LONG
 
 from edge_lpr.errors import SourceError
 from edge_lpr.io import openers
@@ -125,7 +126,7 @@ def test_a_playlist_at_an_address_leads_to_no_file(tmp_path: Path, make: Playlis
     secret = write_video(tmp_path / "secret.mkv")
     for target in (str(secret), f"file://{secret}", f"file:{secret}"):
         with Server(make(target).encode(), http) as server:
-            capture = open_address(f"{server.address}/list.m3u8", 1)
+            capture = open_address(f"{server.address}/list.m3u8", LONG)
             assert not (capture.isOpened() and capture.grab())
         assert server.asked
 
@@ -133,7 +134,7 @@ def test_a_playlist_at_an_address_leads_to_no_file(tmp_path: Path, make: Playlis
 def test_a_playlist_at_an_address_leads_to_addresses(tmp_path: Path) -> None:
     media = Server(write_video(tmp_path / "v.ts").read_bytes())
     with media, Server(hls(f"{media.address}/v.ts").encode()) as server:
-        capture = open_address(f"{server.address}/list.m3u8", 5)
+        capture = open_address(f"{server.address}/list.m3u8", LONG)
         assert capture.isOpened() and capture.grab()
         capture.release()
     assert media.asked

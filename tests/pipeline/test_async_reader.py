@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.waiting import LONG, wait_until
 from numpy.typing import NDArray
 
 from edge_lpr import AsyncPlateReader, PlateReader
@@ -76,11 +77,11 @@ def test_cancelling_a_task_ends_its_source(reader: PlateReader, camera: Any, pla
         seen = asyncio.Event()
 
         async def follow() -> None:
-            async for _ in AsyncPlateReader(reader).events(camera.address, timeout=5):
+            async for _ in AsyncPlateReader(reader).events(camera.address, timeout=LONG):
                 seen.set()
 
         following = asyncio.create_task(follow())
-        await asyncio.wait_for(seen.wait(), 20)
+        await asyncio.wait_for(seen.wait(), LONG)
         assert of_events()
         following.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -88,7 +89,7 @@ def test_cancelling_a_task_ends_its_source(reader: PlateReader, camera: Any, pla
         assert not of_events()
 
     asyncio.run(read())
-    assert [t.name for t in threading.enumerate() if "camera" in t.name.lower()] == []
+    wait_until(lambda: not [t.name for t in threading.enumerate() if "camera" in t.name.lower()])
 
 
 def test_breaking_off_closes_the_source(reader: PlateReader, street: Path) -> None:

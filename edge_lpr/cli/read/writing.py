@@ -15,7 +15,7 @@ from edge_lpr.pipeline.stream import FrameResult, Stream
 
 __all__ = ["ResultWriter"]
 
-_RESCUE_SECONDS = 2.0  # what outputs get to be completed in where the models hang
+_RESCUE_SECONDS = 20.0  # what outputs get to be completed in where the models hang
 
 
 class ResultWriter:

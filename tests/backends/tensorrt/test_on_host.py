@@ -96,7 +96,7 @@ def execute(file: str, name: str, version: str, driver: Path, folder: Path) -> N
         env={**os.environ, "LD_LIBRARY_PATH": str(driver)},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1200,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", ""), done.stderr

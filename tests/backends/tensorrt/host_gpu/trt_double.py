@@ -33,10 +33,10 @@ Severity = enum.Enum("Severity", "INTERNAL_ERROR ERROR WARNING INFO VERBOSE")
 driver: Any = None  # set by the scenarios
 failing = {"enqueue": False, "kernel": False, "build": False, "parse": False, "start": False, "crash": False}
 failing["slow"] = False  # all but the quick level
-# Of processes that are started: what is to fail or to take long, and where builds are noted.
+# Of processes that are started: what is to fail, where builds are noted, and from which on they never end.
 failing.update(dict.fromkeys(os.environ.get("HOST_GPU_FAILING", "").split(), True))
-build_steps, step_seconds = 2, float(os.environ.get("HOST_GPU_STEP_SECONDS", "0"))
-NOTES = "HOST_GPU_NOTES"
+NOTES, ENDLESS = "HOST_GPU_NOTES", "HOST_GPU_ENDLESS_FROM"
+BUILD_STEPS = 2
 
 
 def plan(profiles: Sequence[tuple[Shape, Shape]] = PROFILES, model: bytes = b"") -> bytes:
@@ -317,15 +317,13 @@ class Builder:
         level = config.builder_optimization_level
         shapes = ["x".join(map(str, high)) + f"@{level}" for _, high in config.profiles]
         new = [shape for shape in shapes if shape not in config.cache.timed]
-        self._note(
-            {"level": level, "profiles": len(shapes), "new": new, "flags": sorted(config.flags)}, config
-        )
+        endless = self._note({"level": level, "profiles": len(shapes), "new": new}, config)
         monitor = getattr(config, "progress_monitor", None)
         for shape in new:
             if monitor is not None:
-                monitor.phase_start(f"Timing {shape}", "Building", build_steps)
-            for step in range(build_steps):
-                time.sleep(step_seconds)
+                monitor.phase_start(f"Timing {shape}", "Building", BUILD_STEPS)
+            for step in range(BUILD_STEPS):
+                time.sleep(1e6 if endless else 0)
                 if monitor is not None and not monitor.step_complete(f"Timing {shape}", step):
                     return None
             config.cache.timed.add(shape)
@@ -336,12 +334,17 @@ class Builder:
             return None
         return plan(config.profiles, network.model)
 
-    def _note(self, build: dict[str, Any], config: Config) -> None:
-        if NOTES in os.environ:
-            more = {name: getattr(config, name) for name in ("workspace", "tactics")}
-            line = json.dumps({**build, **more, "previews": sorted(config.previews)})
-            with Path(os.environ[NOTES]).open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n")
+    def _note(self, build: dict[str, Any], config: Config) -> bool:
+        """Notes a build that begins; returns whether it is never to end."""
+        if NOTES not in os.environ:
+            return False
+        path = Path(os.environ[NOTES])
+        before = len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
+        more = {name: getattr(config, name) for name in ("workspace", "tactics")}
+        line = json.dumps({**build, **more, "previews": sorted(config.previews)})
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+        return ENDLESS in os.environ and before >= int(os.environ[ENDLESS])
 
 
 class OnnxParser:
