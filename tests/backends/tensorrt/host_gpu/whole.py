@@ -140,6 +140,9 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
     DRIVER.host_gpu_set(ctypes.c_longlong(5000), 0, 0)
     code, said = typed(out, *read)
     assert code == 1 and said.count("\n") == 1 and "out of memory; a run needs" in said, said
+    with PlateReader(precision="fp32", options={"engines": mine}) as reader:  # "auto" goes on with another
+        assert reader.detector.backend.name == "onnxruntime"
+        assert "out of memory; a run needs" in reader.description, reader.description
     DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
 
     found = []
