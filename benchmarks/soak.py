@@ -24,7 +24,7 @@ from edge_lpr.console.progress import Progress
 from edge_lpr.environment import machine, memory
 from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.io.atomic_io import write_json
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.reader import PlateReader

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.cli import command_parser, main
 from edge_lpr.errors import EdgeLprError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.sources import find_targets, open_source
 
 Scene = Callable[..., NDArray[np.uint8]]
@@ -144,8 +144,8 @@ def test_no_secret_is_in_a_traceback_of_a_thread_or_a_warning(tmp_path: Path) ->
         "import sys, threading, warnings, logging\n"
         "from edge_lpr import cli\n"
         "from edge_lpr.io import live_source\n"
-        "def opener(opening, *_):\n"
-        "    address = opening.address\n"
+        "def opener(target, *_):\n"
+        "    address = target.address\n"
         "    warnings.warn(f'asked for {address}'); logging.warning('at %s', address)\n"
         "    raise RuntimeError(f'no {address}')\n"
         "live_source.CameraProcess = opener\n"

@@ -63,4 +63,4 @@ def _look(sample: Sample) -> str:
     if not head:
         return f"{sample.path}: the file is empty (0 bytes)"
     content = sniff(head)
-    return "" if content is not None and content.medium == "picture" else f"{sample.path}: not an image"
+    return "" if content is not None and content.medium == "image" else f"{sample.path}: not an image"

@@ -18,10 +18,10 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.frame_slots import SlotReader
-from edge_lpr.io.openers import nothing_opening
-from edge_lpr.io.opening import Opening
+from edge_lpr.io.guarded_open import nothing_opening
+from edge_lpr.io.targets import Target
 from edge_lpr.types import Image
 
 __all__ = ["CameraProcess", "Told"]
@@ -42,12 +42,12 @@ class CameraProcess:
     """Opens and decodes one live source in a process of its own.
 
     Args:
-        opening: What to open; handed over where no list of processes shows it.
+        target: What to open; handed over where no list of processes shows it.
         options: How it is read.
         live: See `Decoder`.
     """
 
-    def __init__(self, opening: Opening, options: CaptureOptions, live: bool | None) -> None:
+    def __init__(self, target: Target, options: CaptureOptions, live: bool | None) -> None:
         self._slots = SlotReader()
         self._told: queue.SimpleQueue[Told | None] = queue.SimpleQueue()
         self._killed_for = ""
@@ -65,7 +65,8 @@ class CameraProcess:
         except BaseException:
             self._slots.close()
             raise
-        self._send(json.dumps({"opening": asdict(opening), "options": asdict(options), "live": live}))
+        asked = {"kind": target.kind, "label": target.label, "address": target.address}
+        self._send(json.dumps({"target": asked, "options": asdict(options), "live": live}))
         self._listener = threading.Thread(target=self._listen, name="edge-lpr camera", daemon=True)
         self._listener.start()
 

@@ -16,11 +16,12 @@ import time
 from typing import Any, TextIO, cast
 
 from edge_lpr.errors import EdgeLprError, one_line
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.decoder import Decoded, Decoder
 from edge_lpr.io.frame_slots import SlotWriter
 from edge_lpr.io.image_header import BYTES_PER_PIXEL
-from edge_lpr.io.opening import Opening
+from edge_lpr.io.live_decoder import live_decoder
+from edge_lpr.io.targets import Target
 from edge_lpr.masking import MaskedStream, remember
 
 __all__ = ["main"]
@@ -43,7 +44,7 @@ def main(memory: str) -> None:
     asked = json.loads(sys.stdin.readline() or "null")
     if asked is None:
         os._exit(0)
-    remember(asked["opening"]["address"])
+    remember(asked["target"]["address"])
     if sys.stderr is not None:
         sys.stderr = cast(TextIO, MaskedStream(sys.stderr))
     slots = SlotWriter(memory, BYTES_PER_PIXEL * asked["options"]["max_pixels"])
@@ -52,7 +53,7 @@ def main(memory: str) -> None:
     try:
         reason = worker.run(asked)
     except EdgeLprError as e:
-        reason = str(e).removeprefix(f"{asked['opening']['label']}: ")
+        reason = str(e).removeprefix(f"{asked['target']['label']}: ")
     except Exception as e:  # whatever it is, the source is lost and can be opened again
         reason = f"decoding failed ({one_line(e, 120, named=True)})"
     worker.end(reason)
@@ -74,7 +75,7 @@ class _Worker:
         """Does all of it; returns why it has ended, "" for the end of a video."""
         self._tell("begun", True)
         options = CaptureOptions(**asked["options"])
-        decoder = self._decoder = Opening(**asked["opening"]).open(options, asked["live"])
+        decoder = self._decoder = live_decoder(Target(**asked["target"]), options, asked["live"])
         if decoder is None:
             self._tell("refused", True)
             return "refused"

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.decoder import DEFAULT_FPS, Decoded, Decoder
 
 __all__ = ["Capture", "CaptureDecoder"]

@@ -1,4 +1,4 @@
-"""The pictures and videos among the files of a folder or pattern; what is neither is counted, by suffix."""
+"""The images and videos among the files of a folder or pattern; what is neither is counted, by suffix."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class Sorted:
     """Files by what they are, each kind in natural order.
 
     Attributes:
-        pictures: The pictures.
+        images: The images.
         videos: The videos.
         left_out: How many files of other kinds there are, by suffix in lower case; "" is none.
     """
 
-    pictures: list[Path] = field(default_factory=list)
+    images: list[Path] = field(default_factory=list)
     videos: list[Path] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
 def sort_files(files: Iterable[Path], on_problem: Callable[[str], None]) -> Sorted:
-    """Tells pictures, videos and other files apart.
+    """Tells images, videos and other files apart.
 
-    Files that are named like pictures are taken at their word, as there may be a million: what one of them
+    Files that are named like images are taken at their word, as there may be a million: what one of them
     really is shows as it is read. All others are looked into.
 
     Args:
@@ -45,14 +45,14 @@ def sort_files(files: Iterable[Path], on_problem: Callable[[str], None]) -> Sort
     for path in sorted(files, key=_natural):
         suffix = path.suffix.lower()
         try:
-            medium = "picture" if suffix in IMAGE_SUFFIXES else medium_of(path)
+            medium = "image" if suffix in IMAGE_SUFFIXES else medium_of(path)
         except SourceError as e:
             on_problem(str(e))
             continue
         if medium is None:
             found.left_out[suffix] += 1
         else:
-            (found.pictures if medium == "picture" else found.videos).append(path)
+            (found.images if medium == "image" else found.videos).append(path)
     return found
 
 

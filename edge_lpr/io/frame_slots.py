@@ -102,7 +102,7 @@ class SlotWriter:
             The slot; None where there was none.
         """
         larger = image.nbytes > self.slot_bytes
-        # Slots that the reader may still look at cannot move: for a larger picture all have to be free.
+        # Slots that the reader may still look at cannot move: for a larger image all have to be free.
         room = max(2, min(SLOTS, self._most_bytes // image.nbytes))
         need = SLOTS if larger and self._map is not None else SLOTS - room + 1
         with self._changed:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_lpr.addresses import is_address, shown_source
 from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.io.image_io import read_image, to_bgr8
-from edge_lpr.io.sniff import VIDEO_SUFFIXES
+from edge_lpr.io.sniff import medium_of
 from edge_lpr.types import Image
 
 if TYPE_CHECKING:
@@ -75,9 +75,15 @@ def _of_array(array: NDArray[Any]) -> Image:
 def _of_path(path: str) -> Image:
     if is_address(path):
         raise SourceError(f"{shown_source(path)}: an address, expected an image; events() reads addresses")
-    if Path(path).is_dir() or Path(path).suffix.lower() in VIDEO_SUFFIXES:
-        raise SourceError(f"{path}: a folder or video, expected an image; events() reads folders and videos")
-    return read_image(path)
+    try:
+        return read_image(path)
+    except SourceError as e:
+        file = Path(path)
+        if file.is_dir() or (file.is_file() and medium_of(file) == "video"):
+            raise SourceError(
+                f"{path}: a folder or video, expected an image; events() reads folders and videos"
+            ) from e
+        raise
 
 
 def _of_pillow(given: PillowImage) -> Image:

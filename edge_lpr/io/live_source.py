@@ -14,11 +14,11 @@ from typing import Any
 
 from edge_lpr.errors import SourceError, one_line
 from edge_lpr.io.camera_process import CameraProcess
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.decoder import end_notes
 from edge_lpr.io.frame_queue import LOST, FrameQueue, WaitingFrame
 from edge_lpr.io.frames import Frame, Source
-from edge_lpr.io.opening import Opening
+from edge_lpr.io.targets import Target
 
 __all__ = ["LiveSource"]
 
@@ -33,7 +33,7 @@ class LiveSource(Source):
     """A camera, address or pipeline, opened in the background: it is there as soon as it can be reached.
 
     Args:
-        opening: What to open; again for each reconnection.
+        target: What to open; again for each reconnection.
         options: See `CaptureOptions`.
         live: Whether it is live; None finds out: what knows its number of frames is read like a file, from
             the first frame to the last.
@@ -47,17 +47,17 @@ class LiveSource(Source):
 
     def __init__(
         self,
-        opening: Opening,
+        target: Target,
         options: CaptureOptions,
         live: bool | None,
         on_warning: Callable[[str], None],
         expected: str,
     ) -> None:
-        super().__init__(opening.label, on_warning)
+        super().__init__(target.label, on_warning)
         self.live = live is not False
         self.state = "opening"
         self.wake: threading.Event | None = None
-        self._opening = opening
+        self._target = target
         self._options = options
         self._wanted = live
         self._expected = expected
@@ -191,7 +191,7 @@ class LiveSource(Source):
     def _follow_one(self, gone_since: float) -> str | None:
         """Opens the source once and hands on its frames; returns why that is over, None for a video's end."""
         try:
-            process = self._process = CameraProcess(self._opening, self._options, self._wanted)
+            process = self._process = CameraProcess(self._target, self._options, self._wanted)
         except OSError as e:
             return f"its decoder cannot be started ({one_line(e, 120)})"
         try:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.errors import MissingExtraError, SourceError, one_line
 from edge_lpr.io.capture_decoder import Capture
-from edge_lpr.io.openers import has_backend, open_pipeline
+from edge_lpr.io.guarded_open import has_backend, open_pipeline
 from edge_lpr.masking import remember
 
 __all__ = ["NvdecCapture", "check_nvidia", "decodes_nvidia", "gstreamer_text", "is_jetson", "open_nvidia"]

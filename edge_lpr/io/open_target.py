@@ -7,16 +7,15 @@ from collections.abc import Callable
 import cv2
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.frames import Source
+from edge_lpr.io.guarded_open import has_backend
 from edge_lpr.io.image_io import FORMATS
 from edge_lpr.io.image_source import ImageSource
 from edge_lpr.io.live_source import LiveSource
-from edge_lpr.io.openers import has_backend
-from edge_lpr.io.opening import Opening
 from edge_lpr.io.playlist import JoinedFiles, is_playlist
 from edge_lpr.io.sniff import read_head, sniff
-from edge_lpr.io.standard_input import STDIN, STDIN_LABEL, StdinPicture, standard_input
+from edge_lpr.io.standard_input import STDIN, STDIN_LABEL, StdinImage, standard_input
 from edge_lpr.io.targets import Kind, Target
 from edge_lpr.io.video_source import VideoSource
 
@@ -53,27 +52,26 @@ def open_target(
 
 
 def _open_live(target: Target, options: CaptureOptions, on_warning: Callable[[str], None]) -> Source:
-    label, address = target.label, target.address
     if target.kind == "camera":
         expected = "no camera there, in use by another program, or no permission (ls /dev/video*)"
-        return LiveSource(Opening("camera", label, address), options, True, on_warning, expected)
+        return LiveSource(target, options, True, on_warning, expected)
     if target.kind == "pipeline":
         if not has_backend(cv2.CAP_GSTREAMER):
             raise SourceError(
-                f"{label}: a GStreamer pipeline, and this OpenCV {cv2.__version__} has no GStreamer; "
+                f"{target.label}: a GStreamer pipeline, and this OpenCV {cv2.__version__} has no GStreamer; "
                 "edge-lpr doctor says how to get one that has it"
             )
         expected = (
             "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"
         )
-        return LiveSource(Opening("pipeline", label, address), options, None, on_warning, expected)
+        return LiveSource(target, options, None, on_warning, expected)
     if options.decode == "nvidia":
         from edge_lpr.io.nvidia_decode import check_nvidia, decodes_nvidia
 
-        if decodes_nvidia(address):
+        if decodes_nvidia(target.address):
             check_nvidia()
     expected = "refused, wrong path, user or password, or no video there"
-    return LiveSource(Opening("address", label, address), options, None, on_warning, expected)
+    return LiveSource(target, options, None, on_warning, expected)
 
 
 def _open_stdin(
@@ -82,12 +80,12 @@ def _open_stdin(
     data = standard_input()
     data.take()
     if kind == "images":
-        return StdinPicture(data, options.max_pixels, on_warning)
+        return StdinImage(data, options.max_pixels, on_warning)
     if not data.head():
-        raise SourceError(f"{STDIN_LABEL}: nothing came; send a picture or video: cat a.mp4 | edge-lpr -")
+        raise SourceError(f"{STDIN_LABEL}: nothing came; send an image or video: cat a.mp4 | edge-lpr -")
     _check_video(STDIN_LABEL, data.head())
     video = data.put_aside(on_note) if data.index_is_last() else data
-    return VideoSource(STDIN_LABEL, [video], options, on_warning)
+    return VideoSource(STDIN_LABEL, [(STDIN_LABEL, video)], options, on_warning)
 
 
 def _open_video(
@@ -96,15 +94,17 @@ def _open_video(
     on_warning: Callable[[str], None],
     on_note: Callable[[str], None],
 ) -> Source:
-    playlist, files = target.playlist, target.paths
+    label, playlist = target.label, target.playlist
+    named = [(label, file) for file in target.paths]
     if playlist is not None:
         files = playlist.files
-        on_note(f"{target.label}: a playlist; the {len(files)} files that it names are read as one video")
+        on_note(f"{label}: a playlist; the {len(files)} files that it names are read as one video")
         if playlist.joined:
-            return VideoSource(target.label, [JoinedFiles(files)], options, on_warning)
-    for file in files:
-        _check_video(str(file), read_head(file))
-    return VideoSource(target.label, [str(file.resolve()) for file in files], options, on_warning)
+            return VideoSource(label, [(label, JoinedFiles(files))], options, on_warning)
+        named = [(f"{label}, {name}", file) for name, file in zip(playlist.names, files, strict=True)]
+    for name, file in named:
+        _check_video(name, read_head(file, shown=name))
+    return VideoSource(label, [(name, str(file.resolve())) for name, file in named], options, on_warning)
 
 
 def _check_video(name: str, head: bytes) -> None:

@@ -1,6 +1,6 @@
-"""Pictures that OpenCV does not know everywhere, or does not bound: read by Pillow, HEIC by pillow-heif.
+"""Images that OpenCV does not know everywhere, or does not bound: read by Pillow, HEIC by pillow-heif.
 
-Pillow tells an image's size before it takes memory for its pixels. It is imported as the first such picture
+Pillow tells an image's size before it takes memory for its pixels. It is imported as the first such image
 is read.
 """
 

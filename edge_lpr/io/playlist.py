@@ -39,11 +39,13 @@ class Playlist:
     """What a playlist names.
 
     Attributes:
-        files: The files, in order.
+        files: The files, in order, links followed.
+        names: What it calls each of them.
         joined: Whether their bytes on end are one video; else each file is one.
     """
 
     files: tuple[Path, ...]
+    names: tuple[str, ...]
     joined: bool
 
 
@@ -96,7 +98,7 @@ def read_playlist(path: Path) -> Playlist:
     if len(names) > _MAX_FILES:
         raise SourceError(f"{path}: a playlist of {len(names)} files, more than {_MAX_FILES}")
     folder = path.parent.resolve()
-    return Playlist(tuple(_inside(folder, name, path) for name in names), joined)
+    return Playlist(tuple(_inside(folder, name, path) for name in names), tuple(names), joined)
 
 
 def _m3u8(text: str, path: Path) -> tuple[list[str], bool]:

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, whatever its name says: a picture, a video, or neither."""
+"""What a file is by its first bytes, whatever its name says: an image, a video, or neither."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "Content",
     "Medium",
-    "is_picture",
+    "is_image",
     "medium_of",
     "read_head",
     "sniff",
 ]
 
-Medium = Literal["picture", "video"]
+Medium = Literal["image", "video"]
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff"}
     | {".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
-"""Suffixes of pictures. A GIF has none of these: it may be a video."""
+"""Suffixes of images. A GIF has none of these: it may be a video."""
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv"}
     | {".3gp", ".ogv", ".dav", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg", ".asf", ".vob"}
@@ -46,13 +46,13 @@ _QUICKTIME = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"
 _BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 _PNM = re.compile(rb"P[1-6]\s+(?:#[^\n]*\n\s*)*[0-9]+\s")
 _STARTS: tuple[tuple[bytes, Medium, str], ...] = (
-    (b"\xff\xd8\xff", "picture", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "picture", "PNG"),
-    (b"GIF87a", "picture", "GIF"),
-    (b"GIF89a", "picture", "GIF"),
-    (b"II*\0", "picture", "TIFF"),
-    (b"MM\0*", "picture", "TIFF"),
-    (b"\xff\x4f\xff\x51", "picture", "JPEG 2000"),
+    (b"\xff\xd8\xff", "image", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "image", "PNG"),
+    (b"GIF87a", "image", "GIF"),
+    (b"GIF89a", "image", "GIF"),
+    (b"II*\0", "image", "TIFF"),
+    (b"MM\0*", "image", "TIFF"),
+    (b"\xff\x4f\xff\x51", "image", "JPEG 2000"),
     (b"\x1a\x45\xdf\xa3", "video", "Matroska"),
     (b"FLV\x01", "video", "FLV"),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video", "ASF"),
@@ -72,7 +72,7 @@ class Content:
     """What the first bytes of a file say.
 
     Attributes:
-        medium: "picture" or "video"; a GIF is a picture here, see `medium_of`.
+        medium: "image" or "video"; a GIF is an image here, see `medium_of`.
         format: Its format's name: "JPEG", "HEIC", "MP4".
     """
 
@@ -87,24 +87,24 @@ def sniff(head: bytes) -> Content | None:  # noqa: PLR0911 (one return per famil
         head: Its first bytes; `HEAD` of them are enough.
 
     Returns:
-        What it is; None where it is neither a picture nor a video of a known format.
+        What it is; None where it is neither an image nor a video of a known format.
     """
     for start, medium, name in _STARTS:
         if head.startswith(start):
             return Content(medium, name)
     if head[:4] == b"RIFF":
         kinds: dict[bytes, Content] = {
-            b"WEBP": Content("picture", "WebP"),
+            b"WEBP": Content("image", "WebP"),
             b"AVI ": Content("video", "AVI"),
         }
         return kinds.get(head[8:12])
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
-        return Content("picture", "BMP")
+        return Content("image", "BMP")
     if _PNM.match(head):
-        return Content("picture", "PNM")
+        return Content("image", "PNM")
     if head[:12] == b"\0\0\0\x0cjP  \r\n\x87\n":
         motion = head[20:24] == b"mjp2"
-        return Content("video", "Motion JPEG 2000") if motion else Content("picture", "JPEG 2000")
+        return Content("video", "Motion JPEG 2000") if motion else Content("image", "JPEG 2000")
     if head[4:8] == b"ftyp":
         return _of_brands(head)
     if head[4:8] in _QUICKTIME:
@@ -116,7 +116,7 @@ def sniff(head: bytes) -> Content | None:  # noqa: PLR0911 (one return per famil
     return _elementary(head)
 
 
-def is_picture(head: bytes) -> bool:
+def is_image(head: bytes) -> bool:
     """Tells by its first bytes whether `decode_image` is what reads a file.
 
     Args:
@@ -124,7 +124,7 @@ def is_picture(head: bytes) -> bool:
             can be read as too.
     """
     content = sniff(head)
-    return content is not None and content.medium == "picture" and content.format != "GIF"
+    return content is not None and content.medium == "image" and content.format != "GIF"
 
 
 def medium_of(path: Path) -> Medium | None:
@@ -139,27 +139,31 @@ def medium_of(path: Path) -> Medium | None:
     suffix = path.suffix.lower()
     content = sniff(read_head(path))
     if content is None:
-        return "picture" if suffix in IMAGE_SUFFIXES else "video" if suffix in VIDEO_SUFFIXES else None
-    if content.format == "JPEG" and suffix in _MOTION_JPEG:  # which begins like a picture
+        return "image" if suffix in IMAGE_SUFFIXES else "video" if suffix in VIDEO_SUFFIXES else None
+    if content.format == "JPEG" and suffix in _MOTION_JPEG:  # which begins like an image
         return "video"
     if content.format == "TIFF" and suffix not in _TIFF_SUFFIXES | IMAGE_SUFFIXES | VIDEO_SUFFIXES:
         return None  # a camera's raw file, of which this would be the thumbnail
     if content.format == "GIF":
-        return "video" if _is_animated(path) else "picture"
+        return "video" if _is_animated(path) else "image"
     return content.medium
 
 
-def read_head(path: Path, size: int = HEAD) -> bytes:
-    """Reads a file's first bytes.
+def read_head(path: Path, shown: str = "") -> bytes:
+    """Reads a file's first `HEAD` bytes.
+
+    Args:
+        path: The file.
+        shown: What messages call it; "" is its path.
 
     Raises:
         SourceError: It cannot be read.
     """
     try:
         with path.open("rb") as file:
-            return file.read(size)
+            return file.read(HEAD)
     except OSError as e:
-        raise SourceError(unreadable(path, e)) from e
+        raise SourceError(unreadable(shown or path, e)) from e
 
 
 def _of_brands(head: bytes) -> Content | None:
@@ -167,11 +171,11 @@ def _of_brands(head: bytes) -> Content | None:
     major, compatible = head[8:12], {head[at : at + 4] for at in range(16, min(size, len(head)), 4)}
     if major in _SOUND_BRANDS | _RAW_BRANDS:
         return None
-    # A video may be made of pictures too, and says so among the rest; what it is first of all stands first.
+    # A video may be made of images too, and says so among the rest; what it is first of all stands first.
     for brands, name in ((_HEIC_BRANDS, "HEIC"), (_AVIF_BRANDS, "AVIF")):
         if major in brands or (major in _STILL_BRANDS and compatible & brands):
-            return Content("picture", name)
-    return Content("picture", "HEIC") if major in _STILL_BRANDS else Content("video", "MP4")
+            return Content("image", name)
+    return Content("image", "HEIC") if major in _STILL_BRANDS else Content("video", "MP4")
 
 
 def _is_transport_stream(head: bytes) -> bool:

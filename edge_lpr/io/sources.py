@@ -21,7 +21,7 @@ from pathlib import Path
 
 from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, may_hold_secret, shown_source
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.folders import left_out_line, sort_files
 from edge_lpr.io.frames import Source
 from edge_lpr.io.open_target import open_target
@@ -51,7 +51,7 @@ def find_targets(
         source: An image, folder, glob, video file, camera index, address or GStreamer pipeline; the last
             three may be given as `edge_lpr.io.references` has it.
         on_warning: Called with one line for each file or folder in it that cannot be looked at; None logs it.
-        on_left_out: Called with a folder or glob, and how many files in it are no pictures or videos, by
+        on_left_out: Called with a folder or glob, and how many files in it are no images or videos, by
             suffix ("" is none), where there are any; None logs it.
 
     Returns:
@@ -62,7 +62,7 @@ def find_targets(
     """
     text = str(source)
     if text == STDIN:
-        kind: Kind = "images" if standard_input().is_picture() else "video"
+        kind: Kind = "images" if standard_input().is_image() else "video"
         return [Target(kind, STDIN_LABEL, address=STDIN)]
     if not text.strip() or "\0" in text:
         raise SourceError(f"source {text!r}: expected an image, folder, glob, video, camera index or address")
@@ -217,7 +217,7 @@ def _of_path(
     # One that is called a video is no more than what a stranger may have sent.
     if path.suffix.lower() not in IMAGE_SUFFIXES | VIDEO_SUFFIXES and is_playlist(read_head(path)):
         return [Target("video", text, (path,), playlist=read_playlist(path))]
-    return [Target("images" if medium_of(path) == "picture" else "video", text, (path,))]
+    return [Target("images" if medium_of(path) == "image" else "video", text, (path,))]
 
 
 def _of_files(
@@ -229,7 +229,7 @@ def _of_files(
             on_left_out(text, found.left_out)
         else:
             _logger.warning("%s: %s", text, left_out_line(found.left_out))
-    targets = [Target("images", text, tuple(found.pictures), root=root)] if found.pictures else []
+    targets = [Target("images", text, tuple(found.images), root=root)] if found.images else []
     return targets + [Target("video", str(p), (p,), root=root) for p in found.videos]
 
 

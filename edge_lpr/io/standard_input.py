@@ -1,4 +1,4 @@
-"""Standard input as a source, "-": a picture or a video that another program sends."""
+"""Standard input as a source, "-": an image or a video that another program sends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import IO, BinaryIO
 from edge_lpr.errors import SourceError
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.image_io import MAX_BYTES, decode_image
-from edge_lpr.io.sniff import HEAD, is_picture
+from edge_lpr.io.sniff import HEAD, is_image
 
-__all__ = ["STDIN", "STDIN_LABEL", "StandardInput", "StdinPicture", "standard_input"]
+__all__ = ["STDIN", "STDIN_LABEL", "StandardInput", "StdinImage", "standard_input"]
 
 STDIN = "-"
 """The source that means standard input; a file of that name is "./-"."""
@@ -44,9 +44,9 @@ class StandardInput:
             self._head = self._file.read(HEAD)
         return self._head
 
-    def is_picture(self) -> bool:
-        """Tells whether it is a picture; else it can only be a video."""
-        return is_picture(self.head())
+    def is_image(self) -> bool:
+        """Tells whether it is an image; else it can only be a video."""
+        return is_image(self.head())
 
     def take(self) -> None:
         """Says that it is read now.
@@ -81,7 +81,7 @@ class StandardInput:
         while block := self.read(_BLOCK):
             data += block
             if len(data) > limit:
-                raise SourceError(f"{STDIN_LABEL}: a picture of more than {limit >> 20} MiB")
+                raise SourceError(f"{STDIN_LABEL}: an image of more than {limit >> 20} MiB")
         return bytes(data)
 
     def index_is_last(self) -> bool:
@@ -139,18 +139,18 @@ def standard_input() -> StandardInput:
     """
     file = getattr(sys.stdin, "buffer", None)
     if file is None or file.closed:
-        raise SourceError(f"{STDIN_LABEL}: standard input is closed; send a picture or video: … | edge-lpr -")
+        raise SourceError(f"{STDIN_LABEL}: standard input is closed; send an image or video: … | edge-lpr -")
     if file.isatty():
         raise SourceError(
-            f"{STDIN_LABEL}: standard input is a terminal; send a picture or video: cat a.mp4 | edge-lpr -"
+            f"{STDIN_LABEL}: standard input is a terminal; send an image or video: cat a.mp4 | edge-lpr -"
         )
     if not _known or _known[0]._file is not file:
         _known[:] = [StandardInput(file)]
     return _known[0]
 
 
-class StdinPicture(Source):
-    """A picture from standard input.
+class StdinImage(Source):
+    """An image from standard input.
 
     Args:
         data: Where it comes from.

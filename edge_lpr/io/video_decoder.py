@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from edge_lpr.errors import SourceError, one_line
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.decoder import DEFAULT_FPS, Decoded, Decoder
+from edge_lpr.io.guarded_open import ByteStream, open_video
 from edge_lpr.io.image_header import read_header
-from edge_lpr.io.openers import ByteStream, open_video
 from edge_lpr.types import Image
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "a
 """Containers that say how long they are; of others FFmpeg guesses."""
 _FROM_ZERO = frozenset({"matroska,webm", "asf", "nut"})
 """Those of them that say when they end, by a clock that need not be at zero where they begin."""
-_PICTURES = frozenset({"mjpeg", "mjpegb", "ljpeg", "jpegls", "png", "apng", "webp"})
+_IMAGE_CODECS = frozenset({"mjpeg", "mjpegb", "ljpeg", "jpegls", "png", "apng", "webp"})
 """Codecs of whose frames each is an image file, with a size of its own."""
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
@@ -139,7 +139,7 @@ class VideoDecoder(Decoder):
     def ends_early(self) -> bool:
         """Tells whether the video has ended long before it said it would."""
         # The clock, and not the number of frames, which a variable rate and edits make a guess. Its sound may
-        # be longer than its picture.
+        # be longer than its image.
         step = 1 / (self.fps or DEFAULT_FPS)
         return max(self.seconds, self._until) + 2 * step < 0.98 * self._lasts - 0.1
 
@@ -207,7 +207,7 @@ class VideoDecoder(Decoder):
 
     def _see_what_failed(self, packet: Packet[Stream]) -> None:
         """Names what is too large; FFmpeg only leaves it out."""
-        if self._codec.name in _PICTURES and (header := read_header(bytes(packet))) is not None:
+        if self._codec.name in _IMAGE_CODECS and (header := read_header(bytes(packet))) is not None:
             self._check_size(header.width, header.height, header.counted)
 
     def _seconds(self, frame: VideoFrame) -> float | None:
@@ -259,7 +259,7 @@ class _Guarded:
             return b""
         self.since_packet += len(data)
         if 0 < self._packet_bytes < self.since_packet:
-            self.error = SourceError(f"{self._label}: a picture of more than {self._packet_bytes >> 20} MB")
+            self.error = SourceError(f"{self._label}: an image of more than {self._packet_bytes >> 20} MB")
             return b""
         return data
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.decoder import Decoder, end_notes
 from edge_lpr.io.frames import Frame, Source
-from edge_lpr.io.openers import ByteStream
+from edge_lpr.io.guarded_open import ByteStream
 from edge_lpr.io.video_decoder import VideoDecoder
 
 __all__ = ["VideoSource"]
@@ -20,8 +19,8 @@ class VideoSource(Source):
 
     Args:
         label: What messages call it.
-        videos: See `VideoDecoder`; the first is opened at once, each other one in its turn. One of them that
-            does not open then is told, and left out.
+        videos: What messages call each, and the video as `VideoDecoder` takes it; the first is opened at
+            once, each other one in its turn. One of them that does not open then is told, and left out.
         options: See `CaptureOptions`.
         on_warning: See `Source`.
 
@@ -32,7 +31,7 @@ class VideoSource(Source):
     def __init__(
         self,
         label: str,
-        videos: Sequence[str | ByteStream],
+        videos: Sequence[tuple[str, str | ByteStream]],
         options: CaptureOptions,
         on_warning: Callable[[str], None],
     ) -> None:
@@ -41,7 +40,8 @@ class VideoSource(Source):
         self._following = list(videos[1:])
         self._stop = False
         self._left_out = False
-        self._decoder: Decoder = VideoDecoder(videos[0], label, options)
+        name, video = videos[0]
+        self._decoder: Decoder = VideoDecoder(video, name, options)
         self.fps = self._decoder.fps
         self.total = None if self._following else self._decoder.total
 
@@ -79,8 +79,7 @@ class VideoSource(Source):
 
     def _open_next(self) -> Decoder | None:
         while self._following:
-            video = self._following.pop(0)
-            name = f"{self.label}, {Path(video).name}" if isinstance(video, str) else self.label
+            name, video = self._following.pop(0)
             try:
                 return VideoDecoder(video, name, self._options)
             except SourceError as e:

@@ -14,7 +14,7 @@ from edge_lpr.backends.base import DEVICE, THREADS
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.errors import SettingError
 from edge_lpr.health.activity import Activity
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.image_input import ImageLike, as_image
 from edge_lpr.pipeline.crop import Crop
 from edge_lpr.pipeline.crop_reader import CropReader
@@ -52,11 +52,8 @@ class PlateReader:
             the CPU where there is none.
         options: More settings of backends by name: `engines` (the folder of TensorRT engines, as `edge-lpr
             build --out` made it), `slots`, `graphs`, `mapped`; see `edge_lpr.backends`.
-        any_text: Whether what reads better as no plate is reported too, as kind "text".
-        min_score: A plate or event is reported when its lowest character score reaches this, 0 to 1.
-        format_prior: How strongly plates are preferred over free text, in nats; see `PlateDecoder`.
-        settings: Further thresholds that differ from the bundle's and the defaults, by the names of the
-            fields in `edge_lpr.pipeline.settings`.
+        settings: Thresholds that differ from the bundle's and the defaults, by the names of the fields in
+            `edge_lpr.pipeline.settings`: {"min_score": 0.6, "any_text": True}.
         verify_key: The public key that bundle and engines have to be signed with, as a file or itself; None
             asks for no signature.
 
@@ -84,9 +81,6 @@ class PlateReader:
         threads: int | None = None,
         device: int | None = None,
         options: Mapping[str, Any] | None = None,
-        any_text: bool = ReadSettings.any_text,
-        min_score: float = ReadSettings.min_score,
-        format_prior: float = ReadSettings.format_prior,
         settings: Mapping[str, object] | None = None,
         verify_key: str | Path | None = None,
     ) -> None:
@@ -99,7 +93,7 @@ class PlateReader:
                 "leave them out"
             )
         det, read, track = split_settings(settings or {})
-        self.settings = ReadSettings(any_text, min_score, format_prior).changed(read)
+        self.settings = ReadSettings().changed(read)
         self.tracking = TrackSettings().changed(track)
         self.bundle: Bundle = load_bundle(bundle, load_public_key(verify_key))
         spec = self.bundle.det

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from edge_lpr.errors import SourceError
 from edge_lpr.geometry import crop_quad
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
@@ -174,7 +174,7 @@ def _read_together(batch: list[_Ready]) -> list[list[PlateRead]]:
     )
 
 
-def _steps(results: Iterable[tuple[list[_Ready], list[list[PlateRead]]]]) -> Iterator[FrameResult]:
+def _steps(results: Iterable[tuple[Sequence[_Ready], list[list[PlateRead]]]]) -> Iterator[FrameResult]:
     for batch, found in results:
         for one, reads in zip(batch, found, strict=True):
             yield one.stream.step(one.frame, reads)

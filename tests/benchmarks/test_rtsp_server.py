@@ -13,7 +13,7 @@ from helpers.waiting import LONG
 
 from edge_lpr.benchmarks.rtsp_server import RtspServer, mpeg4_frames
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.sources import open_source
 

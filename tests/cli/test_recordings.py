@@ -20,7 +20,7 @@ from helpers.waiting import LONG, wait_until
 from numpy.typing import NDArray
 
 from edge_lpr.cli import main
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.sources import open_source
 
 FAST = ["--det-limit-side-len", "256", "--det-limit-type", "max", "--threads", "1", "--quiet"]

@@ -36,7 +36,7 @@ from edge_lpr.export.inference_yml import read_inference_yml
 from edge_lpr.export.paddle_program import check_program, check_weights
 from edge_lpr.export.parity.reference import read_reference
 from edge_lpr.export.settings import load_origin
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.image_io import read_image
 from edge_lpr.io.sources import open_source
 from edge_lpr.onnx_graph.graph import OnnxGraph, load_onnx

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.file_server import file_server
 from helpers.videos import write_video
 from helpers.waiting import LONG
 
-from edge_lpr.io import openers
+from edge_lpr.io import guarded_open
 from edge_lpr.io.camera_process import CameraProcess, Told
-from edge_lpr.io.capture import CaptureOptions
-from edge_lpr.io.opening import Opening
+from edge_lpr.io.capture_options import CaptureOptions
+from edge_lpr.io.targets import Target
 
+NOBODY = Target("address", "cam", address="rtsp://127.0.0.1:1/x")
 OPTIONS = CaptureOptions(stride=2, timeout=LONG)
 
 
@@ -33,10 +35,11 @@ def told(process: CameraProcess, until: str) -> list[Told]:
 
 
 def test_all_that_happens_to_a_video_is_told(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "车 %d.avi", 20)
-    process = CameraProcess(Opening("file", "cam", str(path)), OPTIONS, None)
-    try:
+    data = write_video(tmp_path / "a.mkv", 20).read_bytes()
+    with file_server(data) as address:
+        process = CameraProcess(Target("address", "cam", address=address), OPTIONS, None)
         found = told(process, "ended")
+    try:
         assert [what for what, _ in found[:2]] == ["begun", "opened"]
         assert found[1][1] == {"live": False, "fps": 25.0, "total": 10, "pause": 0.0}
         frames: list[dict[str, Any]] = [more for what, more in found if what == "frame"]
@@ -50,7 +53,7 @@ def test_all_that_happens_to_a_video_is_told(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_opened_is_refused() -> None:
-    process = CameraProcess(Opening("address", "cam", "rtsp://127.0.0.1:1/x"), OPTIONS, None)
+    process = CameraProcess(NOBODY, OPTIONS, None)
     assert [what for what, _ in told(process, "refused")] == ["begun", "refused"]
     process.close()
 
@@ -58,7 +61,7 @@ def test_what_cannot_be_opened_is_refused() -> None:
 def test_a_process_that_is_ended_tells_why_in_its_stead() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # so that it does not end by itself before
         address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x"
-        process = CameraProcess(Opening("address", "cam", address), OPTIONS, None)
+        process = CameraProcess(Target("address", "cam", address=address), OPTIONS, None)
         process.kill("out of memory")
         assert told(process, "ended")[-1] == ("ended", {"reason": "out of memory"})
         process.close()
@@ -69,16 +72,18 @@ def test_a_file_of_the_current_folder_is_no_library(tmp_path: Path, monkeypatch:
     for name in ("cv2", "json", "numpy"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(9)", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    process = CameraProcess(Opening("address", "cam", "rtsp://127.0.0.1:1/x"), OPTIONS, None)
+    process = CameraProcess(NOBODY, OPTIONS, None)
     assert told(process, "refused")
     process.close()
     assert not (tmp_path / "__pycache__").exists()
 
 
 def test_frames_are_held_to_the_limit(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.avi", 5)
-    process = CameraProcess(Opening("file", "cam", str(path)), CaptureOptions(max_pixels=64 * 48 - 1), True)
-    found = told(process, "ended")
+    data = write_video(tmp_path / "a.mkv", 5).read_bytes()
+    with file_server(data) as address:
+        target = Target("address", "cam", address=address)
+        process = CameraProcess(target, CaptureOptions(timeout=LONG, max_pixels=64 * 48 - 1), True)
+        found = told(process, "ended")
     process.close()
     assert "frame" not in dict(found)
     assert found[-1][1]["reason"].startswith("frames of 64×48 pixels, more than the limit")
@@ -90,14 +95,14 @@ def test_what_is_being_opened_here_does_not_reach_the_process() -> None:
     opening, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with openers._ffmpeg_options({"protocol_whitelist": "file"}):
+        with guarded_open._ffmpeg_options({"protocol_whitelist": "file"}):
             opening.set()
             done.wait(0.3)
 
     thread = threading.Thread(target=hold)
     thread.start()
     opening.wait()
-    process = CameraProcess(Opening("address", "cam", "rtsp://127.0.0.1:1/x"), OPTIONS, None)
+    process = CameraProcess(NOBODY, OPTIONS, None)
     environment = Path(f"/proc/{process.pid}/environ").read_bytes()
     process.close()
     thread.join()

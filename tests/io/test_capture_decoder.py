@@ -9,8 +9,8 @@ import pytest
 from helpers.videos import FPS, write_video
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.capture_decoder import CaptureDecoder
+from edge_lpr.io.capture_options import CaptureOptions
 
 
 def test_a_file_knows_its_frames_and_a_live_source_does_not(tmp_path: Path) -> None:

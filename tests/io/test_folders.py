@@ -113,5 +113,5 @@ def test_many_suffixes_are_one_line() -> None:
 def test_what_cannot_be_looked_into_is_a_problem(tmp_path: Path) -> None:
     problems: list[str] = []
     found = sort_files([tmp_path / "gone.dat", tmp_path / "gone.jpg"], problems.append)
-    assert [path.name for path in found.pictures] == ["gone.jpg"]
+    assert [path.name for path in found.images] == ["gone.jpg"]
     assert problems == [f"{tmp_path / 'gone.dat'}: cannot be read (No such file or directory)"]

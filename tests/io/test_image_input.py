@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.videos import write_video
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -99,11 +100,19 @@ def test_an_empty_one_is_named() -> None:
 
 
 def test_what_events_reads_is_sent_there(tmp_path: Path) -> None:
-    for source in (tmp_path, tmp_path / "a.mp4"):
+    write_video(tmp_path / "a.mp4", 2)
+    (tmp_path / "a.mp4").rename(tmp_path / "called.jpg")
+    (tmp_path / "damaged.mp4").write_bytes(b"none that is known")
+    for source in (tmp_path, tmp_path / "called.jpg", tmp_path / "damaged.mp4"):
         with pytest.raises(SourceError, match=r"expected an image; events\(\) reads folders and videos"):
             as_image(source)
     with pytest.raises(SourceError, match=r"expected an image; events\(\) reads addresses") as caught:
         as_image("rtsp://admin:secret@10.0.0.5/1")
     assert "secret" not in str(caught.value)
     with pytest.raises(SourceError, match="no such file"):
-        as_image(tmp_path / "none.jpg")
+        as_image(tmp_path / "none.mp4")
+
+
+def test_what_a_file_is_its_content_says(tmp_path: Path) -> None:
+    path = written(tmp_path).rename(tmp_path / "a.mp4")
+    assert np.array_equal(as_image(path), PICTURE)

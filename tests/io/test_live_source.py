@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.file_server import file_server
 from helpers.videos import write_video
 from helpers.waiting import LONG, read_until, take, wait_until
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.live_source import LiveSource
-from edge_lpr.io.opening import Opening
 from edge_lpr.io.sources import open_source
+from edge_lpr.io.targets import Target
 
 QUICK = CaptureOptions(timeout=LONG, max_pause=0.1)
 
@@ -306,40 +307,16 @@ def test_an_address_of_a_finite_video_is_read_in_full(tmp_path: Path) -> None:
 
 
 def test_a_file_opened_as_live_ends_as_lost(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.avi", 30)
+    data = write_video(tmp_path / "a.mkv", 30).read_bytes()
     problems: list[str] = []
-    opening = Opening("file", "cam", str(path))
-    with LiveSource(opening, CaptureOptions(reconnect=0), True, problems.append, "") as source:
-        frames = list(source)
+    with file_server(data) as address:
+        target = Target("address", "cam", address=address)
+        with LiveSource(
+            target, CaptureOptions(reconnect=0, timeout=LONG), True, problems.append, ""
+        ) as source:
+            frames = list(source)
     assert frames and source.received == 30 and source.state == "source lost"
     assert problems == ["cam: source lost after 30 frames"]
-
-
-@contextmanager
-def file_server(data: bytes) -> Iterator[str]:
-    """Gives one file to everybody, by HTTP."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        stop = threading.Event()
-
-        def serve() -> None:
-            server.settimeout(0.1)
-            while not stop.is_set():
-                try:
-                    connection, _ = server.accept()
-                except TimeoutError:
-                    continue
-                with connection, suppress(OSError):
-                    connection.recv(4096)
-                    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(data)}\r\nConnection: close\r\n\r\n"
-                    connection.sendall(head.encode() + data)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.getsockname()[1]}/a.mkv"
-        finally:
-            stop.set()
-            thread.join()
 
 
 def process_of(source: LiveSource) -> int:

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from edge_lpr.cli import main
 from edge_lpr.errors import MissingExtraError, SourceError
 from edge_lpr.io import nvidia_decode
-from edge_lpr.io.capture import CaptureOptions
 from edge_lpr.io.capture_decoder import CaptureDecoder
+from edge_lpr.io.capture_options import CaptureOptions
+from edge_lpr.io.live_decoder import live_decoder
 from edge_lpr.io.nvidia_decode import NvdecCapture, check_nvidia, gstreamer_text, is_jetson
-from edge_lpr.io.opening import Opening
+from edge_lpr.io.targets import Target
 
 ELEMENTS = [
     "rtspsrc",
@@ -233,7 +234,9 @@ def test_an_opening_takes_the_decoder_that_is_asked_for(
     codec: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nvidia_decode, "is_jetson", lambda: False)
-    opened = Opening("address", "cam", "RTSP://h/1").open(CaptureOptions(decode="nvidia"), None)
+    opened = live_decoder(
+        Target("address", "cam", address="RTSP://h/1"), CaptureOptions(decode="nvidia"), None
+    )
     assert opened is not None and len(list(opened.frames(lambda: True))) == 4
     pipelines: list[str] = []
 

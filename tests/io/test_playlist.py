@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import av
@@ -117,6 +118,29 @@ def test_a_playlist_in_a_playlist_or_called_a_video_is_none(tmp_path: Path) -> N
     for name in ("list.ffconcat", "clip.mp4"):
         with pytest.raises(SourceError, match="a playlist, which names other files"):
             open_source(tmp_path / name, on_warning=lambda line: None)
+
+
+def test_what_it_names_is_called_as_it_calls_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sub").mkdir()
+    Path("sub/inner.m3u8").write_text("#EXTM3U\na.avi\n", encoding="utf-8")
+    Path("sub/empty.avi").touch()
+    write_video(Path("a.avi"), 2)
+    Path("sub/cut.avi").write_bytes(b"\0" * 4096)
+    for name, message in (
+        ("sub/inner.m3u8", "a playlist, which names other files"),
+        ("./sub/empty.avi", "the file is empty"),
+        ("sub/cut.avi", "cannot be opened"),
+    ):
+        Path("list.txt").write_text(f"file {name}\n", encoding="utf-8")
+        with pytest.raises(SourceError, match=f"^list.txt, {re.escape(name)}: {message}"):
+            open_source("list.txt")
+    told: list[str] = []
+    Path("list.txt").write_text("file a.avi\nfile sub/cut.avi\n", encoding="utf-8")
+    with open_source("list.txt", on_warning=told.append) as source:
+        assert len(list(source)) == 2
+    assert len(told) == 1 and told[0].startswith("list.txt, sub/cut.avi: cannot be opened")
+    assert str(tmp_path) not in told[0]
 
 
 def test_a_playlist_in_a_folder_is_not_read_with_it(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from helpers.extras import reason
 from helpers.pictures import animated_gif, encoded, quarters
 
-from edge_lpr.io.sniff import HEAD, is_picture, medium_of, sniff
+from edge_lpr.io.sniff import HEAD, is_image, medium_of, sniff
 
 PICTURES = {
     "JPEG": "JPEG",
@@ -34,11 +34,11 @@ def test_pictures_are_known_by_their_first_bytes(kind: str, tmp_path: Path) -> N
         pytest.importorskip("pillow_heif", reason=reason("pillow_heif", "heif"))
     data = encoded(quarters(), kind)
     found = sniff(data[:HEAD])
-    assert found is not None and (found.medium, found.format) == ("picture", PICTURES[kind])
-    assert is_picture(data[:HEAD]) is (kind != "GIF")
+    assert found is not None and (found.medium, found.format) == ("image", PICTURES[kind])
+    assert is_image(data[:HEAD]) is (kind != "GIF")
     for name in ("picture", "picture.dat", "picture.mp4", "picture.png"):
         (tmp_path / name).write_bytes(data)
-        assert medium_of(tmp_path / name) == ("picture" if kind != "TIFF" or "dat" not in name else None)
+        assert medium_of(tmp_path / name) == ("image" if kind != "TIFF" or "dat" not in name else None)
 
 
 def video(codec: str, container: str) -> bytes:
@@ -73,7 +73,7 @@ def test_videos_are_known_by_their_first_bytes(codec: str, container: str, name:
     data = video(codec, container)
     found = sniff(data[:HEAD])
     assert found is not None and (found.medium, found.format) == ("video", name)
-    assert not is_picture(data[:HEAD])
+    assert not is_image(data[:HEAD])
     for file in ("clip", "clip.jpg", "clip.dat"):
         (tmp_path / file).write_bytes(data)
         assert medium_of(tmp_path / file) == "video"
@@ -99,7 +99,7 @@ def test_videos_are_known_by_their_first_bytes(codec: str, container: str, name:
 )
 def test_what_is_neither(head: bytes, tmp_path: Path) -> None:
     assert sniff(head) is None
-    for name, medium in (("f", None), ("f.txt", None), ("f.jpg", "picture"), ("f.mp4", "video")):
+    for name, medium in (("f", None), ("f.txt", None), ("f.jpg", "image"), ("f.mp4", "video")):
         (tmp_path / name).write_bytes(head)
         assert medium_of(tmp_path / name) == medium
 
@@ -119,19 +119,19 @@ def test_what_is_neither(head: bytes, tmp_path: Path) -> None:
 def test_the_brands_of_a_container_say_what_is_in_it(major: bytes, others: bytes, name: str) -> None:
     found = sniff(struct.pack(">I", 16 + len(others)) + b"ftyp" + major + bytes(4) + others)
     assert found is not None and found.format == name
-    assert found.medium == ("video" if name == "MP4" else "picture")
+    assert found.medium == ("video" if name == "MP4" else "image")
 
 
 def test_a_gif_of_several_images_is_a_video(tmp_path: Path) -> None:
-    for name, values, medium in (("one", (9,), "picture"), ("two", (9, 90), "video")):
+    for name, values, medium in (("one", (9,), "image"), ("two", (9, 90), "video")):
         (tmp_path / f"{name}.gif").write_bytes(animated_gif(*values))
         assert medium_of(tmp_path / f"{name}.gif") == medium
     (tmp_path / "cut.gif").write_bytes(b"GIF89a")
-    assert medium_of(tmp_path / "cut.gif") == "picture"
+    assert medium_of(tmp_path / "cut.gif") == "image"
 
 
 def test_motion_jpeg_begins_like_a_picture(tmp_path: Path) -> None:
     data = bytes(cv2.imencode(".jpg", quarters())[1])
-    for name, medium in (("a.mjpeg", "video"), ("a.mjpg", "video"), ("a.avi", "picture")):
+    for name, medium in (("a.mjpeg", "video"), ("a.mjpg", "video"), ("a.avi", "image")):
         (tmp_path / name).write_bytes(2 * data)
         assert medium_of(tmp_path / name) == medium

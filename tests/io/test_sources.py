@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
 
 

@@ -18,7 +18,7 @@ from helpers.videos import write_video
 
 from edge_lpr.errors import SourceError
 from edge_lpr.io import standard_input
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.sources import find_targets, open_source
 
 READ = """
@@ -128,7 +128,7 @@ def test_a_damaged_picture_is_told_and_left_out(stdin: IO[bytes]) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "stdin: nothing came; send a picture or video"),
+        (b"", "stdin: nothing came; send an image or video"),
         (b"some notes\n", "stdin: a text file; expected a video"),
         (b"#EXTM3U\nhttp://h/1.ts\n", "stdin: a playlist, which names other files"),
         (b"\0\1\2\3" * 2000, "stdin: cannot be opened"),
@@ -163,7 +163,7 @@ def test_a_terminal_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
             buffer = file
 
         monkeypatch.setattr(sys, "stdin", Input)
-        with pytest.raises(SourceError, match="standard input is a terminal; send a picture or video"):
+        with pytest.raises(SourceError, match="standard input is a terminal; send an image or video"):
             find_targets("-")
     os.close(ours)
 

@@ -15,12 +15,12 @@ from helpers.limited import run_limited
 from helpers.videos import encode
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.sources import open_source
 from edge_lpr.io.video_decoder import VideoDecoder
 
 IMPORTS = """
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.sources import open_source
 """
 READ = "print(sum(1 for _ in open_source(sys.argv[1], CaptureOptions(max_pixels=int(sys.argv[2])))))"

@@ -11,7 +11,7 @@ import pytest
 from helpers.videos import FPS, write_video
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.sources import open_source
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.pipeline.event_options import EventOptions
 
 

@@ -13,16 +13,17 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.file_server import file_server
 from helpers.waiting import LONG
 from numpy.typing import NDArray
 
 from edge_lpr import PlateEvent, PlateRead
 from edge_lpr.errors import SettingError, SourceError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.live_source import LiveSource
-from edge_lpr.io.opening import Opening
 from edge_lpr.io.sources import open_source
+from edge_lpr.io.targets import Target
 from edge_lpr.pipeline.events import Report
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.reading import read_live, read_sources
@@ -202,9 +203,10 @@ def test_live_sources_are_read_together_and_end_apart(reader: PlateReader, stree
     for _ in range(5):
         writer.write(np.zeros((48, 64, 3), np.uint8))
     writer.release()
-    sources = [_from_file(street), _from_file(short)]
-    streams = [Stream(reader, source) for source in sources]
-    ended = [step.source for step in read_live(streams) if step.is_last]
+    with file_server(street.read_bytes()) as long_one, file_server(short.read_bytes()) as short_one:
+        sources = [_from_file("street", long_one), _from_file("short", short_one)]
+        streams = [Stream(reader, source) for source in sources]
+        ended = [step.source for step in read_live(streams) if step.is_last]
     assert sorted(s.label for s in ended) == sorted(s.label for s in sources)
     assert all(source.state == "source lost" for source in sources)
     assert sources[0].dropped > 0
@@ -376,16 +378,15 @@ class _Fed(LiveSource):
         return not self._script
 
 
-def _from_file(path: Path) -> LiveSource:
-    options = CaptureOptions(reconnect=0)
-    opening = Opening("file", path.name, str(path))
-    return LiveSource(opening, options, True, lambda line: None, "")
+def _from_file(label: str, address: str) -> LiveSource:
+    options = CaptureOptions(reconnect=0, timeout=LONG)
+    return LiveSource(Target("address", label, address=address), options, True, lambda line: None, "")
 
 
 def _camera(camera: Any, problems: list[str] | None = None) -> LiveSource:
     told = [] if problems is None else problems
-    opening = Opening("address", camera.address, camera.address)
-    return LiveSource(opening, QUICK, None, told.append, "")
+    target = Target("address", camera.address, address=camera.address)
+    return LiveSource(target, QUICK, None, told.append, "")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.reader import PlateReader

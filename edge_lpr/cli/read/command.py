@@ -10,7 +10,7 @@ from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.log_level import shows
 from edge_lpr.console.streams import libraries_apart
 from edge_lpr.health.watchdog import WatchdogSettings
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.recording import RecordingSettings
 from edge_lpr.outputs import OUTPUTS
 from edge_lpr.pipeline.events import REPORTS

@@ -22,7 +22,7 @@ from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.health.monitor import Monitor
 from edge_lpr.health.status import Run
 from edge_lpr.health.watchdog import Watchdog, WatchdogSettings
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.folders import left_out_line
 from edge_lpr.io.frames import Source
 from edge_lpr.io.sources import Target, open_source

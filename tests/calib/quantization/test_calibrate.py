@@ -150,7 +150,7 @@ def test_a_precision_is_one_new_file(
         assert made.read() != opened.model(part, "fp32").read()  # type: ignore[arg-type]
         assert made.extra["accuracy"]["w16"] > 0.9
     scene = cv2.imdecode(np.fromfile(data / "scenes" / "0.png", np.uint8), cv2.IMREAD_COLOR)
-    with PlateReader(bundle, "onnxruntime", "w16", any_text=True) as reader:
+    with PlateReader(bundle, "onnxruntime", "w16", settings={"any_text": True}) as reader:
         assert len(reader.read(np.asarray(scene, np.uint8))) == 1
 
 

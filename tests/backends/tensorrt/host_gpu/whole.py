@@ -24,7 +24,7 @@ from scenarios import DRIVER, MIB, execute, held
 from edge_lpr.benchmarks import gpu
 from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.cli import main
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.image_io import read_image
 from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.reader import PlateReader

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import itertools
 import re
@@ -10,10 +11,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,10 +24,10 @@ import pytest
 from helpers.waiting import LONG, read_until, take
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io import http_pictures, live_source
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io import http_images, live_source
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.decoder import Decoded, Decoder
-from edge_lpr.io.http_pictures import SnapshotDecoder, open_pictures
+from edge_lpr.io.http_images import SnapshotDecoder, open_images
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.sources import open_source
 from edge_lpr.io.video_decoder import VideoDecoder
@@ -35,6 +38,16 @@ NONCE = "5f2a"
 
 def picture(value: int, suffix: str = ".jpg") -> bytes:
     return bytes(cv2.imencode(suffix, np.full((48, 64, 3), value, np.uint8))[1])
+
+
+class Plain:
+    """Packs nothing, by the names of `zlib`'s."""
+
+    def compress(self, data: bytes) -> bytes:
+        return data
+
+    def flush(self, mode: int = 0) -> bytes:
+        return b""
 
 
 class Server(ThreadingHTTPServer):
@@ -49,6 +62,8 @@ class Server(ThreadingHTTPServer):
         once: What it gives before that, each once.
         multipart: Frames of Motion JPEG after which the connection ends; 0 gives one picture.
         lengths: Whether each part has its Content-Length.
+        coding: The Content-Encoding of everything, which nobody asked for; "" is none.
+        packer: Makes what packs an answer.
         asked: How often it gave something.
         authorised: The Authorization headers that came.
     """
@@ -59,6 +74,8 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.kind: str | None = "image/jpeg"
         self.says, self.auth, self.to, self.multipart, self.lengths = 200, "", "", 0, True
+        self.coding = ""
+        self.packer: Callable[[], Any] = Plain
         self.body: bytes | None = None
         self.once: list[bytes] = []
         self.asked = 0
@@ -102,15 +119,25 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response_only(status)
         for name, value in headers:
             self.send_header(name, value)
+        if self.server.coding:
+            self.send_header("Content-Encoding", self.server.coding)
         self.end_headers()
-        self.wfile.write(body)
+        self.pack = self.server.packer()
+        self.packed(body)
+        if not self.server.multipart:
+            self.wfile.write(self.pack.flush())
 
     def stream(self, count: int) -> None:
         self.answer(200, [("Content-Type", "multipart/x-mixed-replace; boundary=xx")], b"")
         for _ in range(count):
             data = self.server.body or picture(next(self.server.value) % 250)
             length = f"Content-Length: {len(data)}\r\n" if self.server.lengths else ""
-            self.wfile.write(f"--xx\r\nContent-Type: image/jpeg\r\n{length}\r\n".encode() + data + b"\r\n")
+            self.packed(f"--xx\r\nContent-Type: image/jpeg\r\n{length}\r\n".encode() + data + b"\r\n")
+
+    def packed(self, data: bytes) -> None:
+        self.wfile.write(self.pack.compress(data))
+        if self.server.multipart:
+            self.wfile.write(self.pack.flush(zlib.Z_SYNC_FLUSH))
 
     def is_right(self, given: str) -> bool:
         if self.server.auth == "Basic":
@@ -139,7 +166,7 @@ def server() -> Iterator[Server]:
 
 
 def opened(server: Server, options: CaptureOptions = QUICK, **address: str) -> Decoder:
-    decoder = open_pictures(server.address(**address), "cam", options)
+    decoder = open_images(server.address(**address), "cam", options)
     assert isinstance(decoder, Decoder)
     return decoder
 
@@ -236,22 +263,22 @@ def test_what_is_no_picture_is_left_to_others(server: Server) -> None:
         ("image/jpeg", 3 * picture(9)),  # one after the other
     ):
         server.kind, server.body = kind, body
-        assert open_pictures(server.address(), "cam", QUICK) == "other"
+        assert open_images(server.address(), "cam", QUICK) == "other"
 
 
 def test_what_does_not_answer_is_none() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.listen()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/1.jpg"
-        assert open_pictures(address, "cam", CaptureOptions(timeout=0.2)) is None
-    assert open_pictures(address, "cam", CaptureOptions(timeout=0.2)) is None
-    assert open_pictures("http://u:pa/ss@h:x/1", "cam", QUICK) == "other"
+        assert open_images(address, "cam", CaptureOptions(timeout=0.2)) is None
+    assert open_images(address, "cam", CaptureOptions(timeout=0.2)) is None
+    assert open_images("http://u:pa/ss@h:x/1", "cam", QUICK) == "other"
 
 
 def test_a_picture_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_pictures, "MAX_PICTURE_BYTES", 1 << 20)
+    monkeypatch.setattr(http_images, "MAX_IMAGE_BYTES", 1 << 20)
     server.body = picture(9) + bytes(3 << 20)
-    with pytest.raises(SourceError, match="cam: a picture of more than 1 MB"):
+    with pytest.raises(SourceError, match="cam: an image of more than 1 MB"):
         opened(server)
 
 
@@ -259,17 +286,63 @@ def test_a_picture_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -
 def test_a_picture_of_motion_jpeg_is_bounded(
     server: Server, monkeypatch: pytest.MonkeyPatch, lengths: bool
 ) -> None:
-    monkeypatch.setattr(http_pictures, "MAX_PICTURE_BYTES", 1 << 20)
+    monkeypatch.setattr(http_images, "MAX_IMAGE_BYTES", 1 << 20)
     server.multipart, server.lengths = 9, lengths
     server.body = picture(9) + bytes(200_000)
     with closing(opened(server)) as decoder:
         assert len(list(decoder.frames(lambda: True))) == 9  # each, and not all together
     server.body = picture(9) + bytes(3 << 20)
     with (
-        pytest.raises(SourceError, match="cam: a picture of more than 1 MB"),
+        pytest.raises(SourceError, match="cam: an image of more than 1 MB"),
         closing(opened(server)) as decoder,
     ):
         list(decoder.frames(lambda: True))
+
+
+PACKED = [("gzip", 31), ("x-gzip", 31), ("deflate", 15), ("deflate", -15)]
+
+
+@pytest.mark.parametrize(("coding", "bits"), PACKED, ids=["gzip", "x-gzip", "deflate", "bare deflate"])
+@pytest.mark.parametrize("multipart", [0, 3], ids=["snapshot", "motion jpeg"])
+def test_what_is_packed_unasked_is_read_all_the_same(
+    server: Server, coding: str, bits: int, multipart: int
+) -> None:
+    server.coding, server.multipart = coding, multipart
+    server.packer = lambda: zlib.compressobj(wbits=bits)
+    decoder = opened(server, QUICK)
+    assert values(decoder, 3) == [1, 2, 3]
+    decoder.close()
+
+
+def test_what_is_packed_is_bounded_as_it_is_unpacked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_images, "MAX_IMAGE_BYTES", 1 << 20)
+    server.coding, server.body = "gzip", gzip.compress(picture(9) + bytes(64 << 20), 1)
+    with pytest.raises(SourceError, match="cam: an image of more than 1 MB"):
+        opened(server, QUICK)
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "multipart/x-mixed-replace; boundary=xx"])
+def test_what_cannot_be_unpacked_is_named(server: Server, kind: str) -> None:
+    server.kind, server.coding = kind, "br"
+    with pytest.raises(SourceError, match="cam: the camera packs what it gives as 'br'; expected none, gzip"):
+        opened(server, QUICK)
+
+
+def test_what_is_packed_and_damaged_is_named(server: Server) -> None:
+    server.coding, server.body = "gzip", b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 90
+    with pytest.raises(SourceError, match="cam: what the camera gives as gzip cannot be unpacked"):
+        opened(server, QUICK)
+
+
+def test_a_camera_that_packs_is_not_lost(server: Server) -> None:
+    said: list[str] = []
+    server.coding = "gzip"
+    server.packer = lambda: zlib.compressobj(wbits=31)
+    with open_source(server.address(), QUICK, said.append) as source:
+        assert isinstance(source, LiveSource)
+        first, second = take(source, 2)
+        assert first.index < second.index
+        assert source.losses == 0 and said == []
 
 
 def test_a_picture_has_the_limit_in_pixels(server: Server) -> None:
@@ -360,7 +433,7 @@ def test_motion_jpeg_in_pieces_shows_each_frame_when_it_is_there() -> None:
         thread.start()
         try:
             address = f"http://127.0.0.1:{camera.getsockname()[1]}/"
-            decoder = open_pictures(address, "cam", CaptureOptions(timeout=60))
+            decoder = open_images(address, "cam", CaptureOptions(timeout=60))
             assert isinstance(decoder, VideoDecoder)
             assert round(float(next(frames(decoder)).image.mean())) == 100
         finally:

@@ -1,4 +1,4 @@
-"""Cameras that give pictures by HTTP: one at each request (a snapshot), or one after the other (Motion JPEG).
+"""Cameras that give images by HTTP: one at each request (a snapshot), or one after the other (Motion JPEG).
 
 OpenCV would take a snapshot for a video of one frame, and loses the last frames of Motion JPEG whenever the
 connection ends.
@@ -12,24 +12,25 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io.capture import CaptureOptions
+from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.decoder import Decoded, Decoder
-from edge_lpr.io.http_client import HttpClient, NotHttpError, Response, UnreachableError
+from edge_lpr.io.http_body import HttpBody
+from edge_lpr.io.http_client import HttpClient, NotHttpError, UnreachableError
 from edge_lpr.io.image_io import decode_image
-from edge_lpr.io.sniff import HEAD, is_picture
+from edge_lpr.io.sniff import HEAD, is_image
 from edge_lpr.io.video_decoder import VideoDecoder
 
-__all__ = ["MAX_PICTURE_BYTES", "SnapshotDecoder", "open_pictures"]
+__all__ = ["MAX_IMAGE_BYTES", "SnapshotDecoder", "open_images"]
 
-MAX_PICTURE_BYTES = 64 << 20
-"""Most bytes of a picture."""
+MAX_IMAGE_BYTES = 64 << 20
+"""Most bytes of an image."""
 _TRIES = 3  # requests on end that may fail before the camera counts as lost
 _LOOK_SECONDS = 0.25  # between two looks whether it is to go on
 _UNSAID = ("", "application/octet-stream", "binary/octet-stream", "text/plain", "text/html")
 """Types that servers name where they do not know what they give."""
 
 
-def open_pictures(address: str, label: str, options: CaptureOptions) -> Decoder | Literal["other"] | None:
+def open_images(address: str, label: str, options: CaptureOptions) -> Decoder | Literal["other"] | None:
     """Asks an http or https address, and finds out what it gives.
 
     Args:
@@ -38,22 +39,22 @@ def open_pictures(address: str, label: str, options: CaptureOptions) -> Decoder 
         options: See `CaptureOptions`.
 
     Returns:
-        What decodes its pictures; "other" for what are no pictures; None where nothing answers.
+        What decodes its images; "other" for what are no images; None where nothing answers.
 
     Raises:
-        SourceError: It answers with an error, or its pictures are too large.
+        SourceError: It answers with an error, or its images are too large.
     """
     try:
         client = HttpClient(address, label, options.timeout, options.any_certificate)
         response = client.get()
         kind = response.headers.get_content_type() if response.headers.get("Content-Type") else ""
         if kind.startswith("multipart/"):
-            body = _Body(response, label, options.timeout)
-            return VideoDecoder(body, label, options, True, "mpjpeg", MAX_PICTURE_BYTES)
+            stream = _Stream(HttpBody(response, label), label, options.timeout)
+            return VideoDecoder(stream, label, options, True, "mpjpeg", MAX_IMAGE_BYTES)
         with response:
             if not (kind.startswith("image/") or kind in _UNSAID):
                 return "other"
-            first = _picture(response, label, options.timeout)
+            first = _image(HttpBody(response, label), label, options.timeout)
     except NotHttpError:
         return "other"
     except (UnreachableError, OSError):
@@ -62,11 +63,11 @@ def open_pictures(address: str, label: str, options: CaptureOptions) -> Decoder 
 
 
 class SnapshotDecoder(Decoder):
-    """Asks for a picture at an interval.
+    """Asks for an image at an interval.
 
     Args:
         client: Whom to ask.
-        first: The picture that was given already.
+        first: The image that was given already.
         label: What messages call it.
         options: See `CaptureOptions`.
     """
@@ -81,7 +82,7 @@ class SnapshotDecoder(Decoder):
         self._timeout = options.timeout
 
     def frames(self, go_on: Callable[[], bool]) -> Iterator[Decoded]:
-        """Gives the pictures; see `Decoder.frames`.
+        """Gives the images; see `Decoder.frames`.
 
         Raises:
             SourceError: Several requests on end have failed.
@@ -110,11 +111,11 @@ class SnapshotDecoder(Decoder):
     def _ask(self) -> bytes:
         try:
             with self._client.get() as response:
-                data = _picture(response, self._label, self._timeout)
+                data = _image(HttpBody(response, self._label), self._label, self._timeout)
         except (UnreachableError, NotHttpError, OSError) as e:
             raise SourceError(f"{self._label}: no answer to {_TRIES} requests") from e
         if data is None:
-            raise SourceError(f"{self._label}: no picture any more")
+            raise SourceError(f"{self._label}: no image any more")
         return data
 
     def _wait(self, due: float, go_on: Callable[[], bool]) -> bool:
@@ -126,45 +127,45 @@ class SnapshotDecoder(Decoder):
         return False
 
 
-class _Body:
-    """What an answer holds, as far as it has come."""
+class _Stream:
+    """An answer without end, as far as it has come."""
 
-    def __init__(self, response: Response, label: str, timeout: float) -> None:
-        self._response = response
+    def __init__(self, body: HttpBody, label: str, timeout: float) -> None:
+        self._body = body
         self._late = f"{label}: no frame for {timeout:g} s"
 
     def read(self, size: int, /) -> bytes:
         try:
-            return self._response.read1(size)
+            return self._body.read1(size)
         except TimeoutError as e:
             raise SourceError(self._late) from e
         except (OSError, http.client.HTTPException):  # it has gone: what came before is whole
             return b""
 
     def close(self) -> None:
-        self._response.close()
+        self._body.close()
 
 
-def _picture(response: Response, label: str, timeout: float) -> bytes | None:
-    """Reads an answer that is one picture; None where it is none, or the first of several.
+def _image(body: HttpBody, label: str, timeout: float) -> bytes | None:
+    """Reads an answer that is one image; None where it is none, or the first of several.
 
     Raises:
-        SourceError: It is larger than a picture, or takes longer than an answer may.
+        SourceError: It is larger than an image, takes longer than an answer may, or cannot be unpacked.
     """
     until = time.monotonic() + timeout
     data = bytearray()
     try:
-        while block := response.read1(1 << 16):
+        while block := body.read1(1 << 16):
             data += block
-            if len(data) >= 16 and not is_picture(bytes(data[:HEAD])):
+            if len(data) >= 16 and not is_image(bytes(data[:HEAD])):
                 return None
             # JPEG files on end, without anything between them, are a stream.
             if b"\xff\xd9\xff\xd8" in data[-len(block) - 3 :]:
                 return None
-            if len(data) > MAX_PICTURE_BYTES:
-                raise SourceError(f"{label}: a picture of more than {MAX_PICTURE_BYTES >> 20} MB")
+            if len(data) > MAX_IMAGE_BYTES:
+                raise SourceError(f"{label}: an image of more than {MAX_IMAGE_BYTES >> 20} MB")
             if time.monotonic() > until:
-                raise SourceError(f"{label}: a picture took longer than {timeout:g} s (--timeout)")
+                raise SourceError(f"{label}: an image took longer than {timeout:g} s (--timeout)")
     except http.client.HTTPException:  # cut short: whoever decodes it says so
         pass
-    return bytes(data) if is_picture(bytes(data[:HEAD])) else None
+    return bytes(data) if is_image(bytes(data[:HEAD])) else None

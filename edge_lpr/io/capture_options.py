@@ -34,7 +34,7 @@ class CaptureOptions(Settings):
     )
     snapshot_interval: float = setting(
         1.0,
-        "seconds between two requests to an http address that gives one picture at a time",
+        "seconds between two requests to an http address that gives one image at a time",
         low=0.05,
         high=3600,
         metavar="S",

@@ -17,9 +17,9 @@ import pytest
 from helpers.waiting import LONG
 
 from edge_lpr.errors import SourceError
-from edge_lpr.io import openers
-from edge_lpr.io.capture import CaptureOptions
-from edge_lpr.io.openers import open_address, open_video
+from edge_lpr.io import guarded_open
+from edge_lpr.io.capture_options import CaptureOptions
+from edge_lpr.io.guarded_open import open_address, open_video
 from edge_lpr.io.sniff import VIDEO_SUFFIXES
 from edge_lpr.io.sources import open_source
 
@@ -148,7 +148,7 @@ def test_what_the_users_environment_says_goes_before(monkeypatch: pytest.MonkeyP
         seen.append(given[3] if len(given) > 3 else dict(pair.split(";") for pair in told))
         raise RuntimeError
 
-    monkeypatch.setattr(openers.cv2, "VideoCapture", opened)
+    monkeypatch.setattr(guarded_open.cv2, "VideoCapture", opened)
     monkeypatch.setattr(av, "open", opened)
     monkeypatch.setenv(VARIABLE, "rtsp_transport;udp|protocol_whitelist;file,pipe")
     for call in (lambda: open_video("x", "x"), lambda: open_address("rtsp://x", 1)):
