@@ -234,9 +234,8 @@ def test_an_opening_takes_the_decoder_that_is_asked_for(
     codec: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nvidia_decode, "is_jetson", lambda: False)
-    opened = live_decoder(
-        Target("address", "cam", address="RTSP://h/1"), CaptureOptions(decode="nvidia"), None
-    )
+    options = CaptureOptions(decode="nvidia", timeout=3)
+    opened = live_decoder(Target("address", "cam", address="RTSP://h/1"), options, None)
     assert opened is not None and len(list(opened.frames(lambda: True))) == 4
     pipelines: list[str] = []
 
@@ -246,10 +245,7 @@ def test_an_opening_takes_the_decoder_that_is_asked_for(
 
     monkeypatch.setattr(nvidia_decode, "is_jetson", lambda: True)
     monkeypatch.setattr(nvidia_decode, "open_pipeline", open_pipeline)
-    assert (
-        Opening("address", "cam", "rtsps://h/1").open(CaptureOptions(decode="nvidia", timeout=3), None)
-        is None
-    )
+    assert live_decoder(Target("address", "cam", address="rtsps://h/1"), options, None) is None
     assert pipelines == [gstreamer_text("rtsps://h/1", 3)]
 
 
