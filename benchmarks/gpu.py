@@ -230,8 +230,8 @@ def _step(name: str, bench: parts.Bench, dry_run: bool) -> Step:
         return lambda: {**vars(api.machine), "memory_mib": api.gpu.memory >> 20, "power_mode": power_mode()}
     kind, *rest = name.split()
     if kind == "build":
-        jobs = build_jobs(bench.bundle, rest[1:], bench.settings)
-        return partial(parts.build, bench, api, next(job for job in jobs if job.part == rest[0]))
+        jobs = build_jobs(bench.bundle, [rest[1]], bench.settings)
+        return partial(parts.build, bench, api, next(job for job in jobs if name == f"build {job.label}"))
     precision = rest[0] if rest else bench.precisions[0]
     if kind in ("throughput", "refusals", "memory"):
         return partial(getattr(parts, kind), bench, api, precision)

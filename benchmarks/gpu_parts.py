@@ -168,7 +168,8 @@ def build(bench: Bench, api: TensorRT, job: BuildJob) -> dict[str, Any]:
         )
     report = inspect_engine(api, manifest, len(job.profiles) - 1)
     if bench.raw is not None:
-        (bench.raw / f"inspector-{job.part}-{job.model.precision}.json").write_text(report.raw, "utf-8")
+        name = f"inspector-{job.label.replace(' ', '-')}.json"
+        (bench.raw / name).write_text(report.raw, encoding="utf-8")
     return {
         "state": state,
         "seconds": manifest.seconds,
@@ -198,7 +199,7 @@ def throughput(bench: Bench, api: TensorRT, precision: str) -> dict[str, Any]:
     With and without CUDA graphs. On an integrated GPU also with copies in place of the mapped memory that is
     the default there.
     """
-    variants: dict[str, dict[str, bool]] = {"": {}, ", no graphs": {"graphs": False}}
+    variants: dict[str, dict[str, Any]] = {"": {}, ", no graphs": {"graphs": False}}
     if api.gpu.integrated:
         variants[", copies"] = {"mapped": False}
     result: dict[str, Any] = {}
@@ -327,13 +328,13 @@ def _sizes(bench: Bench, part: Part) -> Sequence[Size]:
     return bench.sizes() if part == "det" else [(rec.height, width) for width in rec.widths]
 
 
-def _backend(bench: Bench, model: ModelFile, options: Mapping[str, bool]) -> TensorRTBackend:
+def _backend(bench: Bench, model: ModelFile, options: Mapping[str, Any]) -> TensorRTBackend:
     signer = bench.bundle.verify_key
     return TensorRTBackend(model, folder=bench.folder, device=bench.device, verify_key=signer, **options)
 
 
 def _engine_alone(
-    bench: Bench, part: Part, precision: str, label: str, options: Mapping[str, bool]
+    bench: Bench, part: Part, precision: str, label: str, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Measures one engine in one variant, at each size and batch; the default's speeds are kept."""
     bundle = bench.bundle

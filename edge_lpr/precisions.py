@@ -41,6 +41,9 @@ class Precision:
 
 PRECISIONS: Registry[Precision] = Registry("precision")
 PRECISIONS.register(Precision(REFERENCE, 0, 2, "", 0.0, ()))
-# FP16 reads as FP32 does. INT8 is faster still and costs accuracy, which is for the user to choose.
+# FP16 reads as FP32 does. INT8 is faster still and costs accuracy, which is for the user to choose; what of
+# it stays in float is FP16.
 PRECISIONS.register(Precision("fp16", 1, 0, "edge_lpr.calib.quantization.fp16", 0.1, ("FP16",)))
-PRECISIONS.register(Precision("int8", 2, 1, "edge_lpr.calib.quantization.int8", 0.2, ("INT8",)))
+PRECISIONS.register(
+    Precision("int8", 2, 1, "edge_lpr.calib.quantization.int8", 0.2, ("FP16", "INT8")),
+)

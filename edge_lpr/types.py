@@ -16,6 +16,8 @@ Mask = NDArray[np.uint8]
 """uint8 H×W coverage, 0 to 255."""
 FloatMap = NDArray[np.float32]
 """float32 H×W, a probability of each pixel, 0 to 1."""
+ByteMap = NDArray[np.uint8]
+"""uint8 H×W, a probability of each pixel × 255."""
 Quad = NDArray[np.float32]
 """float32 4×2, the corners top-left, top-right, bottom-right, bottom-left, x and y in pixels."""
 Probs = NDArray[np.float32]

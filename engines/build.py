@@ -5,28 +5,61 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.engine_folder import read_manifests
-from edge_lpr.backends.tensorrt.engine_manifest import MANIFEST, EngineManifest, Machine, engine_key
+from edge_lpr.backends.tensorrt.engine_manifest import (
+    MANIFEST,
+    EngineManifest,
+    Machine,
+    engine_key,
+    frame_flag,
+)
 from edge_lpr.backends.tensorrt.profile import Profile
-from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.bundle.manifest import Bundle, DetSpec, ModelFile
 from edge_lpr.engines.build_settings import BuildSettings, known_names
-from edge_lpr.engines.profiles import det_sizes, profiles
+from edge_lpr.engines.profiles import det_sizes, frame_sizes, profiles
 from edge_lpr.engines.qdq_trt8 import rewrite_for_trt8
 from edge_lpr.engines.timing_cache import TimingCache, slug
 from edge_lpr.environment import tool
-from edge_lpr.errors import BackendError, ModelError, SettingError
+from edge_lpr.errors import BackendError, MissingExtraError, ModelError, SettingError
+from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.precisions import PRECISIONS
-from edge_lpr.types import PARTS, Part
+from edge_lpr.types import PARTS, Part, Size
 
 if TYPE_CHECKING:
     import tensorrt as trt
+
+
+@dataclass(frozen=True)
+class Edges:
+    """What an engine's graph has beside the model; see `edge_lpr.engines.engine_graph`.
+
+    Attributes:
+        output: Name of the detector's map; "" in a recognizer.
+        threshold: DB's threshold, 0 to 1, that the map is compared with; None returns it in float.
+        frame: Height and width, in pixels, of a camera's frames, and of the network's input; None takes
+            images in the network's size.
+    """
+
+    output: str = ""
+    threshold: float | None = None
+    frame: tuple[Size, Size] | None = None
+
+    def added(self, data: bytes, label: str) -> bytes:
+        """Returns a model with them; see `with_edges`."""
+        if self.threshold is None and self.frame is None:
+            return data
+        try:
+            from edge_lpr.engines.engine_graph import with_edges
+        except ImportError as e:
+            raise MissingExtraError("onnx", "tensorrt", "Building a detector's engine") from e
+        return with_edges(data, label, self.output, self.threshold, self.frame)
 
 
 @dataclass(frozen=True)
@@ -40,6 +73,7 @@ class BuildJob:
         model: The ONNX file.
         profiles: The shapes that the engine is to take.
         settings: How it is built.
+        edges: What is added to the model's graph.
     """
 
     bundle: str
@@ -48,6 +82,7 @@ class BuildJob:
     model: ModelFile
     profiles: tuple[Profile, ...]
     settings: BuildSettings
+    edges: Edges = Edges()
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -56,12 +91,18 @@ class BuildJob:
 
     @property
     def label(self) -> str:
-        """What is built, for messages: "det fp16"."""
-        return f"{self.part} {self.model.precision}"
+        """What is built, for messages: "det fp16", "det fp16 1920x1080"."""
+        frame = self.edges.frame
+        return f"{self.part} {self.model.precision}" + (f" {frame[0][1]}x{frame[0][0]}" if frame else "")
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """What of the settings a manifest keeps, and of the frames that the engine takes."""
+        return self.settings.flags() | frame_flag(self.edges.frame)
 
     def key(self, machine: Machine) -> str:
         """Returns the engine's key on a machine."""
-        return engine_key(self.model, machine, self.profiles, self.settings.flags())
+        return engine_key(self.model, machine, self.profiles, self.flags)
 
     def path(self, folder: Path, machine: Machine) -> Path:
         """Returns where the engine's manifest lies in a folder of engines."""
@@ -104,22 +145,30 @@ def build_jobs(bundle: Bundle, precisions: Sequence[str], settings: BuildSetting
         SettingError: Sizes or batches are out of range, or the DLA cannot do a precision.
     """
     sizes = det_sizes(bundle.det, settings.det_sizes)
+    frames = frame_sizes(bundle.det, settings.frame_sizes)
     for precision in precisions or bundle.precisions():
         if settings.dla is not None and PRECISIONS[precision].tensorrt_types != ("FP16",):
             # NVIDIA's TensorRT guide, "Working with DLA": FP16 and INT8 only, and no explicit quantization.
             raise SettingError(f"--dla: a DLA takes no {precision} model of this kind: give --precision fp16")
         for part in PARTS:
-            shapes = profiles(bundle, part, settings.batches, sizes)
-            if settings.dla is not None:
-                shapes = tuple(replace(profile, min=profile.max) for profile in shapes)
-            yield BuildJob(
-                bundle=bundle.name,
-                part=part,
-                input=(bundle.det if part == "det" else bundle.rec).input_name,
-                model=bundle.model(part, precision),
-                profiles=shapes,
-                settings=settings,
-            )
+            for frame in (None, *(frames if part == "det" else ())):
+                shapes = profiles(bundle, part, settings.batches, sizes if frame is None else [frame[0]])
+                if settings.dla is not None:
+                    shapes = tuple(replace(profile, min=profile.max) for profile in shapes)
+                yield BuildJob(
+                    bundle=bundle.name,
+                    part=part,
+                    input=(bundle.det if part == "det" else bundle.rec).input_name,
+                    model=bundle.model(part, precision),
+                    profiles=shapes,
+                    settings=settings,
+                    edges=_edges(bundle.det, settings, frame) if part == "det" else Edges(),
+                )
+
+
+def _edges(model: DetSpec, settings: BuildSettings, frame: tuple[Size, Size] | None) -> Edges:
+    threshold = None if settings.float_map else DetectorSettings.for_model(model).thresh
+    return Edges(model.output_name, threshold, frame)
 
 
 def build_engine(
@@ -186,7 +235,7 @@ def make_manifest(
         calibration=_digest(calibration) if calibration else "",
         machine=machine,
         profiles=job.profiles,
-        flags=job.settings.flags(),
+        flags=job.flags,
         engine_sha256=hashlib.sha256(serialized).hexdigest(),
         engine_bytes=len(serialized),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -196,16 +245,22 @@ def make_manifest(
 
 
 def _plan(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None) -> bytes:
-    data = job.model.read()
+    data = job.edges.added(job.model.read(), str(job.model.path))
+    float_nodes: tuple[str, ...] | None = None
     if "INT8" in job.types and not api.features.int8_weights:
-        data = rewrite_for_trt8(data)
+        data, float_nodes = rewrite_for_trt8(data)
     timing_cache = TimingCache(folder, api.machine)
     with api.gpu.active():
-        return _build(api, job, data, timing_cache, watch)
+        return _build(api, job, data, float_nodes, timing_cache, watch)
 
 
 def _build(
-    api: TensorRT, job: BuildJob, data: bytes, timing_cache: TimingCache, watch: Watch | None
+    api: TensorRT,
+    job: BuildJob,
+    data: bytes,
+    float_nodes: Collection[str] | None,
+    timing_cache: TimingCache,
+    watch: Watch | None,
 ) -> bytes:
     import tensorrt as trt
 
@@ -218,7 +273,7 @@ def _build(
     network = api.network(builder, typed=job.settings.dla is None)
     _parse(api, job, data, network)
     config = builder.create_builder_config()
-    _configure(api, job, builder, network, config)
+    _configure(api, job, float_nodes, builder, network, config)
     timing_cache.attach(config)
     if watch is not None:
         api.watch_progress(config, watch.phase, watch.step)
@@ -246,6 +301,7 @@ def _parse(api: TensorRT, job: BuildJob, data: bytes, network: trt.INetworkDefin
 def _configure(
     api: TensorRT,
     job: BuildJob,
+    float_nodes: Collection[str] | None,
     builder: trt.Builder,
     network: trt.INetworkDefinition,
     config: trt.IBuilderConfig,
@@ -257,7 +313,8 @@ def _configure(
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     if not job.types and not settings.tf32:
         config.clear_flag(trt.BuilderFlag.TF32)
-    api.allow_types(config, network, job.model.precision, typed=settings.dla is None)
+    typed = settings.dla is None
+    api.allow_types(config, network, job.model.precision, typed=typed, float_nodes=float_nodes)
     api.share_profiles(config)
     if settings.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace << 20)

@@ -61,7 +61,8 @@ def drop_quick(job: BuildJob, folder: Path, machine: Machine) -> None:
 def is_served(job: BuildJob, folder: Path, machine: Machine) -> bool:
     """Tells whether there is an engine of the job's model that runs here, however it was built."""
     manifests, _ = read_manifests(folder)
-    return any(not m.differences(job.model, machine) and not m.damage() for m in manifests)
+    same = (m for m in manifests if m.frame == job.edges.frame)
+    return any(not m.differences(job.model, machine) and not m.damage() for m in same)
 
 
 def build_in_processes(

@@ -11,7 +11,7 @@ from edge_lpr.settings import Settings, setting, whole_setting
 
 # A part of every engine's key. Raise it when the kit makes another plan of the same settings (another builder
 # flag, another rewriting of the graph): engines that an older kit built are then not taken for the new ones.
-FORMAT = 1
+FORMAT = 2
 DEFAULT_BATCHES = (1, 8)
 MAX_OPTIMIZATION_LEVEL = 5
 
@@ -23,6 +23,10 @@ class BuildSettings(Settings):
     Attributes:
         batches: Batch sizes to be fast at, in images; see `profiles`.
         det_sizes: Input sizes of the detector as "WIDTHxHEIGHT", in pixels; empty takes the default ones.
+        frame_sizes: Sizes of whole frames as "WIDTHxHEIGHT", in pixels: for each there is a detector more
+            that resizes them on the GPU.
+        float_map: Whether the detector returns its map as the bundle's model does, in float32, in place of
+            packed.
         workspace: Most device memory that one layer's kernel may work in, in MiB; None leaves it all.
         tf32: Whether an FP32 model may compute in TF32, which keeps 10 bits of the mantissa. FP16 and INT8
             models always may.
@@ -39,6 +43,8 @@ class BuildSettings(Settings):
 
     batches: tuple[int, ...] = DEFAULT_BATCHES
     det_sizes: tuple[str, ...] = ()
+    frame_sizes: tuple[str, ...] = ()
+    float_map: bool = setting(False, "let the detector return its map in float32: four times the bytes")
     workspace: int | None = whole_setting(
         None, "most GPU memory that one layer may work in", low=16, high=1 << 20, metavar="MIB"
     )
@@ -57,6 +63,8 @@ class BuildSettings(Settings):
         super().__post_init__()
         if self.dla is not None and self.hardware_compatible:
             raise SettingError("--dla and --hardware-compatible: an engine for a DLA runs on its chip alone")
+        if self.dla is not None and self.frame_sizes:
+            raise SettingError("--dla and --frame-size: a DLA resizes no frames; leave --frame-size out")
         if self.dla is not None and (len(set(self.batches)) != 1 or len(self.det_sizes) != 1):
             raise SettingError(
                 "--dla takes one fixed shape: give one --batch and one --det-size, "
@@ -66,7 +74,7 @@ class BuildSettings(Settings):
     def flags(self) -> dict[str, Any]:
         """Returns what of this a manifest keeps; batches and sizes stand in its profiles."""
         kept = asdict(self)
-        del kept["batches"], kept["det_sizes"]
+        del kept["batches"], kept["det_sizes"], kept["frame_sizes"]
         kept["tactic_sources"] = sorted(self.tactic_sources)
         kept["format"] = FORMAT
         return kept

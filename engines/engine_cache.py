@@ -58,11 +58,11 @@ def entries(folder: Path, machine: Machine | None, bundle: Bundle | None = None)
         One entry per engine, newest first, then what is left of others.
     """
     manifests, broken = read_manifests(folder)
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[object, ...]] = set()
     found = []
     for manifest in manifests:
         state, reason = _judge(manifest, machine, bundle)
-        same = (manifest.bundle, manifest.part, manifest.model_sha256)
+        same = (manifest.bundle, manifest.part, manifest.model_sha256, manifest.frame)
         if state == VALID and same in seen:
             state, reason = SUPERSEDED, "a newer build of the same model is used in its place"
         if state == VALID:

@@ -20,6 +20,7 @@ from edge_lpr.types import Part, Size
 # into neither is made smaller, one that is smaller is padded.
 CAMERA = (1920, 1080)
 MAX_PROFILE_BATCH = 256
+_LEAST_FRAME, _LARGEST_FRAME = 16, 8192
 # TensorRT makes kernels and memory for each profile: more than a few belong into engines of their own.
 MAX_PROFILES = 16
 
@@ -42,6 +43,32 @@ def det_sizes(model: DetSpec, wanted: Sequence[str] = ()) -> tuple[Size, ...]:
         lying = input_size(model, DetectorSettings.for_model(model), CAMERA[1], CAMERA[0])
         return lying[::-1], lying
     return tuple(sorted({_parse(model, text) for text in wanted}, key=lambda size: size[0] * size[1]))
+
+
+def frame_sizes(model: DetSpec, wanted: Sequence[str]) -> tuple[tuple[Size, Size], ...]:
+    """Settles for which frames there are engines that resize them.
+
+    Args:
+        model: The detector.
+        wanted: The frames' sizes as "WIDTHxHEIGHT" in pixels.
+
+    Returns:
+        Height and width in pixels of each frame, each once, and those of the network's input for it.
+
+    Raises:
+        SettingError: Not a size, or one that the network takes as it is.
+    """
+    found: dict[Size, Size] = {}
+    for text in wanted:
+        frame = _pixels("--frame-size", text)
+        if not all(_LEAST_FRAME <= side <= _LARGEST_FRAME for side in frame):
+            raise SettingError(
+                f"--frame-size {text}: expected sides of {_LEAST_FRAME} to {_LARGEST_FRAME} pixels"
+            )
+        found[frame] = input_size(model, DetectorSettings.for_model(model), *frame)
+        if found[frame] == frame:
+            raise SettingError(f"--frame-size {text}: nothing to resize; give it as --det-size")
+    return tuple(found.items())
 
 
 def profiles(
@@ -82,11 +109,17 @@ def profiles(
     )
 
 
-def _parse(model: DetSpec, text: str) -> Size:
+def _pixels(option: str, text: str) -> Size:
+    """Reads "WIDTHxHEIGHT"; returns height and width."""
     match = re.fullmatch(r"(\d{1,5})[x×*](\d{1,5})", text.strip())
     if match is None:
-        raise SettingError(f"--det-size {text!r}: expected WIDTHxHEIGHT in pixels, such as 1120x640")
-    width, height = int(match[1]), int(match[2])
+        example = "1120x640" if option == "--det-size" else "1920x1080"
+        raise SettingError(f"{option} {text!r}: expected WIDTHxHEIGHT in pixels, such as {example}")
+    return int(match[2]), int(match[1])
+
+
+def _parse(model: DetSpec, text: str) -> Size:
+    height, width = _pixels("--det-size", text)
     if not width or not height or width % model.stride or height % model.stride:
         advice = ""
         if width and height:

@@ -31,7 +31,7 @@ def correct_biases(
 
     Args:
         graph: The graph, still in float.
-        layers: The layers that `insert_qdq` will quantize.
+        layers: The layers that will be quantized.
         stats: What was seen of their inputs, by channel.
         ranges: The ranges that their inputs will have.
 

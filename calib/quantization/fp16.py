@@ -2,7 +2,8 @@
 
 Which nodes those are is found by running the network: a node stays in FP32 when a calibration image takes
 one of its tensors, or a sum that it adds up inside (the squares of a layer norm, the terms of a mean or a
-softmax), beyond a quarter of FP16's largest number. The input stays uint8 and the output float32.
+softmax), beyond a quarter of FP16's largest number. Layer norms and the last softmax do whatever is seen
+(`sensitive_nodes`). The input stays uint8 and the output float32.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from edge_lpr.calib.quantization.taps import TappedModel
 from edge_lpr.errors import ModelError
 from edge_lpr.onnx_graph.fold import attribute
 from edge_lpr.onnx_graph.graph import OnnxGraph
+from edge_lpr.onnx_graph.pool_first import pool_first
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.types import Batch, Tick
 
-__all__ = ["find_overflows", "make", "to_fp16"]
+__all__ = ["OVERFLOW_BATCHES", "find_overflows", "make", "sensitive_nodes", "to_fp16"]
 
 FP16_MAX = 65504.0
 # A calibration set does not hold the brightest image there is.
@@ -32,14 +34,17 @@ LIMIT = FP16_MAX / HEADROOM
 # Overflows are looked for on so many batches at most: every activation of the network is held and looked at.
 OVERFLOW_BATCHES = 24
 # Inputs that the operator's definition fixes to float32, by position.
-_FIXED_INPUTS: Mapping[str, frozenset[int]] = {"Resize": frozenset({1, 2}), "QuantizeLinear": frozenset({1})}
+_FIXED_INPUTS: Mapping[str, frozenset[int]] = {"Resize": frozenset({1, 2})}
+_LAYERS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 _SUMS = ("LayerNormalization", "GlobalAveragePool", "AveragePool", "ReduceMean", "ReduceSum", "Softmax")
 
 
 def make(job: Job, tick: Tick) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """Makes the FP16 model of one part; see `edge_lpr.calib.quantization.job`."""
-    reasons = find_overflows(job.model, job.inputs[:OVERFLOW_BATCHES], tick)
     graph = OnnxGraph(job.model)
+    pool_first(graph)
+    model = graph.to_model(job.part)
+    reasons = sensitive_nodes(model) | find_overflows(model, job.inputs[:OVERFLOW_BATCHES], tick)
     to_fp16(graph, reasons)
     made = graph.to_model(f"{job.part}_fp16")
     for name, why in reasons.items():
@@ -53,6 +58,37 @@ def make(job: Job, tick: Tick) -> tuple[onnx.ModelProto, dict[str, Any]]:
         "float_layers": [{"layer": name, "why": why} for name, why in reasons.items()],
         "accuracy": job.measured("fp16", accuracy),
     }
+
+
+def sensitive_nodes(model: onnx.ModelProto) -> dict[str, str]:
+    """Lists the nodes that compute in FP32 whatever the calibration images show.
+
+    A layer norm divides by a root of a mean of squares: where a row is nearly even, FP16's smallest numbers
+    make noise of it, and where it is not, the squares overflow. The last softmax, and what follows it, is
+    what the reader takes for probabilities: of three digits, the second best character has one. Both are
+    small beside the rest of a network.
+
+    Args:
+        model: The FP32 model, nodes named.
+
+    Returns:
+        The reason by node name.
+    """
+    nodes = list(model.graph.node)
+    reasons = {n.name: "its mean of squares needs FP32" for n in nodes if n.op_type == "LayerNormalization"}
+    last = next((i for i in reversed(range(len(nodes))) if nodes[i].op_type == "Softmax"), None)
+    if last is None:
+        return reasons
+    outputs = {output.name for output in model.graph.output}
+    after = set(nodes[last].output)
+    behind = [nodes[last]]
+    for node in nodes[last + 1 :]:
+        if after.intersection(node.input):
+            after.update(node.output)
+            behind.append(node)
+    if outputs <= after and not any(node.op_type in _LAYERS for node in behind):
+        reasons |= {node.name: "makes the probabilities that are the output" for node in behind}
+    return reasons
 
 
 def find_overflows(
@@ -119,7 +155,7 @@ def to_fp16(graph: OnnxGraph, float_layers: Iterable[str]) -> None:
     """Turns a graph into typed FP16, in place.
 
     Args:
-        graph: An FP32 graph that takes uint8, nodes named.
+        graph: An FP32 graph that takes uint8, nodes named; with Q and DQ in opset 19 or later.
         float_layers: Names of the nodes that stay in FP32.
 
     Raises:

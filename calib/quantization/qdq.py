@@ -1,15 +1,14 @@
-"""Writes a graph as explicit INT8: QuantizeLinear/DequantizeLinear pairs that TensorRT and ONNX Runtime read.
+"""Writes a graph as explicit INT8: QuantizeLinear/DequantizeLinear pairs around the layers that run so.
 
-The rules are TensorRT's for explicit quantization: symmetric INT8 with zero point 0, one scale per
-activation, one scale per output channel of a weight, biases in float. Q/DQ stands on what a convolution or
-matrix product takes *in*: what it returns runs on in float through bias, activation and residual sum,
-which TensorRT fuses into the same kernel, up to the next Q. Weights are stored as INT8 constants before a
-DequantizeLinear, so the file shrinks with them.
+Symmetric INT8 with zero point 0, one scale per activation, one scale per output channel of a weight, biases
+in float. Weights are stored as INT8 constants before a DequantizeLinear, so the file shrinks with them. Where
+pairs stand is for a target to say (`edge_lpr.calib.quantization.target`).
+
+Every scale is a normal number of FP16, written as float32: a graph whose float part becomes FP16 keeps them
+to the bit, and what was rounded by a scale is what it is multiplied with again.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,21 @@ from edge_lpr.calib.quantization.layers import QuantLayer
 from edge_lpr.calib.quantization.range_estimator import LEVELS
 from edge_lpr.onnx_graph.graph import OnnxGraph
 
-# Below this a scale would be denormal in FP16, which TensorRT may compute in.
-MIN_SCALE = 1e-7
+__all__ = ["MIN_SCALE", "QdqPairs", "activation_scale", "quantize_weight", "round_weight", "weight_scales"]
+
+MIN_SCALE = float(np.finfo(np.float16).smallest_normal)
+"""FP16's smallest normal number, 6.1e-5. Smaller scales lose bits in FP16, and are zero on hardware that
+flushes subnormal numbers: what they are multiplied with would vanish."""
+_MAX_SCALE = float(np.finfo(np.float16).max)
+
+
+def activation_scale(amax: float) -> np.float32:
+    """Returns the scale of an activation.
+
+    Args:
+        amax: The largest magnitude that is to be told apart, above 0.
+    """
+    return np.float32(_fp16(np.float32(amax / LEVELS)))
 
 
 def weight_scales(weight: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
@@ -30,8 +42,12 @@ def weight_scales(weight: NDArray[np.float32], axis: int) -> NDArray[np.float32]
         axis: Its output channel axis.
     """
     others = tuple(i for i in range(weight.ndim) if i != axis)
-    amax = np.abs(weight).max(axis=others)
-    return np.asarray(np.maximum(amax / LEVELS, MIN_SCALE), np.float32)
+    return _fp16(np.asarray(np.abs(weight).max(axis=others) / LEVELS, np.float32))
+
+
+def _fp16(scale: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
+    """Rounds scales to normal numbers of FP16."""
+    return np.clip(scale, MIN_SCALE, _MAX_SCALE).astype(np.float16).astype(np.float32)
 
 
 def round_weight(weight: NDArray[np.float32], scales: NDArray[np.float32], axis: int) -> NDArray[np.int8]:
@@ -51,50 +67,52 @@ def round_weight(weight: NDArray[np.float32], scales: NDArray[np.float32], axis:
     return np.asarray(np.clip(levels, -LEVELS, LEVELS), np.int8)
 
 
-def insert_qdq(
-    graph: OnnxGraph,
-    layers: Sequence[QuantLayer],
-    ranges: Mapping[str, float],
-) -> None:
-    """Quantizes layers in place: a Q/DQ pair on what each takes in, its weight rounded to INT8.
-
-    Args:
-        graph: The graph.
-        layers: The layers to run in INT8.
-        ranges: Largest magnitude told apart, for each activation that these layers take in.
-    """
-    zero = graph.constant("zero_point", np.array(0, np.int8))
-    quantized: dict[str, str] = {}
-    chosen = {layer.name: layer for layer in layers}
-    for node in list(graph.nodes):
-        layer = chosen.get(node.name)
-        if layer is None:
-            continue
-        for i, name in enumerate(layer.inputs):
-            if name not in quantized:
-                quantized[name] = _pair(graph, name, ranges[name], zero)
-            node.input[i] = quantized[name]
-        if layer.weight is not None:
-            position = next(i for i, n in enumerate(graph.nodes) if n is node)
-            weight = graph.constants[layer.weight]
-            scales = weight_scales(weight, layer.output_axis)
-            node.input[1] = graph.insert(
-                position,
-                "DequantizeLinear",
-                [
-                    graph.constant(f"{layer.weight}_int8", round_weight(weight, scales, layer.output_axis)),
-                    graph.constant(f"{layer.weight}_scale", scales),
-                    graph.constant(f"{layer.weight}_zero_point", np.zeros(len(scales), np.int8)),
-                ],
-                f"{layer.weight}_dequantized",
-                axis=layer.output_axis,
-            )
+def quantize_weight(graph: OnnxGraph, layer: QuantLayer) -> None:
+    """Stores a layer's constant weight in INT8, in place; one without stays as it is."""
+    if layer.weight is None:
+        return
+    position, node = next((i, n) for i, n in enumerate(graph.nodes) if n.name == layer.name)
+    weight = graph.constants[layer.weight]
+    scales = weight_scales(weight, layer.output_axis)
+    node.input[1] = graph.insert(
+        position,
+        "DequantizeLinear",
+        [
+            graph.constant(f"{layer.weight}_int8", round_weight(weight, scales, layer.output_axis)),
+            graph.constant(f"{layer.weight}_scale", scales),
+            graph.constant(f"{layer.weight}_zero_point", np.zeros(len(scales), np.int8)),
+        ],
+        f"{layer.weight}_dequantized",
+        axis=layer.output_axis,
+    )
 
 
-def _pair(graph: OnnxGraph, name: str, amax: float, zero: str) -> str:
-    # Right behind whatever makes the tensor, so that both stand before all its readers.
-    producer = graph.producer(name)
-    position = 0 if producer is None else next(i for i, n in enumerate(graph.nodes) if n is producer) + 1
-    scale = graph.constant(f"{name}_scale", np.array(max(amax / LEVELS, MIN_SCALE), np.float32))
-    low = graph.insert(position, "QuantizeLinear", [name, scale, zero], f"{name}_quantized")
-    return graph.insert(position + 1, "DequantizeLinear", [low, scale, zero], f"{name}_dequantized")
+class QdqPairs:
+    """The pairs on the activations of a graph: one for each activation, whoever reads it."""
+
+    def __init__(self, graph: OnnxGraph) -> None:
+        self._graph = graph
+        self._zero = graph.constant("zero_point", np.array(0, np.int8))
+        self._made: dict[str, str] = {}
+
+    def behind(self, name: str, amax: float) -> str:
+        """Returns an activation as it comes out of its pair, which is put behind it where it has none yet.
+
+        Args:
+            name: The activation.
+            amax: The largest magnitude that is to be told apart, above 0; of the first who asks.
+        """
+        if name not in self._made:
+            self._made[name] = self._insert(name, activation_scale(amax))
+        return self._made[name]
+
+    def _insert(self, name: str, scale: np.float32) -> str:
+        # Right behind whatever makes the tensor, so that both stand before all its readers.
+        graph = self._graph
+        producer = graph.producer(name)
+        position = 0 if producer is None else next(i for i, n in enumerate(graph.nodes) if n is producer) + 1
+        constant = graph.constant(f"{name}_scale", np.array(scale, np.float32))
+        low = graph.insert(position, "QuantizeLinear", [name, constant, self._zero], f"{name}_quantized")
+        return graph.insert(
+            position + 1, "DequantizeLinear", [low, constant, self._zero], f"{name}_dequantized"
+        )

@@ -74,6 +74,8 @@ def observe(
     Raises:
         ModelError: There were no inputs, or an activation is not finite.
     """
+    if not channel_axis:
+        return {}
     tapped = TappedModel(model, channel_axis)
     shapes: dict[str, tuple[int, ...]] = {}
     peaks: dict[str, NDArray[np.float32]] = {}

@@ -22,10 +22,10 @@ from edge_lpr.calib.quantization.bias_correction import correct_biases
 from edge_lpr.calib.quantization.cache import Cache
 from edge_lpr.calib.quantization.layers import QuantLayer, find_layers, multiply_adds
 from edge_lpr.calib.quantization.objectives import Objective
-from edge_lpr.calib.quantization.qdq import insert_qdq
 from edge_lpr.calib.quantization.range_estimator import RangeEstimator, TensorStats, estimate_range
 from edge_lpr.calib.quantization.sensitivity import Sensitivity
 from edge_lpr.calib.quantization.smooth_quant import smooth_activations
+from edge_lpr.calib.quantization.target import Target
 from edge_lpr.onnx_graph.graph import OnnxGraph
 from edge_lpr.precisions import REFERENCE
 
@@ -36,7 +36,6 @@ NEAR = 0.75
 SHORTLIST = 4
 # Share of FP32's size that the INT8 file may grow to with layers in float: it is to stay under 40 %.
 SIZE_BUDGET = 0.39
-FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class SearchResult:
     Attributes:
         model: The INT8 model.
         config: How its layers are quantized.
-        float_layers: Layers left in float, and why.
+        float_layers: Layers left in float, and why: those that the target refuses first.
         int8_share: Share of the network's multiply-adds that run in INT8, 0 to 1.
         accuracy: The objective's accuracy, 0 to 1.
         reference: That of FP32.
@@ -95,11 +94,16 @@ class Search:
 
     Args:
         model: The FP32 model.
-        stats: What was seen of the inputs of its layers (`edge_lpr.calib.quantization.layers.watch`).
+        stats: What was seen of the activations that the target quantizes (`Target.tensors`).
         shapes: Shapes of its activations, for counting multiply-adds.
         objective: What it is for.
         cache: Figures measured before.
         report: Called with a line for each step.
+        target: What the model is to run on.
+
+    Attributes:
+        layers: The layers that may run in INT8.
+        refused: Those that the target wants in float, with its reasons.
     """
 
     def __init__(
@@ -110,14 +114,17 @@ class Search:
         objective: Objective,
         cache: Cache,
         report: Callable[[str], None],
+        target: Target,
     ) -> None:
         self.model = model
+        self.target = target
         self.stats = stats
         self.objective = objective
         self.cache = cache
         self.report = report
         graph = OnnxGraph(model)
-        self.layers = find_layers(graph)
+        self.refused = target.refused(graph, shapes)
+        self.layers = [layer for layer in find_layers(graph) if layer.name not in self.refused]
         self.costs = multiply_adds(graph, shapes)
         self.weights = {
             la.name: graph.constants[la.weight].size for la in self.layers if la.weight is not None
@@ -135,7 +142,7 @@ class Search:
         Args:
             budget: Accuracy that may be lost, 0 to 1.
             float_budget: Share of the multiply-adds that may stay in float for less noise even where the
-                accuracy budget is kept without, 0 to 1.
+                accuracy budget is kept without, 0 to 1. What the target refuses is part of it.
             size_budget: Share of FP32's bytes that the file may grow to with these layers, 0 to 1.
             configs: What to try.
         """
@@ -147,6 +154,8 @@ class Search:
         nearest = min(distances, key=lambda config: distances[config])
         sensitivity: Sensitivity | None = None
         in_float: list[QuantLayer] = []
+        total = max(sum(self.costs.values()), 1)
+        float_budget -= sum(self.costs[name] for name in self.refused) / total
         if float_budget > 0:
             sensitivity = self._sensitivity(nearest)
             in_float = self._most_sensitive(nearest, sensitivity, float_budget, size_budget)
@@ -165,8 +174,9 @@ class Search:
             count_needed, accuracy = self._fewest(config, in_float + more, len(in_float), wanted)
             in_float = (in_float + more)[:count_needed]
         quantized = self._without(in_float)
-        share = sum(self.costs[layer.name] for layer in quantized) / max(sum(self.costs.values()), 1)
-        reasons = {} if sensitivity is None else {la.name: sensitivity.reason(la) for la in in_float}
+        share = sum(self.costs[layer.name] for layer in quantized) / total
+        found = {} if sensitivity is None else {la.name: sensitivity.reason(la) for la in in_float}
+        reasons = self.refused | found
         return SearchResult(self.build(config, quantized), config, reasons, share, accuracy, reference)
 
     def build(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> onnx.ModelProto:
@@ -176,24 +186,25 @@ class Search:
         names = {layer.name for layer in layers}
         if config.alpha is not None:
             # Layers that stay in float keep their weights too.
-            for smoothed in smooth_activations(graph, layers, stats, config.alpha):
+            keeps = self.target.keeps_products
+            for smoothed in smooth_activations(graph, layers, stats, config.alpha, keep_products=keeps):
                 stats[smoothed.scaled] = stats[smoothed.tensor].divided(smoothed.scale)
         chosen = [layer for layer in find_layers(graph) if layer.name in names]
-        used = {name for layer in chosen for name in layer.inputs}
+        used = self.target.tensors(graph, chosen)
         ranges = {name: estimate_range(stats[name], config.range_estimator) for name in used}
         correct_biases(graph, chosen, stats, ranges)
-        insert_qdq(graph, chosen, ranges)
+        self.target.insert(graph, chosen, ranges)
         return graph.to_model("int8")
 
     def _reference(self) -> float:
         return self.cache.get(REFERENCE, lambda: self.objective.accuracy(self.model))
 
     def _distance(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> float:
-        key = f"distance|{config}|{_names(layers)}"
+        key = f"{self.target.name}|distance|{config}|{_names(layers)}"
         return self.cache.get(key, lambda: self.objective.distance(self.build(config, layers)))
 
     def _accuracy(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> float:
-        key = f"accuracy|{config}|{_names(layers)}"
+        key = f"{self.target.name}|accuracy|{config}|{_names(layers)}"
         return self.cache.get(key, lambda: self.objective.accuracy(self.build(config, layers)))
 
     def _sensitivity(self, config: QuantConfig) -> Sensitivity:
@@ -240,10 +251,10 @@ class Search:
         return chosen
 
     def _more_bytes(self, layer: QuantLayer) -> int:
-        """Returns by how much the file grows with a layer's weight in FP32 in place of INT8."""
+        """Returns by how much the file grows with a layer's weight in float in place of INT8."""
         if layer.weight is None:
             return 0
-        return int(self.weights[layer.name] * (FLOAT_BYTES - 1))
+        return int(self.weights[layer.name] * (self.target.float_bytes - 1))
 
     def _fewest(
         self, config: QuantConfig, ordered: Sequence[QuantLayer], low: int, wanted: float

@@ -13,8 +13,8 @@ channel of its own in INT8, so there all of it moves: s_c = max|a_c|.
 The division is first written as a product with a constant on the layers' own input, which holds for any
 graph: residual sums and squeeze-excitation branches go on reading the unscaled activation. `push_up` then
 moves that product into what made the activation, through ReLU, pooling, bias and sums of one reader, into a
-convolution's weights, a layer norm's scale or a squeeze-excitation gate. What stays, behind hard-swish and
-swish, is a product with a constant that TensorRT fuses into the activation.
+convolution's weights, a layer norm's scale or a squeeze-excitation gate. What cannot go there, behind
+hard-swish and swish, stays as a product with a constant, or is taken back where the target wants none.
 """
 
 from __future__ import annotations
@@ -87,7 +87,12 @@ def _depthwise(layer: QuantLayer, weight: NDArray[np.float32]) -> bool:
 
 
 def smooth_activations(
-    graph: OnnxGraph, layers: Sequence[QuantLayer], stats: Mapping[str, TensorStats], alpha: float
+    graph: OnnxGraph,
+    layers: Sequence[QuantLayer],
+    stats: Mapping[str, TensorStats],
+    alpha: float,
+    *,
+    keep_products: bool = True,
 ) -> list[SmoothedActivation]:
     """Scales the channels of the activations that layers with constant weights take in, in place.
 
@@ -96,6 +101,7 @@ def smooth_activations(
         layers: Its layers.
         stats: What was seen of their inputs.
         alpha: Migration strength; see `smoothing_factors`.
+        keep_products: Whether an activation is smoothed too where the product with a constant has to stay.
 
     Returns:
         What was smoothed. The layers' inputs have new names; find them again with `find_layers`.
@@ -116,6 +122,10 @@ def smooth_activations(
         scale = smoothing_factors(channel_max, weights, alpha)
         if scale.max() / scale.min() < MIN_SPREAD:
             continue
+        order, before = (
+            list(graph.nodes),
+            [onnx.NodeProto.FromString(n.SerializeToString()) for n in graph.nodes],
+        )
         rank = len(stats[name].shape)
         shape = [1] * rank
         shape[group[0].channel_axis] = -1
@@ -130,6 +140,11 @@ def smooth_activations(
             node.input[0] = scaled
             node.input[1] = graph.constant(f"{layer.weight}_scaled", layer.scale_inputs(weight, scale))
         folded = push_up(graph, product, gates)
+        if not folded and not keep_products:
+            for node, was in zip(order, before, strict=True):
+                node.CopyFrom(was)
+            graph.nodes[:] = order
+            continue
         smoothed.append(SmoothedActivation(name, scaled, spread, scale, folded))
     return smoothed
 

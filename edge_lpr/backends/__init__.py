@@ -8,6 +8,7 @@ to know of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from edge_lpr.backends.base import AUTO, BACKENDS, Backend, BackendKind, BackendOption, Models, open_both
@@ -84,7 +85,7 @@ def open_models(
             refusals.append(str(e))
             last = e
         else:
-            return Models(models.det, models.rec, " ".join([models.why, *(f"({r})" for r in refusals)]))
+            return replace(models, why=" ".join([models.why, *(f"({r})" for r in refusals)]))
     raise last or BackendError(f"no backend can run here: {'; '.join(refusals)}; edge-lpr doctor tells more")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
@@ -83,16 +83,19 @@ class Models:
         det: The detector.
         rec: The recognizer.
         why: One line: what runs where, and why not in something faster.
+        frames: The detector with the resizing in it, for whole frames of one camera size each; by the frames'
+            size and by that of the network's input, heights and widths in pixels.
     """
 
     det: Backend
     rec: Backend
     why: str
+    frames: Mapping[tuple[Size, Size], Backend] = field(default_factory=dict)
 
     def close(self) -> None:
-        """Frees both models; may be called twice."""
-        self.det.close()
-        self.rec.close()
+        """Frees the models; may be called twice."""
+        for backend in (self.det, self.rec, *self.frames.values()):
+            backend.close()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ OPSET = 17
 """The opset that bundles are written in: the first with LayerNormalization, and TensorRT 8.6 reads it."""
 
 MAX_ONNX_BYTES = 512 << 20
-_IR_VERSION = 8  # the IR that came with opset 17; a newer one would lock out older runtimes for nothing
+# The IR that came with each opset; a newer one would lock out older runtimes for nothing.
+_IR_VERSIONS = {OPSET: 8, 19: 9}
 
 Array = NDArray[Any]
 
@@ -69,13 +70,15 @@ class OnnxGraph:
         constants: Weights and other fixed tensors by name.
         inputs: The graph's inputs, without the constants.
         outputs: The graph's outputs.
+        opset: The opset that it is written in.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        """Takes a checked model apart and brings it to opset `OPSET`.
+    def __init__(self, model: onnx.ModelProto, opset: int = OPSET) -> None:
+        """Takes a checked model apart and brings it to an opset.
 
         Args:
-            model: A model in opset `OPSET` or older; it stays unchanged.
+            model: A model in that opset or older; it stays unchanged.
+            opset: 17, or 19: the first whose QuantizeLinear and DequantizeLinear know FP16.
 
         Raises:
             ModelError: Its operators cannot be brought to that opset, or are none of ONNX's own.
@@ -87,13 +90,14 @@ class OnnxGraph:
                 f"the ONNX model has operators of {sorted(foreign)}: only ONNX's own are supported"
             )
         version = domains.get("", domains.get("ai.onnx", 0))
-        if version > OPSET:
-            raise ModelError(f"the ONNX model is in opset {version}: export it in opset {OPSET} or older")
-        if version < OPSET:
+        if version > opset:
+            raise ModelError(f"the ONNX model is in opset {version}: export it in opset {opset} or older")
+        if version < opset:
             try:
-                model = version_converter.convert_version(_with_ranks(model), OPSET)
+                model = version_converter.convert_version(_with_ranks(model), opset)
             except (RuntimeError, ValueError) as e:
-                raise ModelError(f"the ONNX model cannot be brought to opset {OPSET} ({one_line(e)})") from e
+                raise ModelError(f"the ONNX model cannot be brought to opset {opset} ({one_line(e)})") from e
+        self.opset = opset
         try:
             self.constants: dict[str, Array] = {
                 t.name: numpy_helper.to_array(t) for t in model.graph.initializer
@@ -242,9 +246,12 @@ class OnnxGraph:
             self.outputs,
             [numpy_helper.from_array(c, n) for n, c in self.constants.items() if n in used],
         )
-        opset = [helper.make_opsetid("", OPSET)]
         return helper.make_model(
-            graph, opset_imports=opset, ir_version=_IR_VERSION, producer_name="edge-lpr", doc_string=doc
+            graph,
+            opset_imports=[helper.make_opsetid("", self.opset)],
+            ir_version=_IR_VERSIONS[self.opset],
+            producer_name="edge-lpr",
+            doc_string=doc,
         )
 
 

@@ -18,9 +18,10 @@ import pyclipper
 from numpy.typing import NDArray
 
 from edge_lpr.geometry import area_and_perimeter, is_clockwise_convex
+from edge_lpr.pipeline.network_output import ProbabilityMap
 from edge_lpr.pipeline.quads import enclosing_quad, grow_quad
 from edge_lpr.pipeline.settings import DetectorSettings
-from edge_lpr.types import FloatMap, Quad
+from edge_lpr.types import ByteMap, FloatMap, Quad
 
 # DBPostProcess drops boxes whose shorter side is under this many pixels of the map, 2 more once unclipped.
 MIN_SIZE = 3
@@ -52,19 +53,20 @@ class Box:
         return (self.rectangle,) if self.quad is None else (self.quad, self.rectangle)
 
 
-def db_boxes(prob: FloatMap, settings: DetectorSettings, size: tuple[int, ...]) -> list[Box]:
+def db_boxes(prob: ProbabilityMap | FloatMap, settings: DetectorSettings, size: tuple[int, ...]) -> list[Box]:
     """Reads boxes off a DB probability map: rectangles as PaddleOCR's `DBPostProcess` has them, and quads.
 
     Args:
-        prob: float32 H×W, 0 to 1.
+        prob: The map and where it is over the settings' threshold; or float32 H×W, 0 to 1, which is compared.
         settings: The post-processing parameters.
         size: Height and width of the source image, in pixels: what the boxes are scaled to.
 
     Returns:
         The boxes, in the order in which OpenCV finds the contours.
     """
-    height, width = prob.shape
-    bitmap = (prob > settings.thresh).astype(np.uint8)
+    found = prob if isinstance(prob, ProbabilityMap) else ProbabilityMap.compared(prob, settings.thresh)
+    height, width = found.values.shape
+    bitmap = found.above
     if settings.use_dilation:
         bitmap = cv2.dilate(bitmap, np.ones((2, 2), np.uint8)).astype(np.uint8)
     contours, _ = cv2.findContours(bitmap, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
@@ -76,7 +78,7 @@ def db_boxes(prob: FloatMap, settings: DetectorSettings, size: tuple[int, ...]) 
         if side < MIN_SIZE:
             continue
         inside = quad if settings.score_mode == "fast" else contour.reshape(-1, 2).astype(np.float32)
-        score = _mean_inside(prob, inside)
+        score = _mean_inside(found.values, inside) * found.unit
         if score < settings.box_thresh:
             continue
         grown = unclip(quad, settings.unclip_ratio)
@@ -135,7 +137,7 @@ def _min_area_quad(contour: NDArray[Any]) -> tuple[Quad, float]:
     return np.stack([top_left, top_right, bottom_right, bottom_left]), float(min(rectangle[1]))
 
 
-def _mean_inside(prob: FloatMap, polygon: Quad) -> float:
+def _mean_inside(prob: FloatMap | ByteMap, polygon: Quad) -> float:
     """Returns the mean of the map inside a polygon given in the map's pixels."""
     height, width = prob.shape
     x0, y0 = np.clip(np.floor(polygon.min(axis=0)).astype(int), 0, [width - 1, height - 1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import cv2
@@ -10,11 +10,10 @@ import numpy as np
 
 from edge_lpr.backends.base import Backend
 from edge_lpr.bundle.manifest import DetSpec
-from edge_lpr.errors import BackendError
 from edge_lpr.pipeline.db_postprocess import Box, db_boxes
-from edge_lpr.pipeline.network_output import check_finite
+from edge_lpr.pipeline.network_output import ProbabilityMap, check_shape, read_maps
 from edge_lpr.pipeline.settings import DetectorSettings
-from edge_lpr.types import FloatMap, Image, Size
+from edge_lpr.types import Batch, Image, Size
 
 
 class Detector:
@@ -24,12 +23,21 @@ class Detector:
         backend: The loaded network.
         model: Its input specification.
         settings: Post-processing and input size; None takes those of the bundle.
+        frames: The same network with the resizing in it, for frames of one camera size each; by the frames'
+            size and by that of the network's input, heights and widths in pixels.
     """
 
-    def __init__(self, backend: Backend, model: DetSpec, settings: DetectorSettings | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        model: DetSpec,
+        settings: DetectorSettings | None = None,
+        frames: Mapping[tuple[Size, Size], Backend] | None = None,
+    ) -> None:
         self.backend = backend
         self.model = model
         self.settings = DetectorSettings.for_model(model) if settings is None else settings
+        self.frames = dict(frames or {})
 
     def detect(self, image: Image) -> list[Box]:
         """Finds the text boxes of one image.
@@ -55,19 +63,25 @@ class Detector:
             The boxes of each image, in the images' order.
         """
         contents = [self.input_size(image.shape[0], image.shape[1], longer_side) for image in images]
-        groups: dict[Size, list[int]] = {}
+        # By what takes whole frames of a size and makes an input of a size of them, if anything does.
+        groups: dict[tuple[tuple[Size, Size] | None, Size], list[int]] = {}
         for i, content in enumerate(contents):
-            frame, contents[i] = fit_frame(content, self.backend.sizes)
-            groups.setdefault(frame, []).append(i)
+            whole = (images[i].shape[0], images[i].shape[1]), content
+            if whole in self.frames:
+                groups.setdefault((whole, content), []).append(i)
+            else:
+                frame, contents[i] = fit_frame(content, self.backend.sizes)
+                groups.setdefault((None, frame), []).append(i)
         boxes: list[list[Box]] = [[] for _ in images]
-        for frame, members in groups.items():
-            step = self.backend.max_batch or self.backend.preferred_batch
+        for (taker, frame), members in groups.items():
+            backend = self.backend if taker is None else self.frames[taker]
+            step = backend.max_batch or backend.preferred_batch
             for start in range(0, len(members), step):
                 part = members[start : start + step]
-                maps = self._maps([images[i] for i in part], [contents[i] for i in part], frame)
-                for i, whole in zip(part, maps, strict=True):
-                    prob = whole[: contents[i][0], : contents[i][1]]
-                    boxes[i] = db_boxes(prob, self.settings, images[i].shape[:2])
+                given = [images[i] for i in part]
+                batch = np.stack(given) if taker else resized(given, [contents[i] for i in part], frame)
+                for i, found in zip(part, self._maps(backend, batch, frame), strict=True):
+                    boxes[i] = db_boxes(found.part(*contents[i]), self.settings, images[i].shape[:2])
         return boxes
 
     def input_size(self, height: int, width: int, longer_side: int | None = None) -> Size:
@@ -77,18 +91,26 @@ class Detector:
             settings = replace(settings, det_limit_type="max", det_limit_side_len=longer_side)
         return input_size(self.model, settings, height, width)
 
-    def _maps(self, images: Sequence[Image], contents: Sequence[Size], frame: Size) -> FloatMap:
-        batch = np.zeros((len(images), *frame, 3), np.uint8)
-        for slot, image, (height, width) in zip(batch, images, contents, strict=True):
-            cv2.resize(image, (width, height), dst=slot[:height, :width], interpolation=cv2.INTER_LINEAR)
-        maps: FloatMap = self.backend.run({self.model.input_name: batch})[self.model.output_name]
-        if maps.shape != (len(images), *frame):
-            raise BackendError(
-                f"the detector returned shape {maps.shape}, expected {(len(images), *frame)}: "
-                "bundle.json and the model do not fit each other; export the bundle again"
-            )
-        check_finite(maps, "the detector", self.backend, self.model.precisions)
+    def _maps(self, backend: Backend, batch: Batch, size: Size) -> list[ProbabilityMap]:
+        model = self.model
+        outputs = backend.run({model.input_name: batch})
+        maps = read_maps(outputs, model.output_name, self.settings.thresh, backend, model.precisions)
+        check_shape(maps, len(batch), size)
         return maps
+
+
+def resized(images: Sequence[Image], contents: Sequence[Size], frame: Size) -> Batch:
+    """Resizes images into one batch.
+
+    Args:
+        images: uint8 H×W×3 BGR, of any sizes.
+        contents: Height and width that each is brought to, in pixels.
+        frame: Height and width of the batch; what an image leaves free is black.
+    """
+    batch = np.zeros((len(images), *frame, 3), np.uint8)
+    for slot, image, (height, width) in zip(batch, images, contents, strict=True):
+        cv2.resize(image, (width, height), dst=slot[:height, :width], interpolation=cv2.INTER_LINEAR)
+    return batch
 
 
 def fit_frame(content: Size, sizes: Sequence[Size] | None) -> tuple[Size, Size]:

@@ -107,7 +107,7 @@ class PlateReader:
         self._models = models
         self.activity = Activity("the models")
         self.workers = models.det.concurrency
-        self.detector = Detector(models.det, spec, detection)
+        self.detector = Detector(models.det, spec, detection, models.frames)
         self.recognizer = Recognizer(models.rec, self.bundle.rec)
         self._crops = CropReader(self.recognizer, self.settings)
         self._search = PlateSearch(self.detector, self._crops, self.settings)

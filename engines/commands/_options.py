@@ -36,6 +36,13 @@ def add_build_options(parser: argparse.ArgumentParser, default_sizes: str) -> No
         help="input sizes of the detector in pixels; images are made to fit the best one "
         f"(default: {default_sizes})",
     )
+    add(
+        "--frame-size",
+        nargs="+",
+        dest="frame_sizes",
+        metavar="WxH",
+        help="sizes of cameras' frames that are resized on the GPU, with an engine more for each",
+    )
     add = parser.add_argument_group("TensorRT").add_argument
     add_options(add, BuildSettings)
     add(

@@ -62,7 +62,11 @@ def _tensorrt(bundle: Bundle, folder: Path) -> tuple[Backend, Backend]:
     sizes = tuple(f"{width}x{height}" for height, width in SIZES)
     sources = tuple(os.environ.get("EDGE_LPR_TACTIC_SOURCES", "").upper().split())
     settings = BuildSettings(
-        batches=(1, LARGEST_BATCH), det_sizes=sizes, optimization_level=0, tactic_sources=sources
+        batches=(1, LARGEST_BATCH),
+        det_sizes=sizes,
+        float_map=True,
+        optimization_level=0,
+        tactic_sources=sources,
     )
     for job in build_jobs(bundle, ["fp32"], settings):
         build_engine(api, job, folder)

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.extras import reason
 
-from edge_lpr.backends.tensorrt.engine_folder import find_engine
+from edge_lpr.backends.tensorrt.engine_folder import find_engine, find_frame_engines
 from edge_lpr.backends.tensorrt.engine_manifest import Machine, read_manifest
 from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
 from edge_lpr.engines.build import build_jobs, make_manifest
 from edge_lpr.engines.build_settings import BuildSettings
+from edge_lpr.engines.engine_cache import entries
 from edge_lpr.errors import BundleError, SettingError
 
 ORIN = Machine("10.3.0", "Orin", "8.7", integrated=True, platform="aarch64")
@@ -101,3 +103,48 @@ def test_a_hostile_bundle_name_stays_in_the_folder(bundle: Bundle, tmp_path: Pat
     job = next(build_jobs(replace(bundle, name="../../etc/passwd"), ("fp32",), SETTINGS))
     made = make_manifest(job, ORIN, tmp_path, b"x", 1)
     assert made.path.parent == tmp_path and made.path.name.startswith("etc-passwd.det")
+
+
+def test_each_frame_size_is_one_detector_more(bundle: Bundle) -> None:
+    settings = replace(SETTINGS, frame_sizes=("1920x1080", "1280x950"))
+    jobs = list(build_jobs(bundle, ("fp32",), settings))
+    assert [job.label for job in jobs] == ["det fp32", "det fp32 1920x1080", "det fp32 1280x950", "rec fp32"]
+    assert [p.max for p in jobs[1].profiles] == [(1, 1080, 1920, 3), (4, 1080, 1920, 3)]
+    assert jobs[1].edges.frame == ((1080, 1920), (896, 1600))
+    # The others are the very engines that they are without, and each is found for what it is.
+    plain = list(build_jobs(bundle, ("fp32",), SETTINGS))
+    assert [jobs[i].key(ORIN) for i in (0, 3)] == [job.key(ORIN) for job in plain]
+    assert len({job.key(ORIN) for job in jobs}) == 4
+    with pytest.raises(SettingError, match="a DLA resizes no frames"):
+        BuildSettings(dla=0, batches=(1,), det_sizes=("1312x736",), frame_sizes=("1920x1080",))
+
+
+def test_a_frames_engine_is_kept_apart_from_the_others(bundle: Bundle, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, frame_sizes=("1920x1080",))
+    det, framed, _ = build_jobs(bundle, ("fp32",), settings)
+    for job in (det, framed):
+        make_manifest(job, ORIN, tmp_path, b"plan", 1.0).write(b"plan")
+    assert find_engine(tmp_path, det.model, ORIN).frame is None
+    found = find_frame_engines(tmp_path, det.model, ORIN)
+    assert list(found) == [((1080, 1920), (896, 1600))]
+    (manifest,) = found.values()
+    assert read_manifest(manifest.path).frame == framed.edges.frame
+    assert [entry.state for entry in entries(tmp_path, ORIN)] == ["valid", "valid"]
+    # One that does not fit is no error: the host resizes.
+    manifest.engine_path.write_bytes(b"cut")
+    assert find_frame_engines(tmp_path, det.model, ORIN) == {}
+
+
+def test_the_map_is_packed_unless_float_is_asked_for(bundle: Bundle) -> None:
+    packed, plain = (
+        next(iter(build_jobs(bundle, ("fp32",), replace(SETTINGS, float_map=float_map))))
+        for float_map in (False, True)
+    )
+    assert packed.key(ORIN) != plain.key(ORIN)
+    data = packed.model.read()
+    assert plain.edges.added(data, "det") == data
+    pytest.importorskip("onnx", reason=reason("onnx", "test"))
+    import onnx
+
+    outputs = onnx.load_from_string(packed.edges.added(data, "det")).graph.output
+    assert [output.name for output in outputs] == ["prob_levels", "prob_above_0.3", "prob_total"]

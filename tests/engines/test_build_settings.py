@@ -26,7 +26,11 @@ def test_settings_out_of_range(changes: dict[str, object], said: str) -> None:
 
 
 def test_every_setting_is_in_the_flags_or_in_the_profiles() -> None:
-    assert set(BuildSettings().flags()) == {*vars(BuildSettings()), "format"} - {"batches", "det_sizes"}
+    assert set(BuildSettings().flags()) == {*vars(BuildSettings()), "format"} - {
+        "batches",
+        "det_sizes",
+        "frame_sizes",
+    }
 
 
 def test_the_order_of_tactic_sources_is_no_difference() -> None:

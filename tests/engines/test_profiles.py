@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
-from edge_lpr.engines.profiles import MAX_PROFILES, det_sizes, profiles
+from edge_lpr.engines.profiles import MAX_PROFILES, det_sizes, frame_sizes, profiles
 from edge_lpr.errors import SettingError
 from edge_lpr.pipeline.detector import input_size
 from edge_lpr.pipeline.settings import DetectorSettings
@@ -53,6 +53,26 @@ def test_sizes_are_sorted_and_each_there_once(bundle: Bundle) -> None:
 def test_a_size_that_will_not_do(bundle: Bundle, text: str, said: str) -> None:
     with pytest.raises(SettingError) as e:
         det_sizes(bundle.det, [text])
+    assert said in str(e.value)
+
+
+def test_frames_have_the_input_that_the_detector_makes_of_them(bundle: Bundle) -> None:
+    found = frame_sizes(bundle.det, ["1920x1080", "1080×1920", "1920x1080"])
+    assert found == (((1080, 1920), (896, 1600)), ((1920, 1080), (1600, 896)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1312x736", "nothing to resize; give it as --det-size"),
+        ("8x1080", "expected sides of 16 to 8192 pixels"),
+        ("9000x1080", "expected sides of 16 to 8192 pixels"),
+        ("1080p", "expected WIDTHxHEIGHT in pixels, such as 1920x1080"),
+    ],
+)
+def test_a_frame_that_will_not_do(bundle: Bundle, text: str, said: str) -> None:
+    with pytest.raises(SettingError) as e:
+        frame_sizes(bundle.det, [text])
     assert said in str(e.value)
 
 

@@ -15,6 +15,7 @@ from edge_lpr.backends.base import (
     BACKENDS,
     DEVICE,
     THREADS,
+    Backend,
     BackendKind,
     BackendOption,
     Models,
@@ -25,6 +26,7 @@ from edge_lpr.bundle.manifest import Bundle, ModelFile
 from edge_lpr.devices import check_device
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
 from edge_lpr.precisions import PRECISIONS
+from edge_lpr.types import Size
 
 if TYPE_CHECKING:
     from edge_lpr.backends.tensorrt.backend import TensorRTBackend
@@ -90,8 +92,32 @@ def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
             first = first or e
         else:
             version = getattr(det, "version", "")
-            return Models(det, rec, f"TensorRT {version} on {det.device}, {candidate}")
+            frames, told = _open_frames(det, bundle.model("det", candidate), options.get("engines"), settings)
+            return Models(det, rec, f"TensorRT {version} on {det.device}, {candidate}{told}", frames)
     raise first or BackendError(f"{bundle.path}: its models share no precision; export the bundle again")
+
+
+def _open_frames(
+    det: Backend, model: ModelFile, folder: str | Path | None, settings: Mapping[str, Any]
+) -> tuple[dict[tuple[Size, Size], Backend], str]:
+    """Opens the detector's engines that resize whole frames; returns them, and what to say of them."""
+    from edge_lpr.backends.tensorrt.backend import TensorRTBackend
+    from edge_lpr.backends.tensorrt.engine_folder import engines_folder, find_frame_engines
+
+    if not isinstance(det, TensorRTBackend):
+        return {}, ""
+    found = find_frame_engines(engines_folder(folder), model, det.machine, settings.get("verify_key"))
+    opened: dict[tuple[Size, Size], Backend] = {}
+    told = ""
+    for sizes, manifest in found.items():
+        (height, width), _ = sizes
+        try:
+            opened[sizes] = TensorRTBackend(model, folder=folder, manifest=manifest, **settings)
+        except BackendError as e:  # the host resizes, as it does for frames of every other size
+            told += f" (no room to resize frames of {width}x{height} there: {e})"
+        else:
+            told += f", frames of {width}x{height} resized there"
+    return opened, told
 
 
 def _open_engine(model: ModelFile, folder: str | Path | None, **settings: Any) -> TensorRTBackend:  # noqa: ANN401

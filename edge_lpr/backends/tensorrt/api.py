@@ -7,7 +7,7 @@ each of them by `tests/typing/check.py`; what they do not share goes through her
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
@@ -152,7 +152,13 @@ class TensorRT:
         return builder.create_network(self.features.network_flags if typed or weak is None else weak)
 
     def allow_types(
-        self, config: trt.IBuilderConfig, network: trt.INetworkDefinition, precision: str, *, typed: bool
+        self,
+        config: trt.IBuilderConfig,
+        network: trt.INetworkDefinition,
+        precision: str,
+        *,
+        typed: bool,
+        float_nodes: Collection[str] | None = None,
     ) -> None:
         """Sets the builder flags for what the network holds, where its types do not bind by themselves.
 
@@ -161,6 +167,8 @@ class TensorRT:
             network: The parsed network.
             precision: The model's precision.
             typed: As for `network`.
+            float_nodes: Names of the ONNX nodes that are to compute in FP32; None where those are the ones
+                whose tensors are FP32.
         """
         import tensorrt as trt
 
@@ -180,7 +188,7 @@ class TensorRT:
             # What the ONNX keeps in FP32 may overflow in FP16, which the flag allows everywhere.
             config.set_flag(trt.BuilderFlag.__members__["PREFER_PRECISION_CONSTRAINTS"])
             for index in range(network.num_layers):
-                _keep_float(network.get_layer(index))
+                _keep_float(network.get_layer(index), float_nodes)
 
     def share_profiles(self, config: trt.IBuilderConfig) -> None:
         """Lets several execution contexts use one profile at the same time; later versions always do."""
@@ -238,11 +246,17 @@ class TensorRT:
             untyped.progress_monitor = make_monitor(phase, step)
 
 
-def _keep_float(layer: trt.ILayer) -> None:
-    """Asks for FP32 in a layer whose inputs and outputs are FP32."""
+def _keep_float(layer: trt.ILayer, nodes: Collection[str] | None) -> None:
+    """Asks for FP32 in a layer of some nodes, or else in one whose inputs and outputs are FP32."""
     import tensorrt as trt
 
     untyped: Any = layer
+    if nodes is not None:
+        # The parser gives a layer its node's name; where it makes several of a node, it says so of each.
+        said = re.search(r"\[ONNX Layer: (.*?)\]", str(layer.metadata))
+        if layer.name in nodes or (said is not None and said[1] in nodes):
+            untyped.precision = trt.DataType.FLOAT
+        return
     inputs = [untyped.get_input(i) for i in range(layer.num_inputs)]
     kinds = {tensor.dtype for tensor in inputs if tensor is not None}
     kinds |= {layer.get_output_type(i) for i in range(layer.num_outputs)}

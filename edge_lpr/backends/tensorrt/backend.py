@@ -72,10 +72,12 @@ class TensorRTBackend:
             integrated GPU.
         device: Number of the GPU, as CUDA counts them; None is the first.
         verify_key: The key that the engine has to be signed with; None asks for no signature.
+        manifest: The engine to load; None looks for the one that takes images in the model's sizes.
 
     Attributes:
         sizes: The heights and widths that the input may have, in pixels, ascending by area; None where the
             engine takes ranges.
+        machine: What it runs on.
         manifest: The manifest of the engine that was loaded.
         version: TensorRT's version.
 
@@ -98,11 +100,13 @@ class TensorRTBackend:
         mapped: bool | None = None,
         device: int | None = None,
         verify_key: PublicKey | None = None,
+        manifest: EngineManifest | None = None,
     ) -> None:
         if not 1 <= slots <= MAX_SLOTS:
             raise SettingError(f"slots is {slots!r}, must be an integer from 1 to {MAX_SLOTS}")
         api = TensorRT.open(device)
-        self.manifest = find_engine(engines_folder(folder), model, api.machine, verify_key)
+        self.machine = api.machine
+        self.manifest = manifest or find_engine(engines_folder(folder), model, api.machine, verify_key)
         engine = load_engine(api, self.manifest)
         tensors = Tensors.from_engine(engine)
         self.precision = model.precision

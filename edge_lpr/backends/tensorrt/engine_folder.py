@@ -10,6 +10,7 @@ from edge_lpr.bundle.manifest import ModelFile
 from edge_lpr.environment import cache_folder
 from edge_lpr.errors import BackendError, SignatureError
 from edge_lpr.signatures import PublicKey
+from edge_lpr.types import Size
 
 FOLDER_VARIABLE = "EDGE_LPR_ENGINES"
 
@@ -52,7 +53,7 @@ def read_manifests(
 def find_engine(
     folder: Path, model: ModelFile, machine: Machine, verify_key: PublicKey | None = None
 ) -> EngineManifest:
-    """Finds the newest engine of a model that fits a machine.
+    """Finds the newest engine of a model that fits a machine, and takes images in the model's sizes.
 
     Args:
         folder: Where engines lie.
@@ -70,6 +71,8 @@ def find_engine(
     manifests, broken = read_manifests(folder, verify_key)
     nearest: tuple[int, str] | None = None
     for manifest in manifests:
+        if manifest.frame is not None:
+            continue
         same_model = manifest.model_sha256 == model.sha256
         if not same_model and (manifest.model_file, manifest.precision) != (model.path.name, model.precision):
             continue
@@ -87,3 +90,26 @@ def find_engine(
     if nearest is not None:
         raise BackendError(nearest[1])
     raise BackendError(f"no engine of {model.path.name} in {folder}; {remedy}")
+
+
+def find_frame_engines(
+    folder: Path, model: ModelFile, machine: Machine, verify_key: PublicKey | None = None
+) -> dict[tuple[Size, Size], EngineManifest]:
+    """Finds the engines of a model that resize whole frames, and fit a machine; others are left out.
+
+    Args:
+        folder: Where engines lie.
+        model: The model.
+        machine: The machine that is to run it.
+        verify_key: The key that engines have to be signed with; None asks for no signature.
+
+    Returns:
+        The newest one for each size of frames and of the network's input.
+    """
+    found: dict[tuple[Size, Size], EngineManifest] = {}
+    for manifest in read_manifests(folder, verify_key)[0]:
+        if manifest.frame is None or manifest.model_sha256 != model.sha256:
+            continue
+        if not manifest.differences(model, machine) and not manifest.damage():
+            found.setdefault(manifest.frame, manifest)
+    return found

@@ -36,11 +36,13 @@ from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.plain_data import parse_json
 from edge_lpr.signatures import PublicKey, drop_signature
+from edge_lpr.types import Size
 
 FORMAT = "edge-lpr-engine"
 VERSION = 1
 ENGINE = ".engine"
 MANIFEST = ".json"
+_FRAME = "frame"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_ENGINE_BYTES = 4 << 30
 # AMPERE_PLUS, the hardware compatibility that all supported versions have, begins with this capability.
@@ -107,6 +109,14 @@ class EngineManifest:
     seconds: float
     tool: str
     verified: bool = False
+
+    @property
+    def frame(self) -> tuple[Size, Size] | None:
+        """Of an engine that resizes whole frames, their height and width and those of the network's input."""
+        sides = self.flags.get(_FRAME)
+        if not isinstance(sides, list) or len(sides) != 4 or any(type(side) is not int for side in sides):
+            return None
+        return (sides[0], sides[1]), (sides[2], sides[3])
 
     @property
     def engine_path(self) -> Path:
@@ -213,6 +223,11 @@ class EngineManifest:
         drop_signature(self.path)
         write_bytes(self.engine_path, plan)
         write_json(self.path, self.to_json())
+
+
+def frame_flag(frame: tuple[Size, Size] | None) -> dict[str, Any]:
+    """Returns what a manifest's flags say of `EngineManifest.frame`."""
+    return {} if frame is None else {_FRAME: [*frame[0], *frame[1]]}
 
 
 def engine_key(

@@ -37,7 +37,16 @@ NAMES = (
     "left_open",
     "types",
 )
-WHOLE = ("commands", "engines_elsewhere", "int8", "interrupted", "quick_first", "protocol", "benchmark")
+WHOLE = (
+    "commands",
+    "engines_elsewhere",
+    "frames",
+    "int8",
+    "interrupted",
+    "quick_first",
+    "protocol",
+    "benchmark",
+)
 
 
 @pytest.fixture(scope="module")

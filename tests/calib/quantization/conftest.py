@@ -9,9 +9,9 @@ import pytest
 from helpers import networks
 
 from edge_lpr.calib.quantization.layers import find_layers, watch
-from edge_lpr.calib.quantization.qdq import insert_qdq
 from edge_lpr.calib.quantization.range_estimator import estimate_range, observe
 from edge_lpr.calib.quantization.smooth_quant import smooth_activations
+from edge_lpr.calib.quantization.tensorrt_target import TensorRTTarget
 from edge_lpr.onnx_graph.graph import OnnxGraph
 
 
@@ -32,8 +32,9 @@ def quantized() -> Callable[[onnx.ModelProto, float | None], onnx.ModelProto]:
             for moved in smooth_activations(graph, layers, stats, alpha):
                 stats[moved.scaled] = stats[moved.tensor].divided(moved.scale)
         layers = find_layers(graph)
-        used = {name for layer in layers for name in layer.inputs}
-        insert_qdq(graph, layers, {name: estimate_range(stats[name], "max") for name in used})
+        target = TensorRTTarget()
+        ranges = {name: estimate_range(stats[name], "max") for name in target.tensors(graph, layers)}
+        target.insert(graph, layers, ranges)
         return graph.to_model("int8")
 
     return quantize

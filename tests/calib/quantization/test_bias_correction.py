@@ -8,9 +8,9 @@ from helpers import networks
 
 from edge_lpr.calib.quantization.bias_correction import correct_biases
 from edge_lpr.calib.quantization.layers import find_layers, watch
-from edge_lpr.calib.quantization.qdq import insert_qdq
 from edge_lpr.calib.quantization.range_estimator import observe
 from edge_lpr.calib.quantization.taps import TappedModel
+from edge_lpr.calib.quantization.tensorrt_target import TensorRTTarget
 from edge_lpr.onnx_graph.graph import OnnxGraph
 
 
@@ -25,7 +25,7 @@ def test_corrected_biases_bring_the_mean_back(model: onnx.ModelProto) -> None:
         graph = OnnxGraph(model)
         if corrected:
             assert correct_biases(graph, layers, stats, ranges) == 2  # the other convolutions have no bias
-        insert_qdq(graph, layers[:1], ranges)
+        TensorRTTarget().insert(graph, layers[:1], ranges)
         made = graph.to_model("int8")
         tapped = [TappedModel(m, ["c0"]) for m in (made, model)]
         means = [np.concatenate([t.run(b)["c0"] for b in networks.batches()]) for t in tapped]

@@ -41,7 +41,7 @@ def test_calibrate_then_compare(
     int8 = opened.det.precisions["int8"]
     assert int8.read()
     assert 0.9 <= int8.extra["int8_multiply_adds"] <= 1
-    assert int8.extra["float_type"] == "float32"
+    assert int8.extra["float_type"] == "float16"
     assert int8.extra["range_estimator"] in ("mse", "percentile")
     assert set(int8.extra) > {"smooth_quant_alpha", "float_layers"}
     assert opened.det.precisions["fp16"].extra["float_layers"] == []

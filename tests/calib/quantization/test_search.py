@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -14,7 +15,18 @@ from edge_lpr.calib.quantization.layers import find_layers, observe_shapes, watc
 from edge_lpr.calib.quantization.range_estimator import observe
 from edge_lpr.calib.quantization.search import QUANT_CONFIGS, Search
 from edge_lpr.calib.quantization.sensitivity import Sensitivity
+from edge_lpr.calib.quantization.tensorrt_target import TensorRTTarget
 from edge_lpr.onnx_graph.graph import OnnxGraph
+
+
+class AllLayers(TensorRTTarget):
+    """Refuses no layer of so small a network, and lets SmoothQuant do what it can."""
+
+    float_bytes = 4
+    keeps_products = True
+
+    def refused(self, graph: OnnxGraph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+        return {}
 
 
 def search(cache: Cache, lines: list[str]) -> tuple[Search, networks.Nearness]:
@@ -23,7 +35,7 @@ def search(cache: Cache, lines: list[str]) -> tuple[Search, networks.Nearness]:
     shapes = observe_shapes(graph, networks.batches(1)[0])
     stats = observe(model, watch(find_layers(graph)), networks.batches())
     objective = networks.Nearness(model)
-    return Search(model, stats, shapes, objective, cache, lines.append), objective
+    return Search(model, stats, shapes, objective, cache, lines.append, AllLayers()), objective
 
 
 def test_all_layers_where_the_budget_allows() -> None:

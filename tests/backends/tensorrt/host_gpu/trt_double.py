@@ -75,7 +75,6 @@ class Runtime:
 class Engine:
     """One engine; how contexts are made differs between versions."""
 
-    num_io_tensors = 2
     device_memory_size = device_memory_size_v2 = ACTIVATIONS
 
     def __init__(self, logger: ILogger, raw: dict[str, Any]) -> None:
@@ -84,26 +83,27 @@ class Engine:
         self.num_optimization_profiles = len(self.profiles)
         model = base64.b64decode(raw["model"])
         self.session: Any = None
-        self.output = "prob"
+        self.outputs = {"prob": DataType.FLOAT}
         if model:
             import onnxruntime as ort
 
             options = ort.SessionOptions()
             options.intra_op_num_threads = 1
             self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-            self.output = self.session.get_outputs()[0].name
+            types = {"tensor(float)": DataType.FLOAT, "tensor(uint8)": DataType.UINT8}
+            self.outputs = {output.name: types[output.type] for output in self.session.get_outputs()}
+        self.num_io_tensors = 1 + len(self.outputs)
 
-    def compute(self, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def compute(self, image: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
         if self.session is None:
-            return (2.0 * image[..., 0]).astype(np.float32)
-        (result,) = self.session.run(None, {"image": image})
-        return np.asarray(result, np.float32)
+            return {"prob": (2.0 * image[..., 0]).astype(np.float32)}
+        return dict(zip(self.outputs, self.session.run(None, {"image": image}), strict=True))
 
     def get_tensor_name(self, index: int) -> str:
-        return ("image", self.output)[index]
+        return ("image", *self.outputs)[index]
 
     def get_tensor_dtype(self, name: str) -> DataType:
-        return DataType.UINT8 if name == "image" else DataType.FLOAT
+        return DataType.UINT8 if name == "image" else self.outputs[name]
 
     def get_tensor_mode(self, name: str) -> TensorIOMode:
         return TensorIOMode.INPUT if name == "image" else TensorIOMode.OUTPUT
@@ -164,7 +164,7 @@ class Context:
     def get_tensor_shape(self, name: str) -> Shape:
         if name == "image":
             return self.shape
-        one = self.engine.compute(np.zeros((1, *self.shape[1:]), np.uint8))
+        one = self.engine.compute(np.zeros((1, *self.shape[1:]), np.uint8))[name]
         return self.shape[0], *one.shape[1:]
 
     def set_tensor_address(self, name: str, address: int) -> bool:
@@ -172,7 +172,7 @@ class Context:
         return True
 
     def execute_async_v3(self, stream: int) -> bool:
-        assert self.device_memory and set(self.addresses) == {"image", self.engine.output}
+        assert self.device_memory and set(self.addresses) == {"image", *self.engine.outputs}
         if failing["enqueue"]:
             self.engine.logger.log(Severity.ERROR, "[executionContext.cpp] no kernel for this device")
             return False
@@ -188,9 +188,10 @@ class Context:
         ctypes.memset(self.device_memory, 7, ACTIVATIONS)
         size = int(np.prod(self.shape))
         source = (ctypes.c_uint8 * size).from_address(self.addresses["image"])
-        result = self.engine.compute(np.ctypeslib.as_array(source).reshape(self.shape))
-        target = (ctypes.c_float * result.size).from_address(self.addresses[self.engine.output])
-        np.ctypeslib.as_array(target)[:] = result.ravel()
+        results = self.engine.compute(np.ctypeslib.as_array(source).reshape(self.shape))
+        for name, result in results.items():
+            target = (ctypes.c_uint8 * result.nbytes).from_address(self.addresses[name])
+            np.ctypeslib.as_array(target)[:] = np.ascontiguousarray(result).view(np.uint8).ravel()
         return 0
 
 

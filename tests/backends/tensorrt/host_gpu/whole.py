@@ -160,6 +160,35 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
     assert found[0] == found[1] and any(texts for _, texts in found[0]), found
 
 
+def frames(folder: Path, model: ModelFile) -> None:
+    """Whole frames go in where an engine takes them, packed maps come out, and the same is read."""
+    DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
+    out, mine = io.StringIO(), str(folder / "mine")
+    build = ("build", "--precision", "fp32", "--det-size", "640x384", "--batch", "1", "--out", mine)
+    code, said = typed(out, *build, "--frame-size", "960x540")
+    assert code == 0 and said.count("built") == 3 and "det fp32 960x540" in said, said
+    code, said = typed(out, *build)
+    assert code == 0 and said.count("there") == 2, said  # the frames' engine is one more
+    os.environ["EDGE_LPR_ENGINES"] = mine
+    code, said = typed(out, "engines", "list")
+    assert code == 0 and said.count("valid") == 3, said
+    image = read_image(IMAGE)
+    with (
+        PlateReader(precision="fp32", options={"engines": mine}) as reader,
+        PlateReader(backend="onnxruntime", threads=1) as other,
+    ):
+        assert reader.description.endswith("fp32, frames of 960x540 resized there"), reader.description
+        ((sizes, whole),) = reader.detector.frames.items()
+        assert sizes == ((540, 960), (544, 960))
+        outputs = whole.run({"image": image[None]})
+        assert sum(o.nbytes for o in outputs.values()) == 544 * 960 * 9 // 8 + 4, outputs.keys()
+        both = [one.read(image) for one in (reader, other)]
+        texts = [[read.text for read in reads] for reads in both]
+        assert texts[0] == texts[1] and texts[0], texts
+        small = cv2.resize(image, (640, 360))
+        assert reader.detector.detect(small), "a picture of another size is resized on the host"
+
+
 def int8(folder: Path, model: ModelFile) -> None:
     """INT8 engines are made of weights in INT8, and before TensorRT 10 of weights in float."""
     import onnx
@@ -174,6 +203,8 @@ def int8(folder: Path, model: ModelFile) -> None:
         graph = onnx.load_from_string(base64.b64decode(plan["model"])).graph
         kinds = {item.name: item.data_type for item in graph.initializer}
         weights = {kinds[n.input[0]] for n in graph.node if "Linear" in n.op_type and n.input[0] in kinds}
+        scales = {kinds[n.input[1]] for n in graph.node if "Linear" in n.op_type}
+        assert not old or scales == {onnx.TensorProto.FLOAT}, scales
         assert weights == {onnx.TensorProto.FLOAT if old else onnx.TensorProto.INT8}, weights
     assert len(list(folder.glob("*.int8.*.engine"))) == 2
 
@@ -270,4 +301,4 @@ def benchmark(folder: Path, model: ModelFile) -> None:
 
 
 if __name__ == "__main__":
-    execute((commands, engines_elsewhere, int8, interrupted, quick_first, protocol, benchmark))
+    execute((commands, engines_elsewhere, frames, int8, interrupted, quick_first, protocol, benchmark))
