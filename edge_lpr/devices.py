@@ -6,6 +6,7 @@ Asked of the driver alone: neither pycuda nor a backend has to be installed to k
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ def add_device_option(add: Callable[..., Any]) -> None:
 def gpu_count() -> int | None:
     """Returns how many GPUs CUDA shows, as `CUDA_VISIBLE_DEVICES` lets it; None where there is no driver."""
     try:
-        driver = ctypes.CDLL("libcuda.so.1")
+        driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
     except OSError:
         return None
     count = ctypes.c_int()

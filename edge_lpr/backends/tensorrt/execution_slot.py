@@ -303,7 +303,11 @@ class ExecutionSlot:
         host = self._driver.pagelocked_empty(length, np.uint8, mem_flags=flags)
         if self._mapped:
             return _Memory(host, int(host.base.get_device_pointer()), [host.base])
-        device = self._driver.mem_alloc(length)
+        try:
+            device = self._driver.mem_alloc(length)
+        except self._driver.Error:  # the error may be kept for longer than the context is current
+            host.base.free()
+            raise
         return _Memory(host, int(device), [device, host.base])
 
     def _execution_context(self, profile: int, shape: Shape) -> trt.IExecutionContext:
