@@ -18,7 +18,7 @@ from edge_lpr.backends.base import Backend
 from edge_lpr.backends.tensorrt.backend import MAX_CONCURRENCY, PREFERRED_BATCH, TensorRTBackend
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
 from edge_lpr.backends.wrapping import WrappedBackend
-from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.errors import BackendError
 from edge_lpr.plates import PlateRead
 from edge_lpr.types import Image

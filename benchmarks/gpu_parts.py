@@ -34,7 +34,8 @@ from edge_lpr.benchmarks.gpu_measures import (
     together,
     within_budget,
 )
-from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.datasets.labels import Sample
 from edge_lpr.engines.build import BuildJob
 from edge_lpr.engines.build_process import build_in_processes

@@ -21,7 +21,8 @@ from edge_lpr.backends.tensorrt.engine_manifest import (
     frame_flag,
 )
 from edge_lpr.backends.tensorrt.profile import Profile
-from edge_lpr.bundle.manifest import Bundle, DetSpec, ModelFile
+from edge_lpr.bundle.manifest import Bundle, DetSpec
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.engines.build_settings import BuildSettings, known_names
 from edge_lpr.engines.profiles import det_sizes, frame_sizes, profiles
 from edge_lpr.engines.qdq_trt8 import rewrite_for_trt8

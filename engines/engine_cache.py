@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edge_lpr.backends.tensorrt.engine_folder import read_manifests
 from edge_lpr.backends.tensorrt.engine_manifest import ENGINE, MANIFEST, EngineManifest, Machine
-from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.errors import OutputError
 from edge_lpr.signatures import signature_path
 

@@ -67,11 +67,17 @@ class RSEFPN(Block):
     def forward(self, ops: Ops, m: Built, x: list[Tensor]) -> Tensor:
         """See `Block`."""
         levels = range(len(self.inside) - 1, -1, -1)  # from the coarsest down
-        merged: dict[int, Tensor] = {}
-        for i in levels:
-            level = m.ins_conv[i](x[i])
-            merged[i] = level + ops.upsample(merged[i + 1], 2) if i + 1 in merged else level
+        merged = _merged(ops, m, x)
         return ops.concat([_grown(ops, m.inp_conv[i](merged[i]), 2**i) for i in levels])
+
+
+def _merged(ops: Ops, m: Built, x: list[Tensor]) -> dict[int, Tensor]:
+    """Adds to each level what the coarser ones show, from the coarsest down."""
+    merged: dict[int, Tensor] = {}
+    for i in range(len(x) - 1, -1, -1):
+        level = m.ins_conv[i](x[i])
+        merged[i] = level + ops.upsample(merged[i + 1], 2) if i + 1 in merged else level
+    return merged
 
 
 def _grown(ops: Ops, x: Tensor, factor: int) -> Tensor:
@@ -160,10 +166,7 @@ class LKPAN(Block):
     def forward(self, ops: Ops, m: Built, x: list[Tensor]) -> Tensor:
         """See `Block`."""
         levels = range(len(self.inside) - 1, -1, -1)  # from the coarsest down
-        merged: dict[int, Tensor] = {}
-        for i in levels:
-            level = m.ins_conv[i](x[i])
-            merged[i] = level + ops.upsample(merged[i + 1], 2) if i + 1 in merged else level
+        merged = _merged(ops, m, x)
         found: dict[int, Tensor] = {}
         for i in reversed(levels):
             level = m.inp_conv[i](merged[i])

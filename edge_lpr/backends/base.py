@@ -8,7 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
-from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.devices import DEVICE_ARGUMENTS, DEVICE_FLAG
 from edge_lpr.errors import SettingError
 from edge_lpr.registry import Registry

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from edge_lpr.backends.base import BACKENDS, DEVICE, THREADS, BackendKind, Models, check_threads, open_both
 from edge_lpr.backends.onnxruntime_binding import BoundSession
 from edge_lpr.backends.onnxruntime_profile import nodes_by_provider, profiled_run
-from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.devices import check_device
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, one_line
@@ -23,7 +25,7 @@ from edge_lpr.installing import install_command
 from edge_lpr.precisions import REFERENCE
 from edge_lpr.types import Size
 
-__all__ = ["CUDA", "OnnxRuntimeBackend", "open_session"]
+__all__ = ["CUDA", "OnnxRuntimeBackend", "import_onnxruntime", "open_session"]
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
@@ -34,6 +36,22 @@ Device = Literal["cuda", "cpu"]
 Provider = str | tuple[str, Mapping[str, Any]]
 
 _logger = logging.getLogger("edge_lpr")
+
+
+def import_onnxruntime() -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+    """Imports ONNX Runtime, and has it report to nobody.
+
+    From 1.29 on, its Linux packages tell Microsoft of each session unless this variable says otherwise by the
+    time of the import, and keep an identifier of the machine in the home folder (docs/Privacy.md of ONNX
+    Runtime). Where the user has set it, their word stands.
+
+    Raises:
+        ImportError: It is not installed, or cannot be loaded.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 def open_session(
@@ -58,7 +76,7 @@ def open_session(
         ModelError: ONNX Runtime cannot load the model.
     """
     try:
-        import onnxruntime as ort
+        ort = import_onnxruntime()
     except ImportError as e:
         raise MissingExtraError("onnxruntime", "cpu", "running models on this machine") from e
     options = _session_options(threads, optimized)
@@ -72,7 +90,7 @@ def open_session(
 
 
 def _session_options(threads: int | None, optimized: bool = True) -> Any:  # noqa: ANN401
-    import onnxruntime as ort
+    ort = import_onnxruntime()
 
     options = ort.SessionOptions()
     options.log_severity_level = 4  # what matters comes back as an exception
@@ -208,7 +226,7 @@ def nodes_on_cpu(model: ModelFile, inputs: Mapping[str, NDArray[Any]], gpu: int 
     Raises:
         BackendError: ONNX Runtime has no CUDA here, or failed.
     """
-    import onnxruntime as ort
+    ort = import_onnxruntime()
 
     def session(options: object) -> Any:  # noqa: ANN401
         return ort.InferenceSession(model.read(), options, providers=cuda_providers(gpu), enable_fallback=0)
@@ -242,7 +260,7 @@ def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
 
 def _built_for_cuda() -> bool:
     try:
-        import onnxruntime as ort
+        ort = import_onnxruntime()
     except ImportError as e:
         raise MissingExtraError("onnxruntime", "cpu", "reading plates on this machine") from e
     return CUDA in ort.get_available_providers()
@@ -251,7 +269,7 @@ def _built_for_cuda() -> bool:
 @cache
 def _preload() -> None:
     """Loads the CUDA and cuDNN that pip installed beside ONNX Runtime, which does not find them by itself."""
-    import onnxruntime as ort
+    ort = import_onnxruntime()
 
     if hasattr(ort, "preload_dlls"):  # 1.21 and later
         with contextlib.redirect_stdout(io.StringIO()) as said:  # it prints what it misses

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+from edge_lpr.bundle.onnx_known import Known
 from edge_lpr.bundle.onnx_reader import Node, OnnxModel, Shape, read_onnx
-from edge_lpr.bundle.onnx_shapes import OPERATORS, Known
+from edge_lpr.bundle.onnx_shapes import OPERATORS
 from edge_lpr.errors import one_line, shown
 
 __all__ = ["MAX_ELEMENTS", "MAX_WORK", "Cost", "check_onnx"]

@@ -18,7 +18,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from edge_lpr.bundle.manifest import BUNDLE_JSON, FORMAT, VERSION, Bundle, ModelFile, load_bundle
+from edge_lpr.bundle.manifest import BUNDLE_JSON, FORMAT, VERSION, Bundle, load_bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.environment import tool
 from edge_lpr.errors import BundleError, OutputError
 from edge_lpr.io.atomic_io import write_bytes

@@ -50,7 +50,9 @@ class Command:
 READ = Command("edge_lpr.cli.read.command", "cpu", "read plates from images, videos and cameras")
 COMMANDS: dict[str, Command] = {
     "doctor": Command(
-        "edge_lpr.cli.doctor", "cpu", "show what this machine has, and what to install for what is missing"
+        "edge_lpr.cli.doctor.command",
+        "cpu",
+        "show what this machine has, and what to install for what is missing",
     ),
     "sign": Command("edge_lpr.cli.sign", "sign", "sign bundles and engines, or check their signatures"),
     "export": Command(

@@ -9,7 +9,7 @@ from typing import TextIO
 from edge_lpr.io.appended_text import AppendedText
 from edge_lpr.io.out_file import output_error
 from edge_lpr.io.text_file import LineFormat, ReplacedText, TextFile
-from edge_lpr.outputs.base import STDOUT, RunInfo
+from edge_lpr.outputs.base import STDOUT, Output, RunInfo
 
 _PLAIN = LineFormat()
 
@@ -82,3 +82,27 @@ class TextOut:
             raise  # who reads our output has gone: no fault to report
         except OSError as e:
             raise output_error(Path("standard output"), e) from e
+
+
+class TextOutput(Output):
+    """An output of lines: what it writes to is completed, or left as it was, with it.
+
+    Args:
+        where: See `TextOut`.
+        run: See `TextOut`.
+        lines: See `TextOut`.
+
+    Raises:
+        OutputError: It cannot be written to.
+    """
+
+    def __init__(self, where: str | Path | TextIO, run: RunInfo, lines: LineFormat) -> None:
+        self._out = TextOut(where, run, lines)
+
+    def close(self) -> None:
+        """Completes the file; may be called twice."""
+        self._out.close()
+
+    def discard(self) -> None:
+        """Leaves the file as it was; see `Output.discard`."""
+        self._out.discard()

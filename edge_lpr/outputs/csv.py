@@ -11,8 +11,8 @@ from typing import TextIO
 
 from edge_lpr.console.text import is_terminal, printable
 from edge_lpr.io.text_file import LineFormat
-from edge_lpr.outputs._text import TextOut
-from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
+from edge_lpr.outputs._text import TextOutput
+from edge_lpr.outputs.base import ALONE, OUTPUTS, OutputKind, RunInfo
 from edge_lpr.outputs.records import FIELDS, Result, to_record
 from edge_lpr.pipeline.stream import FrameResult
 
@@ -24,7 +24,7 @@ _FORMULA = re.compile(r"(^|[;,|\t\r\n])(?=[\"\s]*[=+\-@＝＋－＠−])|^(?=[\t
 _CORNER_COLUMNS = tuple(f"{axis}{i}" for i in range(1, 5) for axis in "xy")
 
 
-class CsvOutput(Output):
+class CsvOutput(TextOutput):
     """A table with the columns of `FIELDS`, written through row by row, that spreadsheets open as it is.
 
     Names of files and addresses come from others, so no cell becomes a formula, as OWASP advises against CSV
@@ -40,7 +40,7 @@ class CsvOutput(Output):
     """
 
     def __init__(self, file: str | Path | TextIO, run: RunInfo = ALONE) -> None:
-        self._out = TextOut(file, run, _LINES)
+        super().__init__(file, run, _LINES)
 
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
         """Writes a row for each result, all of them or none; see `Output.write`."""
@@ -51,14 +51,6 @@ class CsvOutput(Output):
             if stream is not None and is_terminal(stream):
                 text = "".join(printable(line) + "\r\n" for line in text.splitlines())
             self._out.write(text)
-
-    def close(self) -> None:
-        """Completes the file; may be called twice."""
-        self._out.close()
-
-    def discard(self) -> None:
-        """Leaves the file as it was; see `Output.discard`."""
-        self._out.discard()
 
 
 def _cells(result: Result) -> str:

@@ -9,8 +9,8 @@ from typing import TextIO
 
 from edge_lpr.io.atomic_io import json_text
 from edge_lpr.io.text_file import LineFormat
-from edge_lpr.outputs._text import TextOut
-from edge_lpr.outputs.base import ALONE, OUTPUTS, Output, OutputKind, RunInfo
+from edge_lpr.outputs._text import TextOutput
+from edge_lpr.outputs.base import ALONE, OUTPUTS, OutputKind, RunInfo
 from edge_lpr.outputs.records import Result, to_record
 from edge_lpr.pipeline.stream import FrameResult
 
@@ -28,7 +28,7 @@ def _is_object(line: str) -> bool:
 _LINES = LineFormat("a file of JSON lines", is_first=lambda line: line.startswith("{"), is_whole=_is_object)
 
 
-class JsonlOutput(Output):
+class JsonlOutput(TextOutput):
     """One JSON object per line with the keys of `FIELDS`, UTF-8, written through at once.
 
     Args:
@@ -40,20 +40,12 @@ class JsonlOutput(Output):
     """
 
     def __init__(self, file: str | Path | TextIO, run: RunInfo = ALONE) -> None:
-        self._out = TextOut(file, run, _LINES)
+        super().__init__(file, run, _LINES)
 
     def write(self, frame_result: FrameResult, results: Sequence[Result]) -> None:
         """Writes a line for each result, all of them or none; see `Output.write`."""
         if frame_result.frame is not None or results:
             self._out.write("".join(map(_line, results)))
-
-    def close(self) -> None:
-        """Completes the file; may be called twice."""
-        self._out.close()
-
-    def discard(self) -> None:
-        """Leaves the file as it was; see `Output.discard`."""
-        self._out.discard()
 
 
 def _line(result: Result) -> str:

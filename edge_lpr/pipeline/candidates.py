@@ -15,7 +15,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lpr.pipeline.constrained_ctc import BLANK
+from edge_lpr.pipeline.ctc_likelihood import BLANK
 from edge_lpr.plates import PlateFormat, plate_formats
 from edge_lpr.plates.characters import HOMOGLYPHS
 from edge_lpr.plates.read import Candidate

@@ -7,14 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_lpr.pipeline.ctc_likelihood import BLANK
 from edge_lpr.types import LogProbs
 
-BLANK = 0
+__all__ = ["PositionAutomaton", "sure_blanks"]
+
 # A step in a run of such sure blanks adds nothing: half of a padded crop is of this kind.
 _SURE_BLANK = np.log(np.float32(0.9999))
 # A class that is nowhere more likely than this can be no character of a plate worth reporting.
 _RARE = np.log(np.float32(1e-4))
 _NEVER = np.float32(-1e9)
+
+
+def sure_blanks(logs: LogProbs) -> NDArray[np.bool_]:
+    """Tells of each step whether nothing but a blank can be there: bool T for float32 T×C logarithms."""
+    sure: NDArray[np.bool_] = logs[:, BLANK] > _SURE_BLANK
+    return sure
 
 
 class PositionAutomaton:
@@ -48,7 +56,7 @@ class PositionAutomaton:
             For each: the format's index, the string's classes, and for each of them the step at which it is
             most probable.
         """
-        sure = logs[:, BLANK] > _SURE_BLANK
+        sure = sure_blanks(logs)
         steps = np.flatnonzero(~(sure & np.concatenate([[False], sure[:-1]])))
         classes = np.flatnonzero(logs.max(axis=0) > _RARE)
         classes = np.union1d(classes, [BLANK])
@@ -76,39 +84,44 @@ class _Trellis:
 
     def __init__(self, logs: LogProbs, cost: NDArray[np.float32], lengths: NDArray[np.int64]) -> None:
         steps = len(logs)
-        formats, longest, classes = cost.shape
-        shape = formats, longest, classes
+        formats, longest, _ = cost.shape
         self._lengths = lengths
-        self._came_new = np.zeros((steps, *shape), bool)
-        self._came_from = np.full((steps, *shape), -1, np.int16)  # class before, -1 for the blank
+        # For each step and position: whether a path came there as each class, and from which class before,
+        # -1 for the blank; that is one for all classes but one, which cannot follow itself without a blank.
+        self._entered = np.empty((steps, *cost.shape), bool)
+        self._before = np.full((steps, formats, longest), -1, np.int16)
+        self._other = np.full((steps, formats, longest), -1, np.int16)
+        self._before_other = np.full((steps, formats, longest), -1, np.int16)
         self._blank_from = np.full((steps, formats, longest + 1), -1, np.int16)  # class that the blank ends
         rows, columns = np.ogrid[:formats, :longest]
-        here = np.arange(classes)
-        emitted = np.full(shape, _NEVER, np.float32)  # position p was read last, as class c
+        emitted = np.full(cost.shape, _NEVER, np.float32)  # position p was read last, as class c
         blank = np.full((formats, longest + 1), _NEVER, np.float32)  # p characters read, blank since
         blank[:, 0] = 0.0
-        before = np.full(shape, _NEVER, np.float32)
-        before_class = np.full(shape, -1, np.int16)
+        entering = np.empty(cost.shape, np.float32)
         for t in range(steps):
-            # A new character follows a blank, or a different character without one between.
             first = emitted.argmax(axis=2)
             top = emitted[rows, columns, first]
-            rest = emitted.copy()
-            rest[rows, columns, first] = _NEVER
-            second = rest.argmax(axis=2)
-            same = first[:, :-1, None] == here
-            before[:, 1:] = np.where(same, rest[rows, columns, second][:, :-1, None], top[:, :-1, None])
-            before_class[:, 1:] = np.where(same, second[:, :-1, None], first[:, :-1, None])
-            after_blank = blank[:, :-1, None]
-            by_blank = after_blank >= before
-            entering = np.where(by_blank, after_blank, before) + cost
-            new = entering > emitted
-            self._came_new[t] = new
-            self._came_from[t] = np.where(by_blank, -1, before_class)
-            emitted = np.where(new, entering, emitted) + logs[t]
+            emitted[rows, columns, first] = _NEVER
+            second = emitted.argmax(axis=2)
+            next_best = emitted[rows, columns, second]
+            emitted[rows, columns, first] = top
+            # A new character follows a blank, or a different character without one between.
+            other, gap = first[:, :-1], blank[:, 1:-1]
+            self._other[t, :, 1:] = other
+            self._before[t, :, 1:] = np.where(gap >= top[:, :-1], -1, other)
+            self._before_other[t, :, 1:] = np.where(gap >= next_best[:, :-1], -1, second[:, :-1])
+            reached = blank[:, :-1].copy()
+            reached[:, 1:] = np.maximum(gap, top[:, :-1])
+            np.add(reached[:, :, None], cost, out=entering)
+            entering[rows, columns[:, 1:], other] = (
+                np.maximum(gap, next_best[:, :-1]) + cost[rows, columns[:, 1:], other]
+            )
+            np.greater(entering, emitted, out=self._entered[t])
+            np.maximum(entering, emitted, out=emitted)
+            emitted += logs[t]
             fresh = top > blank[:, 1:]
             self._blank_from[t, :, 1:] = np.where(fresh, first, -1)
-            blank[:, 1:] = np.where(fresh, top, blank[:, 1:])
+            np.maximum(blank[:, 1:], top, out=blank[:, 1:])
             blank += logs[t, BLANK]
         every = np.arange(formats)
         last = emitted[every, lengths - 1]
@@ -122,12 +135,13 @@ class _Trellis:
         position = int(self._lengths[row])
         state = -1 if self._in_blank[row] else int(self._end_class[row])
         found: list[tuple[int, int]] = []
-        for t in range(len(self._came_new) - 1, -1, -1):
+        for t in range(len(self._entered) - 1, -1, -1):
             found.append((position - 1, state))
             if state == -1:
                 state = int(self._blank_from[t, row, position])
-            elif self._came_new[t, row, position - 1, state]:
-                state = int(self._came_from[t, row, position - 1, state])
+            elif self._entered[t, row, position - 1, state]:
+                before = self._before_other if state == self._other[t, row, position - 1] else self._before
+                state = int(before[t, row, position - 1])
                 position -= 1
         return found[::-1]
 

@@ -30,13 +30,16 @@ class CropReader:
     Args:
         recognizer: Gives the posteriors of crops.
         settings: What counts as a plate.
+        decoder: Reads the posteriors; None for one of all formats.
     """
 
-    def __init__(self, recognizer: Recognizer, settings: ReadSettings) -> None:
+    def __init__(
+        self, recognizer: Recognizer, settings: ReadSettings, decoder: PlateDecoder | None = None
+    ) -> None:
         model = recognizer.model
         self._recognizer = recognizer
         self._settings = settings
-        self._decoder = PlateDecoder(model.charset, model.unknown_class, settings.format_prior)
+        self._decoder = decoder or PlateDecoder(model.charset, model.unknown_class, settings.format_prior)
 
     def read(self, places: Sequence[Sequence[Crop]]) -> list[PlateRead | None]:
         """Reads places, each cut out in one or several ways, of which the best reading counts.

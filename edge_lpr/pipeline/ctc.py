@@ -3,7 +3,7 @@
 A posterior is float32 T×C: at each of T steps the probability of each class; class 0 is the blank (A. Graves
 et al., "Connectionist Temporal Classification", ICML 2006). `greedy` is what PaddleOCR does. `PlateDecoder`
 searches the best string of each plate format with a position automaton and then weighs plate against text by
-their exact CTC likelihoods.
+their exact CTC likelihoods; where the posterior leaves no other plate, a shortcut leads to the same result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edge_lpr.pipeline.candidates import CandidateSearch
-from edge_lpr.pipeline.constrained_ctc import BLANK, PositionAutomaton
+from edge_lpr.pipeline.constrained_ctc import PositionAutomaton
+from edge_lpr.pipeline.ctc_likelihood import BLANK, best_alignment, log_likelihoods
+from edge_lpr.pipeline.ctc_shortcut import GreedyShortcut, PlatePath
 from edge_lpr.plates import PlateFormat, plate_formats
 from edge_lpr.plates.characters import DOT, HOMOGLYPHS
 from edge_lpr.plates.read import Candidate
@@ -98,62 +100,6 @@ def greedy(probs: Probs, charset: Sequence[str], unknown_class: bool = False) ->
     return "".join(labels[c] for c in classes), score
 
 
-def log_likelihood(log_probs: LogProbs, classes: Sequence[int]) -> float:
-    """Returns the natural logarithm of the probability that CTC gives to a text, over all its alignments.
-
-    The forward recursion of Graves et al., section 4.1.
-
-    Args:
-        log_probs: float32 T×C natural logarithms.
-        classes: The text, as classes without blanks.
-    """
-    extended = np.zeros(2 * len(classes) + 1, np.int64)
-    extended[1::2] = classes
-    skip = np.zeros(len(extended), bool)
-    skip[3::2] = extended[3::2] != extended[1:-2:2]
-    emit = log_probs[:, extended].astype(np.float64)
-    alpha = np.full(len(extended) + 2, -np.inf)
-    alpha[2] = emit[0, 0]
-    if len(classes):
-        alpha[3] = emit[0, 1]
-    for t in range(1, len(emit)):
-        stay = np.logaddexp(alpha[2:], alpha[1:-1])
-        alpha[2:] = np.where(skip, np.logaddexp(stay, alpha[:-2]), stay) + emit[t]
-    return float(np.logaddexp(alpha[-1], alpha[-2])) if len(classes) else float(alpha[-1])
-
-
-def best_alignment(log_probs: LogProbs, classes: Sequence[int]) -> list[int]:
-    """Aligns a text to a posterior: the most probable of the alignments that `log_likelihood` adds up.
-
-    Args:
-        log_probs: float32 T×C natural logarithms, T enough for the text.
-        classes: The text, as classes without blanks, one at least.
-
-    Returns:
-        For each step an even number 2k for the blank before character k, or 2k + 1 for character k itself.
-    """
-    extended = np.zeros(2 * len(classes) + 1, np.int64)
-    extended[1::2] = classes
-    states = np.arange(len(extended))
-    skip = np.full(len(extended), -np.inf)
-    skip[3::2] = np.where(extended[3::2] != extended[1:-2:2], 0.0, -np.inf)
-    emit = log_probs[:, extended].astype(np.float64)
-    score = np.where(states < 2, emit[0], -np.inf)
-    came = np.zeros(emit.shape, np.int64)
-    for t in range(1, len(emit)):
-        before = np.stack(
-            [score, np.append(-np.inf, score[:-1]), np.append([-np.inf] * 2, score[:-2]) + skip]
-        )
-        came[t] = before.argmax(axis=0)
-        score = before[came[t], states] + emit[t]
-    state = int(np.argmax(score[-2:])) + len(score) - 2
-    path = [state]
-    for t in range(len(emit) - 1, 0, -1):
-        state -= int(came[t, state])
-        path.append(state)
-    return path[::-1]
-
-
 class PlateDecoder:
     """Finds the best plate string in a posterior, and whether it is one.
 
@@ -168,6 +114,7 @@ class PlateDecoder:
             too.
         formats: The formats to look for; None for all. A format needing a character that the charset lacks
             is left out.
+        shortcut: Whether the search is left out where it can find nothing else. The readings are the same.
     """
 
     def __init__(
@@ -176,6 +123,8 @@ class PlateDecoder:
         unknown_class: bool = False,
         format_prior: float = 12.0,
         formats: Sequence[PlateFormat] | None = None,
+        *,
+        shortcut: bool = True,
     ) -> None:
         self.labels = class_labels(charset, unknown_class)
         self.format_prior = format_prior
@@ -188,7 +137,14 @@ class PlateDecoder:
         ]
         usable = [(plate, sets) for plate, sets in usable if all(sets)]
         self.formats = [plate for plate, _ in usable]
-        self._automaton = PositionAutomaton([sets for _, sets in usable], len(self.labels))
+        sets_of_formats = [sets for _, sets in usable]
+        self._automaton = PositionAutomaton(sets_of_formats, len(self.labels))
+        # With less of a preference than that, the free text may count for more than the surest plate.
+        self._shortcut = (
+            GreedyShortcut(sets_of_formats, self._homoglyphs, len(self.labels))
+            if shortcut and format_prior >= 1.0
+            else None
+        )
         self._search = CandidateSearch(self.labels, self.formats)
 
     def decode(self, probs: Probs) -> Reading:
@@ -198,27 +154,48 @@ class PlateDecoder:
             probs: float32 T×C, C as many as the labels.
         """
         probs = self._without_dot(probs)
-        logs = np.log(np.maximum(probs, _FLOOR))
         free, steps = greedy_path(probs)
         # No string of a format can be near where so little was read: the search would be in vain.
         known = sum(1 for c in free if self.labels[c] != UNKNOWN)
         if known < 3 or not self.formats:
-            return self._reading(probs, logs, free, steps)
-        # Characters of one glyph share their probability: the position decides which of them stands there.
+            return self._reading(probs, probs, free, steps)
+        shared, shared_logs = self._shared(probs)
+        plate = self._shortcut.find(shared, shared_logs) if self._shortcut else None
+        if plate is None:
+            plate = self._best_plate(shared_logs)
+            if plate is None or not self._is_preferred(plate, probs, free):
+                return self._reading(probs, probs, free, steps)
+        reading = self._reading(shared, probs, plate.classes, plate.steps, self.formats[plate.format])
+        if plate.classes == free:
+            return reading
+        left_out = _left_out(shared, shared_logs, plate.classes) if plate.leaves_out else None
+        return _doubted(reading, left_out)
+
+    def _shared(self, probs: Probs) -> tuple[Probs, LogProbs]:
+        """Lets characters of one glyph share their probability: the position decides which stands there."""
         shared = probs.copy()
-        for pair in self._homoglyphs:
-            shared[:, pair] = probs[:, pair].sum(axis=1, keepdims=True)
-        shared_logs = np.log(np.maximum(shared, _FLOOR))
-        best: tuple[float, int, list[int], list[int]] | None = None
-        for f, classes, at in self._automaton.search(shared_logs):
-            likelihood = log_likelihood(shared_logs, classes)
-            if best is None or likelihood > best[0]:
-                best = likelihood, f, classes, at
-        if best is None or best[0] + self.format_prior < log_likelihood(logs, free):
-            return self._reading(probs, logs, free, steps)
-        _, f, classes, at = best
-        reading = self._reading(shared, logs, classes, at, self.formats[f])
-        return reading if classes == free else _doubted(reading, shared, shared_logs, classes)
+        for one, other in self._homoglyphs:
+            shared[:, one] += probs[:, other]
+            shared[:, other] = shared[:, one]
+        return shared, np.log(np.maximum(shared, _FLOOR))
+
+    def _best_plate(self, logs: LogProbs) -> PlatePath | None:
+        """Searches the most probable plate; `logs` are those of shared probabilities, float32 T×C."""
+        found = self._automaton.search(logs)
+        if not found:
+            return None
+        likelihoods = log_likelihoods(logs, [classes for _, classes, _ in found])
+        best = int(likelihoods.argmax())
+        return PlatePath(*found[best], float(likelihoods[best]), leaves_out=True)
+
+    def _is_preferred(self, plate: PlatePath, probs: Probs, free: list[int]) -> bool:
+        logs = np.log(np.maximum(probs, _FLOOR))
+        return bool(plate.log_likelihood + self.format_prior >= log_likelihoods(logs, [free])[0])
+
+    def takes_shortcut(self, probs: Probs) -> bool:
+        """Tells whether a posterior, as for `decode`, leaves no other plate, so that nothing is searched."""
+        shared, logs = self._shared(self._without_dot(probs))
+        return self._shortcut is not None and self._shortcut.find(shared, logs) is not None
 
     def candidates(self, probs: Probs, limit: int, but: str) -> tuple[Candidate, ...]:
         """Finds the most probable plates in one posterior; see `CandidateSearch.best`."""
@@ -235,36 +212,45 @@ class PlateDecoder:
 
     def _reading(
         self,
+        scored: Probs,
         probs: Probs,
-        logs: LogProbs,
         classes: list[int],
         steps: list[int],
         plate: PlateFormat | None = None,
     ) -> Reading:
-        log_probs = logs[steps].copy()
+        log_probs = np.log(np.maximum(probs[steps], _FLOOR))
         log_probs[:, BLANK] = np.log(_FLOOR)
         log_probs -= np.logaddexp.reduce(log_probs, axis=1, keepdims=True) if len(steps) else 0.0
         return Reading(
             text="".join(self.labels[c] for c in classes),
             format=plate,
-            char_scores=tuple(float(p) for p in probs[steps, classes]),
+            char_scores=tuple(scored[steps, classes].tolist()),
             log_probs=log_probs,
         )
 
 
-def _doubted(reading: Reading, probs: Probs, log_probs: LogProbs, classes: Sequence[int]) -> Reading:
-    """Lowers the scores beside characters that the posterior shows and the text leaves out."""
-    scores = list(reading.char_scores)
-    left_out = np.zeros(len(scores))
-    states = best_alignment(log_probs, classes)
-    for step, state in enumerate(states):
-        seen = int(probs[step].argmax())
-        kept = classes[state // 2] if state % 2 else BLANK
-        if seen != BLANK and probs[step, seen] > probs[step, kept]:
-            beside = min(state // 2, len(scores) - 1)
-            scores[beside] = min(scores[beside], float(1 - probs[step, seen]))
-            left_out[beside] = max(left_out[beside], probs[step, seen])
-    doubt = np.clip(left_out, _FLOOR, 1 - _FLOOR)
-    doubted = reading.log_probs + np.log1p(-doubt)[:, None].astype(np.float32)
-    doubted[:, BLANK] = np.log(doubt)
-    return replace(reading, char_scores=tuple(scores), log_probs=doubted)
+def _left_out(probs: Probs, logs: LogProbs, classes: Sequence[int]) -> Probs:
+    """Tells what a text leaves out: float32 L, the highest probability of it beside each character."""
+    states = np.array(best_alignment(logs, classes))
+    beside = np.minimum(states // 2, len(classes) - 1)
+    kept = np.where(states % 2, np.array(classes)[beside], BLANK)
+    seen = probs.argmax(axis=1)
+    steps = np.arange(len(probs))
+    missing = (seen != BLANK) & (probs[steps, seen] > probs[steps, kept])
+    left_out = np.zeros(len(classes), np.float32)
+    np.maximum.at(left_out, beside[missing], probs[steps, seen][missing])
+    return left_out
+
+
+def _doubted(reading: Reading, left_out: Probs | None) -> Reading:
+    """Lowers the scores beside what a plate leaves out, as `_left_out` tells it; None for nothing."""
+    if left_out is None:
+        left_out = np.zeros(len(reading.char_scores), np.float32)
+    doubt = np.clip(left_out.astype(np.float64), _FLOOR, 1 - _FLOOR)
+    log_probs = reading.log_probs + np.log1p(-doubt)[:, None].astype(np.float32)
+    log_probs[:, BLANK] = np.log(doubt)
+    scores = (
+        min(score, float(1 - seen)) if seen else score
+        for score, seen in zip(reading.char_scores, left_out, strict=True)
+    )
+    return replace(reading, char_scores=tuple(scores), log_probs=log_probs)

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import cv2
-import numpy as np
 
 from edge_lpr.backends.base import Backend
+from edge_lpr.backends.lending import Loan, lend
 from edge_lpr.bundle.manifest import DetSpec
 from edge_lpr.pipeline.db_postprocess import Box, db_boxes
 from edge_lpr.pipeline.network_output import ProbabilityMap, check_shape, read_maps
 from edge_lpr.pipeline.settings import DetectorSettings
-from edge_lpr.types import Batch, Image, Size
+from edge_lpr.types import Image, Size
 
 
 class Detector:
@@ -78,10 +78,12 @@ class Detector:
             step = backend.max_batch or backend.preferred_batch
             for start in range(0, len(members), step):
                 part = members[start : start + step]
-                given = [images[i] for i in part]
-                batch = np.stack(given) if taker else resized(given, [contents[i] for i in part], frame)
-                for i, found in zip(part, self._maps(backend, batch, frame), strict=True):
-                    boxes[i] = db_boxes(found.part(*contents[i]), self.settings, images[i].shape[:2])
+                shape = frame if taker is None else taker[0]
+                with lend(backend, self.model.input_name, (len(part), *shape, 3)) as loan:
+                    for slot, i in zip(loan.batch, part, strict=True):
+                        _fill(slot, images[i], shape if taker else contents[i])
+                    for i, found in zip(part, self._maps(backend, loan, frame), strict=True):
+                        boxes[i] = db_boxes(found.part(*contents[i]), self.settings, images[i].shape[:2])
         return boxes
 
     def input_size(self, height: int, width: int, longer_side: int | None = None) -> Size:
@@ -91,26 +93,19 @@ class Detector:
             settings = replace(settings, det_limit_type="max", det_limit_side_len=longer_side)
         return input_size(self.model, settings, height, width)
 
-    def _maps(self, backend: Backend, batch: Batch, size: Size) -> list[ProbabilityMap]:
+    def _maps(self, backend: Backend, loan: Loan, size: Size) -> list[ProbabilityMap]:
         model = self.model
-        outputs = backend.run({model.input_name: batch})
-        maps = read_maps(outputs, model.output_name, self.settings.thresh, backend, model.precisions)
-        check_shape(maps, len(batch), size)
+        maps = read_maps(loan.run(), model.output_name, self.settings.thresh, backend, model.precisions)
+        check_shape(maps, len(loan.batch), size)
         return maps
 
 
-def resized(images: Sequence[Image], contents: Sequence[Size], frame: Size) -> Batch:
-    """Resizes images into one batch.
-
-    Args:
-        images: uint8 H×W×3 BGR, of any sizes.
-        contents: Height and width that each is brought to, in pixels.
-        frame: Height and width of the batch; what an image leaves free is black.
-    """
-    batch = np.zeros((len(images), *frame, 3), np.uint8)
-    for slot, image, (height, width) in zip(batch, images, contents, strict=True):
-        cv2.resize(image, (width, height), dst=slot[:height, :width], interpolation=cv2.INTER_LINEAR)
-    return batch
+def _fill(slot: Image, image: Image, content: Size) -> None:
+    """Brings an image into its place in a batch, at the top left corner; what it leaves free is black."""
+    height, width = content
+    cv2.resize(image, (width, height), dst=slot[:height, :width], interpolation=cv2.INTER_LINEAR)
+    slot[:height, width:] = 0
+    slot[height:] = 0
 
 
 def fit_frame(content: Size, sizes: Sequence[Size] | None) -> tuple[Size, Size]:

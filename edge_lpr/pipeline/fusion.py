@@ -12,8 +12,8 @@ import numpy as np
 
 from edge_lpr.geometry import side_lengths
 from edge_lpr.pipeline.candidates import CandidateSearch, posterior_of
-from edge_lpr.pipeline.constrained_ctc import BLANK
 from edge_lpr.pipeline.ctc import UNKNOWN, Scored
+from edge_lpr.pipeline.ctc_likelihood import BLANK
 from edge_lpr.plates import PlateFormat, PlateRead, plate_formats
 from edge_lpr.plates.characters import HOMOGLYPHS
 from edge_lpr.plates.read import TEXT, UNKNOWN_KIND, Candidate

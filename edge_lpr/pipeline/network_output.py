@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.backends.base import Backend
-from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.errors import BackendError
 from edge_lpr.precisions import REFERENCE
 from edge_lpr.types import ByteMap, FloatMap, Mask, Size

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from edge_lpr.backends.base import Backend
+from edge_lpr.backends.lending import lend
 from edge_lpr.bundle.manifest import RecSpec
 from edge_lpr.errors import BackendError
 from edge_lpr.pipeline.network_output import check_finite
@@ -66,10 +67,11 @@ class Recognizer:
 
     def _run(self, crops: Sequence[Image], width: int) -> Probs:
         height, mode = self.model.height, self.model.resize_mode
-        batch = np.empty((len(crops), height, width, 3), np.uint8)
-        for slot, crop in zip(batch, crops, strict=True):
-            _fill(slot, crop, mode)
-        probs: Probs = self.backend.run({self.model.input_name: batch})[self.model.output_name]
+        with lend(self.backend, self.model.input_name, (len(crops), height, width, 3)) as loan:
+            for slot, crop in zip(loan.batch, crops, strict=True):
+                _fill(slot, crop, mode)
+            # A few kilobytes, which are kept.
+            probs: Probs = loan.run()[self.model.output_name].copy()
         if probs.ndim != 3 or len(probs) != len(crops) or probs.shape[2] != self.model.classes:
             raise BackendError(
                 f"the recognizer returned shape {probs.shape}, expected {len(crops)}×T×{self.model.classes}: "

@@ -15,6 +15,7 @@ from helpers.extras import reason
 torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 
 from helpers.tiny_architecture import TINY, TINY_DETECTORS  # noqa: E402
+from helpers.torch_weights import randomised  # noqa: E402
 
 from edge_lpr.architectures import registry  # noqa: E402
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint  # noqa: E402
@@ -69,16 +70,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, Architecture]:
     return there
 
 
-def randomised(architecture: Architecture, seed: int = 0) -> TorchNetwork:
-    """A network with values everywhere, in batch-norm statistics too."""
-    network = TorchNetwork(architecture, CLASSES if architecture.part == "rec" else 0)
-    generator = torch.Generator().manual_seed(seed)
-    for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point():
-            spread = torch.rand(tensor.shape, generator=generator)
-            positive = name.endswith("running_var") or (tensor.ndim == 1 and name.endswith("weight"))
-            tensor.copy_(0.5 + spread if positive else (spread - 0.5) * 0.4)
-    return network.eval()
+def made(architecture: Architecture) -> TorchNetwork:
+    return randomised(TorchNetwork(architecture, CLASSES if architecture.part == "rec" else 0))
 
 
 @pytest.mark.skipif(find_spec("paddle") is None, reason=reason("paddle", "export"))
@@ -88,7 +81,7 @@ def test_paddle_computes_the_same_and_keeps_the_same_parameters(
     rng = np.random.default_rng(5)
     found = {}
     for name, architecture in known.items():
-        network = randomised(architecture)
+        network = made(architecture)
         batch = rng.integers(0, 256, IMAGES[name], np.uint8)
         with torch.no_grad():
             out = network(torch.from_numpy(batch))
@@ -114,7 +107,7 @@ def test_paddle_computes_the_same_and_keeps_the_same_parameters(
 
 
 def test_a_new_table_is_known_by_its_checkpoints_and_learns(known: dict[str, Architecture]) -> None:
-    arrays = weights_of(randomised(TINY))
+    arrays = weights_of(made(TINY))
     checkpoint = identify({**arrays, "head.extra.x": np.zeros(1)}, "rec", "t")
     assert (checkpoint.architecture, checkpoint.classes, checkpoint.ignored) == (
         TINY,

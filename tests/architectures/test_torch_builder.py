@@ -12,6 +12,7 @@ from helpers.extras import reason
 torch = pytest.importorskip("torch", reason=reason("torch", "finetune"))
 onnx = pytest.importorskip("onnx", reason=reason("onnx", "test"))
 
+from helpers.torch_weights import randomised  # noqa: E402
 from onnx import numpy_helper  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
@@ -25,17 +26,6 @@ DET, REC = ARCHITECTURES["ch_PP-OCRv3_det"], ARCHITECTURES["ch_PP-OCRv3_rec"]
 DET4, REC4 = ARCHITECTURES["PP-OCRv4_mobile_det"], ARCHITECTURES["PP-OCRv4_mobile_rec"]
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.LayerNorm)
 MATRICES = ("Conv", "ConvTranspose", "Gemm", "MatMul", "LayerNormalization")
-
-
-def randomised(network: nn.Module, seed: int = 0) -> nn.Module:
-    """Gives every weight a value, batch-norm statistics too."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point():
-            spread = torch.rand(tensor.shape, generator=generator)
-            positive = name.endswith("running_var") or (tensor.ndim == 1 and name.endswith("weight"))
-            tensor.copy_(0.5 + spread if positive else (spread - 0.5) * 0.4)
-    return network.eval()
 
 
 def run_order(network: nn.Module, images: Tensor) -> list[nn.Module]:

@@ -10,7 +10,8 @@ import pytest
 from helpers.extras import reason
 
 from edge_lpr.backends import BACKENDS, BackendKind, BackendOption, Models, open_models, tensorrt
-from edge_lpr.bundle.manifest import Bundle, ModelFile, bundled, load_bundle
+from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.errors import BackendError, BundleError, SettingError
 
 

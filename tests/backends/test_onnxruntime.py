@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ from helpers.extras import reason
 
 from edge_lpr.backends import onnxruntime, open_models
 from edge_lpr.backends.onnxruntime import CUDA, OnnxRuntimeBackend
-from edge_lpr.bundle.manifest import ModelFile, bundled, load_bundle
+from edge_lpr.bundle.manifest import bundled, load_bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.errors import BackendError, BundleError
 
 ort = pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
@@ -122,3 +126,22 @@ def test_it_runs_on_the_cpu_with_the_threads_it_is_given(rec: ModelFile) -> None
         np.testing.assert_allclose(
             result[bundle.rec.output_name], results[0][bundle.rec.output_name], atol=1e-5
         )
+
+
+@pytest.mark.parametrize(
+    "command", [["samples/street.jpg", "--threads", "1"], ["doctor"]], ids=["read", "doctor"]
+)
+def test_nothing_is_reported_and_no_file_is_left_behind(command: list[str], tmp_path: Path) -> None:
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    home.mkdir()
+    temporary.mkdir()
+    # Under CI, or in its own tests, it reports nothing by itself.
+    ours = {name: value for name, value in os.environ.items() if name != "CI" and not name.startswith("ORT_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_lpr", *command],
+        cwd=Path(__file__).parents[2],
+        env={**ours, "HOME": str(home), "TMPDIR": str(temporary)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not list(home.rglob("*")) and not list(temporary.rglob("*"))

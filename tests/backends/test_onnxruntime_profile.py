@@ -13,7 +13,7 @@ from helpers.extras import reason
 from edge_lpr.backends.onnxruntime import CPU, CUDA, nodes_on_cpu
 from edge_lpr.backends.onnxruntime_profile import nodes_by_provider, profiled_run
 from edge_lpr.bundle.manifest import bundled, load_bundle
-from edge_lpr.cli import doctor
+from edge_lpr.cli.doctor import models
 from edge_lpr.errors import BackendError
 
 ort = pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
@@ -70,7 +70,7 @@ def test_doctor_lists_what_a_gpu_leaves_to_the_cpu(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(ort, "InferenceSession", session)
     monkeypatch.setattr(ort, "preload_dlls", lambda: None, raising=False)
     monkeypatch.chdir(tmp_path)
-    det, rec = doctor._left_on_the_cpu(load_bundle(), "fp32", 0)
+    det, rec = models._left_on_the_cpu(load_bundle(), "fp32", 0)
     assert (det.name, det.state) == ("det on the GPU", "missing")
     assert "on the CPU, with copies there and back: " in det.found and "Conv (" in det.found
     assert rec.name == "rec on the GPU" and "MatMul (" in rec.found

@@ -23,7 +23,7 @@ def a_command(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> N
             raise error
         return 7
 
-    module = ModuleType("edge_lpr.cli.doctor")
+    module = ModuleType("edge_lpr.cli.doctor.command")
     module.configure = lambda parser: None  # type: ignore[attr-defined]
     module.run = run  # type: ignore[attr-defined]
     monkeypatch.setattr(cli, "import_module", lambda name: module)

@@ -11,7 +11,7 @@ from helpers.extras import reason
 
 from edge_lpr.backends.tensorrt.engine_folder import find_engine, find_frame_engines
 from edge_lpr.backends.tensorrt.engine_manifest import Machine, read_manifest
-from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
+from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.engines.build import build_jobs, make_manifest
 from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.engines.engine_cache import entries
@@ -19,16 +19,6 @@ from edge_lpr.errors import BundleError, SettingError
 
 ORIN = Machine("10.3.0", "Orin", "8.7", integrated=True, platform="aarch64")
 SETTINGS = BuildSettings(batches=(1, 4), det_sizes=("1312x736",))
-
-
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    if not (bundled() / "bundle.json").is_file():
-        pytest.skip("needs the default bundle")
-    found = load_bundle()
-    # Size rules of our own: those of the default bundle may change.
-    rules = {"stride": 32, "limit_side_len": 736, "limit_type": "min", "max_side_len": 1600}
-    return replace(found, det=replace(found.det, **rules))  # type: ignore[arg-type]
 
 
 def with_all_precisions(bundle: Bundle) -> Bundle:

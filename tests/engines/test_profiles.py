@@ -4,22 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from edge_lpr.bundle.manifest import Bundle, bundled, load_bundle
+from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.engines.profiles import MAX_PROFILES, det_sizes, frame_sizes, profiles
 from edge_lpr.errors import SettingError
 from edge_lpr.pipeline.detector import input_size
 from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.types import Size
-
-
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    if not (bundled() / "bundle.json").is_file():
-        pytest.skip("needs the default bundle")
-    found = load_bundle()
-    # Size rules of our own: those of the default bundle may change.
-    rules = {"stride": 32, "limit_side_len": 736, "limit_type": "min", "max_side_len": 1600}
-    return replace(found, det=replace(found.det, **rules))  # type: ignore[arg-type]
 
 
 def test_the_default_sizes_are_those_of_a_camera(bundle: Bundle) -> None:

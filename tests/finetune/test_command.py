@@ -168,24 +168,20 @@ def test_a_folder_of_scenes_and_crops_is_measured_on_its_crops(
     assert rec.RecTraining.metric == "accuracy"
 
 
+def rendered_det(start: Path, out: Path, *changes: str) -> list[str]:
+    """A detector's training on drawn scenes alone."""
+    weights = str(start / "det.pdparams")
+    return ["finetune", "det", "--render", "--pretrained", weights, "--out", str(out), *DET, *changes]
+
+
 def test_early_stop_is_said(
     start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from edge_lpr.finetune.training import det
 
     monkeypatch.setattr(det.DetTraining, "evaluate", lambda *_: {"hmean": 0.5})
-    arguments = [
-        "finetune",
-        "det",
-        "--render",
-        "--pretrained",
-        start / "det.pdparams",
-        "--out",
-        tmp_path,
-        *DET,
-    ]
     changes = ["Global.epoch_num=9", "Global.eval_batch_step=1", "EdgeLPR.patience=2"]
-    assert main([str(a) for a in [*arguments, *changes]]) == 0
+    assert main(rendered_det(start, tmp_path, *changes)) == 0
     out = capsys.readouterr().out
     assert "ended early, at step 2: 2 evaluations without a better metric" in out
     assert "best.pdparams: hmean 0.5000 at step 0" in out
@@ -394,17 +390,7 @@ def test_the_detector_trains_on_drawn_scenes(
     from edge_lpr.finetune.training import det
 
     monkeypatch.setattr(det, "_RENDERED_SCENES", 1)
-    arguments = [
-        "finetune",
-        "det",
-        "--render",
-        "--pretrained",
-        start / "det.pdparams",
-        "--out",
-        tmp_path,
-        *DET,
-    ]
-    assert main([str(a) for a in arguments]) == 0
+    assert main(rendered_det(start, tmp_path)) == 0
     arrays = load_checkpoint(tmp_path / "latest.pdparams")
     assert all(np.isfinite(a).all() for a in arrays.values())
 

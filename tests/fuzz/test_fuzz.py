@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from helpers.extras import reason
+from helpers.waiting import LONG
 
 for package, extra in (("onnx", "test"), ("onnxruntime", "cpu")):
     pytest.importorskip(package, reason=reason(package, extra))
@@ -22,8 +23,7 @@ from fuzz.targets import TARGETS  # noqa: E402 - imports what was looked for bef
 
 TESTS = Path(__file__).resolve().parents[1]
 SECONDS = 10.0
-"""How long one input may take of the processor, and six times as long by the clock: others work beside it."""
-STARTING = 120.0
+"""How long one input may take of the processor."""
 AT_LEAST = 20
 # After so many inputs the worker is replaced: what libraries keep is not what an input takes.
 LIFETIME = 1000
@@ -41,7 +41,8 @@ def cpu_seconds(process: int) -> float:
 class Worker:
     """A process that inputs are tried in, started anew where one has ended it."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._process: subprocess.Popen[str] | None = None
         self._tried = 0
 
@@ -54,7 +55,7 @@ class Worker:
         self._tried += 1
         process.stdin.write(f"{target} {number}\n")
         process.stdin.flush()
-        began, until = cpu_seconds(process.pid), time.monotonic() + 6 * SECONDS
+        began, until = cpu_seconds(process.pid), time.monotonic() + LONG  # others work beside it
         line = None
         while line is None and time.monotonic() < until and cpu_seconds(process.pid) - began < SECONDS:
             line = self._line(process, 0.5)
@@ -82,13 +83,13 @@ class Worker:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         environment |= {"OMP_NUM_THREADS": "1", "OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fuzz.worker"],
+            [sys.executable, "-m", "fuzz.worker", str(self._folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
         )
-        assert self._line(self._process, STARTING) == "ready\n"
+        assert self._line(self._process, LONG) == "ready\n"
         return self._process
 
     def _line(self, process: subprocess.Popen[str], seconds: float) -> str | None:
@@ -100,8 +101,8 @@ class Worker:
 
 
 @pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    made = Worker()
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    made = Worker(tmp_path_factory.mktemp("fuzz"))
     yield made
     made.stop()
 

@@ -7,7 +7,6 @@ import os
 import resource
 import shutil
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 from typing import TextIO
@@ -21,7 +20,10 @@ MEGABYTES = 768
 
 
 def main() -> None:
-    """Tries what standard input names, a target and a number a line, and answers each on standard output."""
+    """Tries what standard input names, a target and a number a line, and answers each on standard output.
+
+    Its argument is a folder that is there, and that whoever started it removes.
+    """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -31,11 +33,7 @@ def main() -> None:
     limit = taken + (MEGABYTES << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    folder = Path(tempfile.mkdtemp(prefix="edge-lpr-fuzz-"))
-    try:
-        _answer(folder, answers)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    _answer(Path(sys.argv[1]), answers)
 
 
 def _answer(folder: Path, answers: TextIO) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, engine_key
 from edge_lpr.backends.tensorrt.profile import Profile
-from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.bundle.model_file import ModelFile
 
 ORIN = Machine("10.3.0", "Orin", "8.7", integrated=True, platform="aarch64", cuda="12.6", driver="540.4.0")
 H200 = Machine("10.3.0", "NVIDIA H200", "9.0", platform="x86_64")

@@ -127,48 +127,12 @@ DET_MOBILE = (
 )
 """PP-OCRv4's and v5's mobile detectors."""
 
-REC_MOBILE = """\
+_GLOBAL_MOBILE = """\
 Global: {use_gpu: true, epoch_num: 200, save_model_dir: ./output/rec_ppocr_v4, eval_batch_step: [0, 2000],
          calc_epoch_interval: 1, pretrained_model: , checkpoints: , character_dict_path: dict/keys.txt,
          max_text_length: &max_text_length 25, use_space_char: true, d2s_train_image_shape: [3, 48, 320]}
-Optimizer:
-  name: Adam
-  beta1: 0.9
-  beta2: 0.999
-  lr: {name: Cosine, learning_rate: 0.001, warmup_epoch: 5}
-  regularizer: {name: L2, factor: 3.0e-05}
-Architecture:
-  model_type: rec
-  algorithm: SVTR_LCNet
-  Transform:
-  Backbone: {name: PPLCNetV3, scale: 0.95}
-  Head:
-    name: MultiHead
-    head_list:
-      - CTCHead:
-          Neck: {name: svtr, dims: 120, depth: 2, hidden_dims: 120, kernel_size: [1, 3], use_guide: True}
-          Head: {fc_decay: 0.00001}
-      - NRTRHead: {nrtr_dim: 384, max_text_length: *max_text_length}
-Loss:
-  name: MultiLoss
-  loss_config_list:
-    - CTCLoss:
-    - NRTRLoss:
-PostProcess: {name: CTCLabelDecode}
-Metric: {name: RecMetric, main_indicator: acc}
-Train:
-  dataset:
-    name: MultiScaleDataSet
-    ds_width: false
-    data_dir: ./train_data/
-    ext_op_transform_idx: 1
-    label_file_list: [./train_data/train_list.txt]
-    transforms:
-    - DecodeImage: {img_mode: BGR, channel_first: false}
-    - RecConAug: {prob: 0.5, ext_data_num: 2, image_shape: [48, 320, 3], max_text_length: *max_text_length}
-    - RecAug:
-    - MultiLabelEncode: {gtc_encode: NRTRLabelEncode}
-    - KeepKeys: {keep_keys: [image, label_ctc, label_gtc, length, valid_ratio]}
+"""
+_SCALES = """\
   sampler:
     name: MultiScaleSampler
     scales: [[320, 32], [320, 48], [320, 64]]
@@ -177,18 +141,36 @@ Train:
     divided_factor: [8, 16]
     is_training: True
   loader: {shuffle: true, batch_size_per_card: *bs, drop_last: true, num_workers: 8}
-Eval:
-  dataset:
-    name: SimpleDataSet
-    data_dir: ./train_data
-    label_file_list: [./train_data/val_list.txt]
-    transforms:
-    - DecodeImage: {img_mode: BGR, channel_first: false}
+"""
+_TRAIN_LOADER = "  loader: {shuffle: true, batch_size_per_card: 128, drop_last: true, num_workers: 4}\n"
+_ENCODE_EVAL = """\
     - MultiLabelEncode:
         {max_text_length: 100, character_dict_path: dict/keys.txt, use_space_char: True,
          gtc_encode: NRTRLabelEncode}
     - RecResizeImg: {image_shape: [3, 48, 320], eval_mode: True}
-    - KeepKeys: {keep_keys: [image, label_ctc, label_gtc, length, valid_ratio]}
-  loader: {shuffle: false, drop_last: false, batch_size_per_card: 1, num_workers: 4}
 """
+REC_MOBILE = (
+    (_GLOBAL_MOBILE + REC[REC.index("Optimizer:") :])
+    .replace(
+        "{name: MobileNetV1Enhance, scale: 0.5, last_conv_stride: [1, 2], last_pool_type: avg}",
+        "{name: PPLCNetV3, scale: 0.95}",
+    )
+    .replace(
+        "dims: 64, depth: 2, hidden_dims: 120", "dims: 120, depth: 2, hidden_dims: 120, kernel_size: [1, 3]"
+    )
+    .replace("SARHead: {enc_dim: 512", "NRTRHead: {nrtr_dim: 384")
+    .replace("SARLoss", "NRTRLoss")
+    .replace("main_indicator: acc, ignore_space: False", "main_indicator: acc")
+    .replace("name: SimpleDataSet", "name: MultiScaleDataSet\n    ds_width: false", 1)
+    .replace(
+        "    - MultiLabelEncode:\n    - RecResizeImg: {image_shape: [3, 48, 320], eval_mode: True}\n",
+        _ENCODE_EVAL,
+    )
+    .replace(
+        "    - MultiLabelEncode:\n    - RecResizeImg: {image_shape: [3, 48, 320]}\n",
+        "    - MultiLabelEncode: {gtc_encode: NRTRLabelEncode}\n",
+    )
+    .replace("label_sar", "label_gtc")
+    .replace(_TRAIN_LOADER, _SCALES)
+)
 """PP-OCRv4's and v5's mobile recognizers."""

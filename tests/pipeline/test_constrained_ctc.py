@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from edge_lpr.pipeline.constrained_ctc import BLANK, PositionAutomaton
+from edge_lpr.pipeline.constrained_ctc import PositionAutomaton
+from edge_lpr.pipeline.ctc_likelihood import BLANK
 from edge_lpr.types import LogProbs
 
 Format = list[list[int]]

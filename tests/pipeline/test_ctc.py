@@ -10,12 +10,11 @@ import pytest
 from edge_lpr.pipeline.ctc import (
     UNKNOWN,
     PlateDecoder,
-    best_alignment,
     class_labels,
     greedy,
     greedy_path,
-    log_likelihood,
 )
+from edge_lpr.pipeline.ctc_likelihood import log_likelihoods
 from edge_lpr.plates import PLATE_CHARSET, PlateFormat
 from edge_lpr.types import Probs
 
@@ -52,22 +51,6 @@ class TestGreedy:
 
     def test_other_class_has_its_own_sign(self) -> None:
         assert greedy(posterior([{UNKNOWN: 0.9}]), CHARSET, unknown_class=True)[0] == UNKNOWN
-
-
-class TestLikelihood:
-    @pytest.mark.parametrize("text", [[], [1], [1, 2], [1, 1], [2, 1, 2]])
-    def test_equals_the_sum_over_all_alignments(self, text: list[int]) -> None:
-        rng = np.random.default_rng(len(text))
-        probs = rng.dirichlet(np.ones(3), size=5).astype(np.float32)
-        total = 0.0
-        for path in itertools.product(range(3), repeat=5):
-            merged = [c for i, c in enumerate(path) if i == 0 or c != path[i - 1]]
-            if [c for c in merged if c != 0] == text:
-                total += float(np.prod(probs[np.arange(5), path]))
-        assert log_likelihood(np.log(probs), text) == pytest.approx(np.log(total), abs=1e-5)
-
-    def test_a_text_too_long_for_the_steps_is_impossible(self) -> None:
-        assert log_likelihood(np.log(np.full((2, 3), 1 / 3, np.float32)), [1, 1]) == -np.inf
 
 
 class TestPlateDecoder:
@@ -149,7 +132,7 @@ class TestPlateDecoder:
                 continue
             logs = np.log(np.maximum(probs, 1e-10))
             every = ["".join(t) for t in itertools.product(*plate.positions)]
-            best = max(every, key=lambda t: log_likelihood(logs, [INDEX[c] for c in t]))
+            best = max(every, key=lambda t: log_likelihoods(logs, [[INDEX[c] for c in t]])[0])
             agreed += best == reading.text
             assert plate.accepts(reading.text)
         # Viterbi proposes, the sum disposes: the best path's string is nearly always the best string.
@@ -205,18 +188,3 @@ def test_a_text_that_leaves_nothing_out_keeps_its_scores() -> None:
     reading = decoder.decode(probs)
     assert reading.text == "京AM1234"
     assert reading.min_score > 0.97
-
-
-def test_the_best_alignment_is_the_most_probable_of_all() -> None:
-    rng = np.random.default_rng(2)
-    for classes in ([1, 2], [1, 1], [3]):
-        probs = rng.dirichlet(np.ones(4), 5)
-        logs = np.log(probs).astype(np.float32)
-        states = best_alignment(logs, classes)
-        at = [classes[s // 2] if s % 2 else 0 for s in states]
-        best = max(
-            (sum(logs[t, c] for t, c in enumerate(path)), path)
-            for path in itertools.product(range(4), repeat=5)
-            if greedy_path(np.eye(4, dtype=np.float32)[list(path)])[0] == classes
-        )
-        assert at == list(best[1])

@@ -151,7 +151,7 @@ def test_what_cannot_be_opened_raises(reader: PlateReader, tmp_path: Path) -> No
     with pytest.raises(SourceError, match="no such file"):
         list(read_sources(reader, tmp_path / "none.mp4"))
     with pytest.raises(SourceError, match="cannot be opened: refused"):
-        list(reader.events("rtsp://127.0.0.1:1/x", reconnect=0))
+        list(reader.events("rtsp://127.0.0.1:1/x", reconnect=0, timeout=LONG))
     with pytest.raises(SettingError, match="events 'some': expected end, new, all"):
         list(reader.events(tmp_path, report="some"))  # type: ignore[arg-type]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from edge_lpr.architectures.backbones import MobileNetV3
 from edge_lpr.architectures.heads import DBHead
+from edge_lpr.architectures.kinds import register_detector
 from edge_lpr.architectures.layers import ConvNorm, Network
-from edge_lpr.architectures.registry import Architecture, register
 from edge_lpr.architectures.slim import TopDownFPN
 from edge_lpr.architectures.tables import ppocrv3_det
 
@@ -30,17 +30,4 @@ def network(_classes: int, training: bool) -> Network:
     return Network(BACKBONE, neck, DBHead(32, training, inner=16, last=8))
 
 
-register(
-    Architecture(
-        name="slim_det",
-        family="slim",
-        part="det",
-        network=network,
-        head="head.binarize.conv1.weight",
-        training_only=("head.thresh.",),
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        stride=32,
-        rank=2,
-    )
-)
+register_detector("slim_det", "slim", network, rank=2)

@@ -22,7 +22,8 @@ from edge_lpr.backends.base import (
     open_both,
 )
 from edge_lpr.backends.tensorrt.cuda import has_driver
-from edge_lpr.bundle.manifest import Bundle, ModelFile
+from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.devices import check_device
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
 from edge_lpr.precisions import PRECISIONS

@@ -10,15 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from edge_lpr.backends.lending import Loan, OwnBatch
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.engine_folder import engines_folder, find_engine
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
 from edge_lpr.backends.tensorrt.execution_slot import ExecutionSlot
+from edge_lpr.backends.tensorrt.host_buffers import BufferPool, HostBuffers
 from edge_lpr.backends.tensorrt.profile import Shape
 from edge_lpr.backends.tensorrt.tensors import Tensors
-from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, SettingError
 from edge_lpr.signatures import PublicKey
@@ -117,11 +120,11 @@ class TensorRTBackend:
         self.preferred_batch = PREFERRED_BATCH
         self.concurrency = min(MAX_CONCURRENCY, cores())
         self._tensors = tensors
-        self._pool = _Pool(
-            api, engine, tensors, slots, graphs, api.gpu.integrated if mapped is None else mapped
-        )
+        self._mapped = api.gpu.integrated if mapped is None else mapped
+        self._pool = _Pool(api, engine, tensors, slots, graphs, self._mapped)
+        self._buffers = BufferPool(api.gpu, self._pool.lengths)
         # At the end of the process too: an engine must go before the context that it lives in.
-        self._finalizer = weakref.finalize(self, self._pool.close)
+        self._finalizer = weakref.finalize(self, _close, self._pool, self._buffers)
         try:
             self._pool.fill(1)
         except BaseException:
@@ -178,6 +181,24 @@ class TensorRTBackend:
         finally:
             self._pool.give_back(slot)
 
+    @contextmanager
+    def lend(self, name: str, shape: Shape) -> Iterator[Loan]:
+        """Lends page-locked memory; see `edge_lpr.backends.lending.Lender`.
+
+        A slot is taken while the batch runs, not while it is filled and its results are read. On an
+        integrated GPU, which works on a slot's memory itself, the batch is copied.
+        """
+        if self._mapped:
+            yield OwnBatch(self, name, shape)
+            return
+        self._check_input(name, self._tensors.dtype, shape)
+        buffers = self._buffers.take()
+        loan = _SlotLoan(self._pool, buffers, buffers.view(name, shape, self._tensors.dtype))
+        try:
+            yield loan
+        finally:
+            (self._buffers.give_back if loan.is_done else self._buffers.retire)(buffers)
+
     @property
     def graph_refusal(self) -> str:
         """Why a shape runs without a CUDA graph, although graphs are on; empty where none was refused."""
@@ -192,15 +213,21 @@ class TensorRTBackend:
         if set(inputs) != {tensors.input}:
             raise BackendError(f"inputs {', '.join(inputs) or 'none'}, but the engine has {tensors.input!r}")
         array = inputs[tensors.input]
-        if array.dtype != tensors.dtype:
-            raise BackendError(f"{tensors.input!r} is {array.dtype}, but the engine takes {tensors.dtype}")
-        if tensors.profile(array.shape) is None:
+        self._check_input(tensors.input, array.dtype, array.shape)
+        return array
+
+    def _check_input(self, name: str, dtype: np.dtype[Any], shape: Shape) -> None:
+        tensors = self._tensors
+        if name != tensors.input:
+            raise BackendError(f"inputs {name}, but the engine has {tensors.input!r}")
+        if dtype != tensors.dtype:
+            raise BackendError(f"{name!r} is {dtype}, but the engine takes {tensors.dtype}")
+        if tensors.profile(shape) is None:
             taken = ", ".join(dict.fromkeys(map(str, tensors.profiles)))
             raise BackendError(
-                f"{tensors.input!r} is {'×'.join(map(str, array.shape))}, but the engine takes {taken}: "
+                f"{name!r} is {'×'.join(map(str, shape))}, but the engine takes {taken}: "
                 "build one for that shape with edge-lpr build --batch and --det-size"
             )
-        return array
 
 
 class Pending:
@@ -224,7 +251,7 @@ class Pending:
             raise BackendError("the result of this run was taken already")
         try:
             with self._pool.gpu.active():
-                return slot.finish()
+                return {name: result.copy() for name, result in slot.finish().items()}
         finally:
             self._pool.give_back(slot)
 
@@ -232,6 +259,31 @@ class Pending:
         # A run whose result nobody takes still ends before its buffers serve another one: on the same stream.
         if self._slot is not None:
             self._pool.give_back(self._slot)
+
+
+class _SlotLoan:
+    """A batch in buffers, run in whichever slot is free.
+
+    Attributes:
+        is_done: Whether the device has done with the buffers.
+    """
+
+    def __init__(self, pool: _Pool, buffers: HostBuffers, batch: NDArray[Any]) -> None:
+        self.batch = batch
+        self.is_done = True
+        self._pool, self._buffers = pool, buffers
+
+    def run(self) -> dict[str, NDArray[Any]]:
+        slot = self._pool.take()
+        self.is_done = False
+        try:
+            with self._pool.gpu.active():
+                slot.start(self.batch, self._buffers)
+                results = slot.finish()
+        finally:
+            self._pool.give_back(slot)
+        self.is_done = True
+        return results
 
 
 class _Pool:
@@ -302,6 +354,14 @@ class _Pool:
                 self._free()
             self._changed.notify()
 
+    def lengths(self) -> dict[str, int]:
+        """Returns the bytes that each tensor needs at most, by name."""
+        slot = self.take()
+        try:
+            return dict(slot.lengths)
+        finally:
+            self.give_back(slot)
+
     def graph_refusal(self) -> str:
         with self._changed:
             return next((slot.graph_refusal for slot in self._idle if slot.graph_refusal), "")
@@ -319,6 +379,11 @@ class _Pool:
                 self._made -= 1
             if not self._made:
                 self._engine = None
+
+
+def _close(pool: _Pool, buffers: BufferPool) -> None:
+    pool.close()
+    buffers.close()
 
 
 def _sizes(tensors: Tensors) -> tuple[Size, ...] | None:

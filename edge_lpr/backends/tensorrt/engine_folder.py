@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from edge_lpr.backends.tensorrt.engine_manifest import MANIFEST, EngineManifest, Machine, read_manifest
-from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.environment import cache_folder
 from edge_lpr.errors import BackendError, SignatureError
 from edge_lpr.signatures import PublicKey

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lpr.backends.tensorrt.profile import Profile, Shape
-from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.errors import BackendError, SignatureError, one_line
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.bounded_io import read_bounded

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.cuda_graph import CudaGraph
+from edge_lpr.backends.tensorrt.host_buffers import HostBuffers
 from edge_lpr.backends.tensorrt.profile import Shape
 from edge_lpr.backends.tensorrt.tensors import Tensors
 from edge_lpr.errors import BackendError
@@ -38,7 +39,7 @@ class _ShapeContext:
         execution: TensorRT's context, set to the shape.
         source: The slot's input buffer on the host, in the shape.
         results: The output buffers on the host by name, in the shapes that follow from it.
-        graph: What a run enqueues, once it was captured.
+        graph: What the network enqueues, once it was captured.
         capturable: Whether a capture may be tried.
         runs: How often it ran.
     """
@@ -80,6 +81,10 @@ class ExecutionSlot:
         mapped: Whether the device reads and writes the host's memory itself, in place of copies: what an
             integrated GPU does best, which shares that memory.
 
+    Attributes:
+        lengths: Bytes that each tensor needs at most, by name.
+        graph_refusal: Why a shape was not captured as a graph.
+
     Raises:
         BackendError: The device has not the memory.
     """
@@ -96,7 +101,7 @@ class ExecutionSlot:
         self._graphs = graphs
         self._mapped = mapped
         self._contexts: OrderedDict[Shape, _ShapeContext] = OrderedDict()
-        self._running: _ShapeContext | None = None
+        self._running: dict[str, NDArray[Any]] | None = None
         self._busy = False
         self._memory: dict[str, _Memory] = {}
         self._activations: Any = None
@@ -106,7 +111,8 @@ class ExecutionSlot:
         try:
             self._stream = driver.Stream(NON_BLOCKING)
             self._activations = driver.mem_alloc(max(size, 256))
-            for name, length in self._lengths().items():
+            self.lengths = self._lengths()
+            for name, length in self.lengths.items():
                 self._memory[name] = self._allocate(length)
         except driver.Error as e:
             self.close()
@@ -122,12 +128,14 @@ class ExecutionSlot:
             self.close()
             raise
 
-    def start(self, array: NDArray[Any]) -> None:
+    def start(self, array: NDArray[Any], buffers: HostBuffers | None = None) -> None:
         """Enqueues copy, network and copy back, and does not wait.
 
         Args:
             array: The input, N×H×W×3 of the dtype that the engine takes (uint8), of a shape that a profile
-                holds. It is copied before this returns.
+                holds. It is copied before this returns, where it is not in the buffers.
+            buffers: What the array is in and the outputs are written to, which serves nothing else until the
+                run is finished; None for the slot's own. Not where the device works on the host's memory.
 
         Raises:
             BackendError: No profile holds the shape, or the device or TensorRT refused.
@@ -140,31 +148,39 @@ class ExecutionSlot:
                 self._stream.synchronize()
             context = self._contexts.get(array.shape) or self._open_context(array.shape)
             self._contexts.move_to_end(array.shape)
-            np.copyto(context.source, array)
+            source, results = context.source, context.results
+            if buffers is None:
+                np.copyto(source, array)
+            else:
+                source = array
+                results = {name: buffers.view(name, r.shape, r.dtype) for name, r in results.items()}
             self._busy = True
             # TensorRT sets itself up in the first run of a shape, which no graph may hold.
             if context.graph is None and context.runs and context.capturable and self._graphs:
                 self._capture(context)
+            self._copy_in(source)
             if context.graph is not None:
                 context.graph.launch(self._stream.handle)
-            elif not self._enqueue(context):
+            elif not context.execution.execute_async_v3(self._stream.handle):
                 raise self._api.failure(f"TensorRT could not run on {self._api.gpu.name}", mark)
+            self._copy_out(results)
         except self._driver.Error as e:
             raise self._api.failure(f"{self._api.gpu.name} failed ({e})", mark) from e
         context.runs += 1
-        self._running = context
+        self._running = results
 
     def finish(self) -> dict[str, NDArray[Any]]:
         """Waits for the run that `start` began; each run is finished once.
 
         Returns:
-            Copies of the outputs by name, of the shapes and dtypes that the engine's tensors have.
+            The outputs by name, of the shapes and dtypes that the engine's tensors have, in the slot's own
+            memory or in the buffers of `start`.
 
         Raises:
             BackendError: No run was started, or the device failed while running.
         """
-        context, self._running = self._running, None
-        if context is None:
+        results, self._running = self._running, None
+        if results is None:
             raise BackendError("no run was started")
         mark = self._api.log.mark()
         try:
@@ -172,7 +188,7 @@ class ExecutionSlot:
         except self._driver.Error as e:
             raise self._api.failure(f"{self._api.gpu.name} failed while running ({e})", mark) from e
         self._busy = False
-        return {name: result.copy() for name, result in context.results.items()}
+        return results
 
     def time_resident(self, shape: Shape, runs: int) -> float:
         """Runs the network alone, again and again, on what lies in the device's buffers.
@@ -338,20 +354,20 @@ class ExecutionSlot:
         self._contexts[shape] = context
         return context
 
-    def _enqueue(self, context: _ShapeContext) -> bool:
+    def _copy_in(self, source: NDArray[Any]) -> None:
         if not self._mapped:
-            device = self._memory[self._tensors.input].device
-            self._driver.memcpy_htod_async(device, context.source, self._stream)
-        if not context.execution.execute_async_v3(self._stream.handle):
-            return False
+            self._driver.memcpy_htod_async(self._memory[self._tensors.input].device, source, self._stream)
+
+    def _copy_out(self, results: dict[str, NDArray[Any]]) -> None:
         if not self._mapped:
-            for name, result in context.results.items():
+            for name, result in results.items():
                 self._driver.memcpy_dtoh_async(result, self._memory[name].device, self._stream)
-        return True
 
     def _capture(self, context: _ShapeContext) -> None:
+        # The copies stay out of it: a graph keeps the addresses that it was captured with.
+        handle = self._stream.handle
         try:
-            context.graph = CudaGraph(self._stream.handle, lambda: self._enqueue(context))
+            context.graph = CudaGraph(handle, lambda: bool(context.execution.execute_async_v3(handle)))
         except BackendError as e:
             # Graphs save launches; a network that cannot be captured runs as well without.
             context.capturable = False

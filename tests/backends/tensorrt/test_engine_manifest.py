@@ -11,7 +11,7 @@ from helpers.engine_manifests import H200, ORIN, PLAN, PROFILES, manifest, model
 
 from edge_lpr.backends.tensorrt.engine_folder import read_manifests
 from edge_lpr.backends.tensorrt.engine_manifest import Machine, engine_key, read_manifest
-from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.errors import BackendError, OutputError
 
 

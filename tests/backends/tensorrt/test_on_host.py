@@ -36,6 +36,9 @@ NAMES = (
     "steady",
     "left_open",
     "types",
+    "lent",
+    "lent_to_threads",
+    "lent_in_vain",
 )
 WHOLE = (
     "commands",

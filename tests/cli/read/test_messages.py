@@ -11,6 +11,7 @@ import pytest
 from helpers.pictures import encoded
 from helpers.terminal import Terminal
 from helpers.videos import write_video
+from helpers.waiting import LONG
 from numpy.typing import NDArray
 
 from edge_lpr.cli import main
@@ -64,7 +65,8 @@ def test_quiet_leaves_out_every_note_and_tells_every_error(
     cv2.imwrite(str(folder / "4.webp"), plate_scene())
     write_video(Path("clip.avi"), 3)
     Path("list.txt").write_text("file clip.avi\n", encoding="utf-8")
-    sources = ["mixed", "list.txt", "none.mp4", "rtsp://u:secret@127.0.0.1:1/x", "--reconnect", "0"]
+    sources = ["mixed", "list.txt", "none.mp4", "rtsp://u:secret@127.0.0.1:1/x"]
+    sources += ["--reconnect", "0", "--timeout", str(LONG)]
     notes = [
         "edge-lpr: mixed: left out: 1 .txt",
         "edge-lpr: --save: .ppm is written as .png, and so are all such",

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 import trt_double
 
+from edge_lpr.backends.lending import lend
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.backend import TensorRTBackend
 from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest
 from edge_lpr.backends.tensorrt.profile import Profile
-from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.errors import BackendError
 from edge_lpr.precisions import PRECISIONS, Precision
 
@@ -122,6 +123,7 @@ def mapped(folder: Path, model: ModelFile) -> None:
     backend = TensorRTBackend(model, folder=folder, slots=1)
     for seed in range(4):
         check(backend, make_image(2, 8, 8, seed=seed))
+        check_lent(backend, make_image(2, 8, 8, seed=seed))
     assert (held()["device"], held()["host"]) == (1, 2), held()
     backend.close()
 
@@ -317,6 +319,90 @@ def types(folder: Path, model: ModelFile) -> None:
     assert not any(one.precision for one in builder.networks[-1])
 
 
+def check_lent(backend: TensorRTBackend, image: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+    with lend(backend, "image", image.shape) as loan:
+        loan.batch[:] = image
+        np.testing.assert_array_equal(loan.run()["prob"], 2.0 * image[..., 0])
+
+
+def lent(folder: Path, model: ModelFile) -> None:
+    """Batches are written where the device reads and results stay where it wrote, untouched by other runs."""
+    backend = TensorRTBackend(model, folder=folder, slots=1)
+    for seed in range(4):
+        for shape in ((1, 8, 8), (2, 8, 8), (2, 16, 8)):
+            check_lent(backend, make_image(*shape, seed=seed))
+    assert held()["graphs"] == 3, held()
+    before = held()
+    one, other = make_image(2, 8, 8, seed=7), make_image(2, 8, 8, seed=8)
+    with lend(backend, "image", one.shape) as first, lend(backend, "image", other.shape) as second:
+        assert not np.shares_memory(first.batch, second.batch)
+        first.batch[:], second.batch[:] = one, other
+        found = first.run()["prob"]
+        np.testing.assert_array_equal(second.run()["prob"], 2.0 * other[..., 0])
+        check(backend, make_image(2, 8, 8, seed=9))
+        check_lent(backend, make_image(2, 8, 8, seed=10))
+        np.testing.assert_array_equal(found, 2.0 * one[..., 0])
+        np.testing.assert_array_equal(first.batch, one)
+    # Three were lent at once, one of which was there before; a slot holds its own beside them.
+    assert held()["host"] == before["host"] + 2 * 2, (before, held())
+    with lend(backend, "image", one.shape) as again:
+        assert np.shares_memory(again.batch, first.batch) or np.shares_memory(again.batch, second.batch)
+    expect("1×9×8×3, but the engine takes", lambda: lend(backend, "image", (1, 9, 8, 3)).__enter__())
+    expect("the engine has 'image'", lambda: lend(backend, "x", (1, 8, 8, 3)).__enter__())
+    with lend(backend, "image", one.shape) as late:
+        late.batch[:] = one
+        kept = late.run()["prob"]
+        backend.close()
+        np.testing.assert_array_equal(kept, 2.0 * one[..., 0])  # what is lent goes when it comes back
+
+
+def lent_to_threads(folder: Path, model: ModelFile) -> None:
+    """Eight threads on two slots look at their results for longer than they have a slot."""
+    backend = TensorRTBackend(model, folder=folder, slots=2)
+    problems: list[str] = []
+    everyone = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        try:
+            for turn in range(12):
+                image = make_image(
+                    *((1, 8, 8), (2, 8, 8), (1, 16, 8))[(number + turn) % 3], seed=turn + 100 * number
+                )
+                with lend(backend, "image", image.shape) as loan:
+                    loan.batch[:] = image
+                    found = loan.run()["prob"]
+                    everyone.wait()  # all have run, and none has read
+                    np.testing.assert_array_equal(found, 2.0 * image[..., 0])
+        except BaseException as e:
+            problems.append(repr(e))
+            everyone.abort()
+
+    workers = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not problems, problems[:3]
+    assert held()["streams"] <= 2
+    backend.close()
+
+
+def lent_in_vain(folder: Path, model: ModelFile) -> None:
+    """What a failed run may still write to is not lent again, and goes at the end."""
+    backend = TensorRTBackend(model, folder=folder, slots=1, graphs=False)
+    check_lent(backend, make_image(1, 8, 8))
+    for reason in ("enqueue", "kernel"):
+        with lend(backend, "image", (1, 8, 8, 3)) as spoilt:
+            pass
+        trt_double.failing[reason] = True
+        expect(" ", lambda: check_lent(backend, make_image(1, 8, 8)))
+        trt_double.failing[reason] = False
+        with lend(backend, "image", (1, 8, 8, 3)) as loan:
+            assert not np.shares_memory(loan.batch, spoilt.batch)
+        check_lent(backend, make_image(1, 8, 8, seed=2))
+    backend.close()
+
+
 def expect(said: str, call: Callable[[], object]) -> None:
     try:
         call()
@@ -343,6 +429,9 @@ SCENARIOS = (
     steady,
     left_open,
     types,
+    lent,
+    lent_to_threads,
+    lent_in_vain,
 )
 
 

@@ -22,7 +22,7 @@ import trt_double
 from scenarios import DRIVER, MIB, execute, held
 
 from edge_lpr.benchmarks import gpu
-from edge_lpr.bundle.manifest import ModelFile
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.cli import main
 from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.image_io import read_image

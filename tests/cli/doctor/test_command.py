@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -105,32 +104,3 @@ def test_a_missing_backend_is_named_with_its_remedy(
     if found["CUDA"]["state"] != "ok":  # without a GPU nothing else can run
         assert code == 1 and found["trial"]["state"] == "broken"
         assert install_command("cpu") in found["trial"]["found"]
-
-
-def test_each_commands_packages_are_looked_for(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from edge_lpr.cli import doctor
-
-    monkeypatch.setitem(doctor._EXTRAS, "calib", ("numpy", "no_such_module"))
-    assert main(["doctor", "--json"]) == 0
-    found = checks(capsys)
-    assert found["calibrate, compare"]["state"] == "missing"
-    assert found["calibrate, compare"]["found"] == "no no_such_module"
-    assert found["calibrate, compare"]["advice"] == install_command("calib")
-    assert {"evaluate", "export", "finetune", "build, engines"} <= set(found)
-
-
-def test_all_packages_of_an_extra_are_looked_for() -> None:
-    from edge_lpr.cli.doctor import _EXTRAS
-
-    modules = {"paddlepaddle": "paddle", "pyyaml": "yaml"}
-    # setuptools and packaging come with pip's environments; of TensorRT's, 8.6 alone needs onnx.
-    beside = {"packaging", "setuptools"}
-    seldom = {"tensorrt": {"onnx"}}
-    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
-    for extra, looked_for in _EXTRAS.items():
-        line = re.search(rf"^{extra} = \[(.*)\]$", text, re.MULTILINE)
-        assert line is not None
-        packages = set(re.findall(r'"([\w-]+)', line[1])) - beside - seldom.get(extra, set())
-        assert {modules.get(package, package) for package in packages} <= set(looked_for), extra
