@@ -33,11 +33,12 @@ from edge_lpr.io.targets import Kind, Target
 from edge_lpr.io.walk import regular_files, unreadable, walk_files
 from edge_lpr.masking import remember
 
-__all__ = ["CaptureOptions", "Target", "find_targets", "open_source", "told_apart"]
+__all__ = ["LeftOut", "Target", "find_targets", "open_source", "told_apart"]
 
 _logger = logging.getLogger("edge_lpr")
 
 LeftOut = Callable[[str, Counter[str]], None]
+"""Takes a folder or glob, and how many files in it are no images or videos, by suffix."""
 
 
 def find_targets(
