@@ -300,6 +300,7 @@ class _Pool:
         self._settings = {"graphs": graphs, "mapped": mapped}
         self._idle: list[ExecutionSlot] = []
         self._made = 0
+        self._told = False
         self._closed = False
         self._changed = threading.Condition()
 
@@ -341,10 +342,11 @@ class _Pool:
                 self._changed.notify_all()
                 if not self._made or not isinstance(e, BackendError):
                     raise
-                # Threads may have found that at the same time; it is said once.
-                told, self._limit = self._limit <= self._made, min(self._limit, self._made)
+                # Threads may find that at the same time; one of them says so.
+                self._limit = min(self._limit, self._made)
+                told, self._told = self._told, True
             if not told:
-                _logger.warning(f"{e}; going on with {self._limit} at once")
+                _logger.warning(f"{e}; going on with fewer at once")
             return None
 
     def give_back(self, slot: ExecutionSlot) -> None:

@@ -228,7 +228,7 @@ def fewer_slots(folder: Path, model: ModelFile) -> None:
             done.result()
     assert backend.reserve() == 2 and held()["streams"] == 2, held()
     (line,) = told
-    assert "out of memory" in line and line.endswith("going on with 2 at once"), line
+    assert "out of memory" in line and line.endswith("going on with fewer at once"), line
     backend.close()
 
 
