@@ -50,7 +50,7 @@ from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.io.image_io import read_image
 from edge_lpr.pipeline.detector import input_size
 from edge_lpr.pipeline.settings import DetectorSettings
-from edge_lpr.precisions import PRECISIONS
+from edge_lpr.precisions import PRECISIONS, engine_precisions
 from edge_lpr.types import Image
 
 SAMPLE_VIDEO = Path("samples") / "street.mp4"
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         default=str(SAMPLE_VIDEO),
         help="frames to read where there is no --data (default: %(default)s)",
     )
-    add("--precision", nargs="+", choices=PRECISIONS.names(), help="(default: all that the bundle has)")
+    add("--precision", nargs="+", choices=engine_precisions(), help="(default: all that the bundle has)")
     add("--images", type=int, default=64, metavar="N", help="at most so many (default: %(default)s)")
     add("--seconds", type=float, default=1.5, help="of each measurement of speed (default: %(default)s)")
     add(
@@ -192,7 +192,9 @@ def _bench(args: argparse.Namespace, folder: Path) -> parts.Bench:
     return parts.Bench(
         bundle=bundle,
         folder=args.engines or folder / "engines",
-        precisions=_by_engine_rank(args.precision or bundle.precisions()),
+        precisions=_by_engine_rank(
+            args.precision or [name for name in bundle.precisions() if name in engine_precisions()]
+        ),
         settings=settings,
         images=images,
         samples=samples[: args.images],

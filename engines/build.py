@@ -30,7 +30,7 @@ from edge_lpr.engines.timing_cache import TimingCache, slug
 from edge_lpr.environment import tool
 from edge_lpr.errors import BackendError, MissingExtraError, ModelError, SettingError
 from edge_lpr.pipeline.settings import DetectorSettings
-from edge_lpr.precisions import PRECISIONS
+from edge_lpr.precisions import PRECISIONS, engine_precisions
 from edge_lpr.types import PARTS, Part, Size
 
 if TYPE_CHECKING:
@@ -138,16 +138,21 @@ def build_jobs(bundle: Bundle, precisions: Sequence[str], settings: BuildSetting
 
     Args:
         bundle: The bundle.
-        precisions: Names of precisions; empty takes all that the bundle has.
+        precisions: Names of precisions; empty takes all that the bundle has and engines are built of.
         settings: How they are built.
 
     Raises:
         BundleError: The bundle lacks a precision.
-        SettingError: Sizes or batches are out of range, or the DLA cannot do a precision.
+        SettingError: Sizes or batches are out of range, the DLA cannot do a precision, or it is for a CPU.
     """
     sizes = det_sizes(bundle.det, settings.det_sizes)
     frames = frame_sizes(bundle.det, settings.frame_sizes)
-    for precision in precisions or bundle.precisions():
+    buildable = engine_precisions()
+    for precision in precisions or [p for p in bundle.precisions() if p in buildable]:
+        if precision not in buildable:
+            raise SettingError(
+                f"precision {precision!r}: made for a CPU; engines are built of {', '.join(buildable)}"
+            )
         if settings.dla is not None and PRECISIONS[precision].tensorrt_types != ("FP16",):
             # NVIDIA's TensorRT guide, "Working with DLA": FP16 and INT8 only, and no explicit quantization.
             raise SettingError(f"--dla: a DLA takes no {precision} model of this kind: give --precision fp16")

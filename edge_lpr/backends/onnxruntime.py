@@ -7,13 +7,23 @@ import io
 import logging
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from edge_lpr.backends.base import BACKENDS, DEVICE, THREADS, BackendKind, Models, check_threads, open_both
+from edge_lpr.backends.base import (
+    AUTO,
+    BACKENDS,
+    DEVICE,
+    THREADS,
+    BackendKind,
+    Models,
+    check_threads,
+    open_both,
+)
+from edge_lpr.backends.measured import fastest
 from edge_lpr.backends.onnxruntime_binding import BoundSession
 from edge_lpr.backends.onnxruntime_profile import nodes_by_provider, profiled_run
 from edge_lpr.bundle.manifest import Bundle
@@ -22,10 +32,10 @@ from edge_lpr.devices import check_device
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, BundleError, MissingExtraError, ModelError, one_line
 from edge_lpr.installing import install_command
-from edge_lpr.precisions import REFERENCE
-from edge_lpr.types import Size
+from edge_lpr.precisions import PRECISIONS, REFERENCE
+from edge_lpr.types import PARTS, Part, Size
 
-__all__ = ["CUDA", "OnnxRuntimeBackend", "import_onnxruntime", "open_session"]
+__all__ = ["CUDA", "OnnxRuntimeBackend", "cpu_opener", "import_onnxruntime", "open_session"]
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
@@ -243,19 +253,49 @@ def nodes_on_cpu(model: ModelFile, inputs: Mapping[str, NDArray[Any]], gpu: int 
     return Counter(found.get(CPU, ()))
 
 
+def cpu_opener(threads: int | None) -> Callable[[ModelFile], OnnxRuntimeBackend]:
+    """Returns what opens a bundle's file on the CPU, with so many threads; None is one per core."""
+    return partial(OnnxRuntimeBackend.from_file, device="cpu", threads=threads)
+
+
 def _open(bundle: Bundle, precision: str, options: Mapping[str, Any]) -> Models:
     threads, gpu = options.get(THREADS.name), options.get(DEVICE.name)
-    opener = partial(
-        OnnxRuntimeBackend.from_file,
-        threads=threads,
-        gpu=gpu or 0,
-        device=None if gpu is None else "cuda",
-    )
-    det, rec = open_both(bundle, precision, opener)
-    why = f"ONNX Runtime on {det.device}, {precision}"
+    if gpu is not None and precision == AUTO:  # what was measured is this machine's CPU
+        precision = REFERENCE
+    chosen, gains = _chosen(bundle, precision, threads)
+    on_cpu = gpu is None and any(PRECISIONS[name].target == "cpu" for name in chosen.values())
+    device: Device | None = None if gpu is None else "cuda"
+    on_gpu = partial(OnnxRuntimeBackend.from_file, threads=threads, gpu=gpu or 0, device=device)
+    det, rec = open_both(bundle, chosen, cpu_opener(threads) if on_cpu else on_gpu)
+    why = f"ONNX Runtime on {det.device}, {_told(chosen, gains)}"
     if getattr(det, "fell_back", False):
         why += "; its CUDA could not start (edge-lpr doctor tells more)"
     return Models(det, rec, why)
+
+
+def _chosen(bundle: Bundle, precision: str, threads: int | None) -> tuple[dict[Part, str], dict[Part, float]]:
+    """Returns the precision of each network, and how many times as fast as FP32 that was measured to be."""
+    if precision == AUTO:
+        if _built_for_cuda():
+            return dict.fromkeys(PARTS, REFERENCE), {}
+        found = {part: fastest(bundle, part, cpu_opener(threads), threads) for part in PARTS}
+        gains = {part: speed.gain for part, (_, speed) in found.items() if speed and speed.is_faster}
+        return {part: name for part, (name, _) in found.items()}, gains
+    if PRECISIONS[precision].target != "cpu":
+        return dict.fromkeys(PARTS, precision), {}
+    # A network that does not gain by it may have none.
+    having = [part for part, models in bundle.files().items() if precision in models] or PARTS
+    return {part: precision if part in having else REFERENCE for part in PARTS}, {}
+
+
+def _told(chosen: Mapping[Part, str], gains: Mapping[Part, float]) -> str:
+    det, rec = (
+        f"{chosen[part]} ({gains[part]:.1f} times as fast as {REFERENCE} here)"
+        if part in gains
+        else chosen[part]
+        for part in PARTS
+    )
+    return det if det == rec else f"detector {det}, recognizer {rec}"
 
 
 def _built_for_cuda() -> bool:
@@ -290,5 +330,6 @@ BACKENDS.register(
         open=_open,
         check=_check,
         options=(THREADS, DEVICE),
+        picks_precision=True,
     )
 )

@@ -19,7 +19,7 @@ from edge_lpr.devices import add_device_option
 from edge_lpr.engines.commands._options import add_build_options, settings_from
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.io.claims import check_outputs, files_in
-from edge_lpr.precisions import PRECISIONS
+from edge_lpr.precisions import engine_precisions
 from edge_lpr.signatures import load_public_key
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--precision",
         nargs="+",
-        choices=PRECISIONS.names(),
+        choices=engine_precisions(),
         default=(),
-        help="(default: all that the bundle has)",
+        help="(default: all that the bundle has for engines)",
     )
     add("--out", metavar="DIR", help="where the engines go")
     add_device_option(add)

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from edge_lpr.cli.doctor.check import Check
+from edge_lpr.cli.doctor.speeds import speed_checks
 from edge_lpr.errors import EdgeLprError, one_line
 from edge_lpr.installing import install_command
 
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["model_checks"]
 
 
-def model_checks(path: str | None, key: str | None, device: int | None) -> list[Check]:
-    """The bundle with its files and engines, and whether plates can be read with it.
+def model_checks(
+    path: str | None, key: str | None, device: int | None, bench: bool = False, threads: int | None = None
+) -> list[Check]:
+    """The bundle with its files and engines, whether plates can be read with it, and how fast it is.
 
     Args:
         path: The bundle's folder; None is the one in the package.
         key: The public key that it is to be signed by.
         device: Number of the GPU; None where none was asked for.
+        bench: Whether its speed is measured again.
+        threads: Threads of that; None is one per core.
     """
     try:
         from edge_lpr.bundle.manifest import load_bundle
@@ -45,7 +50,7 @@ def model_checks(path: str | None, key: str | None, device: int | None) -> list[
         ]
     right = "sha256 of all files right" + ("" if key is None else ", signed by the key given")
     whole = Check("models", "bundle", "ok", f"{found}, {right}")
-    return [whole, *_engines(bundle), *_try(path, key, device)]
+    return [whole, *_engines(bundle), *_try(path, key, device), *speed_checks(bundle, bench, threads)]
 
 
 def _engines(bundle: Bundle) -> list[Check]:
