@@ -1,4 +1,4 @@
-"""How exactly each network is exported: its checkpoint, and its inference models as Paddle 2 and 3 save them.
+"""How exactly each network is exported: its checkpoint, and its inference models in Paddle 2's and 3's form.
 
 Each is converted and compared with Paddle on ten pictures: of 640 pixels at most for detectors, strips of
 48×320 for recognizers. Weights that are not given are drawn. Prints a table.
@@ -6,6 +6,7 @@ Each is converted and compared with Paddle on ten pictures: of 640 pixels at mos
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -33,21 +34,37 @@ from edge_lpr.types import Arrays, Image
 __all__ = ["FORMS", "drawn_weights"]
 
 FORMS = ("checkpoint", "Paddle 2", "Paddle 3")
-"""What is exported: the `.pdparams`; an inference model that Paddle 2 saved, and one that Paddle 3 does."""
+"""What is exported: the `.pdparams`; an inference model in the form of Paddle 2, a `.pdmodel`, and of 3."""
 _GIVEN = {
     "weights": "a network's .pdparams (default: drawn)",
-    "paddle2": "an inference model of a network, as Paddle 2 saved it (default: none)",
+    "paddle2": "an inference model of a network, as Paddle 2 saved it (default: in its form, by Paddle 3)",
 }
+_NEWEST = 3
 _CLASSES = 93
 _PICTURES = 10
 _SIZE = {**DET_SIZE, "stride": 32, "limit_side_len": 480, "max_side_len": 640}
 _SAVE = """
 import sys
-sys.path[:] = sys.argv[4:]
+sys.path[:] = sys.argv[5:]
 import paddle
+from paddle.base.layer_helper import LayerHelper
 from edge_lpr.architectures.paddle_builder import filled
 from edge_lpr.architectures.pdparams import load_checkpoint
 from edge_lpr.architectures.registry import identify
+
+def older(kind, names):
+    def call(*tensors, **_):
+        helper = LayerHelper(kind)
+        out = helper.create_variable_for_type_inference(tensors[0].dtype)
+        inputs = {name: [tensor] for name, tensor in zip(names, tensors)}
+        helper.append_op(type=kind, inputs=inputs, outputs={"Out": [out]})
+        return out
+    return call
+
+if sys.argv[4] == "2":
+    # Paddle 3 lets its functions of these write programs of its own form alone.
+    paddle.nn.functional.sigmoid = older("sigmoid", ["X"])
+    paddle.static.Variable.matmul = paddle.matmul = older("matmul_v2", ["X", "Y"])
 arrays = load_checkpoint(sys.argv[1])
 found = identify(arrays, sys.argv[2], sys.argv[1])
 spec = paddle.static.InputSpec([None, 3, found.architecture.height, None], "float32", "x")
@@ -73,12 +90,20 @@ def drawn_weights(wanted: Sequence[Parameter], seed: int = 0) -> Arrays:
     return arrays
 
 
-def _saved(checkpoint: Path, architecture: Architecture, folder: Path) -> Path:
-    """Saves a checkpoint's network as an inference model, in a process of its own."""
-    place = folder / "inference"
+def _saved(checkpoint: Path, architecture: Architecture, folder: Path, *, version: int) -> Path:
+    """Saves a checkpoint's network as an inference model, in a process of its own.
+
+    Args:
+        checkpoint: The `.pdparams`.
+        architecture: What it is of.
+        folder: Where to put it.
+        version: Of Paddle whose form it has: 2 writes inference.pdmodel, 3 inference.json.
+    """
+    place = folder / f"paddle{version}"
     command = [sys.executable, "-W", "ignore", "-c", _SAVE, str(checkpoint), architecture.part]
-    command += [str(place / "inference"), *sys.path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command += [str(place / "inference"), str(version), *sys.path]
+    form = {"FLAGS_enable_pir_api": str(int(version == _NEWEST))}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **form})
     if done.returncode:
         why = " ".join(done.stderr.strip().splitlines()[-1:])
         raise ModelError(f"{architecture.name}: Paddle cannot save it ({why})")
@@ -116,16 +141,14 @@ def _rows(
                 save_checkpoint(checkpoint, drawn_weights(wanted))
             sources = {
                 "checkpoint": checkpoint,
-                "Paddle 2": given["paddle2"].get(name),
-                "Paddle 3": _saved(checkpoint, architecture, folder),
+                "Paddle 2": given["paddle2"].get(name) or _saved(checkpoint, architecture, folder, version=2),
+                "Paddle 3": _saved(checkpoint, architecture, folder, version=_NEWEST),
             }
             row += [_cell(sources[form], architecture, pictures) for form in FORMS]
         yield row
 
 
-def _cell(source: Path | None, architecture: Architecture, pictures: Mapping[str, Image]) -> str:
-    if source is None:
-        return "-"
+def _cell(source: Path, architecture: Architecture, pictures: Mapping[str, Image]) -> str:
     model = open_model(source, architecture.part)
     try:
         return _told(_compared(model, architecture, pictures))

@@ -7,10 +7,14 @@ order in which engines are taken and the benchmarks go by this table.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from edge_lpr.registry import Registry
 
-__all__ = ["PRECISIONS", "REFERENCE", "Precision"]
+__all__ = ["PRECISIONS", "REFERENCE", "Precision", "Target", "engine_precisions"]
+
+Target = Literal["tensorrt", "cpu"]
+"""What a precision is made for: TensorRT, whose rules ONNX Runtime reads too, or ONNX Runtime on a CPU."""
 
 REFERENCE = "fp32"
 """What the others are made of and measured against."""
@@ -29,6 +33,7 @@ class Precision:
         budget: Points of accuracy below the reference that it may lose to be called as good.
         tensorrt_types: TensorRT's builder flags that its types need where the network's own do not bind
             (8.6).
+        target: What it is made for; no engines are built of one that is made for a CPU.
     """
 
     name: str
@@ -37,6 +42,7 @@ class Precision:
     maker: str
     budget: float
     tensorrt_types: tuple[str, ...]
+    target: Target = "tensorrt"
 
 
 PRECISIONS: Registry[Precision] = Registry("precision")
@@ -47,3 +53,10 @@ PRECISIONS.register(Precision("fp16", 1, 0, "edge_lpr.calib.quantization.fp16", 
 PRECISIONS.register(
     Precision("int8", 2, 1, "edge_lpr.calib.quantization.int8", 0.2, ("FP16", "INT8")),
 )
+# Its Q/DQ is that of ONNX Runtime's integer kernels, which is not what TensorRT wants.
+PRECISIONS.register(Precision("int8-cpu", 3, 3, "edge_lpr.calib.quantization.cpu.int8", 0.2, (), "cpu"))
+
+
+def engine_precisions() -> tuple[str, ...]:
+    """Returns the precisions that engines are built of, in the order of lists."""
+    return tuple(precision.name for precision in PRECISIONS if precision.target == "tensorrt")

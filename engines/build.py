@@ -30,7 +30,7 @@ from edge_lpr.engines.timing_cache import TimingCache, slug
 from edge_lpr.environment import tool
 from edge_lpr.errors import BackendError, MissingExtraError, ModelError, SettingError
 from edge_lpr.pipeline.settings import DetectorSettings
-from edge_lpr.precisions import PRECISIONS
+from edge_lpr.precisions import PRECISIONS, engine_precisions
 from edge_lpr.types import PARTS, Part, Size
 
 if TYPE_CHECKING:
@@ -138,16 +138,21 @@ def build_jobs(bundle: Bundle, precisions: Sequence[str], settings: BuildSetting
 
     Args:
         bundle: The bundle.
-        precisions: Names of precisions; empty takes all that the bundle has.
+        precisions: Names of precisions; empty takes all that the bundle has and engines are built of.
         settings: How they are built.
 
     Raises:
         BundleError: The bundle lacks a precision.
-        SettingError: Sizes or batches are out of range, or the DLA cannot do a precision.
+        SettingError: Sizes or batches are out of range, the DLA cannot do a precision, or it is for a CPU.
     """
     sizes = det_sizes(bundle.det, settings.det_sizes)
     frames = frame_sizes(bundle.det, settings.frame_sizes)
-    for precision in precisions or bundle.precisions():
+    buildable = engine_precisions()
+    for precision in precisions or [p for p in bundle.precisions() if p in buildable]:
+        if precision not in buildable:
+            raise SettingError(
+                f"precision {precision!r}: made for a CPU; engines are built of {', '.join(buildable)}"
+            )
         if settings.dla is not None and PRECISIONS[precision].tensorrt_types != ("FP16",):
             # NVIDIA's TensorRT guide, "Working with DLA": FP16 and INT8 only, and no explicit quantization.
             raise SettingError(f"--dla: a DLA takes no {precision} model of this kind: give --precision fp16")
@@ -172,7 +177,9 @@ def _edges(model: DetSpec, settings: BuildSettings, frame: tuple[Size, Size] | N
     return Edges(model.output_name, threshold, frame)
 
 
-def build_engine(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None = None) -> EngineManifest:
+def build_engine(
+    api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None = None, spent: float = 0.0
+) -> EngineManifest:
     """Builds one engine and writes it with its manifest, the manifest last.
 
     Args:
@@ -180,6 +187,7 @@ def build_engine(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None
         job: What to build.
         folder: Where engines lie.
         watch: What to tell how far it is; needs TensorRT 10.
+        spent: Seconds that were spent on it before.
 
     Returns:
         The manifest as written.
@@ -192,17 +200,20 @@ def build_engine(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None
         BackendError: The build failed; TensorRT's own lines are in the message.
         OutputError: The engine cannot be written.
     """
-    data = job.edges.added(job.model.read(), str(job.model.path))
-    float_nodes: tuple[str, ...] | None = None
-    if "INT8" in job.types and not api.features.int8_weights:
-        data, float_nodes = rewrite_for_trt8(data)
-    timing_cache = TimingCache(folder, api.machine)
     began = time.monotonic()
-    with api.gpu.active():
-        serialized = _build(api, job, data, float_nodes, timing_cache, watch)
-    manifest = make_manifest(job, api.machine, folder, serialized, time.monotonic() - began)
+    serialized = _plan(api, job, folder, watch)
+    manifest = make_manifest(job, api.machine, folder, serialized, spent + time.monotonic() - began)
     manifest.write(serialized)
     return manifest
+
+
+def time_kernels(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None = None) -> None:
+    """Builds an engine and keeps only what was learned of kernels, in the folder's timing cache.
+
+    Raises:
+        EdgeLprError: As for `build_engine`.
+    """
+    _plan(api, job, folder, watch)
 
 
 def make_manifest(
@@ -237,6 +248,16 @@ def make_manifest(
         seconds=round(seconds, 1),
         tool=tool(),
     )
+
+
+def _plan(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None) -> bytes:
+    data = job.edges.added(job.model.read(), str(job.model.path))
+    float_nodes: tuple[str, ...] | None = None
+    if "INT8" in job.types and not api.features.int8_weights:
+        data, float_nodes = rewrite_for_trt8(data)
+    timing_cache = TimingCache(folder, api.machine)
+    with api.gpu.active():
+        return _build(api, job, data, float_nodes, timing_cache, watch)
 
 
 def _build(

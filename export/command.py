@@ -52,7 +52,8 @@ examples:
   edge-lpr export --det det_infer/ --rec rec_infer/ --dict keys.txt --images photos/ --out bundle/
   edge-lpr export --verify bundle/
   edge-lpr export --pretrained weights/      PP-OCRv3's general weights as .pdparams, to start from
-  edge-lpr export --pretrained v4/ --family PP-OCRv4      likewise those of PP-OCRv4's mobile models
+  edge-lpr export --pretrained v4/ --family PP-OCRv4      likewise those of PP-OCRv4's mobile models,
+                                             or of PP-OCRv5's
 """
 
 _STEPS = 5  # two conversions, folding, two comparisons

@@ -102,7 +102,8 @@ def difference(model: onnx.ModelProto, architecture: Architecture, arrays: Array
     again.CopyFrom(model)
     for tensor in again.graph.initializer:
         if tensor.name in values:
-            tensor.CopyFrom(numpy_helper.from_array(values[tensor.name], tensor.name))
+            # A bias may be there as a map of one pixel.
+            tensor.CopyFrom(numpy_helper.from_array(values[tensor.name].reshape(tensor.dims), tensor.name))
     for node in again.graph.node:
         if node.op_type == "Constant" and node.output[0] in values:
             node.attribute[0].t.CopyFrom(numpy_helper.from_array(values[node.output[0]]))

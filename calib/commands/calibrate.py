@@ -6,14 +6,16 @@ import argparse
 import sys
 from itertools import chain
 from pathlib import Path
+from typing import get_args
 
-from edge_lpr.calib.quantization.options import CalibrationOptions, makeable
+from edge_lpr.calib.quantization.options import CalibrationOptions, makeable, wanted
 from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
 from edge_lpr.environment import cache_folder
 from edge_lpr.errors import MissingExtraError
 from edge_lpr.io.atomic_io import check_writable
 from edge_lpr.io.claims import check_outputs, files_in
+from edge_lpr.precisions import Target
 from edge_lpr.settings import add_options, given
 
 DESCRIPTION = """\
@@ -33,8 +35,9 @@ A precision that the bundle holds is kept where too few plates judge the new one
 detector and as many for the recognizer rule out a loss of 2 points), or where the new one reads
 them worse; --force replaces it all the same.
 
-INT8 is for GPUs and for size. On a CPU ONNX Runtime reads it with the same accuracy, but computes
-its convolutions in float, with conversions between them: slower than FP32.
+--target says whose rules INT8 follows. That of tensorrt, int8, is for GPUs and for size: on a CPU
+ONNX Runtime computes its convolutions in float, slower than FP32. That of cpu, int8-cpu, is what
+ONNX Runtime has integer kernels for; no engines are built of it.
 
 Images that cannot be read are left out and named; the exit code is 2 then, once all is done.
 
@@ -47,6 +50,7 @@ examples:
   edge-lpr calibrate mybundle --data CCPD2020/ccpd_green/val
   edge-lpr calibrate mybundle --data plates/ --precision int8 --budget 0.1
   edge-lpr calibrate mybundle --data few/ --precision int8 --force
+  edge-lpr calibrate mybundle --data plates/ --target cpu       (INT8 that is faster on a CPU)
   edge-lpr calibrate mybundle --data plates/ --float-budget 0   (float only where accuracy needs it)
 """
 
@@ -65,9 +69,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         nargs="+",
-        default=list(makeable()),
+        default=[],
         choices=makeable(),
-        help=f"what to make (default: {' '.join(makeable())})",
+        help="what to make (default: all of the target)",
+    )
+    parser.add_argument(
+        "--target",
+        choices=get_args(Target),
+        help=f"what it is for: tensorrt makes {' and '.join(makeable('tensorrt'))} (default), cpu makes "
+        f"{' and '.join(makeable('cpu'))}",
     )
     add_options(parser.add_argument, CalibrationOptions)
     parser.add_argument(
@@ -89,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(outputs, label_inputs("--data", args.data, unlabelled=True))
     check_writable(Path(args.bundle, "bundle.json") if Path(args.bundle).is_dir() else None)
     chosen = given(args, CalibrationOptions)
-    chosen["precisions"] = tuple(dict.fromkeys(args.precision))
+    chosen["precisions"] = wanted(args.target, args.precision)
     chosen["cache"] = (
         cache_folder("calibrate") if args.cache is None else Path(args.cache) if args.cache else None
     )

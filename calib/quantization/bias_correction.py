@@ -52,7 +52,7 @@ def correct_biases(
         rounded_mean = (np.clip(np.rint(sample / step), -LEVELS, LEVELS) * step).mean(axis=1)
         scales = weight_scales(weight, layer.output_axis)
         rounded = round_weight(weight, scales, 0) * scales.reshape(-1, *[1] * (weight.ndim - 1))
-        shift = _mean_output(weight, sample.mean(axis=1), layer.groups) - _mean_output(
+        shift = mean_output(weight, sample.mean(axis=1), layer.groups) - mean_output(
             rounded, rounded_mean, layer.groups
         )
         bias = np.asarray(graph.constants[node.input[2]] + shift, np.float32)
@@ -61,7 +61,7 @@ def correct_biases(
     return corrected
 
 
-def _mean_output(weight: NDArray[np.float32], mean: NDArray[np.float32], groups: int) -> NDArray[np.float64]:
+def mean_output(weight: NDArray[np.float32], mean: NDArray[np.float32], groups: int) -> NDArray[np.float64]:
     """Returns the mean output of each channel for mean inputs, float64; padding is left out of account."""
     out, within = weight.shape[:2]
     summed = weight.reshape(groups, out // groups, within, -1).sum(axis=3, dtype=np.float64)

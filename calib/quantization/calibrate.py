@@ -110,7 +110,10 @@ def calibrate(
     calibration = _calibration(data, options) | {"precisions": list(wanted)}
     if data.labelled:
         calibration["end_to_end"] = _end_to_end(opened, models, made, data, options, stage, report)
-    add_precisions(opened, made, calibration)
+    # What was made for one target says nothing of the other's.
+    targets = {PRECISIONS[precision].target for precision in wanted}
+    key = "calibration" if "tensorrt" in targets else "calibration_cpu"
+    add_precisions(opened, made, calibration, key)
     return wanted
 
 

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_lpr.errors import SettingError
-from edge_lpr.precisions import PRECISIONS
+from edge_lpr.precisions import PRECISIONS, Target
 from edge_lpr.settings import Settings, setting
 
-__all__ = ["CalibrationOptions", "makeable"]
+__all__ = ["CalibrationOptions", "makeable", "wanted"]
 
 
-def makeable() -> tuple[str, ...]:
-    """Returns the names of the precisions that calibration makes."""
-    return tuple(precision.name for precision in PRECISIONS if precision.maker)
+def makeable(target: Target | None = None) -> tuple[str, ...]:
+    """Returns the names of the precisions that calibration makes, for one target or for all."""
+    return tuple(p.name for p in PRECISIONS if p.maker and target in (None, p.target))
+
+
+def wanted(target: Target | None, names: Sequence[str]) -> tuple[str, ...]:
+    """Returns what is to be made where a target was named, or precisions, or neither: all for TensorRT then.
+
+    Raises:
+        SettingError: A precision is made for another target.
+    """
+    for name in names:
+        if target is not None and name not in makeable(target):
+            raise SettingError(
+                f"--target {target}: makes {' and '.join(makeable(target))}, and --precision says {name}; "
+                "leave one out"
+            )
+    return tuple(dict.fromkeys(names)) or makeable(target or "tensorrt")
 
 
 @dataclass(frozen=True)
@@ -38,7 +54,7 @@ class CalibrationOptions(Settings):
         SettingError: A value is out of its range, or calibration makes no such precision.
     """
 
-    precisions: tuple[str, ...] = field(default_factory=makeable)
+    precisions: tuple[str, ...] = field(default_factory=lambda: makeable("tensorrt"))
     budget: float = setting(
         PRECISIONS["int8"].budget,
         "accuracy that INT8 may lose, in percentage points",
@@ -49,7 +65,8 @@ class CalibrationOptions(Settings):
     float_budget: float | None = setting(
         None,
         "share of the multiply-adds that INT8 may leave in float, the most sensitive layers first, to come "
-        "closer to FP32 than --budget asks for (default: 9 for the detector, 4.5 for the recognizer)",
+        "closer to FP32 than --budget asks for (default: 9 for the detector, 4.5 for the "
+        "recognizer, 0 on a CPU)",
         low=0,
         high=100,
         metavar="PERCENT",

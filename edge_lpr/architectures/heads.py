@@ -113,7 +113,8 @@ class _LocalRefinement(Block):
 class PFHeadLocal(Block):
     """A DB head whose map is refined by what it was made of; the mean of the two goes out.
 
-    In training, too: PaddleOCR's loss of the refined map by itself is not written here.
+    In training it is N×3×H×W: the refined map, the threshold, and the binary map that the map before the
+    refinement and the threshold approximate.
 
     Attributes:
         inside: Channels in.
@@ -139,11 +140,10 @@ class PFHeadLocal(Block):
         half = _halved(ops, m.binarize, x)
         shrink = ops.sigmoid(m.binarize.conv3(half))
         refined = m.cbn_layer(ops.concat([shrink, ops.upsample(half, 2)]))
-        shrink = (shrink + refined) * 0.5
         if not (self.training and m.training):
-            return shrink
+            return (shrink + refined) * 0.5
         threshold = m.thresh(x)
-        return ops.concat([shrink, threshold, ops.sigmoid(self.k * (shrink - threshold))])
+        return ops.concat([refined, threshold, ops.sigmoid(self.k * (shrink - threshold))])
 
 
 @dataclass(frozen=True)

@@ -163,8 +163,8 @@ class HGStem(Block):
 class HGNet(Block):
     """Four stages after a start.
 
-    For a recognizer the last map is averaged over 3×2 pixels, which leaves a height of 1; for a detector the
-    maps of all stages go out, the finest first.
+    For a recognizer the last map is averaged over 3×2 pixels, in training over all rows, which leaves a
+    height of 1; for a detector the maps of all stages go out, the finest first.
 
     Attributes:
         stem: Channels of the first generation's convolutions, or the second one's start.
@@ -196,4 +196,4 @@ class HGNet(Block):
         for i in range(len(self.stages)):
             x = m.stages[i](x)
             found.append(x)
-        return found if self.maps else ops.average_pool(x, (3, 2))
+        return found if self.maps else ops.average_pool(x, (x.shape[2] if m.training else 3, 2))

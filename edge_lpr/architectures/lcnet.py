@@ -131,8 +131,9 @@ class LCNetV3Block(Block):
 class LCNetV3(Block):
     """PP-LCNetV3: a first convolution of stride 2, then five stages.
 
-    For a recognizer the last map is averaged over 3×2 pixels, which leaves a height of 1. For a detector the
-    maps of the last four stages go out, the finest first, each with its channels mixed to fewer.
+    For a recognizer the last map is averaged over 3×2 pixels, in training over all rows, which leaves a
+    height of 1. For a detector the maps of the last four stages go out, the finest first, each with its
+    channels mixed to fewer.
 
     Attributes:
         channels: Channels of the first convolution.
@@ -161,6 +162,6 @@ class LCNetV3(Block):
             x = getattr(m, f"blocks{i + 2}")(x)
             maps.append(x)
         if not self.maps:
-            return ops.average_pool(x, (3, 2))
+            return ops.average_pool(x, (x.shape[2] if m.training else 3, 2))
         first = len(maps) - len(self.maps)
         return [m.layer_list[i](maps[first + i]) for i in range(len(self.maps))]

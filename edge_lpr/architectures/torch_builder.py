@@ -16,7 +16,7 @@ from edge_lpr.architectures.torch_ops import OPS, EvenConv2d
 from edge_lpr.architectures.weights import paddle_name
 from edge_lpr.errors import ModelError
 
-__all__ = ["TorchNetwork", "build", "load_weights", "weights_of"]
+__all__ = ["TorchNetwork", "build", "is_affine", "load_weights", "weights_of"]
 
 
 def _conv2d(layer: spec.Conv2d) -> nn.Module:
@@ -78,6 +78,11 @@ def build(part: spec.Spec) -> nn.Module:
     if isinstance(part, spec.Layer):
         return _LAYERS[type(part)](part)
     return _TorchBlock(part)
+
+
+def is_affine(module: nn.Module) -> bool:
+    """Tells whether a module was built of `spec.Affine`."""
+    return isinstance(module, _Affine)
 
 
 class TorchNetwork(_TorchBlock):

@@ -56,7 +56,8 @@ def open_models(
     Args:
         bundle: The bundle.
         backend: "auto" or a backend's name.
-        precision: A precision's name, or "auto": FP32 in ONNX Runtime, in TensorRT the best that has engines.
+        precision: A precision's name, or "auto": in TensorRT the best that has engines; in ONNX Runtime FP32,
+            or on a CPU what the bundle has for it, where that was measured to be faster here.
         options: Settings of backends by name; those that another backend has are left out by "auto".
 
     Raises:
@@ -79,7 +80,7 @@ def open_models(
             continue
         try:
             models = _open(kind, bundle, precision, given)
-        except SignatureError:  # no reason to go on with something else: somebody may be at work
+        except (SignatureError, SettingError):  # somebody may be at work; what was asked for cannot be
             raise
         except EdgeLprError as e:
             refusals.append(str(e))

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.model_file import ModelFile
+from edge_lpr.devices import DEVICE_ARGUMENTS, DEVICE_FLAG
 from edge_lpr.errors import SettingError
 from edge_lpr.registry import Registry
 from edge_lpr.settings import Rule
-from edge_lpr.types import Size
+from edge_lpr.types import Part, Size
 
 __all__ = [
     "AUTO",
     "BACKENDS",
+    "DEVICE",
     "THREADS",
     "Backend",
     "BackendKind",
@@ -39,7 +41,7 @@ class Backend(Protocol):
 
     Attributes:
         name: "onnxruntime", "tensorrt".
-        precision: "fp32", "fp16" or "int8".
+        precision: "fp32", "fp16", "int8" or "int8-cpu".
         device: "cpu", or the GPU's name.
         max_batch: Largest batch that one `run` takes; None where any does.
         sizes: Heights and widths that the input may have, in pixels, ascending by area; None where any may.
@@ -141,6 +143,8 @@ THREADS = BackendOption(
     "threads", "--threads", {"metavar": "N", "type": _THREADS.parse, "help": _THREADS.help}
 )
 """A hint that every backend takes: what runs on a GPU has no use for it."""
+DEVICE = BackendOption("device", DEVICE_FLAG, DEVICE_ARGUMENTS)
+"""Which GPU; see `edge_lpr.devices`."""
 
 
 def check_threads(options: Mapping[str, Any]) -> None:
@@ -171,21 +175,24 @@ BACKENDS: Registry[BackendKind] = Registry("backend", "edge_lpr.backends", _shar
 
 
 def open_both(
-    bundle: Bundle, precision: str, opener: Callable[[ModelFile], Backend]
+    bundle: Bundle, precision: str | Mapping[Part, str], opener: Callable[[ModelFile], Backend]
 ) -> tuple[Backend, Backend]:
     """Opens detector and recognizer of a bundle, or neither.
 
     Args:
         bundle: The bundle.
-        precision: Which of its files.
+        precision: Which of its files; by network where they differ.
         opener: Opens one file.
 
     Raises:
         EdgeLprError: One of them cannot be opened; the other is closed.
     """
-    det = opener(bundle.model("det", precision))
+    by_part: Mapping[Part, str] = (
+        {"det": precision, "rec": precision} if isinstance(precision, str) else precision
+    )
+    det = opener(bundle.model("det", by_part["det"]))
     try:
-        return det, opener(bundle.model("rec", precision))
+        return det, opener(bundle.model("rec", by_part["rec"]))
     except BaseException:
         det.close()
         raise

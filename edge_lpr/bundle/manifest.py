@@ -148,7 +148,7 @@ class Bundle:
         Raises:
             BundleError: The bundle has no such precision.
         """
-        precisions = (self.det if part == "det" else self.rec).precisions
+        precisions = self.files()[part]
         if precision not in precisions:
             raise BundleError(
                 f"{self.path}: no {precision} model of {part!r}, only {', '.join(precisions)}; "
@@ -156,9 +156,13 @@ class Bundle:
             )
         return precisions[precision]
 
+    def files(self) -> dict[Part, Mapping[str, ModelFile]]:
+        """Returns the files of each part by precision."""
+        return {"det": self.det.precisions, "rec": self.rec.precisions}
+
     def precisions(self) -> tuple[str, ...]:
-        """Returns the precisions that both parts have, in the order fp32, fp16, int8."""
-        return tuple(p for p in PRECISIONS.names() if p in self.det.precisions and p in self.rec.precisions)
+        """Returns the precisions that both parts have, in the order of their table."""
+        return tuple(p for p in PRECISIONS.names() if all(p in files for files in self.files().values()))
 
 
 def bundled(name: str = DEFAULT_BUNDLE) -> Path:

@@ -154,7 +154,10 @@ def create_bundle(
 
 
 def add_precisions(
-    bundle: Bundle, models: Mapping[tuple[Part, str], NewModel], calibration: Mapping[str, Any]
+    bundle: Bundle,
+    models: Mapping[tuple[Part, str], NewModel],
+    calibration: Mapping[str, Any],
+    key: str = "calibration",
 ) -> None:
     """Adds models of other precisions to a bundle, or replaces those that it has.
 
@@ -166,6 +169,7 @@ def add_precisions(
         bundle: The bundle, as it was loaded.
         models: The new models, by part and precision.
         calibration: What `bundle.json` is to say of how they were made.
+        key: Where it is to say that.
 
     Raises:
         OutputError: A file cannot be written.
@@ -188,7 +192,7 @@ def add_precisions(
             if previous is not None:
                 replaced.add(previous.path)
         raw[part]["precisions"][precision] = _entry(name, model.data) | dict(model.facts)
-    raw["calibration"] = dict(calibration)
+    raw[key] = dict(calibration)
     drop_signature(bundle.path / BUNDLE_JSON)
     write_bytes(bundle.path / BUNDLE_JSON, _json(raw))
     for path in replaced:

@@ -168,7 +168,7 @@ class _Ready(NamedTuple):
     rescan: bool
 
 
-def _read_together(batch: Sequence[_Ready]) -> list[list[PlateRead]]:
+def _read_together(batch: list[_Ready]) -> list[list[PlateRead]]:
     return batch[0].stream.reader.read_batch(
         [one.frame.image for one in batch], [one.rescan for one in batch]
     )

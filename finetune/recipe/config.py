@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_lpr.architectures.checkpoint_files import checkpoint_file
 from edge_lpr.architectures.registry import ARCHITECTURES, Architecture
 from edge_lpr.errors import SettingError, shown
 from edge_lpr.finetune.recipe.data import (
-    MAX_SIDE,
     STILL,
     DetData,
     LabelSource,
@@ -30,6 +30,7 @@ from edge_lpr.finetune.recipe.networks import NetworkSettings, read_network
 from edge_lpr.finetune.recipe.node import Node, Told
 from edge_lpr.finetune.recipe.optimizing import OptimizerSettings, read_optimizer
 from edge_lpr.finetune.recipe.own import SECTION, OwnSettings, read_own
+from edge_lpr.finetune.recipe.scales import MAX_SIDE, MultiScale
 from edge_lpr.pipeline.settings import DetectorSettings
 from edge_lpr.types import PARTS, Part
 
@@ -37,6 +38,8 @@ __all__ = ["RunPaths", "TrainConfig", "read_config"]
 
 _LEAST: dict[Part, int] = {"rec": 64, "det": 96}
 """Least side, in pixels: smaller scenes have no room for a plate that can be read."""
+_ROW = 16
+"""Of these many pixels of a line's height a recognizer's backbone makes a row."""
 METRICS: dict[Part, dict[str, str]] = {
     "det": {"hmean": "hmean", "precision": "precision", "recall": "recall"},
     "rec": {"acc": "accuracy"},
@@ -58,7 +61,7 @@ class RunPaths:
     """Files that a config names; relative ones are relative to the current folder, as in PaddleOCR.
 
     Attributes:
-        pretrained: Weights to start from, with or without `.pdparams`.
+        pretrained: Weights to start from, as `checkpoint_file` finds them.
         dictionary: Characters of their head.
         out: Folder of the run.
         photos: Labelled photos to paint plates on.
@@ -149,6 +152,8 @@ class TrainConfig:
             return self
         batch = self.data.batch
         steps = labelled // batch if self.data.source.drop_last else -(-labelled // batch)
+        if isinstance(self.data, RecData) and self.data.sampler is not None:
+            steps = len(self.data.sampler.sizes(labelled))
         if not labelled:
             raise SettingError(
                 f"{SECTION}.steps_per_epoch is 0, expected a number of steps without labelled images"
@@ -223,7 +228,7 @@ def _read(document: Mapping[str, Any], part: Part) -> TrainConfig:
     else:
         loss, data = (
             read_rec_loss(top.child("Loss"), network.guide),
-            read_rec_data(top.child("Train"), network.guide),
+            read_rec_data(top.child("Train"), network.guide, ARCHITECTURES[network.names[0]].height),
         )
         validation, postprocess = read_rec_eval(top.child("Eval"), data, network.guide), DetectorSettings()
         decode = top.child("PostProcess")
@@ -234,7 +239,7 @@ def _read(document: Mapping[str, Any], part: Part) -> TrainConfig:
     if own.one_dim_param_no_weight_decay:
         optimizer = replace(optimizer, one_dim_param_no_weight_decay=True)
     top.rest_is_idle()
-    _check_size(network.names, data, part)
+    _check_size(network, data, part)
     _check_own(own, network.names, optimizer, data)
     return TrainConfig(
         part=part,
@@ -308,9 +313,10 @@ def _is_count(value: object) -> bool:
 
 
 def _checkpoint(path: str) -> Path:
-    """Returns the file of a checkpoint, which PaddleOCR's configs name without its suffix."""
+    """Returns the file of a checkpoint, by any of the names that it has in PaddleOCR's configs."""
     file = Path(path)
-    return file if file.suffix == ".pdparams" or file.is_file() else file.with_name(f"{file.name}.pdparams")
+    missing = file if file.suffix == ".pdparams" else file.with_name(f"{file.name}.pdparams")
+    return checkpoint_file(file) or missing
 
 
 def _read_db(node: Node, limit: Mapping[str, Any]) -> DetectorSettings:
@@ -337,23 +343,38 @@ def _read_metric(node: Node, part: Part) -> str:
     return metrics[indicator]
 
 
-def _check_size(names: Sequence[str], data: DetData | RecData, part: Part) -> None:
-    architecture = ARCHITECTURES[names[0]]
-    key = "Train.dataset.transforms." + (
-        "EastRandomCropData.size" if part == "det" else "RecResizeImg.image_shape"
-    )
+def _check_size(network: NetworkSettings, data: DetData | RecData, part: Part) -> None:
+    architecture = ARCHITECTURES[network.names[0]]
+    operator = "EastRandomCropData.size" if part == "det" else "RecResizeImg.image_shape"
+    key = f"Train.dataset.transforms.{operator}"
     stride, least = architecture.stride, _LEAST[part]
-    for name, side in (("width", data.width), ("height", data.height)):
+    if isinstance(data, RecData) and data.sampler is not None:
+        _check_scales(architecture, data.sampler, any_height=network.any_height)
+    for name, pixels in (("width", data.width), ("height", data.height)):
         if name == "height" and architecture.height is not None:
-            if side != architecture.height:
+            if pixels != architecture.height:
                 raise SettingError(
-                    f"{key}: height is {side}, expected {architecture.height} (for {architecture.name})"
+                    f"{key}: height is {pixels}, expected {architecture.height} (for {architecture.name})"
                 )
-        elif side % stride or side < least:
+        elif pixels % stride or pixels < least:
             raise SettingError(
-                f"{key}: {name} is {side}, expected a multiple of {stride} from {least} to {MAX_SIDE} "
+                f"{key}: {name} is {pixels}, expected a multiple of {stride} from {least} to {MAX_SIDE} "
                 f"(for {architecture.name})"
             )
+
+
+def _check_scales(architecture: Architecture, sampler: MultiScale, *, any_height: bool) -> None:
+    key, height = "Train.sampler.scales", architecture.height
+    assert height is not None
+    stride, least = architecture.stride, _LEAST["rec"]
+    for scale in sampler.scales:
+        if scale.width % stride or scale.width < least:
+            raise SettingError(f"{key}: width {scale.width}, expected a multiple of {stride} from {least}")
+        if any_height and scale.height % _ROW:
+            raise SettingError(f"{key}: height {scale.height}, expected a multiple of {_ROW}")
+        if not any_height and scale.height != height:
+            only = f"{height}, the only height of {architecture.name}"
+            raise SettingError(f"{key}: height {scale.height}, expected {only}")
 
 
 def _check_own(

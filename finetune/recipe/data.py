@@ -9,6 +9,7 @@ from typing import Any
 from edge_lpr.errors import SettingError
 from edge_lpr.finetune.recipe.networks import Guide
 from edge_lpr.finetune.recipe.node import Node, operators
+from edge_lpr.finetune.recipe.scales import MultiScale, read_sampler, side
 from edge_lpr.finetune.synthesis.copy_paste import CopyPaste
 from edge_lpr.finetune.synthesis.det_augment import EastRandomCropData, IaaAugment
 from edge_lpr.finetune.synthesis.rec_augment import RecAug
@@ -30,7 +31,6 @@ _OTHER_SET = "not supported; write the labels as a text file and take SimpleData
 _TAKE_OUT = "not supported; take it out of the transforms, as with -o {path}=false"
 # What a step needs of workers: more than a machine has cores they are of no use.
 _MAX_WORKERS = 64
-MAX_SIDE = 4096
 STILL = IaaAugment(0.0, (0.0, 0.0), (1.0, 1.0))
 """What leaves scenes as they are."""
 
@@ -129,13 +129,14 @@ class RecData:
 
     Attributes:
         source: The labels.
-        batch: Lines per step.
+        batch: Lines per step; the first of several sizes has as many.
         workers: Processes that make batches.
-        width: Of the input, in pixels.
+        width: Of the input, in pixels; of several sizes, the one that is measured in.
         height: Of it.
         padding: Whether a line keeps its proportions and is filled up, or fills the input.
         concat: RecConAug; None where lines stay alone.
         augment: RecAug; None where they stay as they are.
+        sampler: Of several sizes; None for one.
     """
 
     source: LabelSource
@@ -146,6 +147,7 @@ class RecData:
     padding: bool
     concat: ConcatSettings | None
     augment: RecAug | None
+    sampler: MultiScale | None = None
 
 
 def read_det_data(node: Node) -> DetData:
@@ -198,12 +200,13 @@ def read_det_data(node: Node) -> DetData:
     return DetData(source, batch, workers, targets=TargetSettings(**targets), **found)
 
 
-def read_rec_data(node: Node, guide: Guide | None) -> RecData:
+def read_rec_data(node: Node, guide: Guide | None, height: int | None) -> RecData:
     """Reads a recognizer's section `Train`.
 
     Args:
         node: The section.
         guide: The branch that guides, whose labels are encoded, too.
+        height: Of the network's input, in pixels; of several sizes, lines are measured in the one of it.
 
     Raises:
         SettingError: A data set, an operator or a value is not supported.
@@ -242,7 +245,11 @@ def read_rec_data(node: Node, guide: Guide | None) -> RecData:
     }
     _read_operators(dataset, known)
     if node.has("sampler"):
-        size |= {"padding": True, **_read_sampler(node.child("sampler"))}
+        sampler = read_sampler(node.child("sampler"))
+        one = next((scale for scale in sampler.scales if scale.height == height), sampler.scales[0])
+        size |= {"padding": True, "width": one.width, "height": one.height}
+        found["sampler"] = sampler if len(sampler.scales) > 1 else None
+        size["batch"] = sampler.scales[0].batch
     node.raw("sampler", remember=False)
     if "width" not in size:
         _need(dataset, "RecResizeImg")
@@ -355,24 +362,6 @@ def _read_labels(dataset: Node, *, shuffle: bool, drop_last: bool) -> LabelSourc
     return source
 
 
-def _read_sampler(node: Node) -> dict[str, int]:
-    """Reads a MultiScaleSampler of a single size."""
-    node.only("name", "MultiScaleSampler", "not supported; set Train.sampler to null")
-    scales = node.raw("scales", [])
-    one = scales[0] if isinstance(scales, list) and scales else None
-    one = [one, one] if isinstance(one, int) else one
-    if not (isinstance(scales, list) and len(scales) == 1 and isinstance(one, list) and len(one) == 2):
-        node.refuse(
-            "scales",
-            scales,
-            "only one size can be trained at a time: give it with -o Train.sampler.scales=[[320,48]]",
-        )
-    node.idle("divided_factor", "fix_bs", "is_training", "ratio_wh", "max_w")
-    batch = node.whole("first_bs", 128, low=1, high=4096)
-    node.close()
-    return {"width": _side(node, "scales", one[0]), "height": _side(node, "scales", one[1]), "batch": batch}
-
-
 def _resize(op: Node) -> dict[str, Any]:
     channels, height, width = _size(op, "image_shape", 3)
     if channels != 3:
@@ -386,13 +375,7 @@ def _size(op: Node, name: str, count: int) -> list[int]:
     values = op.raw(name)
     if not isinstance(values, list) or len(values) != count:
         op.refuse(name, values, f"expected a list of {count} sides in pixels")
-    return [_side(op, name, value) for value in values]
-
-
-def _side(op: Node, name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIDE:
-        op.refuse(name, value, f"expected sides from 1 to {MAX_SIDE} pixels")
-    return value
+    return [side(op, name, value) for value in values]
 
 
 def _shrinking(op: Node, targets: dict[str, Any]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from edge_lpr.architectures.registry import of_part
 from edge_lpr.errors import SettingError, shown
@@ -15,6 +16,8 @@ __all__ = ["NETWORKS", "Guide", "NetworkSettings", "describe", "read_network"]
 
 _RSEFPN = {"name": "RSEFPN", "out_channels": 96, "shortcut": True}
 _DB_HEAD = {"name": "DBHead", "k": 50}
+_INTRA_LKPAN = {"name": "LKPAN", "out_channels": 256, "intracl": True}
+_REFINED_HEAD = {"name": "PFHeadLocal", "k": 50, "mode": "large"}
 _NECK_V4 = {"dims": 120, "depth": 2, "hidden_dims": 120, "kernel_size": [1, 3]}
 
 NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
@@ -48,11 +51,30 @@ NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
         "Backbone": {"name": "PPLCNetV3", "scale": 0.95},
         "CTCHead.Neck": _NECK_V4,
     },
-    # Those that are not there yet are passed over.
     "ch_PP-OCRv2_det": {
         "Backbone": {"name": "MobileNetV3", "scale": 0.5, "model_name": "large", "disable_se": True},
         "Neck": {"name": "DBFPN", "out_channels": 96},
         "Head": _DB_HEAD,
+    },
+    "ch_ppocr_server_v2.0_det": {
+        "Backbone": {"name": "ResNet_vd", "layers": 18},
+        "Neck": {"name": "DBFPN", "out_channels": 256},
+        "Head": _DB_HEAD,
+    },
+    "ch_PP-OCRv3_det_teacher": {
+        "Backbone": {"name": "ResNet_vd", "layers": 50},
+        "Neck": {"name": "LKPAN", "out_channels": 256},
+        "Head": {**_DB_HEAD, "kernel_list": [7, 2, 2]},
+    },
+    "PP-OCRv4_server_det": {
+        "Backbone": {"name": "PPHGNet_small", "det": True},
+        "Neck": _INTRA_LKPAN,
+        "Head": _REFINED_HEAD,
+    },
+    "PP-OCRv5_server_det": {
+        "Backbone": {"name": "PPHGNetV2_B4", "det": True},
+        "Neck": _INTRA_LKPAN,
+        "Head": _REFINED_HEAD,
     },
     "PP-OCRv4_server_rec": {"Backbone": {"name": "PPHGNet_small"}, "CTCHead.Neck": _NECK_V4},
     "PP-OCRv5_server_rec": {
@@ -60,14 +82,22 @@ NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
         "CTCHead.Neck": _NECK_V4,
     },
 }
-"""By the names of `edge_lpr.architectures`: what PaddleOCR's configs say of each network's parts.
-
-Networks whose training takes another loss than there is, such as the server detectors', have none.
-"""
+"""By the names of `edge_lpr.architectures`: what PaddleOCR's configs say of each network's parts."""
+_CONFIGS = {
+    "ch_PP-OCRv3_det": "ch_PP-OCRv3_det_student.yml",
+    "ch_PP-OCRv3_rec": "ch_PP-OCRv3_rec.yml",
+    "PP-OCRv4_mobile_det": "ch_PP-OCRv4_det_student.yml",
+    "PP-OCRv4_mobile_rec": "ch_PP-OCRv4_rec.yml",
+    "PP-OCRv4_server_det": "ch_PP-OCRv4_det_teacher.yml",
+    "ch_PP-OCRv2_det": "ch_PP-OCRv2_det_student.yml",
+}
+"""PaddleOCR's configs of networks that other configs of it distil."""
 # Keys that configs leave out where PaddleOCR's own default is what the network has.
 _OPTIONAL = frozenset({"last_pool_kernel_size", "last_pool_type", "shortcut", "k", "kernel_size", "det"})
 # PaddleOCR leaves these backbones' batch norms out of the regularizer.
 UNDECAYED_NORMS = frozenset({"MobileNetV1Enhance", "PPLCNetV3", "PPHGNet_small", "PPHGNetV2_B4"})
+_ANY_HEIGHT = frozenset({"PPLCNetV3", "PPHGNet_small", "PPHGNetV2_B4"})
+"""Backbones that a recognizer is trained with at any height: all rows of their last map are averaged."""
 _FC_DECAY = 0.0004
 
 
@@ -104,6 +134,7 @@ class NetworkSettings:
         use_guide: Whether the guide alone trains the backbone: CTC's gradient ends before it.
         fc_decay: The regularizer's factor of CTC's last layer.
         free_norms: Whether the backbone's norms are left out of the regularizer.
+        any_height: Whether a recognizer can be trained with lines of several heights.
     """
 
     names: tuple[str, ...]
@@ -111,6 +142,7 @@ class NetworkSettings:
     use_guide: bool = False
     fc_decay: float | None = None
     free_norms: bool = False
+    any_height: bool = False
 
 
 def read_network(node: Node, part: Part) -> NetworkSettings:
@@ -124,10 +156,7 @@ def read_network(node: Node, part: Part) -> NetworkSettings:
         SettingError: It describes a network that is not supported.
     """
     if node.has("Models"):
-        raise SettingError(
-            f"{node.key('Models')}: a distillation, which is not supported; give the config of the student "
-            "alone, and its branch of the checkpoint is taken; a detector's teacher is EdgeLPR.teacher"
-        )
+        _refuse_distillation(node.child("Models"), part)
     node.only("model_type", part, f"but `finetune {part}` was asked for")
     node.only("name", "BaseModel", "not supported; give the config of a single network")
     algorithms = ("DB",) if part == "det" else ("SVTR_LCNet", "SVTR", "SVTR_HGNet", "CRNN")
@@ -157,9 +186,28 @@ def read_network(node: Node, part: Part) -> NetworkSettings:
                 "use_guide", True, "but no branch guides: the backbone would learn nothing; set it to false"
             )
     backbone.idle("pretrained", "in_channels")
+    node.idle("freeze_params", "return_all_feats", "pretrained")
     names = _match(parts, part)
     node.close()
-    return NetworkSettings(names, guide, use_guide, fc_decay, backbone.values.get("name") in UNDECAYED_NORMS)
+    named = backbone.values.get("name")
+    return NetworkSettings(names, guide, use_guide, fc_decay, named in UNDECAYED_NORMS, named in _ANY_HEIGHT)
+
+
+def _refuse_distillation(models: Node, part: Part) -> NoReturn:
+    """Says which config trains the student of a distillation by itself."""
+    name = next((one for one in ("Student", *models.values) if models.has(one)), "Student")
+    config = "the config of its student"
+    with suppress(SettingError):
+        network = read_network(models.child(name), part).names[0]
+        alone = _CONFIGS.get(
+            network, f"what edge-lpr finetune {part} --network {network} --print-config writes"
+        )
+        config = f"{alone} ({name} is {network})"
+    more = "; with --teacher it learns from another detector, too" if part == "det" else ""
+    raise SettingError(
+        f"{models.path}: a distillation of {', '.join(models.values)}, which is not supported; train one "
+        f"network alone, with {config}: of a distillation's checkpoint the branch Student is taken{more}"
+    )
 
 
 def describe(name: str) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edge_lpr.architectures.heads import PFHeadLocal
 from edge_lpr.architectures.registry import closest
 from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights
 from edge_lpr.datasets.labels import LabelledPlate, Sample
@@ -89,6 +91,7 @@ class DetTraining:
             weights = start_weights(architecture, weights, config.seed)
         config.check(architecture, source)
         self.stride = architecture.stride
+        self.refined = isinstance(architecture.network(0, True).head, PFHeadLocal)
         network = TorchNetwork(architecture)
         # DB's two branches have the same layers: what finds texts, and what only training needs.
         binarize, threshold = architecture.head.removesuffix("conv1.weight"), architecture.training_only[0]
@@ -131,16 +134,17 @@ class DetTraining:
         return DetBatch(torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(maps, axis=1)))
 
     def loss(self, network: nn.Module, batch: DetBatch) -> tuple[Tensor, dict[str, float]]:
-        """DB's loss of a batch, and its three parts; with a teacher its two as well."""
+        """DB's loss of a batch, and its parts; with a teacher its two as well."""
         assert isinstance(self.config.loss, DBLossSettings)
         device = next(network.parameters()).device
         shrink, mask, border, border_mask = batch.maps.to(device)
-        images, settings = batch.images.to(device), self.config.loss
+        images = batch.images.to(device)
+        taught = partial(db_loss, settings=self.config.loss, refined=self.refined)
         if self.teacher is None:
-            return db_loss(network(images).float(), shrink, mask, border, border_mask, settings=settings)
+            return taught(network(images).float(), shrink, mask, border, border_mask)
         assert isinstance(network, TorchNetwork)
         maps, features = network.with_features(images)
-        loss, parts = db_loss(maps, shrink, mask, border, border_mask, settings=settings)
+        loss, parts = taught(maps, shrink, mask, border, border_mask)
         learnt, more = distillation_loss(maps[:, 0], features, *self.teacher(images), shrink, mask)
         return loss + self.config.own.distillation * learnt, {**parts, **more}
 

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_lpr.finetune.recipe.data import LabelSource
+from edge_lpr.finetune.recipe.scales import MultiScale, Scale, places
 
-__all__ = ["Epochs", "shown"]
+__all__ = ["Epochs", "ScaledEpochs", "shown"]
 
 
 def shown(counts: Sequence[int], ratios: Sequence[float]) -> int:
@@ -40,10 +41,14 @@ class Epochs:
 
     def __call__(self, step: int) -> list[int]:
         """Returns the numbers of the images of a step; fewer than a batch at the end of an epoch."""
-        epoch, within = divmod(step, self.steps)
+        within = step % self.steps
+        return self.order(step // self.steps)[within * self.batch : (within + 1) * self.batch]
+
+    def order(self, epoch: int) -> list[int]:
+        """Returns the numbers of the images of an epoch, the first of which is 0."""
         if self._epoch[0] != epoch:
             self._epoch = epoch, self._order(epoch)
-        return self._epoch[1][within * self.batch : (within + 1) * self.batch]
+        return self._epoch[1]
 
     def _order(self, epoch: int) -> list[int]:
         rng = np.random.default_rng((self.seed, 3, epoch))
@@ -54,3 +59,28 @@ class Epochs:
         ]
         numbers = np.concatenate([part + start for part, start in zip(parts, starts, strict=False)])
         return [int(n) for n in (rng.permutation(numbers) if self.shuffle else numbers)]
+
+
+class ScaledEpochs:
+    """The order of labelled lines that are shown in several sizes, as PaddleOCR's `MultiScaleSampler` has it.
+
+    There the lines of a batch stay together from epoch to epoch, here they are drawn anew.
+
+    Args:
+        counts: Lines of each label file; they are numbered through.
+        source: Ratios, and whether the lines are in random order.
+        sampler: The sizes.
+        seed: Of the order.
+    """
+
+    def __init__(self, counts: Sequence[int], source: LabelSource, sampler: MultiScale, seed: int) -> None:
+        self._lines, self._seed = Epochs(counts, source, 1, seed), seed
+        self._sizes = sampler.sizes(self._lines.steps)
+
+    def __call__(self, step: int) -> tuple[Scale, list[int]]:
+        """Returns the size of a step's lines, and their numbers."""
+        epoch, within = divmod(step, len(self._sizes))
+        turn = np.random.default_rng((self._seed, 4, epoch)).permutation(len(self._sizes))
+        sizes = [self._sizes[i] for i in turn]
+        order = self._lines.order(epoch)
+        return sizes[within], [order[place] for place in places(sizes, len(order))[within]]

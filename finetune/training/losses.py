@@ -74,6 +74,7 @@ def db_loss(
     border_mask: Tensor,
     *,
     settings: DBLossSettings = PAPER,
+    refined: bool = False,
 ) -> tuple[Tensor, dict[str, float]]:
     """DB's loss: `alpha`·(probability map) + `beta`·(threshold map) + (binary map).
 
@@ -85,21 +86,27 @@ def db_loss(
         border_mask: float32 N×H×W, where that target holds.
         settings: Weights, and which loss the probability map has: the paper's balanced cross-entropy, or
             the Dice loss of PaddleOCR's configs.
+        refined: Whether the probability map is `PFHeadLocal`'s refined one. The binary map is made of the map
+            before, and that one's part, once more and as a probability map, is PaddleOCR's `loss_cbn`.
 
     Returns:
-        The loss, and its three weighted parts by name.
+        The loss, and its weighted parts by name.
     """
     prob, threshold, binary = maps.unbind(1)
-    if settings.main_loss_type == "BCELoss":
-        main = balanced_bce(prob, shrink, shrink_mask, settings.ohem_ratio)
-    else:
+
+    def main(found: Tensor) -> Tensor:
+        if settings.main_loss_type == "BCELoss":
+            return balanced_bce(found, shrink, shrink_mask, settings.ohem_ratio)
         # PaddleOCR balances a mean, which leaves it as it is; but where no text is, nothing is learnt.
-        main = dice_loss(prob, shrink, shrink_mask) * ((shrink * shrink_mask).sum() >= 1)
+        return dice_loss(found, shrink, shrink_mask) * ((shrink * shrink_mask).sum() >= 1)
+
     parts = {
-        "shrink": settings.alpha * main,
+        "shrink": settings.alpha * main(prob),
         "threshold": settings.beta * masked_l1(threshold, border, border_mask),
         "binary": dice_loss(binary, shrink, shrink_mask),
     }
+    if refined:
+        parts["unrefined"] = main(binary)
     return torch.stack(list(parts.values())).sum(), {k: float(v.detach()) for k, v in parts.items()}
 
 

@@ -44,6 +44,7 @@ def build_optimizer(
     *,
     undecayed: Callable[[str], bool] = lambda _: False,
     factors: Callable[[str], float | None] = lambda _: None,
+    rates: Callable[[str], float] = lambda _: 1.0,
 ) -> torch.optim.Optimizer:
     """Makes the optimizer of a network's parameters that are trained.
 
@@ -52,8 +53,9 @@ def build_optimizer(
         settings: The section `Optimizer`.
         undecayed: Tells of a parameter's name whether the network leaves it out of the regularizer.
         factors: Gives the factor of L2 where the network has one of its own for a parameter.
+        rates: Gives the share of the learning rate that the network has for a parameter.
     """
-    groups: dict[tuple[float, float], list[Tensor]] = {}
+    groups: dict[tuple[float, float, float], list[Tensor]] = {}
     of_all = (settings.factor, 0.0) if settings.regularizer == "L2" else (0.0, settings.factor)
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
@@ -63,10 +65,12 @@ def build_optimizer(
         named = any(part in name for part in settings.no_weight_decay_name)
         if free or named or undecayed(name):
             own = 0.0
-        groups.setdefault(of_all if own is None else (own, 0.0), []).append(parameter)
+        decays = of_all if own is None else (own, 0.0)
+        groups.setdefault((*decays, rates(name)), []).append(parameter)
+    rate = settings.schedule.learning_rate
     made = [
-        {"params": parameters, "weight_decay": l2, "l1": l1}
-        for (l2, l1), parameters in sorted(groups.items(), key=lambda group: group[0], reverse=True)
+        {"params": parameters, "weight_decay": l2, "l1": l1, "lr": rate * share}
+        for (l2, l1, share), parameters in sorted(groups.items(), key=lambda group: group[0], reverse=True)
     ]
     return _OPTIMIZERS[settings.name](made, settings)
 
@@ -119,7 +123,7 @@ def build_schedule(
     """Makes the schedule of the learning rate; it is advanced after every step.
 
     Args:
-        optimizer: Its learning rate is that of `settings`.
+        optimizer: Its learning rate is that of `settings`, or a share of it in some of its groups.
         settings: `Optimizer.lr`.
         epochs: Of the run.
         epoch_steps: Steps in an epoch.
@@ -144,8 +148,10 @@ def _schedule(  # noqa: PLR0911 - a case for each
     warmed: bool,
 ) -> LRScheduler:
     steps = epochs * epoch_steps
+    # A warm-up that was made before has set what it begins with.
+    rates = [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
     match s.name:
-        case "Cosine":
+        case "Cosine" if not final or set(rates) == {s.learning_rate}:
             return CosineAnnealingLR(optimizer, T_max=steps, eta_min=final)
         case "CyclicalCosine":
             return CosineAnnealingWarmRestarts(optimizer, T_0=max(1, round(s.cycle * epoch_steps)))
@@ -156,7 +162,7 @@ def _schedule(  # noqa: PLR0911 - a case for each
         case "OneCycle":
             return OneCycleLR(
                 optimizer,
-                s.learning_rate,
+                rates,
                 total_steps=steps,
                 anneal_strategy=s.anneal_strategy,
                 three_phase=s.three_phase,
@@ -165,10 +171,12 @@ def _schedule(  # noqa: PLR0911 - a case for each
         case "Linear" | "DecayLearningRate" if s.end_lr == 0:
             return PolynomialLR(optimizer, total_iters=steps, power=s.power)
         case _:
-            return LambdaLR(optimizer, _factor(s, epochs, epoch_steps, warmed=warmed))
+            return LambdaLR(optimizer, _factor(s, epochs, epoch_steps, final, warmed=warmed))
 
 
-def _factor(s: ScheduleSettings, epochs: int, epoch_steps: int, *, warmed: bool) -> Callable[[int], float]:
+def _factor(
+    s: ScheduleSettings, epochs: int, epoch_steps: int, final: float, *, warmed: bool
+) -> Callable[[int], float]:
     """Returns what the learning rate is multiplied by at a step, for schedules that PyTorch has none for."""
     steps = epochs * epoch_steps
 
@@ -190,6 +198,9 @@ def _factor(s: ScheduleSettings, epochs: int, epoch_steps: int, *, warmed: bool)
         end = s.end_lr / s.learning_rate
         return float((1 - end) * (1 - min(step, steps) / steps) ** s.power + end)
 
-    return {"Piecewise": piecewise, "TwoStepCosine": two_step_cosine, "Linear": linear}.get(
-        s.name, lambda _: 1.0
-    )
+    def cosine(step: int) -> float:
+        end = final / s.learning_rate
+        return end + (1 - end) * (1 + math.cos(math.pi * step / steps)) / 2
+
+    made = {"Piecewise": piecewise, "TwoStepCosine": two_step_cosine, "Linear": linear, "Cosine": cosine}
+    return made.get(s.name, lambda _: 1.0)

@@ -20,11 +20,12 @@ from edge_lpr.datasets.labels import Sample
 from edge_lpr.errors import EdgeLprError, InputError, ModelError
 from edge_lpr.finetune.recipe.config import TrainConfig
 from edge_lpr.finetune.recipe.losses import RecLossSettings
+from edge_lpr.finetune.recipe.scales import Scale
 from edge_lpr.finetune.synthesis import corruptions
 from edge_lpr.finetune.synthesis.negatives import TextRenderer
 from edge_lpr.finetune.synthesis.rec_augment import bring_to_height, rec_con_aug
 from edge_lpr.finetune.synthesis.render.view import sample_slant, slanted
-from edge_lpr.finetune.training.epochs import Epochs
+from edge_lpr.finetune.training.epochs import Epochs, ScaledEpochs
 from edge_lpr.finetune.training.guides import PREFIXES, GuidedNetwork, cut_guide_weights
 from edge_lpr.finetune.training.losses import ctc_loss
 from edge_lpr.geometry import crop_quad, whole
@@ -207,9 +208,7 @@ class RecTraining:
         weights_of_files = np.repeat(np.array(ratios), counts)
         texts = [text for _, text, _ in self.samples]
         self._shares = _shares(texts, weights_of_files, balance=config.own.balance)
-        self.epochs: Epochs | None = None
-        if render is None and self.samples and not config.own.balance:
-            self.epochs = Epochs(counts, config.data.source, config.data.batch, config.seed)
+        self.epochs = _order(config, counts if render is None and self.samples else ())
         self.validation = plates_of(validation)
         if render is None and not self.samples:
             raise InputError("nothing to train on: give labelled plates, or let plates be rendered")
@@ -291,30 +290,40 @@ class RecTraining:
             return crop, text
         raise InputError("20 labelled images in a row cannot be read; check the label files' images")
 
-    def _fit(self, crop: Image) -> Image:
+    def _fit(self, crop: Image, width: int, height: int) -> Image:
+        return fit_crop(crop, height, width, "pad" if self.config.rec.padding else "stretch")
+
+    def _shown(self, step: int) -> tuple[Scale, Sequence[int | None]]:
+        """The size of a step's lines, and which they are; None for one that is drawn."""
         data = self.config.rec
-        return fit_crop(crop, data.height, data.width, "pad" if data.padding else "stretch")
+        if isinstance(self.epochs, ScaledEpochs):
+            return self.epochs(step)
+        scale = Scale(data.width, data.height, data.batch)
+        if self.epochs:
+            return scale, self.epochs(step)
+        if data.sampler:
+            scale = data.sampler.scales[step % len(data.sampler.scales)]
+        return scale, [None] * scale.batch
 
     def batch(self, step: int) -> RecBatch:
         """Makes the batch of one step."""
         rng = np.random.default_rng((self.config.seed, 1, step))
-        numbers = self.epochs(step) if self.epochs else [None] * self.config.rec.batch
+        scale, numbers = self._shown(step)
         drawn = [self._draw(rng, number) for number in numbers]
         classes = [encode(text) for _, text in drawn]
         targets = np.zeros((len(drawn), max(1, *map(len, classes))), np.int64)
         for row, values in zip(targets, classes, strict=True):
             row[: len(values)] = values
         return RecBatch(
-            torch.from_numpy(np.stack([self._fit(crop) for crop, _ in drawn])),
+            torch.from_numpy(np.stack([self._fit(crop, scale.width, scale.height) for crop, _ in drawn])),
             torch.from_numpy(targets),
             torch.tensor([len(c) for c in classes]),
-            torch.tensor([self._valid(crop) for crop, _ in drawn]),
+            torch.tensor([self._valid(crop, scale) for crop, _ in drawn]),
         )
 
-    def _valid(self, crop: Image) -> float:
-        data = self.config.rec
-        natural = math.ceil(crop.shape[1] * data.height / crop.shape[0])
-        return min(1.0, natural / data.width) if data.padding else 1.0
+    def _valid(self, crop: Image, scale: Scale) -> float:
+        natural = math.ceil(crop.shape[1] * scale.height / crop.shape[0])
+        return min(1.0, natural / scale.width) if self.config.rec.padding else 1.0
 
     def loss(self, network: nn.Module, batch: RecBatch) -> tuple[Tensor, dict[str, float]]:
         """CTC loss of a batch, and the one of the branch that guides, where there is one."""
@@ -349,7 +358,9 @@ class RecTraining:
                 rng = np.random.default_rng((self.config.seed, 2))
                 draw = self.render or self._real
                 crops = [draw(rng) for _ in range(_RENDERED_CROPS)]
-            self._fixed = np.stack([self._fit(c) for c, _ in crops]), [t for _, t in crops]
+            data = self.config.rec
+            fitted = [self._fit(crop, data.width, data.height) for crop, _ in crops]
+            self._fixed = np.stack(fitted), [text for _, text in crops]
         return self._fixed
 
     @torch.no_grad()
@@ -376,6 +387,16 @@ class RecTraining:
             "free_accuracy": free / len(images),
             "loss": float(np.mean(losses)),
         }
+
+
+def _order(config: TrainConfig, counts: Sequence[int]) -> Epochs | ScaledEpochs | None:
+    """What each step shows where all labelled lines are shown, epoch after epoch."""
+    data, source = config.rec, config.data.source
+    if not counts or config.own.balance:
+        return None
+    if data.sampler:
+        return ScaledEpochs(counts, source, data.sampler, config.seed)
+    return Epochs(counts, source, data.batch, config.seed)
 
 
 def _shares(texts: Sequence[str], ratios: NDArray[np.float64], *, balance: bool) -> NDArray[np.float64]:

@@ -28,7 +28,8 @@ from edge_lpr.architectures.torch_builder import weights_of
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.errors import EdgeLprError, TrainingError
 from edge_lpr.finetune.recipe.config import TrainConfig
-from edge_lpr.finetune.training.optimizers import build_optimizer, build_schedule, clip_gradients, regularize
+from edge_lpr.finetune.training.layerwise import network_optimizer
+from edge_lpr.finetune.training.optimizers import build_schedule, clip_gradients, regularize
 from edge_lpr.finetune.training.state import RunState, load_state, save_state
 from edge_lpr.io.atomic_io import create_folder, write_bytes
 
@@ -145,22 +146,6 @@ def _batches(task: TrainingTask[Batch], config: TrainConfig, start: int) -> Iter
         ) from e
 
 
-def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Makes the optimizer, with the network's own exceptions from the regularizer, as PaddleOCR has them."""
-    norms = {
-        f"{name}.{parameter}"
-        for name, module in network.named_modules()
-        if isinstance(module, nn.BatchNorm2d) and name.startswith("backbone.") and config.network.free_norms
-        for parameter, _ in module.named_parameters()
-    }
-    last = config.architecture().head.removesuffix("weight")
-
-    def factor(name: str) -> float | None:
-        return config.network.fc_decay if name.startswith(last) else None
-
-    return build_optimizer(network, config.optimizer, undecayed=norms.__contains__, factors=factor)
-
-
 def _train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:
     network.train()
     if freeze_batch_norm:
@@ -200,7 +185,7 @@ class _Run(Generic[Batch]):
         # PyTorch's stubs know the keyword of tensors alone.
         self.network = task.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = averaged(self.network, config.own.ema)
-        self.optimizer = _optimizer(self.network, config)
+        self.optimizer = network_optimizer(self.network, config)
         rate, final = config.optimizer.schedule, config.own.final_learning_rate
         self.schedule = build_schedule(self.optimizer, rate, config.epochs, config.epoch_steps, final)
         self.step = 0

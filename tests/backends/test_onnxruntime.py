@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from helpers.extras import reason
 
+from edge_lpr.backends import onnxruntime, open_models
 from edge_lpr.backends.onnxruntime import CUDA, OnnxRuntimeBackend, open_session
 from edge_lpr.bundle.manifest import bundled, load_bundle
 from edge_lpr.bundle.model_file import ModelFile
@@ -32,8 +33,8 @@ def without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes this ONNX Runtime one that was built for CUDA, on a machine where CUDA cannot start."""
     real = ort.InferenceSession
 
-    def session(data: bytes, options: object, providers: list[str], **more: object) -> Any:
-        return real(data, options, providers=[p for p in providers if p != CUDA])
+    def session(data: bytes, options: object, providers: list[Any], **more: object) -> Any:
+        return real(data, options, providers=[p for p in providers if CUDA not in p])
 
     monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, "CPUExecutionProvider"])
     monkeypatch.setattr(ort, "InferenceSession", session)
@@ -54,6 +55,54 @@ def test_a_silent_fall_back_is_known_afterwards(rec: ModelFile, monkeypatch: pyt
     assert (fallen.device, fallen.fell_back) == ("cpu", True)
     chosen = OnnxRuntimeBackend.from_file(rec, device="cpu", threads=1)
     assert (chosen.device, chosen.fell_back) == ("cpu", False)
+
+
+def test_a_gpu_that_was_asked_for_is_no_hint(rec: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_cuda(monkeypatch)
+    monkeypatch.setattr("edge_lpr.devices.gpu_count", lambda: 2)
+    with pytest.raises(BackendError, match="cannot use CUDA here"):
+        open_models(load_bundle(), backend="onnxruntime", options={"device": 1})
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What sessions are asked for, of an ONNX Runtime that was built for CUDA and cannot start it."""
+    real = ort.InferenceSession
+    found: list[dict[str, Any]] = []
+
+    def session(data: bytes, options: object, providers: list[Any], **more: object) -> Any:
+        found.append({"providers": providers, **more})
+        if any(CUDA in p for p in providers):
+            raise RuntimeError("CUDA failure 35")  # as it is raised where CUDA is too old
+        return real(data, options, providers=providers, **more)
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, "CPUExecutionProvider"])
+    monkeypatch.setattr(ort, "InferenceSession", session)
+    return found
+
+
+def test_cuda_gets_the_number_and_a_quick_search_and_its_refusal_prints_nothing(
+    rec: ModelFile,
+    asked: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    loaded = []
+
+    def preload() -> None:
+        loaded.append("cuDNN")
+        print("Failed to load libcudnn.so.9")
+
+    monkeypatch.setattr(ort, "preload_dlls", preload, raising=False)
+    onnxruntime._preload.cache_clear()
+    backend = OnnxRuntimeBackend.from_file(rec, threads=1, gpu=1)
+    assert (backend.device, backend.fell_back, loaded) == ("cpu", True, ["cuDNN"])
+    options = {"device_id": 1, "cudnn_conv_algo_search": "HEURISTIC"}
+    assert asked[0] == {"providers": [(CUDA, options), "CPUExecutionProvider"], "enable_fallback": 0}
+    OnnxRuntimeBackend.from_file(rec, threads=1)
+    assert loaded == ["cuDNN"]  # once
+    assert capfd.readouterr() == ("", "")
+    onnxruntime._preload.cache_clear()
 
 
 def test_what_is_no_onnx_model(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from helpers.extras import reason
 
 from edge_lpr.bundle.manifest import bundled, load_bundle
+from edge_lpr.precisions import engine_precisions
 
 onnx = pytest.importorskip("onnx", reason=reason("onnx", "test"))
 
@@ -66,7 +67,7 @@ def models() -> list[tuple[str, str]]:
     if not (bundled() / "bundle.json").is_file():
         return []
     bundle = load_bundle()
-    return [(part, p) for part in ("det", "rec") for p in bundle.precisions()]
+    return [(part, p) for part in ("det", "rec") for p in bundle.precisions() if p in engine_precisions()]
 
 
 @pytest.fixture(scope="module", params=models(), ids=lambda m: f"{m[0]}.{m[1]}")

@@ -1,6 +1,7 @@
 """Makes `paddleocr_guides.npz`: what PaddleOCR's own guide branches and their losses give.
 
-    git clone https://github.com/PaddlePaddle/PaddleOCR && python tests/golden/make_guides.py PaddleOCR
+    pip download --no-deps unstructured-paddleocr==2.10.0
+    python tests/golden/make_guides.py unstructured_paddleocr-2.10.0-py3-none-any.whl
 
 Small ones, of its `SARHead` and of `before_gtc` and `Transformer` as its `MultiHead` makes them, without
 dropout; with all their parameters, and the gradient of the features. The extra `export` has PaddlePaddle.
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import paddle
+from own_paddleocr import use
 
 OUT = Path(__file__).with_name("paddleocr_guides.npz")
 CHARACTERS, CHANNELS, WIDTH, LENGTH = 6, 5, 8, 7
@@ -31,7 +33,7 @@ def labels(start: int, end: int, padding: int, first: int) -> Any:
 
 def main() -> None:
     """Writes the file."""
-    sys.path.insert(0, sys.argv[1])
+    use(sys.argv[1])
     paddle.seed(0)
     np.random.seed(0)  # noqa: NPY002 - what the branches draw from
     kept: dict[str, np.ndarray] = {}

@@ -1,28 +1,24 @@
 """Makes `paddleocr_metrics.json`: what PaddleOCR's own metrics say of sets made here.
 
-    git clone https://github.com/PaddlePaddle/PaddleOCR && python tests/golden/make_metrics.py PaddleOCR
+    pip download --no-deps unstructured-paddleocr==2.10.0
+    python tests/golden/make_metrics.py unstructured_paddleocr-2.10.0-py3-none-any.whl
 
-Runs its `DetectionIoUEvaluator` and `RecMetric` (they need shapely and rapidfuzz), which no package carries.
+Runs its `DetectionIoUEvaluator` and `RecMetric` (they need shapely and rapidfuzz).
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from own_paddleocr import use
 
 OUT = Path(__file__).with_name("paddleocr_metrics.json")
 SETS = 300
-
-
-def load(clone: Path, name: str) -> dict[str, Any]:
-    """Executes one of its modules by itself."""
-    space: dict[str, Any] = {}
-    exec(compile((clone / "ppocr" / "metrics" / f"{name}.py").read_text(), name, "exec"), space)
-    return space
 
 
 def quad(rng: np.random.Generator, kind: str) -> np.ndarray:
@@ -57,9 +53,9 @@ def scene(rng: np.random.Generator, kinds: list[str]) -> dict[str, Any]:
     }
 
 
-def detections(clone: Path) -> list[dict[str, Any]]:
+def detections() -> list[dict[str, Any]]:
     """Counts of each set, and PaddleOCR's metrics of all sets of a kind."""
-    evaluator = load(clone, "eval_det_iou")["DetectionIoUEvaluator"]()
+    evaluator = importlib.import_module("ppocr.metrics.eval_det_iou").DetectionIoUEvaluator()
     told = []
     for seed, kinds in enumerate((["tilted"], ["tilted", "concave"], ["tilted", "crossing", "flat"])):
         rng = np.random.default_rng(seed)
@@ -77,9 +73,9 @@ def detections(clone: Path) -> list[dict[str, Any]]:
     return told
 
 
-def readings(clone: Path) -> list[dict[str, Any]]:
+def readings() -> list[dict[str, Any]]:
     """Sets of texts, with blanks in some, and PaddleOCR's metrics of each."""
-    metric = load(clone, "rec_metric")["RecMetric"]()
+    metric = importlib.import_module("ppocr.metrics.rec_metric").RecMetric()
     rng = np.random.default_rng(9)
     told = []
     for _ in range(SETS):
@@ -96,10 +92,8 @@ def readings(clone: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Writes the file."""
-    clone = Path(sys.argv[1])
-    OUT.write_text(
-        json.dumps({"det": detections(clone), "rec": readings(clone)}, separators=(",", ":")) + "\n"
-    )
+    use(sys.argv[1])
+    OUT.write_text(json.dumps({"det": detections(), "rec": readings()}, separators=(",", ":")) + "\n")
     print(f"{OUT}: {OUT.stat().st_size / 1024:.0f} KiB")
 
 

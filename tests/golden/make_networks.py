@@ -1,12 +1,12 @@
-"""Makes `paddleocr_networks.json`: names and shapes of PaddleOCR's networks, as another translation has them.
+"""Makes `paddleocr_networks.json` and `.npz`: parameters and outputs of PaddleOCR's own networks.
 
-    pip download --no-deps rapidocr==3.10.0
-    python tests/golden/make_networks.py rapidocr-3.10.0-py3-none-any.whl
+    pip download --no-deps unstructured-paddleocr==2.10.0
+    python tests/golden/make_networks.py unstructured_paddleocr-2.10.0-py3-none-any.whl
 
-PaddleOCR's wheels leave its `ppocr/modeling` out. RapidOCR's wheel has it translated to PyTorch, with
-PaddleOCR's names, and its configurations: networks that were written by others are built of it, given weights
-that were drawn here, and compared with those of the tables, which must take the same weights and return the
-same. What is printed is the largest difference of an output. Needs torch and pyyaml.
+Each network is built by PaddleOCR's code of the section that `edge-lpr finetune --print-config` writes. A
+`.pdparams` that is written here, with drawn weights, is loaded into it, which must find every parameter and
+no other; what it returns when evaluating, and a detector when training with the statistics of inference, is
+kept. Of PP-OCRv5's server models PaddleOCR 2.10.0 has the layers: see `hgnet_v2`.
 """
 
 from __future__ import annotations
@@ -16,121 +16,153 @@ import importlib
 import json
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
-from torch import nn
+import numpy as np
+import paddle
+from drawn import CLASSES, picture, weights
+from own_paddleocr import use
 
-from edge_lpr.architectures.registry import ARCHITECTURES
-from edge_lpr.architectures.torch_builder import TorchNetwork
-from edge_lpr.architectures.weights import paddle_name
+from edge_lpr.architectures.pdparams import save_checkpoint
+from edge_lpr.architectures.registry import ARCHITECTURES, Architecture
+from edge_lpr.finetune.recipe.networks import describe
+from edge_lpr.types import Part
 
 OUT = Path(__file__).with_name("paddleocr_networks.json")
-PACKAGE = "rapidocr/inference_engine/pytorch/networks"
-CONFIGS = {
-    "ch_PP-OCRv3_det": "en_PP-OCRv3_det_mobile",
-    "PP-OCRv3_rec_without_guide": "latin_PP-OCRv3_rec_mobile",
-    "PP-OCRv4_mobile_det": "ch_PP-OCRv4_det_mobile",
-    "PP-OCRv4_mobile_rec": "ch_PP-OCRv5_rec_mobile",
-    "PP-OCRv4_server_det": "ch_PP-OCRv4_det_server",
-    "PP-OCRv4_server_rec": "ch_PP-OCRv4_rec_server",
-    "PP-OCRv5_server_det": "ch_PP-OCRv5_det_server",
-    "PP-OCRv5_server_rec": "ch_PP-OCRv5_rec_server",
-    "ch_PP-OCRv3_rec": "",
-    "ch_PP-OCRv2_det": "",
+OUTPUTS = Path(__file__).with_name("paddleocr_networks.npz")
+OURS = {"slim_det"}
+GUIDE = {"SARHead": {"enc_dim": 512, "max_text_length": 25}}
+# For them PaddleOCR's `MultiHead` takes no neck by itself.
+WITHOUT_GUIDE = {
+    "Neck": {"name": "SequenceEncoder", "encoder_type": "svtr", "dims": 64, "depth": 2, "hidden_dims": 120},
+    "Head": {"name": "CTCHead", "fc_decay": 1e-5},
 }
-CLASSES = 71
 
 
-def config_of(name: str, configs: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of a network; those that RapidOCR has no weights of are put together."""
-    if name == "ch_PP-OCRv2_det":
-        config = copy.deepcopy(configs["en_PP-OCRv3_det_mobile"])
-        config["Neck"] = {"name": "DBFPN", "out_channels": 96}
-        return config
-    if name == "ch_PP-OCRv3_rec":
-        config = copy.deepcopy(configs["latin_PP-OCRv3_rec_mobile"])
-        neck = {"name": "svtr", "dims": 64, "depth": 2, "hidden_dims": 120, "use_guide": True}
-        heads = [{"CTCHead": {"Neck": neck, "Head": {"fc_decay": 1e-5}}}, {"SARHead": {}}]
-        config |= {"Neck": None, "Head": {"name": "MultiHead", "head_list": heads, "out_channels_list": {}}}
-        return config
-    config = copy.deepcopy(configs[CONFIGS[name]])
-    config.setdefault("Neck", None)
-    return config
+def section(name: str) -> dict[str, Any]:
+    """`Architecture` of a config, with the number of classes that PaddleOCR puts in."""
+    if name == "PP-OCRv3_rec_without_guide":
+        plain = section("ch_PP-OCRv3_rec")
+        return {
+            **plain,
+            **copy.deepcopy(WITHOUT_GUIDE),
+            "Head": {**WITHOUT_GUIDE["Head"], "out_channels": CLASSES},
+        }
+    found = copy.deepcopy(describe(name))
+    assert found is not None
+    if found["model_type"] == "rec":
+        found["Head"]["head_list"].append(copy.deepcopy(GUIDE))  # it asks for two branches
+        found["Head"]["out_channels_list"] = {"CTCLabelDecode": CLASSES, "SARLabelDecode": CLASSES + 2}
+    return found
 
 
-def theirs(name: str, configs: dict[str, Any], base_model: type[nn.Module]) -> nn.Module:
-    config = config_of(name, configs)
-    if config["model_type"] == "rec":
-        lists = {"CTCLabelDecode": CLASSES, "NRTRLabelDecode": CLASSES + 3, "SARLabelDecode": CLASSES + 2}
-        config["Head"] |= {"out_channels_list": lists} if "head_list" in config["Head"] else {}
-        config["Head"] |= {"out_channels": CLASSES} if "out_channels" in config["Head"] else {}
-    network = base_model(config)
-    encoder = getattr(getattr(network.head, "ctc_encoder", None), "encoder", None)
-    if encoder is not None and encoder.conv1.conv.kernel_size == (1, 3):
-        # RapidOCR has 3x3 here, PaddleOCR the neck's kernel, as the general weights show.
-        old = encoder.conv4.conv
-        encoder.conv4.conv = nn.Conv2d(old.in_channels, old.out_channels, (1, 3), padding=(0, 1), bias=False)
-    return network
+def hgnet_v2() -> None:
+    """Registers PP-HGNetV2 B4 as PaddleOCR 3 has it for text: 2.10.0's layers, other strides and outputs."""
+    module = importlib.import_module("ppocr.modeling.backbones.rec_pphgnetv2")
+    packages = importlib.import_module("ppocr.modeling.backbones")
+    sizes = [[48, 48, 128, 1], [128, 96, 512, 1], [512, 192, 1024, 3], [1024, 384, 2048, 1]]
+    ends = [[False, 3, 6], [False, 3, 6], [True, 5, 6], [True, 5, 6]]
 
-
-def named(network: nn.Module, flat_stages: bool) -> dict[str, torch.Tensor]:
-    """Weights and statistics by name; PaddleOCR's MobileNetV3 has no list of stages."""
-    state = {n: t for n, t in network.state_dict().items() if not n.endswith("num_batches_tracked")}
-    return {
-        n.replace("backbone.stages.", "backbone.stage") if flat_stages else n: t for n, t in state.items()
-    }
-
-
-def drawn(state: dict[str, torch.Tensor]) -> None:
-    generator = torch.Generator().manual_seed(0)
-    for name, tensor in state.items():
-        spread = torch.rand(tensor.shape, generator=generator)
-        if name.endswith("running_var"):
-            value = 0.5 + spread
-        elif tensor.ndim == 1 and name.endswith(("weight", "scale")):
-            value = 0.8 + 0.4 * spread
-        else:
-            value = (spread - 0.5) * (0.2 if tensor.ndim == 1 else 2 * (3 / tensor[0].numel()) ** 0.5)
-        tensor.copy_(value)
-
-
-@torch.no_grad()
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(sys.argv[1]) as wheel:
-        wheel.extractall(folder, [n for n in wheel.namelist() if n.startswith(PACKAGE)])
-        sys.path.insert(0, str(Path(folder, PACKAGE).parent))
-        base_model = importlib.import_module("networks.architectures.base_model").BaseModel
-        configs = yaml.safe_load(Path(folder, PACKAGE, "arch_config.yaml").read_text(encoding="utf-8"))
-        table: dict[str, dict[str, str]] = {}
-        for name in CONFIGS:
-            architecture = ARCHITECTURES[name]
-            network, ours = theirs(name, configs, base_model), TorchNetwork(architecture, CLASSES)
-            linear = {f"{n}.weight" for n, m in network.named_modules() if isinstance(m, nn.Linear)}
-            found = named(network, "MobileNetV3" in str(config_of(name, configs)["Backbone"]["name"]))
-            table[name] = {
-                paddle_name(n): "x".join(map(str, reversed(t.shape) if n in linear else t.shape))
-                for n, t in found.items()
+    class Text(module.PPHGNetV2):  # type: ignore[misc, name-defined]
+        def __init__(self, in_channels: int = 3, det: bool = False, text_rec: bool = False) -> None:
+            del in_channels, text_rec
+            stages = {
+                f"stage{i}": [*size, bool(i) or not det, *end]
+                for i, (size, end) in enumerate(zip(sizes, ends, strict=True))
             }
-            state = named(ours, flat_stages=False)
-            drawn(state)
-            assert not state.keys() - found.keys(), sorted(state.keys() - found.keys())[:3]
-            for key, value in state.items():
-                found[key].copy_(value)
-            image = torch.randn(1, 3, 48, 64 if architecture.part == "rec" else 96)
-            image = image if architecture.part == "rec" else torch.randn(1, 3, 64, 96)
-            wanted = network.eval()(image)
-            wanted = next(iter(wanted.values())) if isinstance(wanted, dict) else wanted
-            got = super(TorchNetwork, ours.eval()).forward(image)
-            if architecture.part == "rec":
-                got = got.softmax(-1)
-                sums_to_one = (wanted.sum(-1) - 1).abs().max() < 1e-3
-                wanted = wanted if sums_to_one else wanted.softmax(-1)
-            print(f"{name}: {len(found)} parameters, {float((got - wanted).abs().max()):.1e}")
+            super().__init__(stages, stem_channels=[3, 32, 48])
+            self.det = det
+            self.out_channels = [size[2] for size in sizes] if det else 2048
+            if det:
+                del self.fc
+                return
+            self.stem.stem3.conv._stride = [1, 1]
+            for stage, stride in zip(self.stages, ([2, 1], [1, 2], [2, 1], [2, 1]), strict=True):
+                stage.downsample.conv._stride = stride
+
+        def forward(self, x: Any) -> Any:
+            x, found = self.stem(x), []
+            for stage in self.stages:
+                x = stage(x)
+                found.append(x)
+            return found if self.det else paddle.nn.functional.avg_pool2d(x, [3, 2])
+
+    build = packages.build_backbone
+
+    def with_text(config: dict[str, Any], model_type: str) -> Any:
+        if config["name"] != "PPHGNetV2_B4":
+            return build(config, model_type)
+        return Text(**{key: value for key, value in config.items() if key != "name"})
+
+    importlib.import_module("ppocr.modeling.architectures.base_model").build_backbone = with_text
+
+
+def own(name: str) -> Any:
+    """PaddleOCR's network."""
+    return importlib.import_module("ppocr.modeling.architectures").build_model(section(name))
+
+
+def loaded(network: Any, architecture: Architecture, folder: Path) -> None:
+    """Loads a `.pdparams` that is written here."""
+    file = folder / f"{architecture.name}.pdparams"
+    save_checkpoint(file, weights(architecture))
+    guide = {n for n in network.state_dict() if n.startswith("head.sar_head.")}
+    missing, unexpected = network.set_state_dict(paddle.load(str(file)))
+    missing = [n for n in missing if n not in guide and not n.startswith(architecture.training_only)]
+    assert not missing and not unexpected, (architecture.name, missing, unexpected)
+
+
+def outputs(network: Any, part: Part) -> dict[str, np.ndarray]:
+    """What a network returns of a picture that is drawn."""
+    image = paddle.to_tensor(picture(part))
+    network.eval()
+    found = network(image)
+    if part == "rec":
+        return {"evaluating": found.numpy()}
+    found = {"evaluating": found["maps"].numpy()}
+    network.train()
+    for layer in network.sublayers():
+        if "BatchNorm" in type(layer).__name__:
+            layer.eval()
+    taught = network(image)
+    found["training"] = taught["maps"].numpy()
+    return found
+
+
+def own_rates(parameter: Any) -> str:
+    """A parameter's own factor of the learning rate, and its own factor of L2, where it has them."""
+    rate = getattr(parameter, "optimize_attr", None) or {"learning_rate": 1.0}
+    decay = getattr(parameter, "regularizer", None)
+    told = "" if rate["learning_rate"] == 1 else f" rate={rate['learning_rate']:g}"
+    return told + ("" if decay is None else f" decay={decay._coeff:g}")
+
+
+def main() -> None:
+    """Writes the files."""
+    use(sys.argv[1])
+    hgnet_v2()
+    table: dict[str, dict[str, str]] = {}
+    kept: dict[str, np.ndarray] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in sorted(set(ARCHITECTURES.names()) - OURS):
+            with paddle.utils.unique_name.guard():
+                network = own(name)
+            # Paddle's own names, such as conv2d_7.w_0, tell in which order they are made.
+            made = {
+                n: f"{'x'.join(map(str, p.shape))} {p.name}{own_rates(p)}"
+                for n, p in network.state_dict().items()
+            }
+            table[name] = {n: told for n, told in made.items() if not n.startswith("head.sar_head.")}
+            loaded(network, ARCHITECTURES[name], Path(folder))
+            found = outputs(network, ARCHITECTURES[name].part)
+            kept.update({f"{name} {state}": values for state, values in found.items()})
+            print(
+                name, len(table[name]), {s: (v.shape, float(v.std())) for s, v in found.items()}, flush=True
+            )
     OUT.write_text(json.dumps(table, indent=0) + "\n", encoding="utf-8")
+    np.savez_compressed(OUTPUTS, **kept)  # type: ignore[arg-type]
+    print(f"{OUTPUTS}: {OUTPUTS.stat().st_size / 1024:.0f} KiB")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Makes `paddle_schedules.json`: PaddleOCR's learning rates, and the steps of PaddlePaddle's optimizers.
 
-    git clone https://github.com/PaddlePaddle/PaddleOCR && python tests/golden/make_schedules.py PaddleOCR
+    pip download --no-deps unstructured-paddleocr==2.10.0
+    python tests/golden/make_schedules.py unstructured_paddleocr-2.10.0-py3-none-any.whl
 
 Runs its `ppocr/optimizer/learning_rate.py` and `paddle.optimizer`; the extra `export` has PaddlePaddle.
 """
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import paddle
+from own_paddleocr import use
 
 OUT = Path(__file__).with_name("paddle_schedules.json")
 
@@ -45,9 +47,8 @@ OPTIMIZERS: list[dict[str, Any]] = [
 SIZES = (3, 2)
 
 
-def rates(clone: Path) -> list[dict[str, Any]]:
+def rates() -> list[dict[str, Any]]:
     """Learning rates as a run asks for them: before each step; six epochs of four steps, 202 for the last."""
-    sys.path.insert(0, str(clone))
     module = importlib.import_module("ppocr.optimizer.learning_rate")
     told = []
     for settings in SCHEDULES:
@@ -110,7 +111,8 @@ def steps() -> list[dict[str, Any]]:
 
 def main() -> None:
     """Writes the file."""
-    told = {"schedules": rates(Path(sys.argv[1])), "optimizers": steps()}
+    use(sys.argv[1])
+    told = {"schedules": rates(), "optimizers": steps()}
     OUT.write_text(json.dumps(told, separators=(",", ":")) + "\n")
     print(f"{OUT}: {OUT.stat().st_size / 1024:.0f} KiB")
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 
+from edge_lpr.backends.base import THREADS
 from edge_lpr.cli.doctor.check import Check
 from edge_lpr.cli.doctor.leftovers import leftover_checks
 from edge_lpr.cli.doctor.machine import gpu_checks, system_checks, video_checks
@@ -17,10 +18,12 @@ from edge_lpr.console.output import say, say_json, show
 from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style, pad
+from edge_lpr.devices import add_device_option, check_device
 
 DESCRIPTION = """\
 Looks at this machine: Python and packages, video back ends, GPU, TensorRT, the model bundle and
-its engines; and reads one image to see that it all works. Looks for what runs that were killed
+its engines; and reads one image to see that it all works. Says what was measured of INT8 on
+this CPU, and with --bench measures again. Looks for what runs that were killed
 left half written: in the folder at hand, or in those given. Exit code 0 where plates can be
 read, 1 where they cannot."""
 
@@ -28,6 +31,7 @@ EPILOG = """\
 examples:
   edge-lpr doctor
   edge-lpr doctor --bundle my-bundle/
+  edge-lpr doctor --bench --threads 2            how fast FP32 and INT8 are here
   edge-lpr doctor /var/lib/plates                with what killed runs left there
   edge-lpr doctor --json | jq '.checks[] | select(.state != "ok")'
 """
@@ -53,19 +57,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
     parser.add_argument("--verify-key", metavar="KEY", help="public key that models are to be signed by")
+    add_device_option(parser.add_argument)
+    parser.add_argument(
+        "--bench",
+        action="store_true",
+        help="measure again how fast FP32 and INT8 are on this CPU, with --threads; auto goes by it",
+    )
+    parser.add_argument(THREADS.flag, dest=THREADS.name, default=None, **dict(THREADS.arguments or {}))
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
+    check_device(args.device)
     with libraries_apart(shown=shows("debug")):
         checks = [
             *system_checks(),
             *package_checks(),
             *format_checks(),
             *video_checks(),
-            *gpu_checks(),
-            *model_checks(args.bundle, args.verify_key),
+            *gpu_checks(args.device or 0),
+            *model_checks(args.bundle, args.verify_key, args.device, args.bench, args.threads),
             *extra_checks(),
             *leftover_checks(args.folders),
         ]

@@ -8,13 +8,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
+from helpers.cpu_graphs import operators, quantized_convolutions
 from helpers.tiny_bundle import contents
 
 from edge_lpr.bundle import writer
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.cli import main
 from edge_lpr.datasets.content import content_name
+from edge_lpr.engines.build import build_jobs
+from edge_lpr.engines.build_settings import BuildSettings
+from edge_lpr.errors import SettingError
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.precisions import PRECISIONS, Precision
 
@@ -139,7 +144,7 @@ def test_a_precision_is_one_new_file(
     monkeypatch.setattr(PRECISIONS, "_choices", dict(PRECISIONS._choices))
     PRECISIONS.register(Precision("w16", 3, 3, "helpers.half_weights", 0.1, ()))
     assert main(["calibrate", "--help"]) == 0
-    assert "what to make (default: fp16 int8 w16)" in capsys.readouterr().out
+    assert "tensorrt makes fp16 and int8 and w16 (default)" in " ".join(capsys.readouterr().out.split())
     arguments = ["calibrate", str(bundle), "--data", str(data), "--cache", "", "--precision", "w16"]
     assert main(arguments) == 0
     assert "end to end w16: " in capsys.readouterr().err
@@ -164,3 +169,31 @@ def test_images_without_labels_are_measured_against_fp32(
     accuracy = load_bundle(bundle).model("det", "int8").extra["accuracy"]
     assert accuracy["truth"] == "fp32's own readings"
     assert accuracy["fp32"] == 1
+
+
+def test_int8_for_a_cpu_is_a_precision_of_its_own(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["calibrate", str(bundle), "--data", str(data), "--cache", str(tmp_path / "cache")]
+    assert main([*arguments, "--precision", "fp16"]) == 0
+    before = load_bundle(bundle).raw["calibration"]
+    assert main([*arguments, "--target", "cpu", "--budget", "5"]) == 0
+    opened = load_bundle(bundle)
+    assert opened.precisions() == ("fp32", "fp16", "int8-cpu")
+    for part, models in opened.files().items():
+        model = models["int8-cpu"]
+        assert model.extra["budget"] == {"points": 5, "kept": True}
+        assert set(model.extra["accuracy"]) >= {"fp32", "int8-cpu"}
+        quantized = quantized_convolutions(onnx.load_model_from_string(model.read()))
+        assert len(quantized) == model.extra["layers"] - len(model.extra["float_layers"])
+        assert bool(quantized) == (part == "det")  # the recognizer here is one matrix product
+        assert operators(model.read(), tmp_path)["QLinearConv"] == len(quantized)
+    # What was made for TensorRT keeps its own record, and engines are built of that alone.
+    assert opened.raw["calibration"] == before
+    assert opened.raw["calibration_cpu"]["precisions"] == ["int8-cpu"]
+    assert {job.model.precision for job in build_jobs(opened, (), BuildSettings())} == {"fp32", "fp16"}
+    with pytest.raises(SettingError, match="made for a CPU; engines are built of fp32, fp16, int8"):
+        list(build_jobs(opened, ("int8-cpu",), BuildSettings()))
+    capsys.readouterr()
+    assert main([*arguments, "--target", "cpu", "--precision", "int8"]) == 2
+    assert "--target cpu: makes int8-cpu, and --precision says int8; leave one out" in capsys.readouterr().err

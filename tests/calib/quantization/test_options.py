@@ -15,7 +15,7 @@ from edge_lpr.settings import add_options, given
 
 def test_defaults_are_those_of_the_precisions() -> None:
     options = CalibrationOptions()
-    assert options.precisions == makeable() == ("fp16", "int8")
+    assert options.precisions == makeable("tensorrt") == ("fp16", "int8")
     assert options.budget == PRECISIONS["int8"].budget
     assert options.float_budget is None
 

@@ -29,6 +29,7 @@ from edge_lpr.finetune.recipe.own import OwnSettings
 from edge_lpr.finetune.synthesis.copy_paste import CopyPaste
 from edge_lpr.finetune.synthesis.det_augment import EastRandomCropData, IaaAugment
 from edge_lpr.finetune.synthesis.rec_augment import RecAug
+from edge_lpr.types import Part
 
 OPERATORS = "Train.dataset.transforms"
 
@@ -74,15 +75,9 @@ def test_a_recognizer_with_its_guide() -> None:
 
 
 def test_the_mobile_recognizer_of_v4_and_v5() -> None:
-    """Its sampler of several sizes trains at one here."""
-    message = r"Train\.sampler\.scales is \[\[320, 32\], .*, only one size .*=\[\[320,48\]\]"
-    with pytest.raises(SettingError, match=message):
-        read(REC_MOBILE)
-    config = read(REC_MOBILE, "Train.sampler.scales=[[320,48]]")
+    config = read(REC_MOBILE)
     assert config.network.names == ("PP-OCRv4_mobile_rec",)
     assert config.network.guide == Guide("NRTR", 384, 25)
-    data = config.rec
-    assert (data.batch, data.width, data.height, data.padding) == (128, 320, 48, True)
     assert "Eval.dataset.transforms.RecResizeImg.eval_mode" in config.idle
 
 
@@ -180,11 +175,12 @@ def test_overrides(given: str, effect: Callable[[Any], bool]) -> None:
             "Architecture.Backbone.scale=0.35",
             r"Backbone\.scale is 0\.35, but ch_PP-OCRv3_det has 0\.5; supported are",
         ),
-        ("Architecture.Backbone.name=ResNet_vd", r"Backbone\.name is 'ResNet_vd', but ch_PP-OCRv3_det has"),
+        ("Architecture.Backbone.name=ResNet_ve", r"Backbone\.name is 'ResNet_ve', but ch_PP-OCRv3_det has"),
         ("Architecture.Head.mode=small", r"Head\.mode \('small'\) is not supported"),
         (
-            "Architecture.Models={Student: {}}",
-            r"Architecture\.Models: a distillation, which is not supported; give",
+            "Architecture.Models={Teacher: {}, Student: {}}",
+            r"Architecture\.Models: a distillation of Teacher, Student, which is not supported; train one "
+            r"network alone, with the config of its student: .*; with --teacher it learns",
         ),
         (
             "Architecture.Transform={name: TPS}",
@@ -307,6 +303,32 @@ def test_of_a_recognizer(given: list[str], message: str) -> None:
     with pytest.raises(SettingError, match=message) as error:
         read(REC, *given)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", [DET, REC_MOBILE], ids=["det", "rec"])
+def test_a_distillation_names_the_config_of_its_student(text: str) -> None:
+    document = parse_document(text, "c.yml")
+    part: Part = "det" if text is DET else "rec"
+    student = {**document["Architecture"], "freeze_params": False, "return_all_feats": True}
+    document["Architecture"] = {
+        "model_type": part,
+        "name": "DistillationModel",
+        "Models": {"Student": student},
+    }
+    told = r"ch_PP-OCRv3_det_student\.yml \(Student is ch_PP-OCRv3_det\)"
+    told = told if part == "det" else r"ch_PP-OCRv4_rec\.yml \(Student is PP-OCRv4_mobile_rec\)"
+    with pytest.raises(SettingError, match=f"a distillation of Student, .* alone, with {told}: of"):
+        read_config(document, part, "c.yml")
+
+
+def test_weights_by_every_name_that_paddleocr_has_for_them(tmp_path: Path) -> None:
+    file = tmp_path / "out" / "best_accuracy.pdparams"
+    file.parent.mkdir()
+    for name in ("best_accuracy", "latest"):
+        (file.parent / f"{name}.pdparams").touch()
+    for given in (file, file.with_suffix(""), file.parent):
+        config = read(DET, f"Global.pretrained_model={given}", f"EdgeLPR.teacher={given}")
+        assert (config.paths.pretrained, config.paths.teacher) == (file, file)
 
 
 def test_another_guide() -> None:

@@ -110,3 +110,23 @@ def test_frozen_blocks(weights: dict[str, np.ndarray]) -> None:
     trained = {name for name, p in task.network.named_parameters() if p.requires_grad}
     assert not any(n.startswith(("backbone.conv.", "backbone.stage0.")) for n in trained)
     assert any(n.startswith("backbone.stage1.0.") for n in trained)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["PP-OCRv4_server_det", "PP-OCRv5_server_det", "ch_PP-OCRv3_det_teacher"])
+def test_large_detectors_learn(name: str, photos: Photos) -> None:
+    torch.manual_seed(1)
+    network = TorchNetwork(ARCHITECTURES[name])
+    start = {n: a for n, a in weights_of(network).items() if not n.startswith("head.thresh.")}
+    settings = config(network=name, batch=1, freeze_batch_norm=False, frozen_blocks=1)
+    task = DetTraining(settings, start, "x", scene=Scenes(photos, swapped=0.0, real=1.0))
+    batch, optimizer = task.batch(0), torch.optim.SGD(task.network.parameters(), 1e-3)
+    losses = []
+    for _ in range(3):
+        loss, parts = task.loss(task.network.train(), batch)
+        assert ("unrefined" in parts) == ("server" in name)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[2] < losses[0]

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 from helpers.extras import reason
 
@@ -109,3 +112,13 @@ def test_db_loss_with_the_dice_loss_of_paddleocrs_configs() -> None:
     parts = db_loss(maps, shrink, ones, 0.5 * ones, ones, settings=settings)[1]
     assert parts["shrink"] == pytest.approx(2 * float(dice_loss(maps[:, 0], shrink, ones)))
     assert parts["threshold"] == pytest.approx(3 * float(masked_l1(maps[:, 1], 0.5 * ones, ones)))
+
+
+@pytest.mark.parametrize("refined", [False, True], ids=["DBHead", "PFHeadLocal"])
+@pytest.mark.parametrize("main", ["DiceLoss", "BCELoss"])
+def test_db_loss_is_paddleocrs(main: Literal["DiceLoss", "BCELoss"], refined: bool) -> None:
+    golden = np.load(Path(__file__).parents[2] / "golden" / "paddleocr_losses.npz")
+    maps, targets = torch.from_numpy(golden["maps"]), torch.from_numpy(golden["targets"])
+    loss, parts = db_loss(maps, *targets, settings=DBLossSettings(main), refined=refined)
+    told = [float(loss), *(parts.get(name, 0.0) for name in ("shrink", "threshold", "binary", "unrefined"))]
+    assert told == pytest.approx(golden[f"{main} {refined}"].tolist(), rel=1e-5)

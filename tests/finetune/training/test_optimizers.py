@@ -18,19 +18,22 @@ pytest.importorskip("yaml", reason=reason("yaml", "finetune"))
 
 from torch import nn  # noqa: E402
 
-from edge_lpr.architectures.torch_builder import TorchNetwork  # noqa: E402
+from edge_lpr.architectures.registry import ARCHITECTURES  # noqa: E402
+from edge_lpr.architectures.torch_builder import TorchNetwork, build  # noqa: E402
 from edge_lpr.finetune.recipe.config import read_config  # noqa: E402
 from edge_lpr.finetune.recipe.document import parse_document  # noqa: E402
+from edge_lpr.finetune.recipe.networks import describe, read_network  # noqa: E402
 from edge_lpr.finetune.recipe.node import Node, Told  # noqa: E402
 from edge_lpr.finetune.recipe.optimizing import OptimizerSettings, read_optimizer  # noqa: E402
+from edge_lpr.finetune.training.layerwise import network_optimizer  # noqa: E402
 from edge_lpr.finetune.training.optimizers import (  # noqa: E402
     build_optimizer,
     build_schedule,
     clip_gradients,
     regularize,
 )
-from edge_lpr.finetune.training.trainer import _optimizer  # noqa: E402
 
+NETWORKS = json.loads((Path(__file__).parents[2] / "golden" / "paddleocr_networks.json").read_bytes())
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "paddle_schedules.json").read_text())
 
 
@@ -90,7 +93,7 @@ def test_layers_that_paddleocr_regularizes_otherwise() -> None:
     names = {id(parameter): name for name, parameter in network.named_parameters()}
 
     def groups(changed: OptimizerSettings) -> dict[str, tuple[float, float]]:
-        made = _optimizer(network, replace(config, optimizer=changed)).param_groups
+        made = network_optimizer(network, replace(config, optimizer=changed)).param_groups
         return {names[id(p)]: (g["weight_decay"], g["l1"]) for g in made for p in g["params"]}
 
     settings = config.optimizer
@@ -108,3 +111,38 @@ def test_layers_that_paddleocr_regularizes_otherwise() -> None:
     assert {factors for name, factors in told.items() if network.get_parameter(name).ndim == 1} == {(0, 0)}
     told = groups(replace(settings, name="AdamW", no_weight_decay_name=("norm",)))
     assert {factors for name, factors in told.items() if "norm" in name} == {(0, 0)}
+
+
+@pytest.mark.parametrize("name", [n for n in NETWORKS if "v5" not in n and describe(n)])
+def test_layers_that_paddleocr_gives_a_learning_rate_or_a_regularizer_of_their_own(name: str) -> None:
+    config = read_config(parse_document(REC, "rec.yml"), "rec", "rec.yml")
+    part = ARCHITECTURES[name].part
+    section = read_network(Node(describe(name), "Architecture", Told()), part)
+    with torch.device("meta"):
+        network = build(ARCHITECTURES[name].network(9, True))
+    optimizer = network_optimizer(network, replace(config, network=section))
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    ours = {
+        names[id(p)]: (group["lr"] / config.optimizer.schedule.learning_rate, group["weight_decay"])
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    theirs = {}
+    for parameter, told in NETWORKS[name].items():
+        own = dict(one.split("=") for one in told.split()[2:])
+        theirs[parameter] = float(own.get("rate", 1)), float(own.get("decay", config.optimizer.factor))
+    assert ours == {parameter: pytest.approx(theirs[parameter]) for parameter in ours}
+
+
+def test_every_schedule_keeps_a_layers_share_of_the_learning_rate() -> None:
+    shares = {"weight": 1.0, "bias": 0.1}
+    cosine: dict[str, Any] = {"name": "Cosine", "learning_rate": 0.001, "warmup_epoch": 1}
+    for lr, end in [(cosine, 0.0001), *((one["lr"], 0.0) for one in GOLDEN["schedules"])]:
+        settings = read(name="Adam", lr=lr)
+        optimizer = build_optimizer(nn.Linear(1, 1), settings, rates=shares.__getitem__)
+        schedule = build_schedule(optimizer, settings.schedule, 3, 4, end)
+        for _ in range(12):
+            full, tenth = (group["lr"] for group in optimizer.param_groups)
+            assert tenth == pytest.approx(full / 10)
+            optimizer.step()
+            schedule.step()

@@ -229,3 +229,44 @@ def test_a_config_of_paddleocr_shows_each_labelled_plate_once_an_epoch_as_it_is(
         shown = seen[f"皖A1234{i}"]
         assert np.array_equal(shown[:, :120], cv2.resize(image, (120, 48), interpolation=cv2.INTER_LINEAR))
         assert set(shown[:, 120:].flatten().tolist()) <= {127, 128}
+
+
+def test_batches_of_several_sizes(tmp_path: Path) -> None:
+    name = "PP-OCRv4_mobile_rec"
+    torch.manual_seed(3)
+    head = weights_of(TorchNetwork(ARCHITECTURES[name], len(HEAD_CHARSET) + 2))
+    rng = np.random.default_rng(0)
+    for i in range(7):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), rng.integers(0, 255, (24, 60, 3), np.uint8))
+    lines = "".join(f"{i}.png\t皖A1234{i}\n" for i in range(7))
+    (tmp_path / "rec.txt").write_text(lines, encoding="utf-8")
+    samples = load_labels([tmp_path]).samples
+    transforms = "dataset.transforms.RecResizeImg.padding"
+    scales = {"name": "MultiScaleSampler", "scales": [[160, 32], [160, 48], [160, 64]], "first_bs": 3}
+    sampler = {**scales, "fix_bs": False, "divided_factor": [8, 16]}
+    more = {
+        "Train.sampler": sampler,
+        f"Eval.{transforms}": True,
+        "network": name,
+        "steps": 0,
+        "balance": False,
+        "mirrored_share": 0.0,
+    }
+    settings = config(render=False, **more).sized(7)
+    task = RecTraining(settings, head, (*HEAD_CHARSET, UNKNOWN_LINE), "x", render=None, samples=samples)
+    batches = [pickle.loads(pickle.dumps(task)).batch(step) for step in range(settings.epoch_steps)]
+    sizes = sorted((batch.images.shape[1], len(batch.images)) for batch in batches)
+    assert sizes == [(32, 3), (32, 3), (48, 2), (48, 2), (64, 1), (64, 1)]
+    # Every line is shown, and some of them once more, so that the turn of sizes is whole.
+    assert sum(len(batch.images) for batch in batches) == 12
+    assert {tuple(row) for batch in batches for row in batch.targets.tolist()} == {
+        tuple(encode(f"皖A1234{i}")) for i in range(7)
+    }
+    task.network.train()
+    for batch in batches[:3]:
+        assert torch.isfinite(task.loss(task.network, batch)[0])
+        assert task.network(batch.images).shape[1] == 160 // 8
+    # Drawn ones take turns.
+    drawn = config(**(more | {"steps": 1}))
+    other = RecTraining(drawn, head, (*HEAD_CHARSET, UNKNOWN_LINE), "x", render=RenderedCrops())
+    assert [other.batch(step).images.shape[:2] for step in range(4)] == [(3, 32), (2, 48), (1, 64), (3, 32)]

@@ -1,0 +1,131 @@
+"""INT8 for a CPU: ONNX Runtime's integer kernels, with ranges and float layers as a search finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edge_lpr.calib.quantization.cpu.activations import HARD_LIMIT, find_gated
+from edge_lpr.calib.quantization.cpu.bounds import Bounds, estimate_bounds
+from edge_lpr.calib.quantization.cpu.equalization import equalize
+from edge_lpr.calib.quantization.cpu.lowering import lower
+from edge_lpr.calib.quantization.cpu.qdq import convolutions, insert_qdq, watched
+from edge_lpr.calib.quantization.job import Job
+from edge_lpr.calib.quantization.layers import QuantLayer, find_layers, observe_shapes
+from edge_lpr.calib.quantization.range_estimator import RangeEstimator, TensorStats, observe
+from edge_lpr.calib.quantization.search import QuantConfig, Search
+from edge_lpr.onnx_graph.graph import OnnxGraph
+from edge_lpr.types import Part, Tick
+
+__all__ = ["CONFIGS", "FLOAT_BUDGETS", "CpuSearch", "CpuTarget", "make"]
+
+CONFIGS: tuple[QuantConfig, ...] = (
+    QuantConfig("mse", None),
+    QuantConfig("percentile", None),
+    QuantConfig("mse", 0.5),
+    QuantConfig("percentile", 0.5),
+    QuantConfig("mse", 0.7),
+    QuantConfig("percentile", 0.7),
+)
+FLOAT_BUDGETS: Mapping[Part, float] = {"det": 0.0, "rec": 0.0}
+"""Multiply-adds that may stay in float though accuracy is good enough without, in per cent: on a CPU a layer
+in float costs conversions on both sides, so only what accuracy needs."""
+# Every map of the network is looked at, twice as many as there are layers.
+_BATCHES = 48
+
+
+class CpuTarget:
+    """The rules of ONNX Runtime's integer kernels; see `Target`."""
+
+    name = "cpu"
+    float_bytes = 4
+    keeps_products = True
+
+    def refused(self, graph: OnnxGraph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+        """See `Target.refused`."""
+        gaining = {layer.name for layer in convolutions(graph)}
+        why = "no convolution over a map: there is no integer kernel that would gain by it"
+        return {layer.name: why for layer in find_layers(graph) if layer.name not in gaining}
+
+    def tensors(self, graph: OnnxGraph, layers: Sequence[QuantLayer]) -> dict[str, int | None]:
+        """See `Target.tensors`: all maps, since what stands between the layers is quantized too."""
+        return watched(graph)
+
+    def insert(self, graph: OnnxGraph, layers: Sequence[QuantLayer], ranges: Mapping[str, float]) -> None:
+        """See `Target.insert`; `CpuSearch.build` has ranges of two ends, and corrects biases."""
+        insert_qdq(graph, {layer.name for layer in layers}, {}, lambda name: (-ranges[name], ranges[name]))
+
+
+class CpuSearch(Search):
+    """The search over one network, given as `lower` leaves it, with ranges that need not be symmetric."""
+
+    def build(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> onnx.ModelProto:
+        """Quantizes some convolutions of the network, and what stands between them, by a config."""
+        graph = OnnxGraph(self.model)
+        stats = dict(self.stats)
+        names = {layer.name for layer in layers}
+        if config.alpha is not None:
+            equalize(graph, names, stats, config.alpha)
+        insert_qdq(graph, names, stats, _Ranges(graph, stats, config.range_estimator))
+        return graph.to_model("int8")
+
+
+class _Ranges:
+    """Gives the range of each activation: that of a hard-swish need not reach below where it is 0."""
+
+    def __init__(self, graph: OnnxGraph, stats: Mapping[str, TensorStats], estimator: RangeEstimator) -> None:
+        self.stats, self.estimator = stats, estimator
+        self.lowest: dict[str, NDArray[np.float32]] = {}
+        for activation in find_gated(graph).values():
+            own = {activation.output, *(name for node in activation.inner for name in node.output)}
+            if activation.kind == "hard" and all(
+                node.output[0] in own for node in graph.consumers(activation.source)
+            ):
+                scale = np.ones(1) if activation.scale is None else graph.constants[activation.scale]
+                self.lowest[activation.source] = np.asarray(-HARD_LIMIT / scale.reshape(-1, 1), np.float32)
+
+    def __call__(self, name: str) -> Bounds:
+        sample = self.stats[name].sample
+        if name in self.lowest:
+            sample = np.maximum(sample, self.lowest[name])
+        return estimate_bounds(sample, self.estimator)
+
+
+def make(job: Job, tick: Tick) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """Makes the INT8 model for a CPU of one part; see `edge_lpr.calib.quantization.job`."""
+    graph = OnnxGraph(job.model)
+    lower(graph)
+    model = graph.to_model(job.part)
+    graph = OnnxGraph(model)
+    target = CpuTarget()
+    search = CpuSearch(
+        model,
+        observe(model, target.tensors(graph, ()), job.inputs[:_BATCHES], tick),
+        observe_shapes(graph, job.inputs[0]),
+        job.objective,
+        job.cache,
+        lambda line: job.report(f"{job.part} int8-cpu: {line}"),
+        target,
+    )
+    percent = job.options.float_budget
+    found = search.run(
+        budget=job.options.budget / 100,
+        float_budget=(FLOAT_BUDGETS[job.part] if percent is None else percent) / 100,
+        configs=CONFIGS,
+    )
+    # One plate more or less is chance.
+    kept = found.accuracy >= found.reference - job.options.budget / 100 - 1 / job.objective.items - 1e-9
+    return found.model, {
+        "range_estimator": found.config.range_estimator,
+        "equalization_alpha": found.config.alpha,
+        "int8_multiply_adds": round(found.int8_share, 4),
+        "layers": len(search.layers) + len(search.refused),
+        "float_type": "float32",
+        "float_layers": [{"layer": name, "why": why} for name, why in found.float_layers.items()],
+        "accuracy": job.measured("int8-cpu", found.accuracy),
+        "budget": {"points": job.options.budget, "kept": kept},
+    }
