@@ -62,9 +62,9 @@ def load_recipe() -> dict[str, Any]:
 
     Returns:
         `held_out`: every how many-th plate is held out. `general`: the family of the general weights, by the
-        folder that they are in. `parts`: by part, its `network`, the `steps` in their order and what all their
-        fine-tunings `set`; paths are relative to the folder of the runs. `export`: files and
-        options of `edge-lpr export`. `made`: what the bundle tells beside the runs.
+        folder that they are in. `parts`: by part, its `network`, the `steps` in their order and what all
+        their fine-tunings `set`; paths are relative to the folder of the runs. `export`: files and options of
+        `edge-lpr export`. `made`: what the bundle tells beside the runs.
     """
     text = (files("edge_lpr.finetune") / "configs" / "release.yml").read_text(encoding="utf-8")
     return parse_document(text, "configs/release.yml")
