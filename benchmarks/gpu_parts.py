@@ -17,6 +17,7 @@ from edge_lpr.backends import Backend, Models, open_models
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.backend import TensorRTBackend
 from edge_lpr.backends.tensorrt.engine_folder import find_engine
+from edge_lpr.benchmarks.gpu_clocks import UnderLoad, power_mode
 from edge_lpr.benchmarks.gpu_measures import (
     CountingBackend,
     ReplayBackend,
@@ -26,13 +27,18 @@ from edge_lpr.benchmarks.gpu_measures import (
     in_flight,
     latency,
     refusal,
+    resident,
     resident_mib,
+    slowest_layers,
     spoilers,
+    together,
     within_budget,
 )
 from edge_lpr.bundle.manifest import Bundle
+from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.datasets.labels import Sample
-from edge_lpr.engines.build import BuildJob, build_engine
+from edge_lpr.engines.build import BuildJob
+from edge_lpr.engines.build_process import build_in_processes
 from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.engines.inspector import inspect_engine
 from edge_lpr.engines.profiles import det_sizes
@@ -44,10 +50,10 @@ from edge_lpr.plates import PlateRead
 from edge_lpr.precisions import PRECISIONS, REFERENCE
 from edge_lpr.types import PARTS, Image, Part, Size
 
-MEMORY_FRAMES = 10_000
-MEMORY_STEP = 1_000
-# Batches at work at once that the pipeline is tried with.
-WORKERS = (1, 2, 4, 8)
+LAYER_RUNS = 20
+
+
+_SHARED = ("deadline", "reference", "accuracy", "speeds", "engine_speeds")
 
 
 @dataclass
@@ -65,8 +71,13 @@ class Bench:
         deadline: `time.monotonic()` at which the whole has to be done.
         reference: What ONNX Runtime in FP32 read, once `reference` has run.
         accuracy: What ONNX Runtime in FP32 reached on the labelled images, once `reference` has run.
-        speeds: Images per second of an engine by (model, precision, input size), at its best batch, once
-            `throughput` has run.
+        device: Number of the GPU; None is the first.
+        frames: Frames that are read while memory is watched.
+        workers: Batches at work at once that the pipeline is tried with.
+        raw: Where TensorRT's own words about each engine are kept; None keeps none.
+        speeds: Images per second of an engine, copies included, by (model, precision, input size), at its
+            best batch, once `throughput` has run.
+        engine_speeds: The same of what lies on the device, by its clock.
     """
 
     bundle: Bundle
@@ -79,7 +90,22 @@ class Bench:
     deadline: float
     reference: list[list[PlateRead]] = field(default_factory=list)
     accuracy: dict[str, float] | None = None
+    device: int | None = None
+    frames: int = 10_000
+    workers: Sequence[int] = (1, 2, 4, 8)
+    raw: Path | None = None
     speeds: dict[tuple[str, str, Size], float] = field(default_factory=dict)
+    engine_speeds: dict[tuple[str, str, Size], float] = field(default_factory=dict)
+
+    def share(self) -> dict[str, Any]:
+        """Returns what parts in other processes need of this one; `take` takes it."""
+        return {name: getattr(self, name) for name in _SHARED}
+
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Takes what a part in another process found."""
+        for name in _SHARED:
+            if name in values:
+                setattr(self, name, values[name])
 
     def sizes(self) -> tuple[Size, ...]:
         """The detector's input sizes that the engines have."""
@@ -99,7 +125,9 @@ class Bench:
             precision: Which of the bundle's models.
             wrap: What is put around each opened model.
         """
-        options = {"engines": self.folder} if backend == "tensorrt" else {}
+        options: dict[str, Any] = {"engines": self.folder} if backend == "tensorrt" else {}
+        if backend == "tensorrt" and self.device is not None:
+            options["device"] = self.device
         opened = open_models(self.bundle, backend=backend, precision=precision, options=options)
         opened.det.sizes = self.sizes()
         models = Models(wrap(opened.det), wrap(opened.rec), opened.why)
@@ -135,8 +163,14 @@ def build(bench: Bench, api: TensorRT, job: BuildJob) -> dict[str, Any]:
     """Builds one engine, unless it is there: time, size, and the share of the work that is in INT8."""
     manifest = job.existing(bench.folder, api.machine)
     state = "there" if manifest else "built"
-    manifest = manifest or build_engine(api, job, bench.folder)
+    if manifest is None:
+        manifest = build_in_processes(
+            job, bench.folder, api.machine, device=bench.device, until=bench.deadline
+        )
     report = inspect_engine(api, manifest, len(job.profiles) - 1)
+    if bench.raw is not None:
+        name = f"inspector-{job.label.replace(' ', '-')}.json"
+        (bench.raw / name).write_text(report.raw, encoding="utf-8")
     return {
         "state": state,
         "seconds": manifest.seconds,
@@ -161,34 +195,55 @@ def agreement(bench: Bench, precision: str) -> dict[str, Any]:
 
 
 def throughput(bench: Bench, api: TensorRT, precision: str) -> dict[str, Any]:
-    """Measures the engines alone, with copies to and from the GPU, by batch, with and without CUDA graphs.
+    """Measures the engines alone by batch: on what lies on the GPU, and with copies there and back.
 
-    On an integrated GPU also with copies in place of the mapped memory that is the default there.
+    With and without CUDA graphs. On an integrated GPU also with copies in place of the mapped memory that is
+    the default there.
     """
     variants: dict[str, dict[str, Any]] = {"": {}, ", no graphs": {"graphs": False}}
     if api.gpu.integrated:
         variants[", copies"] = {"mapped": False}
     result: dict[str, Any] = {}
-    for part, label in itertools.product(PARTS, variants):
-        result.update(_engine_alone(bench, part, precision, label, variants[label]))
-    return result
+    with UnderLoad(bench.device) as load:
+        for part, label in itertools.product(PARTS, variants):
+            result.update(_engine_alone(bench, part, precision, label, variants[label]))
+    return {**result, "under load": {**load.found, "power_mode": power_mode()}}
+
+
+def layers(bench: Bench, precision: str) -> dict[str, Any]:
+    """Measures each layer of both engines, at their largest size and batch: the slowest ones."""
+    found: dict[str, Any] = {}
+    batch = max(bench.settings.batches)
+    for part in PARTS:
+        size, model = _sizes(bench, part)[-1], bench.bundle.model(part, precision)
+        with closing(_backend(bench, model, {})) as backend:
+            times = backend.time_layers((batch, *size, 3), LAYER_RUNS)
+        key = f"{part} {precision} {size[1]}x{size[0]} batch {batch}"
+        found[key] = {"ms": round(sum(times.values()), 3), "slowest": slowest_layers(times)}
+    return found
 
 
 def pipeline(bench: Bench, precision: str, batch: int = 8) -> dict[str, Any]:
     """Reads images that lie in memory, and sets the speed against what the engines alone would reach."""
-    with bench.reader("tensorrt", precision, CountingBackend) as reader:
+    with bench.reader("tensorrt", precision, CountingBackend) as reader, UnderLoad(bench.device) as load:
         counter = reader.recognizer.backend
         assert isinstance(counter, CountingBackend)
         rates, frames = _rates(reader, bench, batch)
         sizes = [_frame(reader, image) for image in bench.images]
-    model = bench.bundle.rec
-    dets = [bench.speeds.get(("det", precision, size)) for size in sizes]
-    rec = max((bench.speeds.get(("rec", precision, (model.height, w)), 0.0) for w in model.widths), default=0)
-    return against_engines(dets, rec, rates, counter.images / frames)
+    crops = counter.images / frames
+
+    def alone(speeds: Mapping[tuple[str, str, Size], float]) -> float | None:
+        dets = [speeds.get(("det", precision, size)) for size in sizes]
+        widths = _sizes(bench, "rec")
+        rec = max((speeds.get(("rec", precision, size), 0.0) for size in widths), default=0.0)
+        return together(dets, rec, crops)
+
+    compared = against_engines(alone(bench.engine_speeds), alone(bench.speeds), rates, crops)
+    return {**compared, "under load": load.found}
 
 
 def memory(bench: Bench, api: TensorRT, precision: str, batch: int = 8) -> dict[str, Any]:
-    """Reads 10,000 frames and looks at the memory of process and device on the way."""
+    """Reads thousands of frames and looks at the memory of process and device on the way."""
     from pycuda import driver
 
     marks: list[dict[str, float]] = []
@@ -199,13 +254,13 @@ def memory(bench: Bench, api: TensorRT, precision: str, batch: int = 8) -> dict[
     ):
         for reads in results:
             done += len(reads)
-            if done % MEMORY_STEP < batch:
+            if done % max(bench.frames // 10, 1) < batch:
                 with api.gpu.active():
                     free, total = driver.mem_get_info()
                 marks.append(
                     {"frames": done, "device_mib": (total - free) / 2**20, "process_mib": resident_mib()}
                 )
-            if done >= MEMORY_FRAMES or bench.left() <= 0:
+            if done >= bench.frames or bench.left() <= 0:
                 break
     return {"precision": precision, "frames": done, "marks": marks, **growth(marks)}
 
@@ -235,7 +290,7 @@ def _rates(reader: PlateReader, bench: Bench, batch: int) -> tuple[dict[str, flo
     """Returns frames per second by number of batches at work, and how many frames were read in all."""
     rates = {}
     frames = 0
-    for workers in WORKERS:
+    for workers in bench.workers:
         reader.workers = workers
         for reads in reader.read_batches(itertools.islice(_batches(bench, batch), 2 * workers)):
             frames += len(reads)  # every slot has set itself up and captured its graphs
@@ -269,23 +324,34 @@ def _frame(reader: PlateReader, image: Image) -> Size:
     return fit_frame(content, reader.detector.backend.sizes)[0]
 
 
+def _sizes(bench: Bench, part: Part) -> Sequence[Size]:
+    rec = bench.bundle.rec
+    return bench.sizes() if part == "det" else [(rec.height, width) for width in rec.widths]
+
+
+def _backend(bench: Bench, model: ModelFile, options: Mapping[str, Any]) -> TensorRTBackend:
+    signer = bench.bundle.verify_key
+    return TensorRTBackend(model, folder=bench.folder, device=bench.device, verify_key=signer, **options)
+
+
 def _engine_alone(
     bench: Bench, part: Part, precision: str, label: str, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Measures one engine in one variant, at each size and batch; the default's speeds are kept."""
     bundle = bench.bundle
-    sizes: Sequence[Size] = bench.sizes()
-    name = bundle.det.input_name
-    if part == "rec":
-        name, sizes = bundle.rec.input_name, [(bundle.rec.height, width) for width in bundle.rec.widths]
+    name = (bundle.det if part == "det" else bundle.rec).input_name
     found: dict[str, Any] = {}
     try:
-        model, signer = bundle.model(part, precision), bundle.verify_key
-        with closing(TensorRTBackend(model, folder=bench.folder, verify_key=signer, **options)) as backend:
-            for size, batch in itertools.product(sizes, sorted(set(bench.settings.batches))):
+        with closing(_backend(bench, bundle.model(part, precision), options)) as backend:
+            batches = sorted(set(bench.settings.batches))
+            for size, batch in itertools.product(_sizes(bench, part), batches):
                 images = np.random.default_rng(0).integers(0, 256, (batch, *size, 3), np.uint8)
+                milliseconds = resident(backend, images.shape, bench.seconds / 2)
+                engine = 1e3 * batch / max(milliseconds, 1e-6)
                 rate = batch * in_flight(backend, {name: images}, bench.seconds)
                 found[f"{part} {precision} {size[1]}x{size[0]} batch {batch}{label}"] = {
+                    "engine_images_per_second": round(engine, 1),
+                    "engine_ms": round(milliseconds, 4),
                     "images_per_second": round(rate, 1),
                     **latency(backend, {name: images}, bench.seconds / 2),
                     "graph_refusal": backend.graph_refusal,
@@ -293,6 +359,7 @@ def _engine_alone(
                 if not label:
                     key = part, precision, size
                     bench.speeds[key] = max(bench.speeds.get(key, 0.0), rate)
+                    bench.engine_speeds[key] = max(bench.engine_speeds.get(key, 0.0), engine)
     except EdgeLprError as e:
         found[f"{part} {precision}{label}"] = {"error": str(e)}
     return found

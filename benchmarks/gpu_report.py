@@ -42,7 +42,7 @@ def run_parts(
         else:
             say(f"{name} … ({left():.0f} s left)", stream=sys.stderr)
             try:
-                result = _finite(step())
+                result = finite(step())
                 broken = [
                     key for key, value in result.items() if isinstance(value, dict) and "error" in value
                 ]
@@ -95,12 +95,12 @@ def joined(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]
     return {**now, **{name: part for name, part in earlier.items() if _idle(now.get(name))}}
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON values
+def finite(value: Any) -> Any:  # noqa: ANN401 - JSON values
     """Returns a result without the infinities and NaN that JSON cannot hold."""
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: finite(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

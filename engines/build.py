@@ -177,7 +177,9 @@ def _edges(model: DetSpec, settings: BuildSettings, frame: tuple[Size, Size] | N
     return Edges(model.output_name, threshold, frame)
 
 
-def build_engine(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None = None) -> EngineManifest:
+def build_engine(
+    api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None = None, spent: float = 0.0
+) -> EngineManifest:
     """Builds one engine and writes it with its manifest, the manifest last.
 
     Args:
@@ -185,6 +187,7 @@ def build_engine(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None
         job: What to build.
         folder: Where engines lie.
         watch: What to tell how far it is; needs TensorRT 10.
+        spent: Seconds that were spent on it before.
 
     Returns:
         The manifest as written.
@@ -197,17 +200,20 @@ def build_engine(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None
         BackendError: The build failed; TensorRT's own lines are in the message.
         OutputError: The engine cannot be written.
     """
-    data = job.edges.added(job.model.read(), str(job.model.path))
-    float_nodes: tuple[str, ...] | None = None
-    if "INT8" in job.types and not api.features.int8_weights:
-        data, float_nodes = rewrite_for_trt8(data)
-    timing_cache = TimingCache(folder, api.machine)
     began = time.monotonic()
-    with api.gpu.active():
-        serialized = _build(api, job, data, float_nodes, timing_cache, watch)
-    manifest = make_manifest(job, api.machine, folder, serialized, time.monotonic() - began)
+    serialized = _plan(api, job, folder, watch)
+    manifest = make_manifest(job, api.machine, folder, serialized, spent + time.monotonic() - began)
     manifest.write(serialized)
     return manifest
+
+
+def time_kernels(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None = None) -> None:
+    """Builds an engine and keeps only what was learned of kernels, in the folder's timing cache.
+
+    Raises:
+        EdgeLprError: As for `build_engine`.
+    """
+    _plan(api, job, folder, watch)
 
 
 def make_manifest(
@@ -242,6 +248,16 @@ def make_manifest(
         seconds=round(seconds, 1),
         tool=tool(),
     )
+
+
+def _plan(api: TensorRT, job: BuildJob, folder: Path, watch: Watch | None) -> bytes:
+    data = job.edges.added(job.model.read(), str(job.model.path))
+    float_nodes: tuple[str, ...] | None = None
+    if "INT8" in job.types and not api.features.int8_weights:
+        data, float_nodes = rewrite_for_trt8(data)
+    timing_cache = TimingCache(folder, api.machine)
+    with api.gpu.active():
+        return _build(api, job, data, float_nodes, timing_cache, watch)
 
 
 def _build(

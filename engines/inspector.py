@@ -17,8 +17,11 @@ from edge_lpr.backends.tensorrt.tensors import Tensors
 from edge_lpr.errors import BackendError
 
 UNKNOWN = "?"
-# What the inspector of any version calls a type inside "Format/Datatype", as in "Channel major FP16 format
-# where channel % 8 == 0", "Thirty-two wide channel vectorized row major Int8 format" or plain "Half".
+# Where a tensor's type stands, the surest first: by itself, as TensorRT 11 has it, whatever its case; as 8.6
+# and 10 have it; and in a format's name.
+_TYPE_FIELDS = ("datatype", "format/datatype", "format")
+# What the inspector of any version calls a type there, as in "Channel major FP16 format where channel % 8 ==
+# 0", "Thirty-two wide channel vectorized row major Int8 format" or plain "Half".
 _TYPES = (
     ("INT8", re.compile(r"\bint8\b", re.IGNORECASE)),
     ("FP16", re.compile(r"\b(fp16|half|float16)\b", re.IGNORECASE)),
@@ -63,16 +66,22 @@ class EngineReport:
         layers: The layers, in the order in which they run.
         counts: Number of computing layers by the type of their input.
         macs: Multiply-adds of the layers that state their kernel, by the type of their input.
+        raw: What TensorRT said, JSON.
     """
 
     layers: tuple[EngineLayer, ...]
     counts: Mapping[str, int]
     macs: Mapping[str, int]
+    raw: str = ""
 
     def share(self, kind: str) -> float | None:
-        """Returns the share of the stated multiply-adds that run in a type, 0 to 1; None without any."""
+        """Returns the share of the stated multiply-adds that run in a type, 0 to 1.
+
+        None where it is not known: nothing was stated, or not of which type all of it is.
+        """
         total = sum(self.macs.values())
-        return self.macs.get(kind, 0) / total if total else None
+        unknown = self.macs.get(UNKNOWN, 0) and kind != UNKNOWN
+        return None if unknown or not total else self.macs.get(kind, 0) / total
 
 
 def inspect_engine(api: TensorRT, manifest: EngineManifest, profile: int = 0) -> EngineReport:
@@ -135,7 +144,7 @@ def parse_report(text: str) -> EngineReport:
         if layer.computes:
             counts[layer.input] += 1
             macs[layer.input] += layer.macs or 0
-    return EngineReport(layers, dict(counts), {kind: n for kind, n in macs.items() if n})
+    return EngineReport(layers, dict(counts), {kind: n for kind, n in macs.items() if n}, text)
 
 
 def _layer(item: Mapping[str, Any]) -> EngineLayer:
@@ -155,8 +164,12 @@ def _tensors(value: object) -> list[Mapping[str, Any]]:
 
 
 def _type(tensors: Sequence[Mapping[str, Any]]) -> str:
-    said = str(tensors[0].get("Format/Datatype", tensors[0].get("Datatype", ""))) if tensors else ""
-    return next((name for name, pattern in _TYPES if pattern.search(said)), UNKNOWN)
+    fields = {key.lower(): str(value) for key, value in tensors[0].items()} if tensors else {}
+    for field in _TYPE_FIELDS:
+        for name, pattern in _TYPES:
+            if pattern.search(fields.get(field, "")):
+                return name
+    return UNKNOWN
 
 
 def _macs(item: Mapping[str, Any], outputs: Sequence[Mapping[str, Any]]) -> int | None:

@@ -1,6 +1,7 @@
 """Repeats the making of the bundle that ships: general weights, two fine-tunings, export.
 
     edge-lpr export --pretrained runs/general
+    edge-lpr export --pretrained runs/general-v4 --family PP-OCRv4
     python -m edge_lpr.finetune.release train --data ../shared/data --font NotoSansCJK-Regular.ttc --out runs
     python -m edge_lpr.finetune.release bundle --runs runs --out bundle
     python -m edge_lpr.finetune.release held-out --data ../shared/data --bundle bundle
@@ -29,6 +30,7 @@ from edge_lpr.console.output import say, show
 from edge_lpr.errors import InputError, ModelError
 from edge_lpr.finetune.recipe.config import TrainConfig, read_config
 from edge_lpr.finetune.recipe.document import change, default_document, parse_document, read_document
+from edge_lpr.finetune.recipe.networks import describe
 from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import Named, check_outputs, files_in
@@ -50,7 +52,7 @@ __all__ = [
     "train",
 ]
 
-GENERAL, ORIGIN = "general", "origin.json"
+ORIGIN = "origin.json"
 _MAX_JSON_BYTES = 64 << 20
 Step = Mapping[str, Any]
 
@@ -59,9 +61,10 @@ def load_recipe() -> dict[str, Any]:
     """Reads configs/release.yml.
 
     Returns:
-        `held_out`: every how many-th plate is held out. `parts`: by part, the `steps` in their order and
-        what all their fine-tunings `set`; paths are relative to the folder of the runs. `export`: files and
-        options of `edge-lpr export`. `made`: what the bundle tells beside the runs.
+        `held_out`: every how many-th plate is held out. `general`: the family of the general weights, by the
+        folder that they are in. `parts`: by part, its `network`, the `steps` in their order and what all
+        their fine-tunings `set`; paths are relative to the folder of the runs. `export`: files and options of
+        `edge-lpr export`. `made`: what the bundle tells beside the runs.
     """
     text = (files("edge_lpr.finetune") / "configs" / "release.yml").read_text(encoding="utf-8")
     return parse_document(text, "configs/release.yml")
@@ -77,6 +80,7 @@ def stage_config(recipe: Mapping[str, Any], part: Part, step: Step, runs: Path |
         runs: The folder of the runs, so that the settings name their files; None where they are not to.
     """
     document = default_document(part)
+    document["Architecture"] = describe(recipe["parts"][part]["network"])
     for key, value in {**recipe["parts"][part]["set"], **step["set"]}.items():
         change(document, key, value)
     if runs is not None:
@@ -179,7 +183,7 @@ def train(part: Part, data: Sequence[Path], runs: Path, font: Path | None = None
     Args:
         part: Which one.
         data: Labelled images.
-        runs: Folder of the runs; the general weights are in its folder `general`.
+        runs: Folder of the runs; the general weights are in folders of it that the recipe names.
         font: For crops of other text, which the recognizer learns to tell from plates; None teaches none.
 
     Raises:
@@ -188,17 +192,28 @@ def train(part: Part, data: Sequence[Path], runs: Path, font: Path | None = None
     """
     from edge_lpr.datasets.labels import load_labels
 
-    for name in ("det.pdparams", "rec.pdparams", "rec_keys.txt"):
-        if not (runs / GENERAL / name).is_file():
-            command = shlex.join(["edge-lpr", "export", "--pretrained", str(runs / GENERAL)])
-            raise InputError(f"{runs / GENERAL}: holds no {name}; write the general weights with: {command}")
     recipe = load_recipe()
+    for path in _general(recipe, part):
+        folder = runs / path.parent
+        if not (runs / path).is_file():
+            family = recipe["general"][str(path.parent)]
+            words = ["edge-lpr", "export", "--pretrained", str(folder), "--family", family]
+            raise InputError(
+                f"{folder}: holds no {path.name}; write the general weights with: {shlex.join(words)}"
+            )
     samples = [s for s in load_labels(data).samples if _is_for(part, s)]
     learnt, held = split(samples, recipe["held_out"])
     walk = _Walk(recipe, part, runs, learnt, held, font)
     for step in recipe["parts"][part]["steps"]:
         take: Callable[[Step], None] = getattr(walk, step["do"])
         take(step)
+
+
+def _general(recipe: Mapping[str, Any], part: Part) -> list[Path]:
+    """Returns the general weights that a part begins with, and their characters, below the folder of runs."""
+    steps = recipe["parts"][part]["steps"]
+    named = [Path(step[key]) for step in steps for key in ("start", "dictionary") if key in step]
+    return list(dict.fromkeys(path for path in named if str(path.parent) in recipe["general"]))
 
 
 def _is_for(part: Part, sample: Sample) -> bool:
@@ -304,7 +319,8 @@ def _inputs(args: argparse.Namespace) -> Iterator[Named]:
 
     if args.stage == "train":
         yield "--font", args.font
-        yield from files_in("--out", args.out / GENERAL)
+        for folder in load_recipe()["general"]:
+            yield from files_in("--out", args.out / folder)
         yield from label_inputs("--data", args.data)
 
 

@@ -80,7 +80,7 @@ def open_models(
             continue
         try:
             models = _open(kind, bundle, precision, given)
-        except SignatureError:  # no reason to go on with something else: somebody may be at work
+        except (SignatureError, SettingError):  # somebody may be at work; what was asked for cannot be
             raise
         except EdgeLprError as e:
             refusals.append(str(e))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.model_file import ModelFile
+from edge_lpr.devices import DEVICE_ARGUMENTS, DEVICE_FLAG
 from edge_lpr.errors import SettingError
 from edge_lpr.registry import Registry
 from edge_lpr.settings import Rule
@@ -18,6 +19,7 @@ from edge_lpr.types import Part, Size
 __all__ = [
     "AUTO",
     "BACKENDS",
+    "DEVICE",
     "THREADS",
     "Backend",
     "BackendKind",
@@ -141,6 +143,8 @@ THREADS = BackendOption(
     "threads", "--threads", {"metavar": "N", "type": _THREADS.parse, "help": _THREADS.help}
 )
 """A hint that every backend takes: what runs on a GPU has no use for it."""
+DEVICE = BackendOption("device", DEVICE_FLAG, DEVICE_ARGUMENTS)
+"""Which GPU; see `edge_lpr.devices`."""
 
 
 def check_threads(options: Mapping[str, Any]) -> None:

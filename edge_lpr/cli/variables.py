@@ -20,7 +20,9 @@ environment:
 # The folder of engines is looked up where engines are, for Python too.
 _TAKEN_ELSEWHERE = frozenset({"EDGE_LPR_ENGINES"})
 _FLAG = {"1": True, "0": False}
-_NEARLY = 0.9  # no two variables of different commands are as alike
+_NEARLY = 0.9
+# Of options of different commands that are as alike.
+_NO_SLIPS = frozenset({"DECODE", "DECODER"})
 
 
 def variable_of(action: argparse.Action) -> str | None:
@@ -73,7 +75,7 @@ def mistyped(parser: argparse.ArgumentParser, names: Iterable[str]) -> list[str]
     lines = []
     for name in sorted(names):
         word = name.removeprefix(PREFIX)
-        if word == name or word in known:
+        if word == name or word in known or word in _NO_SLIPS:
             continue
         if close := get_close_matches(word, known, 1, _NEARLY):
             lines.append(f"{name} is the variable of no option; did you mean {PREFIX}{close[0]}?")

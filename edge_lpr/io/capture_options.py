@@ -42,6 +42,12 @@ class CaptureOptions(Settings):
     any_certificate: bool = setting(
         False, "trust https cameras whatever certificate they show, as one that they made themselves"
     )
+    decode: str = setting(
+        "cpu",
+        "what decodes rtsp:// and rtsps:// addresses; nvidia: a Jetson's decoder through GStreamer, and on "
+        "other machines NVDEC",
+        choices=("cpu", "nvidia"),
+    )
     max_pixels: int = setting(
         MAX_PIXELS, "pixels that an image or frame may have, of 3 bytes each as it is decoded", low=1
     )

@@ -33,6 +33,12 @@ def live_decoder(target: Target, options: CaptureOptions, live: bool | None) -> 
             images = open_images(address, target.label, options)
             if images != "other":
                 return images
+        if options.decode == "nvidia":
+            from edge_lpr.io.nvidia_decode import decodes_nvidia, open_nvidia
+
+            if decodes_nvidia(address):
+                opened = open_nvidia(address, options.timeout)
+                return None if opened is None else CaptureDecoder(opened, target.label, live, options)
         capture = open_address(address, options.timeout)
     elif target.kind == "camera":
         capture = open_camera(int(address) if address.isdecimal() else address)

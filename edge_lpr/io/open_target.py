@@ -65,6 +65,11 @@ def _open_live(target: Target, options: CaptureOptions, on_warning: Callable[[st
             "see that it runs in gst-launch-1.0 and ends in: videoconvert ! video/x-raw,format=BGR ! appsink"
         )
         return LiveSource(target, options, None, on_warning, expected)
+    if options.decode == "nvidia":
+        from edge_lpr.io.nvidia_decode import check_nvidia, decodes_nvidia
+
+        if decodes_nvidia(target.address):
+            check_nvidia()
     expected = "refused, wrong path, user or password, or no video there"
     return LiveSource(target, options, None, on_warning, expected)
 

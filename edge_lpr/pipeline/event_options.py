@@ -26,6 +26,7 @@ class EventOptions(TypedDict, total=False):
         max_pause: The pause between two such tries grows to so many seconds.
         snapshot_interval: Seconds between two requests to an http address that gives one picture at a time.
         any_certificate: Whether https cameras are trusted whatever certificate they show.
+        decode: "cpu" or "nvidia": what decodes rtsp:// and rtsps:// addresses.
         max_pixels: Pixels that an image or frame may have.
     """
 
@@ -38,4 +39,5 @@ class EventOptions(TypedDict, total=False):
     max_pause: float
     snapshot_interval: float
     any_certificate: bool
+    decode: Literal["cpu", "nvidia"]
     max_pixels: int

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from edge_lpr.backends import AUTO, Models, open_models
+from edge_lpr.backends.base import DEVICE, THREADS
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.errors import SettingError
 from edge_lpr.health.activity import Activity
@@ -55,6 +56,8 @@ class PlateReader:
         models: Opened models of one's own, in place of those that backend and precision name; the reader
             closes them. The bundle still says what they take.
         threads: Threads of a backend that runs on the CPU; None is one per core.
+        device: Number of the GPU, as CUDA counts them, without falling back to the CPU; None is the first, or
+            the CPU where there is none.
         options: More settings of backends by name: `engines` (the folder of TensorRT engines, as `edge-lpr
             build --out` made it), `slots`, `graphs`, `mapped`; see `edge_lpr.backends`.
         settings: Thresholds that differ from the bundle's and the defaults, by the names of the fields in
@@ -85,15 +88,18 @@ class PlateReader:
         *,
         models: Models | None = None,
         threads: int | None = None,
+        device: int | None = None,
         options: Mapping[str, Any] | None = None,
         settings: Mapping[str, object] | None = None,
         verify_key: str | Path | None = None,
     ) -> None:
         if precision != AUTO and precision not in PRECISIONS:
             raise SettingError(f"precision {precision!r}: expected auto, {', '.join(PRECISIONS.names())}")
-        if models is not None and (backend, precision, threads, options) != (AUTO, AUTO, None, None):
+        chosen = (backend, precision, threads, device, options)
+        if models is not None and chosen != (AUTO, AUTO, None, None, None):
             raise SettingError(
-                "models are given, so backend, precision, threads and options say nothing; leave them out"
+                "models are given, so backend, precision, threads, device and options say nothing; "
+                "leave them out"
             )
         det, read, track, gate = split_settings(settings or {})
         self.settings = ReadSettings().changed(read)
@@ -103,7 +109,8 @@ class PlateReader:
         spec = self.bundle.det
         detection = DetectorSettings.for_model(spec).changed(det)
         if models is None:
-            given = {**(options or {}), **({} if threads is None else {"threads": threads})}
+            named = {THREADS.name: threads, DEVICE.name: device}
+            given = {**(options or {}), **{n: value for n, value in named.items() if value is not None}}
             models = open_models(self.bundle, backend=backend, precision=precision, options=given)
             if self.settings.crops_only:  # backends open both models or none
                 models.det.close()

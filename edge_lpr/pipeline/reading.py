@@ -169,7 +169,7 @@ class _Ready(NamedTuple):
     look: Look
 
 
-def _read_together(batch: Sequence[_Ready]) -> list[Seen]:
+def _read_together(batch: list[_Ready]) -> list[Seen]:
     return see(batch[0].stream.reader, [(one.frame, one.look) for one in batch])
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import threading
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.output import say, say_json
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.text import duration, pad
+from edge_lpr.devices import add_device_option
 from edge_lpr.engines.commands._options import add_build_options, settings_from
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.io.claims import check_outputs, files_in
@@ -23,14 +23,15 @@ from edge_lpr.precisions import engine_precisions
 from edge_lpr.signatures import load_public_key
 
 if TYPE_CHECKING:
-    from edge_lpr.backends.tensorrt.api import TensorRT
+    from edge_lpr.backends.tensorrt.engine_manifest import Machine
     from edge_lpr.engines.build import BuildJob
     from edge_lpr.engines.build_settings import BuildSettings
 
 DESCRIPTION = """\
 Build TensorRT engines of a bundle, on the machine that will run them: an engine belongs to one
 GPU and one TensorRT version. It takes minutes per model, once; edge-lpr then uses the engines
-by itself, and says so. What is there and still fits is not built again."""
+by itself, and says so. What is there and still fits is not built again. Each profile is built in
+a process of its own: a build that was killed goes on from there."""
 EXAMPLES = """\
 examples:
   edge-lpr build                                  the default bundle, in all its precisions
@@ -42,7 +43,6 @@ examples:
 
 Engines lie in ~/.cache/edge-lpr/engines, or where $EDGE_LPR_ENGINES or --out says; edge-lpr takes
 those of --out with --engines."""
-POLL_SECONDS = 0.2
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="(default: all that the bundle has for engines)",
     )
     add("--out", metavar="DIR", help="where the engines go")
+    add_device_option(add)
     add("--verify-key", metavar="KEY", help="build only from a bundle signed by this public key")
     add_build_options(parser, "what the bundle makes of 1920x1080, lying and upright")
     parser.add_argument(
@@ -66,6 +67,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto builds what is missing or stale (default)",
     )
+    parser.add_argument(
+        "--quick-first",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="where a model has no engine yet, one that is built in seconds and runs slower is there until "
+        "the real one is (default)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="show what would be built, and stop")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -73,6 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Builds the engines; one that fails does not stop the others."""
     from edge_lpr.engines.build import build_jobs
+    from edge_lpr.engines.build_process import drop_quick
 
     bundle = load_bundle(args.bundle, load_public_key(args.verify_key))
     settings = settings_from(args)
@@ -82,20 +91,25 @@ def run(args: argparse.Namespace) -> int:
         return _show(jobs, folder, settings, args.json)
     from edge_lpr.backends.tensorrt.api import TensorRT
 
-    api = TensorRT.open()
-    manifests = [job.path(folder, api.machine) for job in jobs]
+    api = TensorRT.open(args.device)
+    machine = api.machine
+    manifests = [job.path(folder, machine) for job in jobs]
     outputs = [("--out", path) for m in manifests for path in (m, m.with_suffix(ENGINE))]
     check_outputs(outputs, chain(files_in("BUNDLE", bundle.path), [("--verify-key", args.verify_key)]))
     code = 0
     report: list[dict[str, Any]] = []
+    if args.quick_first and args.rebuild != "never":
+        _build_quick(jobs, folder, machine, args)
     for number, job in enumerate(jobs, 1):
-        manifest = None if args.rebuild == "always" else job.existing(folder, api.machine)
+        manifest = None if args.rebuild == "always" else job.existing(folder, machine)
         state, error = "there", ""
         if manifest is None and args.rebuild == "never":
             state, code = "missing", 1
         elif manifest is None:
             try:
-                manifest = _build(api, job, folder, f"{job.label} ({number} of {len(jobs)})")
+                label = f"{job.label} ({number} of {len(jobs)})"
+                manifest = _build(job, folder, machine, args.device, label)
+                drop_quick(job, folder, machine)
                 state = "built"
             except EdgeLprError as e:
                 state, error, code = "failed", str(e), max(code, e.exit_code)
@@ -117,48 +131,32 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _build(api: TensorRT, job: BuildJob, folder: Path, label: str) -> EngineManifest:
-    """Builds in a thread of its own: Python's signals, and so Ctrl-C, come to this one."""
-    from edge_lpr.engines.build import Watch, build_engine
+def _build_quick(jobs: Sequence[BuildJob], folder: Path, machine: Machine, args: argparse.Namespace) -> None:
+    """Builds an engine of each model that has none here, in seconds, until the real one is there."""
+    from edge_lpr.engines.build_process import is_served, quick_job
 
-    stop = threading.Event()
-    # Not Thread.join: up to Python 3.12, one that Ctrl-C interrupts takes the thread for ended (bpo-45274),
-    # and the process would be torn down around a build that still has the GPU.
-    done = threading.Event()
-    phases, steps = [""], [0]
-    result: list[EngineManifest] = []
-    errors: list[BaseException] = []
-
-    def step() -> bool:
-        steps[0] += 1
-        return not stop.is_set()
-
-    def work() -> None:
-        watch = Watch(phase=phases.append, step=step)
+    for number, job in enumerate(jobs, 1):
+        quick = quick_job(job)
+        if quick is None or is_served(job, folder, machine):
+            continue
         try:
-            result.append(build_engine(api, job, folder, watch))
-        except BaseException as e:  # raised again in the thread that waits
-            errors.append(e)
-        finally:
-            done.set()
+            label = f"{job.label}, a quick one first ({number} of {len(jobs)})"
+            manifest = _build(quick, folder, machine, args.device, label)
+        except EdgeLprError:  # the real one fails as well, and tells why
+            continue
+        if not args.json:
+            _say(job, "quick", manifest)
 
-    thread = threading.Thread(target=work, name="build", daemon=True)
+
+def _build(job: BuildJob, folder: Path, machine: Machine, device: int | None, label: str) -> EngineManifest:
+    from edge_lpr.engines.build_process import build_in_processes
+
     with Progress(label, unit="steps") as progress:
-        thread.start()
-        try:
-            while not done.wait(POLL_SECONDS):
-                progress.update(steps[0] - progress.count, **{"": phases[-1]})
-        except KeyboardInterrupt:
-            stop.set()
-            if not api.features.progress:
-                # This TensorRT has no way to stop, and the process cannot be torn down around its thread.
-                progress.note(f"interrupted; TensorRT {api.version} cannot stop a build by itself")
-                os._exit(130)
-            done.wait()
-            raise
-    if errors:
-        raise errors[0]
-    return result[0]
+
+        def tell(stage: str, phase: str, steps: int) -> None:
+            progress.update(steps - progress.count, **{"": f"{stage} {phase}".strip()})
+
+        return build_in_processes(job, folder, machine, device=device, tell=tell)
 
 
 def _say(job: BuildJob, state: str, manifest: EngineManifest | None) -> None:

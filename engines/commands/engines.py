@@ -13,6 +13,7 @@ from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.output import say, say_json, show
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style
+from edge_lpr.devices import add_device_option
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("action", choices=("list", "inspect", "prune"))
     add("engine", nargs="?", metavar="ENGINE", help="inspect: an engine's file, or a part of its name")
     add("--dir", metavar="DIR", help="where the engines lie (default: as edge-lpr build)")
+    add_device_option(add)
     add("--bundle", metavar="BUNDLE", help="the bundle that engines are compared with")
     add("--profile", type=int, default=0, metavar="N", help="inspect: number of the profile (default: 0)")
     add("--foreign", action="store_true", help="prune: also engines for other GPUs and TensorRT versions")
@@ -109,7 +111,7 @@ def _inspect(folder: Path, args: argparse.Namespace) -> int:
     from edge_lpr.backends.tensorrt.api import TensorRT
     from edge_lpr.engines.inspector import inspect_engine
 
-    api = TensorRT.open()
+    api = TensorRT.open(args.device)
     differences = manifest.differences(None, api.machine)
     if differences:
         raise BackendError(
@@ -134,6 +136,8 @@ def _inspect(folder: Path, args: argparse.Namespace) -> int:
 
 
 def _show(manifest: EngineManifest, profile: int, report: EngineReport) -> None:
+    from edge_lpr.engines.inspector import UNKNOWN
+
     say(str(manifest.engine_path))
     say(f"{manifest.part} {manifest.precision}, built for {manifest.machine}")
     say(f"profile {profile}: {manifest.profiles[profile]}")
@@ -147,10 +151,13 @@ def _show(manifest: EngineManifest, profile: int, report: EngineReport) -> None:
         for layer in report.layers
     ]
     show(table(rows, left=(0, 2, 3), head=False))
-    counts = ", ".join(f"{n} in {kind}" for kind, n in sorted(report.counts.items()))
+    named = {UNKNOWN: "a type that TensorRT does not say"}
+    counts = ", ".join(f"{n} in {named.get(kind, kind)}" for kind, n in sorted(report.counts.items()))
     say(f"computing layers by the type of their input: {counts or 'none'}")
     for kind in sorted(report.macs):
-        say(f"{kind}: {report.share(kind):.1%} of the multiply-adds that TensorRT states")
+        share = report.share(kind)
+        part = "an unknown part" if share is None else f"{share:.1%}"
+        say(f"{named.get(kind, kind)}: {part} of the multiply-adds that TensorRT states")
 
 
 def _find(folder: Path, name: str) -> EngineManifest:
@@ -171,7 +178,9 @@ def _entries(folder: Path, args: argparse.Namespace) -> tuple[Sequence[Entry], M
 
     machine, refusal = None, ""
     try:
-        machine = TensorRT.open().machine
+        machine = TensorRT.open(args.device).machine
+    except SettingError:  # a number that was given, and is wrong
+        raise
     except EdgeLprError as e:
         refusal = str(e)
     bundle = None if args.bundle is None else load_bundle(args.bundle)

@@ -106,9 +106,9 @@ def test_a_fallback_of_onnx_runtime_is_said(bundle: Bundle, monkeypatch: pytest.
     engines(monkeypatch)
     real = ort.InferenceSession
 
-    def without_cuda(data: bytes, options: object, providers: list[str]) -> Any:
+    def without_cuda(data: bytes, options: object, providers: list[Any], **more: object) -> Any:
         # What ONNX Runtime's GPU build does where CUDA cannot start: no error, another provider.
-        return real(data, options, providers=[p for p in providers if not p.startswith("CUDA")])
+        return real(data, options, providers=[p for p in providers if "CUDAExecutionProvider" not in p])
 
     monkeypatch.setattr(
         ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
@@ -157,9 +157,20 @@ def test_how_tensorrt_runs_is_passed_on_by_name(bundle: Bundle, monkeypatch: pyt
     open_models(bundle, options={"graphs": False, "mapped": True})
     assert given == [{"graphs": False, "mapped": True}] * 2
     with pytest.raises(
-        SettingError, match="no backend setting 'graph'; there are engines, graphs, mapped, slots, threads"
+        SettingError,
+        match="no backend setting 'graph'; there are engines, graphs, mapped, slots, device, threads",
     ):
         open_models(bundle, options={"graph": False})
+
+
+def test_a_number_of_a_gpu_that_is_not_there_is_one_line_whatever_the_backend(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines(monkeypatch, "det.", "rec.")
+    monkeypatch.setattr("edge_lpr.devices.gpu_count", lambda: 2)
+    for backend in ("auto", "tensorrt", "onnxruntime"):
+        with pytest.raises(SettingError, match=r"^device 2: no such GPU; CUDA shows the numbers 0 to 1 \("):
+            open_models(bundle, backend=backend, options={"device": 2})
 
 
 def test_settings_out_of_range(bundle: Bundle) -> None:

@@ -15,6 +15,8 @@ from edge_lpr.benchmarks.gpu_measures import (
     growth,
     latency,
     resident_mib,
+    slowest_layers,
+    together,
     within_budget,
 )
 from edge_lpr.plates import PlateRead
@@ -38,12 +40,26 @@ def test_readings_are_compared_image_by_image() -> None:
 def test_the_share_of_the_engines_alone() -> None:
     # A frame takes 1 ms in the detector (0.5 and 1.5 at two sizes), two crops 0.5 ms in the recognizer.
     dets = [2000.0, 2000 / 3]
-    result = against_engines(dets, 4000.0, {"1": 400.0, "2": 620.0}, crops=2.0)
-    assert result["engines_alone"] == 666.7
-    assert result["share_of_engines_alone"] == 0.93 and result["reached"] is True
-    assert against_engines(dets, 4000.0, {"1": 400.0}, crops=2.0)["reached"] is False
-    for unknown in (([2000.0, None], 4000.0), (dets, 0.0)):
-        assert against_engines(*unknown, {"1": 400.0}, crops=2.0)["share_of_engines_alone"] is None
+    engines = together(dets, 4000.0, crops=2.0)
+    assert engines == pytest.approx(666.667, abs=0.001)
+    result = against_engines(engines, 600.0, {"1": 400.0, "2": 640.0}, crops=2.0)
+    assert (result["engines_alone"], result["engines_with_copies"], result["pipeline"]) == (
+        666.7,
+        600.0,
+        640.0,
+    )
+    assert result["share_of_engines_alone"] == 0.96 and result["reached"] is True
+    assert result["share_of_engines_with_copies"] == 1.067
+    assert against_engines(engines, None, {"1": 630.0}, crops=2.0)["reached"] is False  # 0.945
+    for unknown in (([2000.0, None], 4000.0), (dets, 0.0), ([], 4000.0)):
+        assert together(*unknown, crops=2.0) is None
+    assert against_engines(None, None, {"1": 400.0}, crops=2.0)["share_of_engines_alone"] is None
+
+
+def test_the_slowest_layers_come_first_with_their_share() -> None:
+    found = slowest_layers({"a": 1.0, "b": 3.0, "c": 0.0}, most=2)
+    assert found == [{"layer": "b", "ms": 3.0, "share": 0.75}, {"layer": "a", "ms": 1.0, "share": 0.25}]
+    assert slowest_layers({}) == []
 
 
 def test_budgets_are_in_points() -> None:

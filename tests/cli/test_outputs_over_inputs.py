@@ -130,7 +130,7 @@ def test_what_is_read_is_not_written_over(
         from edge_lpr.engines.build import build_jobs
         from edge_lpr.engines.build_settings import BuildSettings
 
-        monkeypatch.setattr(TensorRT, "open", lambda: SimpleNamespace(machine=H200))
+        monkeypatch.setattr(TensorRT, "open", lambda device: SimpleNamespace(machine=H200))
         job = next(iter(build_jobs(load_bundle("b"), (), BuildSettings())))
         both = both.replace("the manifest", str(job.path(Path("e"), H200)))
     if "--config" in words:

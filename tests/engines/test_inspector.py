@@ -1,4 +1,4 @@
-"""The inspector's JSON as TensorRT 8.6 and 10 write it: shapes of its documentation, numbers of our own."""
+"""The inspector's JSON as TensorRT 8.6, 10 and 11 write it: shapes of its documentation, own numbers."""
 
 from __future__ import annotations
 
@@ -69,6 +69,35 @@ def test_types_of_all_versions_and_the_share_of_work() -> None:
     assert report.share("INT8") == pytest.approx(70 / 80)
     assert report.share("BF16") == 0
     assert report.layers[1].tactic == "sm80_xmma_fprop"
+
+
+def split(kind: str, layout: str, key: str, *shape: int) -> dict[str, Any]:
+    return {"Name": "t", "Location": "Device", "Dimensions": list(shape), "Format": layout, key: kind}
+
+
+@pytest.mark.parametrize("key", ["Datatype", "DataType"])
+def test_tensorrt_11_has_format_and_type_in_fields_of_their_own(key: str) -> None:
+    layers = []
+    for kind, layout in (("Int8", "Thirty-two wide channel vectorized row major"), ("Half", "Channel major")):
+        layer = convolution(kind, kind, 300 if kind == "Int8" else 100, 1, 8, 10, 10)
+        for side in ("Inputs", "Outputs"):
+            layer[side] = [split(kind, f"{layout} format (kX)", key, 1, 8, 10, 10)]
+        layers.append(layer)
+    plain = convolution("", "", 0, 1, 8, 10, 10)
+    plain["Inputs"] = [{"Name": "t", "Format": "Row major linear FP32 format (kLINEAR)"}]
+    report = parse_report(json.dumps({"Layers": [*layers, plain], "I/O Tensors": [{"Name": "image"}]}))
+    assert [layer.input for layer in report.layers] == ["INT8", "FP16", "FP32"]
+    assert report.share("INT8") == 0.75 and report.share("FP16") == 0.25
+
+
+def test_a_share_is_unknown_where_a_type_is_and_not_nothing() -> None:
+    hidden = convolution("N/A due to dynamic shapes", "Int8", 100, 1, 8, 10, 10)
+    for layers in ([hidden], [hidden, convolution("Int8", "Int8", 100, 1, 8, 10, 10)]):
+        report = parse_report(json.dumps({"Layers": layers}))
+        assert report.share("INT8") is None and report.share("FP16") is None
+        assert report.share("?") is not None
+    report = parse_report(json.dumps({"Layers": [convolution("Half", "Half", 100, 1, 8, 10, 10)]}))
+    assert report.share("INT8") == 0.0
 
 
 def test_what_tensorrt_does_not_say_is_not_guessed() -> None:

@@ -85,7 +85,8 @@ def test_the_recipe() -> None:
         assert flat(release.stage_config(recipe, part, step), told) == told
     for part in release.PARTS:
         steps = recipe["parts"][part]["steps"]
-        there = {"general/det.pdparams", "general/rec.pdparams", "general/rec_keys.txt"}
+        names = ("det.pdparams", "rec.pdparams", "rec_keys.txt")
+        there = {f"{folder}/{name}" for folder in recipe["general"] for name in names}
         for step in steps:
             needed = {step.get("start"), step.get("dictionary"), *step.get("shares", ())} - {None}
             assert needed <= there, step
@@ -171,14 +172,15 @@ def test_the_stages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     from edge_lpr.finetune.training.rec import HEAD_CHARSET
 
     runs, data = tmp_path / "runs", tmp_path / "data"
-    (runs / "general").mkdir(parents=True)
+    for folder in release.load_recipe()["general"]:
+        (runs / folder).mkdir(parents=True)
     data.mkdir()
     save_checkpoint(
         runs / "general" / "det.pdparams", weights_of(TorchNetwork(ARCHITECTURES["ch_PP-OCRv3_det"]))
     )
-    rec = TorchNetwork(ARCHITECTURES["ch_PP-OCRv3_rec"], len(HEAD_CHARSET) + 1)
-    save_checkpoint(runs / "general" / "rec.pdparams", weights_of(rec))
-    (runs / "general" / "rec_keys.txt").write_text("\n".join(HEAD_CHARSET) + "\n", encoding="utf-8")
+    rec = TorchNetwork(ARCHITECTURES["PP-OCRv4_mobile_rec"], len(HEAD_CHARSET) + 1)
+    save_checkpoint(runs / "general-v4" / "rec.pdparams", weights_of(rec))
+    (runs / "general-v4" / "rec_keys.txt").write_text("\n".join(HEAD_CHARSET) + "\n", encoding="utf-8")
     points = [[10, 10], [90, 10], [90, 35], [10, 35]]
     label = json.dumps([{"transcription": "皖A12345", "points": points}])
     for i in range(4):
@@ -208,7 +210,7 @@ def test_missing_general_weights_name_the_command(tmp_path: Path, capsys: pytest
     runs = tmp_path / "my runs"
     assert release.main(["train", "--data", str(tmp_path), "--out", str(runs)]) == 2
     error = capsys.readouterr().err
-    command = f"edge-lpr export --pretrained '{runs / 'general'}'"
+    command = f"edge-lpr export --pretrained '{runs / 'general'}' --family PP-OCRv3"
     assert error.endswith(f"write the general weights with: {command}\n")
     assert error.count("\n") == 1
 

@@ -22,6 +22,7 @@ softmax, and the layers that a search left in float.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -183,7 +184,7 @@ class _Writer:
             self.graph.constant(f"{name}_zero", np.array(zero, np.uint8)),
         )
 
-    def _node(self, op_type: str, inputs: list[str], stem: str, **attributes: object) -> str:
+    def _node(self, op_type: str, inputs: list[str], stem: str, **attributes: Any) -> str:  # noqa: ANN401
         output = self.graph.fresh(stem)
         self.nodes.append(helper.make_node(op_type, inputs, [output], **attributes))
         return output

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edge_lpr.backends.base import (
     AUTO,
     BACKENDS,
+    DEVICE,
     THREADS,
     Backend,
     BackendKind,
@@ -23,6 +24,7 @@ from edge_lpr.backends.base import (
 from edge_lpr.backends.tensorrt.cuda import has_driver
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.model_file import ModelFile
+from edge_lpr.devices import check_device
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
 from edge_lpr.precisions import PRECISIONS, engine_precisions
 from edge_lpr.types import Size
@@ -55,6 +57,7 @@ _OPTIONS = (
         },
     ),
     BackendOption("slots"),
+    DEVICE,
     THREADS,
 )
 
@@ -64,6 +67,7 @@ def _absence() -> str:
 
 
 def _check(options: Mapping[str, Any]) -> None:
+    check_device(options.get(DEVICE.name))
     engines = options.get("engines")
     if engines is not None and not Path(engines).is_dir():
         raise SettingError(

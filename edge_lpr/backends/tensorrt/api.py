@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from edge_lpr.backends.tensorrt.bindings import import_tensorrt
 from edge_lpr.backends.tensorrt.cuda import Gpu, open_gpu
 from edge_lpr.backends.tensorrt.engine_manifest import Machine
 from edge_lpr.backends.tensorrt.features import features
 from edge_lpr.backends.tensorrt.log import Log
+from edge_lpr.devices import check_device
 from edge_lpr.errors import BackendError
 from edge_lpr.precisions import PRECISIONS
 
@@ -59,17 +60,19 @@ class TensorRT:
         self.log, self.logger = _logger()
 
     @classmethod
-    def open(cls, index: int = 0) -> TensorRT:
+    def open(cls, device: int | None = None) -> TensorRT:
         """Opens a GPU, and TensorRT on it.
 
         Args:
-            index: Number of the device.
+            device: Number of the GPU, as CUDA counts them; None is the first.
 
         Raises:
+            SettingError: There is no GPU of that number.
             MissingExtraError: pycuda is not installed.
             BackendError: No device, or no TensorRT that can be used.
         """
-        return cls(open_gpu(index))
+        check_device(device)
+        return cls(open_gpu(device or 0))
 
     def failure(self, what: str, mark: int) -> BackendError:
         """Makes the error of a failed call from what TensorRT logged.
@@ -193,6 +196,23 @@ class TensorRT:
 
         if self.features.share_profiles:
             config.set_preview_feature(trt.PreviewFeature.__members__["PROFILE_SHARING_0806"], True)
+
+    def profiler(self, note: Callable[[str, float], None]) -> trt.IProfiler:
+        """Makes what an execution context tells the time of each layer.
+
+        Args:
+            note: Called with a layer's name and its milliseconds, once for each run.
+        """
+        import tensorrt as trt
+
+        class Profiler(trt.IProfiler):
+            def __init__(self) -> None:
+                trt.IProfiler.__init__(self)
+
+            def report_layer_time(self, layer_name: str, ms: SupportsFloat) -> None:
+                note(layer_name, float(ms))
+
+        return Profiler()
 
     def parser_error(self, error: object, mark: int) -> str:
         """Returns one error of the ONNX parser with the node it is about.

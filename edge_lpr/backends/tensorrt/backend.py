@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,8 @@ from edge_lpr.types import Size
 
 if TYPE_CHECKING:
     import tensorrt as trt
+
+_logger = logging.getLogger("edge_lpr")
 
 MAX_SLOTS = 16
 # Images that fill a GPU, and batches at work at once: while one is there, those of the others are resized,
@@ -59,7 +62,9 @@ class TensorRTBackend:
     """One TensorRT engine; see `Backend` for the protocol.
 
     `run` may be called from several threads: each run has a slot of its own, with its own stream, so that
-    the copies of one overlap with the work of another. A slot is made when it is first needed.
+    the copies of one overlap with the work of another. The first slot is made at once, so that a GPU without
+    room for it is known here; each other one when it is first needed, and where it finds no room there are
+    fewer.
 
     Args:
         model: The model; its engine is looked for by the model's sha256.
@@ -68,6 +73,7 @@ class TensorRTBackend:
         graphs: Whether shapes that come back are run as CUDA graphs.
         mapped: Whether the GPU works on the host's memory in place of copies; None does so on an
             integrated GPU.
+        device: Number of the GPU, as CUDA counts them; None is the first.
         verify_key: The key that the engine has to be signed with; None asks for no signature.
         manifest: The engine to load; None looks for the one that takes images in the model's sizes.
 
@@ -79,7 +85,7 @@ class TensorRTBackend:
         version: TensorRT's version.
 
     Raises:
-        SettingError: `slots` is out of its range.
+        SettingError: `slots` is out of its range, or there is no GPU of that number.
         SignatureError: No engine is signed by that key, or its file is not what was signed.
         MissingExtraError: pycuda is not installed.
         BackendError: No GPU, no TensorRT, no engine that fits, or not enough memory.
@@ -95,12 +101,13 @@ class TensorRTBackend:
         slots: int = 2,
         graphs: bool = True,
         mapped: bool | None = None,
+        device: int | None = None,
         verify_key: PublicKey | None = None,
         manifest: EngineManifest | None = None,
     ) -> None:
         if not 1 <= slots <= MAX_SLOTS:
             raise SettingError(f"slots is {slots!r}, must be an integer from 1 to {MAX_SLOTS}")
-        api = TensorRT.open()
+        api = TensorRT.open(device)
         self.machine = api.machine
         self.manifest = manifest or find_engine(engines_folder(folder), model, api.machine, verify_key)
         engine = load_engine(api, self.manifest)
@@ -110,7 +117,6 @@ class TensorRTBackend:
         self.version = api.version
         self.max_batch: int | None = max(profile.max[0] for profile in tensors.profiles)
         self.sizes = _sizes(tensors)
-        self.slots = slots
         self.preferred_batch = PREFERRED_BATCH
         self.concurrency = min(MAX_CONCURRENCY, cores())
         self._tensors = tensors
@@ -119,6 +125,11 @@ class TensorRTBackend:
         self._buffers = BufferPool(api.gpu, self._pool.lengths)
         # At the end of the process too: an engine must go before the context that it lives in.
         self._finalizer = weakref.finalize(self, _close, self._pool, self._buffers)
+        try:
+            self._pool.fill(1)
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Runs the model once; see `Backend.run`."""
@@ -131,7 +142,8 @@ class TensorRTBackend:
             inputs: As for `run`; copied before this returns.
 
         Returns:
-            The run. At most `slots` may be unfinished: one more waits until another thread finishes one.
+            The run. At most so many may be unfinished as `reserve` returns: one more waits until another
+            thread finishes one.
 
         Raises:
             BackendError: The shape is not one that the engine takes, or the device failed.
@@ -145,6 +157,29 @@ class TensorRTBackend:
             self._pool.give_back(slot)
             raise
         return Pending(self._pool, slot)
+
+    def reserve(self) -> int:
+        """Makes all slots now; returns how many there are room for."""
+        return self._pool.fill()
+
+    def time_resident(self, shape: Shape, runs: int) -> float:
+        """Returns the milliseconds of one run by the device's clock; see `ExecutionSlot.time_resident`."""
+        with self._slot() as slot:
+            return slot.time_resident(shape, runs)
+
+    def time_layers(self, shape: Shape, runs: int) -> dict[str, float]:
+        """Returns the milliseconds of each layer; see `ExecutionSlot.time_layers`."""
+        with self._slot() as slot:
+            return slot.time_layers(shape, runs)
+
+    @contextmanager
+    def _slot(self) -> Iterator[ExecutionSlot]:
+        slot = self._pool.take()
+        try:
+            with self._pool.gpu.active():
+                yield slot
+        finally:
+            self._pool.give_back(slot)
 
     @contextmanager
     def lend(self, name: str, shape: Shape) -> Iterator[Loan]:
@@ -265,6 +300,7 @@ class _Pool:
         self._settings = {"graphs": graphs, "mapped": mapped}
         self._idle: list[ExecutionSlot] = []
         self._made = 0
+        self._told = False
         self._closed = False
         self._changed = threading.Condition()
 
@@ -279,14 +315,39 @@ class _Pool:
                 return self._idle.pop()
             self._made += 1
             engine = self._engine
+        made = self._make(engine)
+        return self.take() if made is None else made
+
+    def fill(self, number: int | None = None) -> int:
+        """Makes slots, up to a number or the limit; returns how many there are then."""
+        while True:
+            with self._changed:
+                wanted = self._limit if number is None else min(number, self._limit)
+                if self._made >= wanted or self._closed or self._engine is None:
+                    return self._made
+                self._made += 1
+                engine = self._engine
+            slot = self._make(engine)
+            if slot is not None:
+                self.give_back(slot)
+
+    def _make(self, engine: trt.ICudaEngine) -> ExecutionSlot | None:
+        """Makes the slot that was counted already; None where there is no room for one beside the others."""
         try:
             with self.gpu.active():
                 return ExecutionSlot(self._api, engine, self._tensors, **self._settings)
-        except BaseException:
+        except BaseException as e:
             with self._changed:
                 self._made -= 1
-                self._changed.notify()
-            raise
+                self._changed.notify_all()
+                if not self._made or not isinstance(e, BackendError):
+                    raise
+                # Threads may find that at the same time; one of them says so.
+                self._limit = min(self._limit, self._made)
+                told, self._told = self._told, True
+            if not told:
+                _logger.warning(f"{e}; going on with fewer at once")
+            return None
 
     def give_back(self, slot: ExecutionSlot) -> None:
         with self._changed:

@@ -190,6 +190,97 @@ class ExecutionSlot:
         self._busy = False
         return results
 
+    def time_resident(self, shape: Shape, runs: int) -> float:
+        """Runs the network alone, again and again, on what lies in the device's buffers.
+
+        Args:
+            shape: The input's shape, N×H×W×3; one that a profile holds.
+            runs: How often.
+
+        Returns:
+            Milliseconds that one run takes, by the device's own clock: nothing is copied or waited for.
+
+        Raises:
+            BackendError: As for `start`.
+        """
+        mark = self._api.log.mark()
+        handle = self._stream.handle
+        try:
+            if self._busy:
+                self._stream.synchronize()
+                self._busy = False
+            context = self._contexts.get(shape) or self._open_context(shape)
+
+            def enqueue() -> bool:
+                return bool(context.execution.execute_async_v3(handle))
+
+            if not enqueue():  # TensorRT sets itself up in the first run of a shape
+                raise self._api.failure(f"TensorRT could not run on {self._api.gpu.name}", mark)
+            self._stream.synchronize()
+            graph: CudaGraph | None = None
+            if self._graphs:
+                with contextlib.suppress(BackendError):
+                    graph = CudaGraph(handle, enqueue)
+            began, ended = self._driver.Event(), self._driver.Event()
+            began.record(self._stream)
+            for _ in range(runs):
+                if graph is not None:
+                    graph.launch(handle)
+                else:
+                    enqueue()
+            ended.record(self._stream)
+            ended.synchronize()
+            if graph is not None:
+                graph.close()
+            return float(ended.time_since(began)) / runs
+        except self._driver.Error as e:
+            raise self._api.failure(f"{self._api.gpu.name} failed ({e})", mark) from e
+
+    def time_layers(self, shape: Shape, runs: int) -> dict[str, float]:
+        """Runs the network under TensorRT's profiler, which makes it slower as a whole.
+
+        Args:
+            shape: As for `time_resident`.
+            runs: How often.
+
+        Returns:
+            Milliseconds that each layer takes in one run, by its name, in the order of the layers.
+
+        Raises:
+            BackendError: As for `start`.
+        """
+        mark = self._api.log.mark()
+        times: dict[str, float] = {}
+
+        def note(name: str, milliseconds: float) -> None:
+            times[name] = times.get(name, 0.0) + milliseconds
+
+        try:
+            if self._busy:
+                self._stream.synchronize()
+                self._busy = False
+            # One of its own: a profiler stays with its context.
+            if (old := self._contexts.pop(shape, None)) is not None:
+                _close_context(old)
+            own = self._open_context(shape)
+            try:
+                self._run_profiled(own.execution, self._api.profiler(note), runs, mark)
+            finally:
+                _close_context(self._contexts.pop(shape))
+        except self._driver.Error as e:
+            raise self._api.failure(f"{self._api.gpu.name} failed ({e})", mark) from e
+        return {name: total / runs for name, total in times.items()}
+
+    def _run_profiled(
+        self, execution: trt.IExecutionContext, profiler: trt.IProfiler, runs: int, mark: int
+    ) -> None:
+        for number in range(runs + 1):
+            if number == 1:  # not the first: TensorRT sets itself up
+                execution.profiler = profiler
+            if not execution.execute_async_v3(self._stream.handle):
+                raise self._api.failure(f"TensorRT could not run on {self._api.gpu.name}", mark)
+            self._stream.synchronize()
+
     def close(self) -> None:
         """Waits for the stream and frees everything; may be called twice."""
         if self._stream is None:
@@ -228,7 +319,11 @@ class ExecutionSlot:
         host = self._driver.pagelocked_empty(length, np.uint8, mem_flags=flags)
         if self._mapped:
             return _Memory(host, int(host.base.get_device_pointer()), [host.base])
-        device = self._driver.mem_alloc(length)
+        try:
+            device = self._driver.mem_alloc(length)
+        except self._driver.Error:  # the error may be kept for longer than the context is current
+            host.base.free()
+            raise
         return _Memory(host, int(device), [device, host.base])
 
     def _execution_context(self, profile: int, shape: Shape) -> trt.IExecutionContext:

@@ -18,6 +18,7 @@ from edge_lpr.console.output import say, say_json, show
 from edge_lpr.console.streams import libraries_apart
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.console.text import Style, pad
+from edge_lpr.devices import add_device_option, check_device
 
 DESCRIPTION = """\
 Looks at this machine: Python and packages, video back ends, GPU, TensorRT, the model bundle and
@@ -56,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
     parser.add_argument("--verify-key", metavar="KEY", help="public key that models are to be signed by")
+    add_device_option(parser.add_argument)
     parser.add_argument(
         "--bench",
         action="store_true",
@@ -67,14 +69,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
+    check_device(args.device)
     with libraries_apart(shown=shows("debug")):
         checks = [
             *system_checks(),
             *package_checks(),
             *format_checks(),
             *video_checks(),
-            *gpu_checks(),
-            *model_checks(args.bundle, args.verify_key, args.bench, args.threads),
+            *gpu_checks(args.device or 0),
+            *model_checks(args.bundle, args.verify_key, args.device, args.bench, args.threads),
             *extra_checks(),
             *leftover_checks(args.folders),
         ]

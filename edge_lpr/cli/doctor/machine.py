@@ -48,17 +48,20 @@ def video_checks() -> list[Check]:
     return checks
 
 
-def gpu_checks() -> list[Check]:
+def gpu_checks(device: int) -> list[Check]:
     """CUDA, TensorRT and the providers of ONNX Runtime.
 
     In this order: TensorRT 8.6 ends the process where it is touched without a device.
+
+    Args:
+        device: Number of the GPU.
     """
     from edge_lpr.backends.tensorrt.cuda import kernel_driver, open_gpu
 
     driver = kernel_driver()
     name = f"driver {driver}" if driver else "no NVIDIA driver"
     try:
-        gpu = open_gpu()
+        gpu = open_gpu(device)
     except EdgeLprError as e:
         if driver:
             return [

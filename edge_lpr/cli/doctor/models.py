@@ -17,13 +17,14 @@ __all__ = ["model_checks"]
 
 
 def model_checks(
-    path: str | None, key: str | None, bench: bool = False, threads: int | None = None
+    path: str | None, key: str | None, device: int | None, bench: bool = False, threads: int | None = None
 ) -> list[Check]:
     """The bundle with its files and engines, whether plates can be read with it, and how fast it is.
 
     Args:
         path: The bundle's folder; None is the one in the package.
         key: The public key that it is to be signed by.
+        device: Number of the GPU; None where none was asked for.
         bench: Whether its speed is measured again.
         threads: Threads of that; None is one per core.
     """
@@ -49,7 +50,7 @@ def model_checks(
         ]
     right = "sha256 of all files right" + ("" if key is None else ", signed by the key given")
     whole = Check("models", "bundle", "ok", f"{found}, {right}")
-    return [whole, *_engines(bundle), _try(path, key), *speed_checks(bundle, bench, threads)]
+    return [whole, *_engines(bundle), *_try(path, key, device), *speed_checks(bundle, bench, threads)]
 
 
 def _engines(bundle: Bundle) -> list[Check]:
@@ -64,24 +65,46 @@ def _engines(bundle: Bundle) -> list[Check]:
     return [Check("models", "engines", "ok", f"{shown} ({folder})")]
 
 
-def _try(path: str | None, key: str | None) -> Check:
+def _try(path: str | None, key: str | None, device: int | None) -> list[Check]:
     """Reads one blank image with what --backend auto takes."""
     try:
         import numpy as np
 
         from edge_lpr.pipeline.reader import PlateReader
 
-        with PlateReader(path, verify_key=key) as reader:
+        with PlateReader(path, verify_key=key, device=device) as reader:
             blank = np.full((240, 320, 3), 127, np.uint8)
             reader.read(blank)
             began = time.monotonic()
             reader.read(blank)
-            return Check(
-                "models",
-                "trial",
-                "ok",
-                f"{reader.description}; {(time.monotonic() - began) * 1000:.0f} ms for a blank image",
-            )
+            spent = (time.monotonic() - began) * 1000
+            trial = Check("models", "trial", "ok", f"{reader.description}; {spent:.0f} ms for a blank image")
+            det = reader.detector.backend
+            fallen = (det.name, det.device) == ("onnxruntime", "cuda")
+            return [trial, *(_left_on_the_cpu(reader.bundle, det.precision, device or 0) if fallen else ())]
     except Exception as e:  # what breaks here is what doctor is asked about
         found = str(e) if isinstance(e, EdgeLprError) else one_line(e, named=True)
-        return Check("models", "trial", "broken", found)
+        return [Check("models", "trial", "broken", found)]
+
+
+def _left_on_the_cpu(bundle: Bundle, precision: str, device: int) -> list[Check]:
+    """What ONNX Runtime's CUDA provider has no kernels for."""
+    import numpy as np
+
+    from edge_lpr.backends.onnxruntime import nodes_on_cpu
+    from edge_lpr.types import PARTS
+
+    checks = []
+    sizes = {"det": (256, 256), "rec": (bundle.rec.height, bundle.rec.widths[0])}
+    for part in PARTS:
+        size, name = sizes[part], (bundle.det if part == "det" else bundle.rec).input_name
+        blank = np.full((1, *size, 3), 127, np.uint8)
+        try:
+            found = nodes_on_cpu(bundle.model(part, precision), {name: blank}, device)
+        except EdgeLprError as e:
+            checks.append(Check("models", f"{part} on the GPU", "missing", str(e)))
+            continue
+        shown = ", ".join(f"{kind} ({n})" for kind, n in found.most_common())
+        said = f"on the CPU, with copies there and back: {shown}" if shown else "all of its nodes"
+        checks.append(Check("models", f"{part} on the GPU", "missing" if shown else "ok", said))
+    return checks

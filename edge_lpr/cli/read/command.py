@@ -88,7 +88,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument_group("cameras and streams").add_argument
     add_options(
-        add, CaptureOptions, ("timeout", "reconnect", "max_pause", "snapshot_interval", "any_certificate")
+        add,
+        CaptureOptions,
+        ("timeout", "reconnect", "max_pause", "snapshot_interval", "any_certificate", "decode"),
     )
     add = parser.add_argument_group("running for years").add_argument
     add("--status", metavar="FILE", help="how the run is, as JSON, written anew each second")

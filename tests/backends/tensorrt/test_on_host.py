@@ -29,6 +29,8 @@ NAMES = (
     "bad_shapes",
     "failures",
     "out_of_memory",
+    "fewer_slots",
+    "timed",
     "bad_plan",
     "old_driver",
     "steady",
@@ -38,7 +40,16 @@ NAMES = (
     "lent_to_threads",
     "lent_in_vain",
 )
-WHOLE = ("commands", "engines_elsewhere", "frames", "int8", "interrupted", "protocol", "benchmark")
+WHOLE = (
+    "commands",
+    "engines_elsewhere",
+    "frames",
+    "int8",
+    "interrupted",
+    "quick_first",
+    "protocol",
+    "benchmark",
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +78,10 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "version"),
-    [*((name, "10.16.1") for name in NAMES), *((name, "8.6.1") for name in ("results", "steady", "types"))],
+    [
+        *((name, "10.16.1") for name in NAMES),
+        *((name, "8.6.1") for name in ("results", "steady", "timed", "types")),
+    ],
 )
 def test_scenario(name: str, version: str, driver: Path, tmp_path: Path) -> None:
     execute("scenarios.py", name, version, driver, tmp_path)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { OK = 0, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, UNSUPPORTED_CAPTURE = 900 };
 
@@ -17,10 +18,11 @@ typedef struct work { void *to; const void *from; size_t size; kernel_t kernel; 
 typedef struct list { work_t *items; int count, room, capturing, failed; } list_t;
 
 static __thread int depth;
-static int device_blocks, host_blocks, streams, graphs;
+static int device_blocks, host_blocks, streams, graphs, events;
 static long long device_bytes, device_limit = 1LL << 40;
 static int integrated, graphs_refused;
 
+int cuStreamSynchronize(list_t *stream);
 static int checked(void) { return depth > 0 ? OK : INVALID_CONTEXT; }
 
 static void add(list_t *list, work_t item) {
@@ -47,7 +49,7 @@ void host_gpu_set(long long limit, int is_integrated, int refuse_graphs) {
     device_limit = limit; integrated = is_integrated; graphs_refused = refuse_graphs;
 }
 void host_gpu_held(long long *held) {
-    held[0] = device_blocks; held[1] = host_blocks; held[2] = streams; held[3] = graphs; held[4] = depth;
+    held[0] = device_blocks; held[1] = host_blocks; held[2] = streams; held[3] = graphs; held[4] = depth; held[5] = events;
 }
 int host_gpu_launch(list_t *stream, kernel_t kernel, void *argument) {
     if (checked()) return INVALID_CONTEXT;
@@ -94,6 +96,25 @@ int cuMemFreeHost(void *memory) { if (checked()) return INVALID_CONTEXT; free(me
 int cuMemHostGetDevicePointer_v2(uintptr_t *address, void *memory, unsigned flags) {
     *address = (uintptr_t)memory; return checked();
 }
+/* An event is the time at which a stream came to it. */
+typedef struct event { list_t *stream; double at; } event_t;
+static int stamp(void *argument) {
+    struct timespec now; clock_gettime(CLOCK_MONOTONIC, &now);
+    ((event_t *)argument)->at = now.tv_sec * 1e3 + now.tv_nsec / 1e6; return OK;
+}
+int cuEventCreate(event_t **event, unsigned flags) {
+    if (checked()) return INVALID_CONTEXT;
+    *event = calloc(1, sizeof(event_t)); events++; return OK;
+}
+int cuEventDestroy_v2(event_t *event) { free(event); events--; return checked(); }
+int cuEventRecord(event_t *event, list_t *stream) {
+    event->stream = stream; return host_gpu_launch(stream, stamp, event);
+}
+int cuEventSynchronize(event_t *event) { return cuStreamSynchronize(event->stream); }
+int cuEventElapsedTime(float *milliseconds, event_t *from, event_t *to) {
+    *milliseconds = (float)(to->at - from->at); return checked();
+}
+int cuEventElapsedTime_v2(float *milliseconds, event_t *from, event_t *to) { return cuEventElapsedTime(milliseconds, from, to); }
 int cuStreamCreate(list_t **stream, unsigned flags) {
     if (checked()) return INVALID_CONTEXT;
     *stream = calloc(1, sizeof(list_t)); streams++; return OK;

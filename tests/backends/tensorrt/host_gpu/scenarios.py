@@ -5,9 +5,13 @@ from __future__ import annotations
 import ctypes
 import gc
 import hashlib
+import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,9 @@ def install(version: str, folder: Path) -> ModelFile:
     """Puts the double in TensorRT's place and one engine of it into a folder."""
     trt_double.driver = DRIVER
     sys.modules["tensorrt"] = trt_double.module(version)  # type: ignore[assignment]
+    # Processes that are started get this path too.
+    sys.path.append(str(Path(__file__).with_name("children")))
+    os.environ["HOST_GPU_VERSION"] = version
     (folder / "m.onnx").write_bytes(b"model")
     model = ModelFile(folder / "m.onnx", hashlib.sha256(b"model").hexdigest(), 5, "fp16", {})
     machine = TensorRT.open().machine
@@ -61,9 +68,10 @@ def install(version: str, folder: Path) -> ModelFile:
 
 def held() -> dict[str, int]:
     """What the driver has not got back yet."""
-    values = (ctypes.c_longlong * 5)()
+    names = ("device", "host", "streams", "graphs", "contexts", "events")
+    values = (ctypes.c_longlong * len(names))()
     DRIVER.host_gpu_held(values)
-    return dict(zip(("device", "host", "streams", "graphs", "contexts"), values, strict=True))
+    return dict(zip(names, values, strict=True))
 
 
 def make_image(*shape: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -195,15 +203,57 @@ def failures(folder: Path, model: ModelFile) -> None:
 
 
 def out_of_memory(folder: Path, model: ModelFile) -> None:
-    """Not enough memory is one line with what there is, and nothing stays taken."""
+    """Not enough memory is one line with what there is as the engine is opened, and nothing stays taken."""
     DRIVER.host_gpu_set(ctypes.c_longlong(5000), 0, 0)
-    backend = TensorRTBackend(model, folder=folder)
-    expect("out of memory", lambda: backend.run({"image": make_image(1, 8, 8)}))
+    expect("out of memory", lambda: TensorRTBackend(model, folder=folder))
+    gc.collect()
     assert sum(held().values()) == 0, held()
-    expect("0 of 0 MiB are free: end other programs", lambda: backend.run({"image": make_image(1, 8, 8)}))
+    expect("0 of 0 MiB are free: end other programs", lambda: TensorRTBackend(model, folder=folder))
     DRIVER.host_gpu_set(ctypes.c_longlong(64 * MIB), 0, 0)
+    backend = TensorRTBackend(model, folder=folder)
     check(backend, make_image(1, 8, 8))
     backend.close()
+
+
+def fewer_slots(folder: Path, model: ModelFile) -> None:
+    """Where two slots find room and not four, two are used, whoever asks for more; that is said once."""
+    DRIVER.host_gpu_set(ctypes.c_longlong(13_000), 0, 0)
+    told: list[str] = []
+    logging.getLogger("edge_lpr").addHandler(handler := logging.Handler())
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    backend = TensorRTBackend(model, folder=folder, slots=4)
+    assert held()["streams"] == 1
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(check, backend, make_image(2, 8, 8, seed=seed)) for seed in range(40)]:
+            done.result()
+    assert backend.reserve() == 2 and held()["streams"] == 2, held()
+    (line,) = told
+    assert "out of memory" in line and line.endswith("going on with fewer at once"), line
+    backend.close()
+
+
+def timed(folder: Path, model: ModelFile) -> None:
+    """Times by the device's clock and by layer; what is run for that spoils no result, and is given back."""
+    for graphs in (True, False):
+        backend = TensorRTBackend(model, folder=folder, slots=1, graphs=graphs)
+        check(backend, make_image(2, 8, 8))
+        before = held()
+        assert backend.time_resident((2, 8, 8, 3), 20) > 0
+        gc.collect()
+        assert held() == before, (before, held())
+        for _ in range(3):
+            check(backend, make_image(2, 8, 8, seed=3))
+        layers = backend.time_layers((2, 8, 8, 3), 4)
+        assert layers == {"first": 0.25, "second": 0.5}, layers
+        for seed in range(3):
+            check(backend, make_image(2, 8, 8, seed=seed))
+        resident, by_layer = backend.time_resident, backend.time_layers
+        expect("no profile holds", partial(resident, (9, 8, 8, 3), 1))
+        trt_double.failing["enqueue"] = True
+        expect("no kernel for this device", partial(resident, (2, 8, 8, 3), 1))
+        expect("no kernel for this device", partial(by_layer, (2, 8, 8, 3), 1))
+        trt_double.failing["enqueue"] = False
+        backend.close()
 
 
 def bad_plan(folder: Path, model: ModelFile) -> None:
@@ -372,6 +422,8 @@ SCENARIOS = (
     bad_shapes,
     failures,
     out_of_memory,
+    fewer_slots,
+    timed,
     bad_plan,
     old_driver,
     steady,

@@ -12,9 +12,11 @@ import base64
 import ctypes
 import enum
 import json
-import threading
+import os
+import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -29,9 +31,12 @@ DataType = enum.Enum("DataType", "FLOAT HALF INT8 INT32 UINT8 BOOL")
 TensorIOMode = enum.Enum("TensorIOMode", "NONE INPUT OUTPUT")
 Severity = enum.Enum("Severity", "INTERNAL_ERROR ERROR WARNING INFO VERBOSE")
 driver: Any = None  # set by the scenarios
-failing = {"enqueue": False, "kernel": False, "build": False, "parse": False, "start": False}
-build_steps, step_seconds = 2, 0.0
-building = threading.Event()
+failing = {"enqueue": False, "kernel": False, "build": False, "parse": False, "start": False, "crash": False}
+failing["slow"] = False  # all but the quick level
+# Of processes that are started: what is to fail, where builds are noted, and from which on they never end.
+failing.update(dict.fromkeys(os.environ.get("HOST_GPU_FAILING", "").split(), True))
+NOTES, ENDLESS = "HOST_GPU_NOTES", "HOST_GPU_ENDLESS_FROM"
+BUILD_STEPS = 2
 
 
 def plan(profiles: Sequence[tuple[Shape, Shape]] = PROFILES, model: bytes = b"") -> bytes:
@@ -143,6 +148,7 @@ class Context:
         self.profile: int | None = None
         self.shape: Shape = ()
         self.addresses: dict[str, int] = {}
+        self.profiler: IProfiler | None = None
         self.kernel = KERNEL(self._compute)
 
     def set_optimization_profile_async(self, index: int, stream: int) -> bool:
@@ -175,6 +181,9 @@ class Context:
     def _compute(self, _: object) -> int:
         if failing["kernel"]:
             return 700
+        if self.profiler is not None:
+            self.profiler.report_layer_time("first", 0.25)
+            self.profiler.report_layer_time("second", 0.5)
         # The activation memory is written, as a network would: contexts that share it must not overlap.
         ctypes.memset(self.device_memory, 7, ACTIVATIONS)
         size = int(np.prod(self.shape))
@@ -194,11 +203,26 @@ class ContextOf10(Context):
         self.device_memory = memory
 
 
+class TimingCache:
+    """Which shapes were timed at which level."""
+
+    def __init__(self, data: bytes) -> None:
+        self.timed = set(data.decode().split())
+
+    def serialize(self) -> bytes:
+        return " ".join(sorted(self.timed)).encode()
+
+    def combine(self, other: TimingCache, ignore_mismatch: bool) -> bool:
+        self.timed |= other.timed
+        return True
+
+
 class Config(SimpleNamespace):
     """A build's configuration: keeps what it is told."""
 
     def __init__(self, old: bool) -> None:
-        super().__init__(flags=set(), profiles=[], previews=set(), cache=None)
+        super().__init__(flags=set(), profiles=[], previews=set(), cache=None, workspace=0, tactics=0)
+        self.builder_optimization_level = 3
         if not old:
             self.progress_monitor: Any = None
 
@@ -218,14 +242,14 @@ class Config(SimpleNamespace):
         self.tactics = sources
         return True
 
-    def create_timing_cache(self, data: bytes) -> SimpleNamespace:
-        return SimpleNamespace(serialize=lambda: b"times", combine=lambda other, ignore_mismatch: True)
+    def create_timing_cache(self, data: bytes) -> TimingCache:
+        return TimingCache(data)
 
-    def set_timing_cache(self, cache: SimpleNamespace, ignore_mismatch: bool) -> bool:
+    def set_timing_cache(self, cache: TimingCache, ignore_mismatch: bool) -> bool:
         self.cache = cache
         return True
 
-    def get_timing_cache(self) -> SimpleNamespace | None:
+    def get_timing_cache(self) -> TimingCache | None:
         return self.cache
 
     def add_optimization_profile(self, profile: SimpleNamespace) -> int:
@@ -291,19 +315,37 @@ class Builder:
         return Profile()
 
     def build_serialized_network(self, network: SimpleNamespace, config: Config) -> bytes | None:
+        level = config.builder_optimization_level
+        shapes = ["x".join(map(str, high)) + f"@{level}" for _, high in config.profiles]
+        new = [shape for shape in shapes if shape not in config.cache.timed]
+        endless = self._note({"level": level, "profiles": len(shapes), "new": new}, config)
         monitor = getattr(config, "progress_monitor", None)
-        if monitor is not None:
-            monitor.phase_start("Timing kernels", "Building", build_steps)
-            for step in range(build_steps):
-                building.set()
-                time.sleep(step_seconds)
-                if not monitor.step_complete("Timing kernels", step):
+        for shape in new:
+            if monitor is not None:
+                monitor.phase_start(f"Timing {shape}", "Building", BUILD_STEPS)
+            for step in range(BUILD_STEPS):
+                time.sleep(1e6 if endless else 0)
+                if monitor is not None and not monitor.step_complete(f"Timing {shape}", step):
                     return None
-            monitor.phase_finish("Timing kernels")
-        if failing["build"]:
+            config.cache.timed.add(shape)
+        if failing["crash"]:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if failing["build"] or (failing["slow"] and level > 0):
             self.logger.log(Severity.ERROR, "[optimizer.cpp] no implementation for node Conv_3")
             return None
         return plan(config.profiles, network.model)
+
+    def _note(self, build: dict[str, Any], config: Config) -> bool:
+        """Notes a build that begins; returns whether it is never to end."""
+        if NOTES not in os.environ:
+            return False
+        path = Path(os.environ[NOTES])
+        before = len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
+        more = {name: getattr(config, name) for name in ("workspace", "tactics")}
+        line = json.dumps({**build, **more, "previews": sorted(config.previews)})
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+        return ENDLESS in os.environ and before >= int(os.environ[ENDLESS])
 
 
 class OnnxParser:
@@ -328,6 +370,13 @@ class OnnxParser:
         return SimpleNamespace(**error, **({} if Builder.old else named))
 
 
+class IProfiler:
+    """Base of profilers."""
+
+    def report_layer_time(self, layer_name: str, ms: float) -> None:
+        raise NotImplementedError
+
+
 class IProgressMonitor:
     """Base of progress monitors."""
 
@@ -341,6 +390,7 @@ def module(version: str) -> SimpleNamespace:
     double = SimpleNamespace(
         __version__=version,
         ILogger=ILogger,
+        IProfiler=IProfiler,
         Runtime=Runtime,
         Builder=Builder,
         OnnxParser=OnnxParser,

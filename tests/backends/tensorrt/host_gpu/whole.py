@@ -11,7 +11,9 @@ import json
 import os
 import signal
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +21,7 @@ import pytest
 import trt_double
 from scenarios import DRIVER, MIB, execute, held
 
-from edge_lpr.benchmarks import gpu, gpu_parts
+from edge_lpr.benchmarks import gpu
 from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.cli import main
 from edge_lpr.io.capture_options import CaptureOptions
@@ -50,26 +52,34 @@ def commands(folder: Path, model: ModelFile) -> None:
     out = io.StringIO()
     build = ("build", "--precision", "fp32", "--det-size", "640x384", "--batch", "1", "2")
     old = trt_double.Builder.old
+    os.environ["HOST_GPU_NOTES"] = str(folder / "notes")
 
-    trt_double.failing["parse"] = True
+    os.environ["HOST_GPU_FAILING"] = "parse"
     code, said = typed(out, *build)
     node = '(in node 17 [Fancy -> "fancy_17"])' if old else "(in Fancy node 'Fancy_17')"
     assert code == 2 and f"cannot read it: No importer registered for op: Fancy {node}" in said, said
-    trt_double.failing.update(parse=False, build=True)
+    os.environ["HOST_GPU_FAILING"] = "build"
     code, said = typed(out, *build)
     assert code == 1 and "no implementation for node Conv_3" in said, said
+    os.environ["HOST_GPU_FAILING"] = "crash"
+    code, said = typed(out, *build)
+    assert code == 1 and "the process that builds it ended at profile 1 of 2 (SIGSEGV)" in said, said
     assert not list((folder / "engines").glob("*.engine"))
-    trt_double.failing["build"] = False
+    os.environ["HOST_GPU_FAILING"] = ""
 
     assert typed(out, *build, "--rebuild", "never")[0] == 1
     options = ("--workspace", "512", "--tactic-sources", "jit_convolutions")
     code, said = typed(out, *build, *options)
-    assert code == 0 and said.count("built") == 2, said
-    config = trt_double.Builder.configs[-1]
-    assert config.workspace == 512 * MIB and config.tactics == 1 << 4
-    assert config.previews == ({"PROFILE_SHARING_0806"} if old else set())
+    assert (
+        code == 0 and said.count("built") == 2 and said.count("\nquick ") + said.startswith("quick ") == 2
+    ), said
+    noted = notes(folder)[-1]
+    assert noted["workspace"] == 512 * MIB and noted["tactics"] == 1 << 4
+    assert noted["previews"] == (["PROFILE_SHARING_0806"] if old else [])
     code, said = typed(out, *build)
-    assert code == 0 and said.count("built") == 2, said  # other settings are another engine
+    assert code == 0 and said.count("built") == 2 and "quick" not in said, (
+        said
+    )  # other settings are another engine
     code, said = typed(out, *build)
     assert code == 0 and said.count("there") == 2 and "built" not in said, said
     code, said = typed(out, "engines", "list")
@@ -130,6 +140,9 @@ def engines_elsewhere(folder: Path, model: ModelFile) -> None:
     DRIVER.host_gpu_set(ctypes.c_longlong(5000), 0, 0)
     code, said = typed(out, *read)
     assert code == 1 and said.count("\n") == 1 and "out of memory; a run needs" in said, said
+    with PlateReader(precision="fp32", options={"engines": mine}) as reader:  # "auto" goes on with another
+        assert reader.detector.backend.name == "onnxruntime"
+        assert "out of memory; a run needs" in reader.description, reader.description
     DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
 
     found = []
@@ -196,22 +209,59 @@ def int8(folder: Path, model: ModelFile) -> None:
     assert len(list(folder.glob("*.int8.*.engine"))) == 2
 
 
-def interrupted(folder: Path, model: ModelFile) -> None:
-    """Ctrl-C ends a build at its next step, and leaves nothing half-written."""
-    os.environ["EDGE_LPR_ENGINES"] = str(folder / "engines")
-    trt_double.build_steps, trt_double.step_seconds = 1_000_000, 0.02  # hours
-    trt_double.building.clear()
+def notes(folder: Path) -> list[dict[str, Any]]:
+    """What the processes built, or began to."""
+    path = folder / "notes"
+    return (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    )
 
-    def interrupt() -> None:
-        trt_double.building.wait()
+
+def interrupted(folder: Path, model: ModelFile) -> None:
+    """Ctrl-C ends a build whatever TensorRT is at and leaves nothing half-written; the next goes on there."""
+    os.environ.update(EDGE_LPR_ENGINES=str(folder / "engines"), HOST_GPU_NOTES=str(folder / "notes"))
+    build = ("build", "--precision", "fp32", "--det-size", "256x192", "--batch", "1", "2", "--no-quick-first")
+    os.environ["HOST_GPU_ENDLESS_FROM"] = "1"  # the second profile is never done
+
+    def wait_and_cut() -> None:
+        while len(notes(folder)) < 2:
+            time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt).start()
-    code, said = typed(io.StringIO(), "build", "--precision", "fp32", "--det-size", "256x192", "--batch", "1")
-    assert code == 130, (code, said)
-    assert not [
-        path for path in (folder / "engines").glob("*") if "engine" in path.name or "json" in path.name
-    ]
+    threading.Thread(target=wait_and_cut, daemon=True).start()
+    code, said = typed(io.StringIO(), *build)
+    assert code == 130 and len(notes(folder)) == 2, (code, said)
+    left = [path.name for path in (folder / "engines").glob("*")]
+    assert not [name for name in left if "engine" in name or "json" in name or "part" in name], left
+    del os.environ["HOST_GPU_ENDLESS_FROM"]
+    code, said = typed(io.StringIO(), *build)
+    assert code == 0 and said.count("built") == 2, (code, said)
+    det = notes(folder)[2:5]
+    assert [one["profiles"] for one in det] == [1, 1, 2]
+    # The profile before the one that was lost was in the cache, and all of it for the whole.
+    assert [len(one["new"]) for one in det] == [0, 1, 0], det
+
+
+def quick_first(folder: Path, model: ModelFile) -> None:
+    """Quick engines of all models are there before the first real one, and gone once that is."""
+    os.environ.update(EDGE_LPR_ENGINES=str(folder / "engines"), HOST_GPU_NOTES=str(folder / "notes"))
+    build = ("build", "--precision", "fp32", "--det-size", "256x192", "--batch", "1")
+    out = io.StringIO()
+    code, said = typed(out, *build)
+    assert code == 0 and said.count("quick   ") == 2, said
+    assert [one["level"] for one in notes(folder)] == [0, 0, 3, 3], notes(folder)
+    code, said = typed(out, "engines", "list")
+    assert code == 0 and said.count("valid") == 2 and "superseded" not in said, said
+    (folder / "notes").unlink()
+    code, said = typed(out, *build, "--optimization-level", "0")  # one that is quick needs none before it
+    assert code == 0 and [one["level"] for one in notes(folder)] == [0, 0], said
+    # What a build that was killed left serves until the next one is through.
+    typed(out, "engines", "prune", "--all")
+    os.environ["HOST_GPU_FAILING"] = "slow"
+    code, said = typed(out, *build)
+    assert code == 1 and said.count("quick   ") == 2, said
+    code, said = typed(out, "engines", "list")
+    assert said.count("valid") == 2, said
 
 
 def protocol(folder: Path, model: ModelFile) -> None:
@@ -225,8 +275,8 @@ def protocol(folder: Path, model: ModelFile) -> None:
 def benchmark(folder: Path, model: ModelFile) -> None:
     """`benchmarks/gpu.py` from end to end: every part runs, agrees, refuses and writes. No number is one."""
     DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
-    gpu_parts.MEMORY_FRAMES, gpu_parts.MEMORY_STEP, gpu_parts.WORKERS = 16, 8, (2,)
     arguments = ["--precision", "fp32", "--det-size", "256x160", "--batch", "2", "--seconds", "0.05"]
+    arguments += ["--frames", "16", "--workers", "2"]
     target = folder / "out" / "gpu.json"
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
@@ -234,7 +284,7 @@ def benchmark(folder: Path, model: ModelFile) -> None:
     assert code == 0, out.getvalue()
     report = json.loads(target.read_text(encoding="utf-8"))
     parts = report["parts"]
-    assert [part["state"] for part in parts.values()] == ["done"] * 9, parts
+    assert [part["state"] for part in parts.values()] == ["done"] * 10, parts
     agreed = parts["agreement fp32"]["result"]
     assert agreed["same_texts"] == agreed["images"] == 3 and agreed["reached"], agreed
     assert all(r["refused"] for r in parts["refusals"]["result"].values()), parts["refusals"]
@@ -242,7 +292,13 @@ def benchmark(folder: Path, model: ModelFile) -> None:
     assert parts["pipeline fp32"]["result"]["engines_alone"] > 0
     assert parts["build det fp32"]["result"]["state"] == "built"
     assert report["machine"]["gpu"] == "Host memory, no GPU"
+    speeds = parts["throughput fp32"]["result"]
+    assert all(one["engine_images_per_second"] > 0 for name, one in speeds.items() if "batch" in name)
+    layers = parts["layers fp32"]["result"]["det fp32 256x160 batch 2"]
+    assert [one["layer"] for one in layers["slowest"]] == ["second", "first"] and layers["ms"] == 0.75
+    raw = json.loads((target.parent / "gpu.inspector-det-fp32.json").read_text(encoding="utf-8"))
+    assert raw["Layers"][0]["Name"] == "all"
 
 
 if __name__ == "__main__":
-    execute((commands, engines_elsewhere, frames, int8, interrupted, protocol, benchmark))
+    execute((commands, engines_elsewhere, frames, int8, interrupted, quick_first, protocol, benchmark))
