@@ -65,8 +65,8 @@ def test_the_packages_int8_models_stay_what_they_are(part: Part) -> None:
     one, other = run(data, image), run(rewritten, image)
     assert one.max() > 0.5
     # A rounding that falls the other way moves a value by one INT8 step, and what follows by a little: FP16
-    # in the one and FP32 in the other has many fall so.
-    assert np.abs(one - other).mean() < 3e-4
+    # in the one and FP32 in the other has many fall so, most where a picture shows nothing that is clear.
+    assert np.abs(one - other).mean() < 1e-3
 
 
 def network(groups: int, bias: bool) -> tuple[bytes, NDArray[np.int8]]:
