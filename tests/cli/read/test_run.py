@@ -74,12 +74,14 @@ def records(path: Path) -> list[dict[str, object]]:
 def test_mixed_sources_one_line_per_vehicle(scenes: Path) -> None:
     code, out, err = run("none.mp4", scenes.name, "rtsp://u:secret@127.0.0.1:1/x", "--reconnect", 0, *PATIENT)
     lines = [line.split() for line in out.replace("路 口", "路口").splitlines()]
-    assert [line[:3] for line in lines] == [
+    assert [line[:3] for line in lines[:2]] == [
         ["路口/1.png", TEXT, "blue"],
         ["路口/2.png", "苏CFY773", "blue"],
-        ["路口/街.avi", "00:00.0-00:00.4", TEXT],
     ]
-    assert lines[2][-1] == "reads"
+    # Its last frames may go by between two looks.
+    (video, times, text, *_, reads), *more = lines[2:]
+    assert (video, text, reads, more) == ("路口/街.avi", TEXT, "reads", [])
+    assert times in ("00:00.0-00:00.3", "00:00.0-00:00.4")
     assert err.splitlines() == [
         "edge-lpr: none.mp4: no such file or folder",
         "edge-lpr: rtsp://***@127.0.0.1:1/x: cannot be opened: "
