@@ -84,7 +84,7 @@ TRIED = [
     ("finetune rec --render --pretrained d.pdparams --dict run/keys.txt --out run", "run/keys.txt"),
     ("finetune det --render --pretrained d.pdparams --config run/config.yml --out run", "run/config.yml"),
     ("finetune rec --render --pretrained d.pdparams --font run/run.png --out run", "run/run.png"),
-    ("finetune det --render --pretrained d.pdparams --teacher run/run.png --out run", "run/run.png"),
+    ("finetune det --render --pretrained d.pdparams --teacher run/best --out run", "run/best.pdparams"),
     ("finetune det --ccpd data --pretrained d.pdparams --out run", "run/run.png = data/scenes/7.png"),
     ("finetune det --render --val data --pretrained d.pdparams --out run",
      "run/charset.txt = data/plates.csv"),
