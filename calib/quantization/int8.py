@@ -58,10 +58,9 @@ def make(job: Job, tick: Tick) -> tuple[onnx.ModelProto, dict[str, Any]]:
         lambda line: job.report(f"{job.part} int8: {line}"),
         target,
     )
-    percent = job.options.float_budget
     found = search.run(
         budget=job.options.budget / 100,
-        float_budget=(FLOAT_BUDGETS[job.part] if percent is None else percent) / 100,
+        float_budget=job.options.float_share(FLOAT_BUDGETS[job.part]),
     )
     if job.cache.remembered:
         job.report(f"{job.part} int8: {len(job.cache.remembered)} figures remembered from an earlier run")

@@ -84,3 +84,11 @@ class CalibrationOptions(Settings):
         for name in self.precisions:
             if name not in makeable():
                 raise SettingError(f"precision {name!r}: calibration makes {', '.join(makeable())}")
+
+    def float_share(self, usual: float) -> float:
+        """Returns what share of the multiply-adds INT8 may leave in float, 0 to 1.
+
+        Args:
+            usual: What suits the part, in per cent, where no `float_budget` was given.
+        """
+        return (usual if self.float_budget is None else self.float_budget) / 100
