@@ -101,7 +101,7 @@ def write_samples(samples: Sequence[Sample], folder: Path) -> None:
     for sample, name in placed(samples, folder):
         for text, corners in sample.plates or (("", None),):
             points = () if corners is None else corners.tolist()
-            rows.writerow((name, text, " ".join(f"{x:g},{y:g}" for x, y in points)))
+            rows.writerow((name, text, " ".join(f"{x:.9g},{y:.9g}" for x, y in points)))
         create_folder((folder / name).parent)
         data = read_bounded(sample.path, MAX_BYTES, "an image", InputError)
         write_bytes(folder / name, data, durable=False)
