@@ -42,7 +42,7 @@ class Database:
                 found = self._writer.execute("PRAGMA user_version").fetchone()[0]
                 if found not in (0, VERSION):
                     raise InputError(
-                        f"{path}: of version {found}, expected {VERSION}; move it away, or use the edge-lpr of it"
+                        f"{path}: of version {found}, expected {VERSION}; move it away"
                     )
                 for statement in schema:
                     self._writer.execute(statement)

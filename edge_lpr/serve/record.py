@@ -1,4 +1,4 @@
-"""What the service tells of a passage: one object, the same in the database, on the page and in every output."""
+"""What the service tells of a passage: the same in the database, on the page and in every output."""
 
 from __future__ import annotations
 
