@@ -1,0 +1,1 @@
+"""Events on their way to others: queues on disk, and who empties them."""
