@@ -1,1 +1,1 @@
-"""The service's page and interface."""
+"""The page and the interface."""
