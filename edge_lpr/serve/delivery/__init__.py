@@ -1,1 +1,1 @@
-"""Events on their way to others: queues on disk, and who empties them."""
+"""What events are sent to: each output with its own queue on disk."""
