@@ -57,7 +57,7 @@ def _crossing(line: _Points, start: _Points, end: _Points) -> float:
         start: Where the way begins, x and y.
         end: Where it ends.
     """
-    before, after = _side(*line, start), _side(*line, end)
+    before, after = _side(line[0], line[1], start), _side(line[0], line[1], end)
     beside = _side(start, end, line[0]) * _side(start, end, line[1]) > 0
     return 0.0 if beside or before * after >= 0 else after
 

@@ -15,8 +15,7 @@ LOOKALIKES: tuple[str, ...] = ("0ODQ", "1I", "2Z", "5S", "8B")
 
 O and 0, I and 1 share one glyph on plates (`edge_lpr.plates.characters.HOMOGLYPHS`). The others are what a
 worn, dirty or far plate leaves alike: D and Q lose the stroke that tells them from 0, Z, S and B the corners
-that tell them from 2, 5 and 8. No pair of letters beside these, and no pair of digits: of plates of one town, two in a thousand would
-be taken for each other with each further group.
+that tell them from 2, 5 and 8.
 """
 _FOLDED = {ord(c): group[0] for group in LOOKALIKES for c in group}
 _CODES = 255  # characters of a table that are told apart; all others are one, which is compared as text

@@ -10,7 +10,7 @@ from edge_lpr.pipeline.wall_clock import iso
 from edge_lpr.plates.read import rounded
 from edge_lpr.serve.direction import direction_of
 from edge_lpr.serve.matching import fold
-from edge_lpr.serve.record import PassageRecord, State
+from edge_lpr.serve.record import Direction, PassageRecord, State
 from edge_lpr.serve.settings import CameraSettings
 from edge_lpr.types import Quad, Size
 
@@ -133,7 +133,7 @@ class OpenPassage:
         best = self.best
         corners = best.corners if self._shown is None else self._shown.corners
         told = self.told
-        direction = ""
+        direction: Direction = ""
         if self._first_corners is not None and self._last_corners is not None:
             direction = direction_of(camera, self._first_corners, self._last_corners, self.size)
         return PassageRecord(

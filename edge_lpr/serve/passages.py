@@ -31,7 +31,7 @@ from edge_lpr.types import Image
 
 __all__ = ["Passages"]
 
-_GONE = CameraSettings(source="-")  # of a camera that the configuration has no more
+_GONE = CameraSettings.model_validate({"source": "-"})  # of a camera that the configuration has no more
 # What is worth telling; how sure a text is, and how long it was seen, is told with the end.
 _NEWS = ("text", "kind", "direction", "matches")
 
