@@ -52,7 +52,7 @@ def agentclpr(threads: int | None = None) -> Opened:
 
     def session(*args: Any, **options: Any) -> Any:  # noqa: ANN401
         # It has no setting for them.
-        settings = onnxruntime.SessionOptions()
+        settings = options.pop("sess_options", None) or onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads or 0
         return plain(*args, sess_options=settings, **options)
 
