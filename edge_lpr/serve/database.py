@@ -41,9 +41,7 @@ class Database:
             with self._lock, self._writer:
                 found = self._writer.execute("PRAGMA user_version").fetchone()[0]
                 if found not in (0, VERSION):
-                    raise InputError(
-                        f"{path}: of version {found}, expected {VERSION}; move it away"
-                    )
+                    raise InputError(f"{path}: of version {found}, expected {VERSION}; move it away")
                 for statement in schema:
                     self._writer.execute(statement)
                 self._writer.execute(f"PRAGMA user_version = {VERSION}")
