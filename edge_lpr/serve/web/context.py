@@ -14,11 +14,26 @@ from edge_lpr.serve.settings import ServeSettings
 from edge_lpr.serve.store import EventStore
 from edge_lpr.types import Image
 
-__all__ = ["Cameras", "Depths", "Reader", "WebContext"]
+__all__ = ["Areas", "Cameras", "Depths", "Reader", "WebContext"]
 
 T = TypeVar("T")
 _THREADS = 4  # that wait for the disk; they stay, as each keeps a connection to the database
 Polygons = Sequence[Sequence[tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class Areas:
+    """Where in a camera's picture is read.
+
+    Attributes:
+        regions: Plates whose middle lies in one of these are read; all if none. In shares of the frame.
+        masks: Painted over.
+        is_drawn: Whether they were drawn on the page, and go before the configuration.
+    """
+
+    regions: Polygons
+    masks: Polygons
+    is_drawn: bool
 
 
 class Reader(Protocol):
@@ -61,6 +76,7 @@ class WebContext:
         queues: What waits for the outputs.
         reader: Reads posted pictures.
         metrics: Makes the text of /metrics, and its type.
+        areas: Gives the regions and masks of a camera that hold.
         change_regions: Takes a camera's name, its regions and masks in shares of the frame; durable when it
             returns. Raises InputError.
         is_ready: Says what the service is not ready for yet; "" where it is.
@@ -74,6 +90,7 @@ class WebContext:
     queues: Depths
     reader: Reader
     metrics: Callable[[], tuple[bytes, str]]
+    areas: Callable[[str], Areas]
     change_regions: Callable[[str, Polygons, Polygons], None]
     is_ready: Callable[[], str]
     say: Callable[[str], None]

@@ -19,7 +19,7 @@ from edge_lpr.serve.web.hosts import is_our_host, is_our_origin
 from edge_lpr.serve.web.problems import Problem, is_for_programs, problem_response
 from edge_lpr.serve.web.sessions import Sessions
 
-__all__ = ["BODY", "COOKIE", "PICTURE_BYTES", "READ_PATH", "VIEWER", "cookie_header", "theme_of"]
+__all__ = ["BODY", "COOKIE", "PICTURE_BYTES", "READ_PATH", "VIEWER", "address_of", "cookie_header", "theme_of"]
 
 COOKIE = "edge_lpr_session"
 THEME_COOKIE = "edge_lpr_theme"
@@ -129,7 +129,7 @@ class Guard:
                 raise Problem(405, "expected GET", {"Allow": "GET, HEAD"})
             return None
         viewer = await self._context.work(
-            lambda: self._access.viewer(web, headers, browser, _address(scope))
+            lambda: self._access.viewer(web, headers, browser, address_of(scope))
         )
         scope[VIEWER] = viewer
         if not viewer.name and path not in _OPEN:
@@ -162,7 +162,10 @@ class Guard:
             raise Problem(403, _NO_HEADER)
         scope[BODY] = await _body(headers, receive, PICTURE_BYTES if path == READ_PATH else _FORM_BYTES)
         if not (token or program):
-            form = parse_qs(scope[BODY].decode("utf-8", "replace"), max_num_fields=200)
+            try:
+                form = parse_qs(scope[BODY].decode("utf-8", "replace"), max_num_fields=64)
+            except ValueError as e:
+                raise Problem(400, "expected a form of at most 64 fields") from e
             if not self._access.sessions.is_csrf_token(viewer.browser, form.get("csrf", [""])[0]):
                 raise Problem(403, _FORGED)
 
@@ -189,7 +192,8 @@ def _sets_cookie(scope: Scope) -> bool:
     return not is_for_programs(scope["path"]) and not scope["path"].startswith("/static/")
 
 
-def _address(scope: Scope) -> str:
+def address_of(scope: Scope) -> str:
+    """Returns where a request comes from; of a proxy, the proxy's."""
     client = scope.get("client")
     return client[0] if client else ""
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edge_lpr._version import __version__
 
-__all__ = ["STATIC", "local_time", "render", "static_file"]
+__all__ = ["STATIC", "local_time", "render", "static_file", "zone"]
 
 STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 """Files that pages use, and their types."""
@@ -42,8 +42,15 @@ def local_time(stamp: str) -> str:
     return datetime.fromisoformat(stamp.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def zone() -> str:
+    """Returns what this machine's clock is called, and how far it is from UTC: "CET, UTC+01:00"."""
+    now = datetime.now().astimezone()
+    offset = now.strftime("%z")
+    return f"{now.tzname()}, UTC{offset[:3]}:{offset[3:5]}"
+
+
 def _static_url(name: str) -> str:
-    return f"/static/{name}?{static_file(name)[1]}"
+    return f"/static/{name}?v={static_file(name)[1]}"
 
 
 def _percent(share: float) -> str:

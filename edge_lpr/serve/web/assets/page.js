@@ -2,7 +2,6 @@
 "use strict";
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // Light or dark: a cookie, so that the next page is made in the theme at once.
 for (const button of all("[data-theme-switch]")) {
@@ -36,7 +35,7 @@ for (const image of all("img[data-still]")) {
   if (image.complete) next();
 }
 
-// Moving pictures, or the still: what moves begins by itself only where motion is not unwanted.
+// Moving pictures for who asks for them; else the still.
 for (const button of all("[data-live]")) {
   const image = document.getElementById(button.dataset.for);
   const show = (isLive) => {
@@ -47,7 +46,6 @@ for (const button of all("[data-live]")) {
   };
   button.hidden = false;
   button.addEventListener("click", () => show(button.getAttribute("aria-pressed") !== "true"));
-  if (!isStill && !document.querySelector("[data-editor]")) show(true);
 }
 
 // What changes by itself: the page is asked for again, and what is new of it put in.
