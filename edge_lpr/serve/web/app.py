@@ -54,7 +54,7 @@ def _route(operation: Operation, context: WebContext, access: Access) -> Route:
             done: Response = await answer(ask) if waits else await context.work(lambda: answer(ask))
         except EdgeLprError as e:
             raise Problem(400 if e.exit_code == 2 else 500, str(e)) from e
-        except Problem:
+        except (Problem, HTTPException):
             raise
         except Exception as e:
             # Here and not by the framework, which has the server write a traceback with all that the request held.

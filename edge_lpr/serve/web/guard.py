@@ -27,9 +27,9 @@ VIEWER, BODY = "edge_lpr.viewer", "edge_lpr.body"
 """Where a request's scope has them."""
 READ_PATH = "/api/v1/read"
 PICTURE_BYTES = 16 << 20
-"""Of a posted picture; a photo of 50 megapixels has about as many."""
+"""Of a posted picture; one of 32 megapixels has about as many."""
 _FORM_BYTES = 512 << 10  # 64 polygons of 64 points take half of it
-_PICTURES_AT_ONCE = 4
+_PICTURES_AT_ONCE = 2  # each takes a hundred megabytes once it is decoded
 _PART_WAIT, _BODY_WAIT = 10.0, 60.0  # seconds for the next part of a body, and for all of it
 _OPEN = ("/healthz", "/signin")
 _SAFE = ("GET", "HEAD")

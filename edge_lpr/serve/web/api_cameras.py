@@ -1,0 +1,41 @@
+"""Cameras, lists and the service's health in the interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from edge_lpr._version import __version__
+from edge_lpr.serve.web.asking import Ask, Operation
+from edge_lpr.serve.web.openapi import json_of, list_of
+from edge_lpr.serve.web.problems import json_response
+
+__all__ = ["CAMERAS", "CAMERA_SCHEMAS"]
+
+
+def _cameras(ask: Ask) -> Response:
+    return json_response({"cameras": [_camera(ask, one) for one in ask.context.cameras.snapshot()]})
+
+
+def _camera(ask: Ask, state: Any) -> dict[str, Any]:
+    areas = ask.context.areas(state.name)
+    return {
+        **state.to_dict(),
+        "regions": areas.regions,
+        "masks": areas.masks,
+        "is_drawn": areas.is_drawn,
+    }
+
+
+def _health(ask: Ask) -> Response:
+    context = ask.context
+    return json_response(
+        {
+            "version": __version__,
+            "not_ready": context.is_ready(),
+            "pictures": context.pictures.state,
+            "queues": dict(context.queues.depths()),
+        }
+    )
