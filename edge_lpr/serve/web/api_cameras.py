@@ -39,3 +39,24 @@ def _health(ask: Ask) -> Response:
             "queues": dict(context.queues.depths()),
         }
     )
+
+
+CAMERA_SCHEMAS: Mapping[str, Mapping[str, Any]] = {"Camera": {"type": "object"}}
+CAMERAS: tuple[Operation, ...] = (
+    Operation(
+        "GET", "/api/v1/cameras", _cameras, (), "getCameras", "The cameras, and how each is",
+        gives=json_of({"cameras": list_of("Camera")}),
+    ),
+    Operation(
+        "GET", "/api/v1/health", _health, (), "getHealth",
+        "What the service is not ready for, why pictures are not kept, and how many events wait for each output",
+        gives=json_of(
+            {
+                "version": {"type": "string"},
+                "not_ready": {"type": "string", "description": "Empty where it is ready."},
+                "pictures": {"type": "string", "description": "Why none are kept; empty where they are."},
+                "queues": {"type": "object", "additionalProperties": {"type": "integer"}},
+            }
+        ),
+    ),
+)

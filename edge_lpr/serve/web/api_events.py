@@ -93,7 +93,7 @@ def _shared(ask: Ask) -> Response:
     path = ask.context.pictures.open_path(record.frame) if record.frame else None
     if path is None:
         raise Problem(404, "there is no whole frame of this event, or none any more")
-    return Response(blurred(path, record), media_type="image/jpeg", headers=_JPEG)
+    return Response(path.read_bytes(), media_type="image/jpeg", headers=_JPEG)
 
 
 _REVISION = Parameter("r", "any text: a browser asks again where it is another", most=24, default="")

@@ -37,7 +37,7 @@ class Ask:
     context: WebContext
     access: Access
     viewer: Viewer
-    values: Mapping[str, Any]
+    values: dict[str, Any]
     request: Request
     body: bytes
 

@@ -21,7 +21,7 @@ class Bar:
     """One bar.
 
     Attributes:
-        label: Under the bar.
+        label: What it counts: an hour, "2026-11-27T07:00", or a day. Under the bar stands the end of it.
         counts: What it is made of, one for each series, from the bottom up.
     """
 
@@ -67,8 +67,14 @@ def bar_chart(title: str, series: Sequence[str], bars: Sequence[Bar]) -> Markup:
                 )
         if i % every == 0:
             at = f'x="{x + pitch * 0.4:.1f}" y="{_HEIGHT - 14}"'
-            parts.append(f'<text class="x" {at} text-anchor="middle">{escape(bar.label)}</text>')
+            parts.append(f'<text class="x" {at} text-anchor="middle">{escape(_short(bar.label))}</text>')
     return Markup("".join([*parts, "</svg>"]))
+
+
+def _short(label: str) -> str:
+    """Returns the hour, and of midnight and of a day month and day."""
+    day, mark, hour = label.partition("T")
+    return hour if mark and hour != "00:00" else day[5:]
 
 
 def _step(highest: int) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from edge_lpr.plates import PlateRead
+from edge_lpr.serve.lists import Lists
 from edge_lpr.serve.pictures import Pictures
 from edge_lpr.serve.settings import ServeSettings
 from edge_lpr.serve.store import EventStore
@@ -72,6 +73,7 @@ class WebContext:
         settings: The configuration that holds; replaced when it is read again.
         store: The events.
         pictures: Crops and frames.
+        lists: The lists of plates; replaced with `settings`.
         cameras: The cameras' states and last frames.
         queues: What waits for the outputs.
         reader: Reads posted pictures.
@@ -80,12 +82,12 @@ class WebContext:
         change_regions: Takes a camera's name, its regions and masks in shares of the frame; durable when it
             returns. Raises InputError.
         is_ready: Says what the service is not ready for yet; "" where it is.
-        say: Takes a line for the log.
     """
 
     settings: ServeSettings
     store: EventStore
     pictures: Pictures
+    lists: Lists
     cameras: Cameras
     queues: Depths
     reader: Reader
@@ -93,7 +95,6 @@ class WebContext:
     areas: Callable[[str], Areas]
     change_regions: Callable[[str, Polygons, Polygons], None]
     is_ready: Callable[[], str]
-    say: Callable[[str], None]
     _threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(_THREADS, "edge-lpr page"), repr=False
     )

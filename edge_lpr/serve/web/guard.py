@@ -172,7 +172,8 @@ class Guard:
 
 _FORGED = "the form is not of this visit; go back, load the page again, and send it once more"
 _NO_HEADER = (
-    "expected the header Authorization: Bearer TOKEN; X-CSRF-Token of a page; or, where no token is needed, X-Edge-LPR: 1"
+    "expected a token, as a Bearer in the header Authorization; of a page's script X-CSRF-Token; "
+    "where no token is needed, X-Edge-LPR: 1"
 )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from edge_lpr.serve.web.context import WebContext
@@ -18,6 +20,9 @@ _STALLED = 15.0  # seconds in which a browser has to take one picture
 _REPEAT = 5.0  # seconds after which the same picture is sent again, so that one who has gone is noticed
 _LONGEST = 3600.0  # seconds; a forgotten tab asks again, or not
 _BOUNDARY = b"edge-lpr-frame"
+
+
+_logger = logging.getLogger("edge_lpr")
 
 
 class Viewers:
@@ -40,7 +45,7 @@ class Viewers:
         self.count -= 1
 
 
-class LiveResponse:
+class LiveResponse(Response):
     """Motion JPEG (`multipart/x-mixed-replace`), an answer of ASGI.
 
     A picture is encoded when somebody looks, once for all who do. Who is slow gets the newest picture when he
@@ -54,6 +59,7 @@ class LiveResponse:
     """
 
     def __init__(self, context: WebContext, camera: str, viewers: Viewers, first: bytes) -> None:
+        super().__init__()
         self._context = context
         self._camera = camera
         self._viewers = viewers
@@ -77,7 +83,7 @@ class LiveResponse:
                     await asyncio.wait_for(send(body), _STALLED)
                 await send({"type": "http.response.body", "body": b"--%b--\r\n" % _BOUNDARY})
             except asyncio.TimeoutError:
-                self._context.say(f"{self._camera}: a browser that took no picture was let go")
+                _logger.info("%s: a browser that took no picture was let go", self._camera)
             finally:
                 gone.cancel()
 

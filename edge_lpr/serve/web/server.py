@@ -9,7 +9,6 @@ import ssl
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -60,10 +59,10 @@ class WebServer:
         web = context.settings.web
         self._context = context
         self._files = certificate, key
-        self._tls = _tls(certificate, key)
+        _check_certificate(certificate, key)
         self._socket = _bind(web.listen)
         host, port = self._socket.getsockname()[:2]
-        scheme = "https" if self._tls else "http"
+        scheme = "https" if certificate else "http"
         self.address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         """Where it is reached."""
         config = uvicorn.Config(
@@ -79,8 +78,11 @@ class WebServer:
             timeout_keep_alive=_IDLE,
             timeout_graceful_shutdown=1,
             h11_max_incomplete_event_size=_HEADER_BYTES,
-            **_tls_options(self._tls),
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
         )
+        config.load()
+        self._tls = config.ssl
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="edge-lpr page", daemon=True)
 
@@ -119,10 +121,9 @@ class WebServer:
         Raises:
             InputError: They cannot be used; those before stay.
         """
-        if self._tls is not None:
-            _tls(*self._files)
-            certificate, key = self._files
-            assert certificate is not None
+        certificate, key = self._files
+        if self._tls is not None and certificate is not None:
+            _check_certificate(certificate, key)
             self._tls.load_cert_chain(certificate, key)
 
     def _run(self) -> None:
@@ -152,19 +153,12 @@ def _bind(listen: str) -> socket.socket:
     return made
 
 
-def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+def _check_certificate(certificate: Path | None, key: Path | None) -> None:
     if certificate is None:
-        return None
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
+        return
     try:
-        made.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as e:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as e:  # of which SSLError is one
         raise InputError(
             f"[web] certificate {certificate}, key {key}: {one_line(e)}; expected two files in PEM"
         ) from e
-    return made
-
-
-def _tls_options(context: ssl.SSLContext | None) -> dict[str, Any]:
-    return {} if context is None else {"ssl_context_factory": lambda config, default: context}
