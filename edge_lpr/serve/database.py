@@ -59,10 +59,12 @@ class Database:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
+                self._writer.commit()
             except BaseException:
-                self._writer.rollback()
+                # A full disk may have ended it already.
+                if self._writer.in_transaction:
+                    self._writer.rollback()
                 raise
-            self._writer.commit()
 
     def reader(self) -> sqlite3.Connection:
         """Returns this thread's connection, for reading alone."""
