@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
 import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from helpers.service import frame, track
 from starlette.testclient import TestClient
 
+from edge_lpr.addresses import shown_source
 from edge_lpr.plates import PlateRead
+from edge_lpr.serve import store
+from edge_lpr.serve.board import CameraBoard
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery import queue
 from edge_lpr.serve.lists import Lists
@@ -22,45 +20,14 @@ from edge_lpr.serve.passages import Passages
 from edge_lpr.serve.pictures import Pictures
 from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.settings import ServeSettings
-from edge_lpr.serve import store
 from edge_lpr.serve.store import EventStore
 from edge_lpr.serve.web.app import make_app
 from edge_lpr.serve.web.auth import ScryptHash
-from edge_lpr.serve.web.context import Areas, WebContext
+from edge_lpr.serve.web.context import Areas, Polygons, WebContext
 from edge_lpr.types import Image
+from helpers.service import frame, track
 
 ADDRESS = "http://127.0.0.1:8470"
-
-
-@dataclass
-class State:
-    name: str
-    state: str = "live"
-    has_picture: bool = True
-
-    def about(self):
-        return "10 frames a second"
-
-    def to_dict(self):
-        return {"name": self.name, "state": self.state}
-
-
-class Board:
-    def __init__(self, names):
-        self.names = names
-        self.value = 0
-        self.change()
-
-    def change(self):
-        self.value = (self.value + 1) % 256
-        ok, data = cv2.imencode(".jpg", np.full((360, 640, 3), self.value, np.uint8))
-        self.picture = data.tobytes()
-
-    def latest(self, camera):
-        return self.picture
-
-    def snapshot(self):
-        return [State(name) for name in self.names]
 
 
 def cheap_hash(secret: str) -> str:
@@ -85,7 +52,9 @@ def configuration(**web: Any) -> ServeSettings:
     return ServeSettings.model_validate(
         {
             "cameras": {"gate": {"source": "0", "role": "entry", "site": "yard"}, "yard": {"source": "1"}},
-            "lists": {"staff": {"action": "allow", "plates": [{"plate": "京A12345", "name": "Li <b>Wei</b>"}]}},
+            "lists": {
+                "staff": {"action": "allow", "plates": [{"plate": "京A12345", "name": "Li <b>Wei</b>"}]}
+            },
             "web": web,
         }
     )
@@ -99,7 +68,11 @@ class Service:
         self.queues = queue.Queues(self.database, self.settings.outputs)
         self.lists = Lists.load(self.settings.lists, folder)
         self.passages = Passages(self.database, self.pictures, self.lists, self.queues, self.settings)
-        self.board = Board(list(self.settings.cameras))
+        self.board = CameraBoard()
+        self.board.arrange({name: shown_source(one.source) for name, one in self.settings.cameras.items()})
+        for name in self.settings.cameras:
+            self.board[name].become("live")
+            self.see(name, frame())
         self.drawn: dict[str, Areas] = {}
         self.context = WebContext(
             settings=self.settings,
@@ -116,12 +89,16 @@ class Service:
         )
         self.app = make_app(self.context)
 
-    def _areas(self, name):
+    def _areas(self, name: str) -> Areas:
         camera = self.settings.cameras[name]
         return self.drawn.get(name) or Areas(camera.regions, camera.masks, False)
 
-    def _change(self, name, regions, masks):
+    def _change(self, name: str, regions: Polygons, masks: Polygons) -> None:
         self.drawn[name] = Areas(regions, masks, True)
+
+    def see(self, camera: str, image: Image) -> None:
+        """A camera takes a frame."""
+        self.board[camera].saw(image, None)
 
     def pass_by(self, text: str, camera: str = "gate", **fields: Any) -> PassageRecord:
         """A vehicle passes, from its first read to its end."""

@@ -40,7 +40,7 @@ class Access:
 
     @staticmethod
     def is_open(web: WebSettings) -> bool:
-        """Tells whether nobody has to sign in: only this machine reaches it, and nothing else is asked for."""
+        """Tells whether nobody has to sign in: this machine alone reaches it, and no more is asked for."""
         return is_loopback(web.listen) and not web.password and not web.tokens
 
     def viewer(self, web: WebSettings, headers: Mapping[str, str], browser: str, address: str) -> Viewer:

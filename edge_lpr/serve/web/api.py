@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.responses import Response
-
-from edge_lpr._version import __version__
-from edge_lpr.serve.web.api_cameras import CAMERAS, CAMERA_SCHEMAS
-from edge_lpr.serve.web.api_events import EVENTS, EVENT_SCHEMAS
+from edge_lpr.serve.web.api_cameras import CAMERA_SCHEMAS, CAMERAS
+from edge_lpr.serve.web.api_events import EVENT_SCHEMAS, EVENTS
 from edge_lpr.serve.web.api_read import READ, READ_SCHEMAS
-from edge_lpr.serve.web.api_totals import TOTALS, TOTAL_SCHEMAS
-from edge_lpr.serve.web.asking import Ask, Operation
-from edge_lpr.serve.web.openapi import describe, json_of
+from edge_lpr.serve.web.api_totals import TOTAL_SCHEMAS, TOTALS
+from edge_lpr.serve.web.asking import Operation
+from edge_lpr.serve.web.openapi import describe
 from edge_lpr.serve.web.problems import json_response
 
 __all__ = ["API", "description"]
@@ -25,7 +22,10 @@ def description() -> dict[str, Any]:
 
 
 SCHEMAS: Mapping[str, Mapping[str, Any]] = {
-    **EVENT_SCHEMAS, **CAMERA_SCHEMAS, **TOTAL_SCHEMAS, **READ_SCHEMAS
+    **EVENT_SCHEMAS,
+    **CAMERA_SCHEMAS,
+    **TOTAL_SCHEMAS,
+    **READ_SCHEMAS,
 }
 API: tuple[Operation, ...] = (
     *EVENTS,

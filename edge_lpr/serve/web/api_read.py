@@ -26,7 +26,6 @@ async def _read(ask: Ask) -> Response:
         image = await ask.context.work(lambda: decode_image(data, "the picture", _MOST_PIXELS))
     except SourceError as e:
         raise Problem(415, str(e)) from e
-    del data
     plates = await ask.context.reader.read(image)
     height, width = image.shape[:2]
     return json_response({"plates": [plate.to_dict() for plate in plates], "width": width, "height": height})
@@ -36,7 +35,9 @@ async def _picture(ask: Ask) -> bytes:
     """Returns the picture of a body: the body itself, or the part "picture" of a form."""
     kind = ask.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        raise Problem(415, "expected the picture itself as the body, or multipart/form-data with a part picture")
+        raise Problem(
+            415, "expected the picture itself as the body, or multipart/form-data with a part picture"
+        )
     if kind != "multipart/form-data":
         return ask.body
     async with ask.request.form(max_files=1, max_fields=8, max_part_size=1024) as form:

@@ -57,8 +57,14 @@ def _route(operation: Operation, context: WebContext, access: Access) -> Route:
         except (Problem, HTTPException):
             raise
         except Exception as e:
-            # Here and not by the framework, which has the server write a traceback with all that the request held.
-            _logger.exception("%s %s: %s", operation.method, operation.path, one_line(e, named=True))
+            # Here and not by the framework, which has the server write all that it finds into the log.
+            _logger.error(  # noqa: TRY400 (a traceback is for who debugs)
+                "%s %s: %s",
+                operation.method,
+                operation.path,
+                one_line(e, named=True),
+                exc_info=_logger.isEnabledFor(logging.DEBUG),
+            )
             raise Problem(500, "the service could not answer; its log says why") from e
         return done
 

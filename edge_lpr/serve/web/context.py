@@ -6,20 +6,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from edge_lpr.plates import PlateRead
+from edge_lpr.serve.board import CameraBoard
 from edge_lpr.serve.lists import Lists
 from edge_lpr.serve.pictures import Pictures
 from edge_lpr.serve.settings import ServeSettings
 from edge_lpr.serve.store import EventStore
 from edge_lpr.types import Image
 
-__all__ = ["Areas", "Cameras", "Depths", "Reader", "WebContext"]
+__all__ = ["Areas", "Depths", "Polygons", "Reader", "WebContext"]
 
 T = TypeVar("T")
 _THREADS = 4  # that wait for the disk; they stay, as each keeps a connection to the database
 Polygons = Sequence[Sequence[tuple[float, float]]]
+"""Each a list of corners, x and y in shares of the frame's width and height."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,6 @@ class Reader(Protocol):
 
     def read(self, image: Image) -> Awaitable[list[PlateRead]]:
         """Reads the plates of one image, uint8 H×W×3 BGR."""
-        ...
-
-
-class Cameras(Protocol):
-    """What is known of the cameras; a `CameraBoard`."""
-
-    def latest(self, camera: str) -> bytes | None:
-        """Returns the last frame as JPEG; None where there is none."""
-        ...
-
-    def snapshot(self) -> Sequence[Any]:
-        """Returns the state of each camera."""
         ...
 
 
@@ -88,7 +78,7 @@ class WebContext:
     store: EventStore
     pictures: Pictures
     lists: Lists
-    cameras: Cameras
+    cameras: CameraBoard
     queues: Depths
     reader: Reader
     metrics: Callable[[], tuple[bytes, str]]

@@ -35,7 +35,9 @@ async def events_csv(ask: Ask) -> Response:
         found = first
         while True:
             yield "".join(
-                csv_row((*record_cells(event.record.to_dict()), *(getattr(event, name) for name in _CORRECTION)))
+                csv_row(
+                    (*record_cells(event.record.to_dict()), *(getattr(event, name) for name in _CORRECTION))
+                )
                 for event in found.events
             )
             if not found.cursor:
@@ -59,7 +61,9 @@ def training_zip(ask: Ask) -> Response:
         path = ask.context.pictures.open_path(event.record.crop) if event.record.crop else None
         if path is not None:
             crops.append(LabelledCrop(path.name, path, event.corrected_text))
-    return StreamingResponse(zip_parts(crops), headers=_attachment("training.zip"), media_type="application/zip")
+    return StreamingResponse(
+        zip_parts(crops), headers=_attachment("training.zip"), media_type="application/zip"
+    )
 
 
 def _attachment(name: str) -> dict[str, str]:

@@ -19,7 +19,16 @@ from edge_lpr.serve.web.hosts import is_our_host, is_our_origin
 from edge_lpr.serve.web.problems import Problem, is_for_programs, problem_response
 from edge_lpr.serve.web.sessions import Sessions
 
-__all__ = ["BODY", "COOKIE", "PICTURE_BYTES", "READ_PATH", "VIEWER", "address_of", "cookie_header", "theme_of"]
+__all__ = [
+    "BODY",
+    "COOKIE",
+    "PICTURE_BYTES",
+    "READ_PATH",
+    "VIEWER",
+    "address_of",
+    "cookie_header",
+    "theme_of",
+]
 
 COOKIE = "edge_lpr_session"
 THEME_COOKIE = "edge_lpr_theme"
@@ -35,7 +44,7 @@ _OPEN = ("/healthz", "/signin")
 _SAFE = ("GET", "HEAD")
 _METHODS = (*_SAFE, "POST", "PATCH")
 # A page of ours takes nothing from elsewhere, holds no script or style of its own, and stands in no frame.
-# No Strict-Transport-Security: it would hold for every port of the host, and what else runs there may have no TLS.
+# No Strict-Transport-Security: it would hold for every port of the host, some of which may have no TLS.
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

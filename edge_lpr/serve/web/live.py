@@ -38,7 +38,9 @@ class Viewers:
 
     def __enter__(self) -> None:
         if self.count >= self.most:
-            raise Problem(503, f"{self.most} are looking already; the still is refreshed, too", {"Retry-After": "10"})
+            raise Problem(
+                503, f"{self.most} are looking already; the still is refreshed, too", {"Retry-After": "10"}
+            )
         self.count += 1
 
     def __exit__(self, *error: object) -> None:
@@ -69,9 +71,7 @@ class LiveResponse(Response):
         """Sends pictures until the browser goes, or stalls."""
         with self._viewers:
             kind = b"multipart/x-mixed-replace; boundary=" + _BOUNDARY
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]}
-            )
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
             gone = asyncio.ensure_future(_gone(receive))
             try:
                 async for picture in self._pictures(gone):
@@ -97,7 +97,7 @@ class LiveResponse(Response):
             picture = await self._context.work(lambda: self._context.cameras.latest(self._camera))
             if picture is None or gone.done():
                 return
-            if picture is not shown and picture != shown or clock() - sent >= _REPEAT:
+            if (picture is not shown and picture != shown) or clock() - sent >= _REPEAT:
                 shown, sent = picture, clock()
                 yield shown
 

@@ -1,11 +1,10 @@
-"""The description of the interface, OpenAPI 3.1: made of the table of its routes and of the types they give."""
+"""The description of the interface, OpenAPI 3.1: made of the table of its routes and the types they give."""
 
 from __future__ import annotations
 
 import inspect
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -52,16 +51,21 @@ def picture() -> dict[str, Any]:
     return {"image/jpeg": {}}
 
 
-def schema_of(kind: type, extra: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+def schema_of(
+    kind: type, extra: Mapping[str, Mapping[str, Any]] | None = None, leave_out: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Returns the schema of a dataclass, its attributes described by its docstring.
 
     Args:
         kind: The dataclass.
         extra: Properties that are given beside.
+        leave_out: Attributes that are not given.
     """
     # "serialization": what is given has all its fields, also those with defaults.
     schema = TypeAdapter(kind).json_schema(mode="serialization", ref_template=_NAMESPACE + "{model}")
     schema.pop("$defs", None)
+    for name in leave_out:
+        del schema["properties"][name]
     documentation = inspect.getdoc(kind) or ""
     about = {
         name: " ".join(text.split())
@@ -97,9 +101,9 @@ def describe(operations: Iterable[Any], schemas: Mapping[str, Mapping[str, Any]]
             "title": "edge-lpr serve",
             "version": __version__,
             "description": (
-                "Passages of vehicles with the plates that were read. A token that the configuration knows "
-                "stands in the header Authorization; where it knows none, and only the machine itself reaches the "
-                "service, what changes anything has the header X-Edge-LPR: 1, which no page of elsewhere can send."
+                "Passages of vehicles with the plates that were read. A token of the configuration stands "
+                "in the header Authorization. Where it has none, and the machine alone reaches the service, what "
+                "changes anything has the header X-Edge-LPR: 1, which no page of elsewhere can send."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -120,7 +124,9 @@ def _operation(operation: Any) -> dict[str, Any]:  # noqa: ANN401 (an `Operation
     answers: dict[str, Any] = {
         "200": {
             "description": operation.about,
-            "content": {kind: {"schema": schema} if schema else {} for kind, schema in operation.gives.items()},
+            "content": {
+                kind: {"schema": schema} if schema else {} for kind, schema in operation.gives.items()
+            },
         }
     }
     content = {"application/problem+json": {"schema": reference("Problem")}}
@@ -135,6 +141,8 @@ def _operation(operation: Any) -> dict[str, Any]:  # noqa: ANN401 (an `Operation
     if operation.takes:
         found["requestBody"] = {
             "required": True,
-            "content": {kind: {"schema": schema} if schema else {} for kind, schema in operation.takes.items()},
+            "content": {
+                kind: {"schema": schema} if schema else {} for kind, schema in operation.takes.items()
+            },
         }
     return found

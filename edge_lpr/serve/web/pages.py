@@ -17,7 +17,6 @@ from edge_lpr.serve.web.pages_camera import CAMERA_PAGES, camera_views
 from edge_lpr.serve.web.pages_sign import SIGN_PAGES
 from edge_lpr.serve.web.pages_totals import TOTAL_PAGES
 from edge_lpr.serve.web.parameters import Parameter
-from edge_lpr.serve.web.problems import Problem
 
 __all__ = ["PAGES"]
 

@@ -12,13 +12,16 @@ from starlette.responses import RedirectResponse, Response
 
 from edge_lpr.errors import InputError, shown
 from edge_lpr.io.plain_data import parse_json
+from edge_lpr.serve.board import CameraState
+from edge_lpr.serve.regions import DrawnRegions, as_toml
 from edge_lpr.serve.settings import Polygon
 from edge_lpr.serve.web.asking import Ask, Operation
-from edge_lpr.serve.web.context import Areas, WebContext
+from edge_lpr.serve.web.context import Polygons, WebContext
 from edge_lpr.serve.web.filters import CAMERA
 from edge_lpr.serve.web.live import LiveResponse, Viewers
 from edge_lpr.serve.web.parameters import Parameter
 from edge_lpr.serve.web.problems import Problem
+from edge_lpr.serve.web.templates import local_time
 
 __all__ = ["CAMERA_PAGES", "CameraView", "camera_views", "polygons_of"]
 
@@ -50,8 +53,14 @@ class CameraView:
 def camera_views(context: WebContext) -> list[CameraView]:
     """Returns what pages show of all cameras."""
     return [
-        CameraView(one.name, one.state, one.about(), one.has_picture) for one in context.cameras.snapshot()
+        CameraView(one.name, one.state, _about(one), one.has_picture) for one in context.cameras.snapshot()
     ]
+
+
+def _about(one: CameraState) -> str:
+    if one.state == "live":
+        return f"{one.fps:.1f} frames a second" + (f"; {one.detail}" if one.detail else "")
+    return f"since {local_time(one.since)}" + (f": {one.detail}" if one.detail else "")
 
 
 def polygons_of(text: str, name: str) -> list[Polygon]:
@@ -137,16 +146,16 @@ def _page(
         regions=texts["regions"],
         masks=texts["masks"],
         is_drawn=areas.is_drawn,
-        toml=_toml(view.name, areas),
+        toml=as_toml(
+            view.name, DrawnRegions.model_validate({"regions": areas.regions, "masks": areas.masks})
+        ),
     )
 
 
-def _toml(name: str, areas: Areas) -> str:
-    return f"[cameras.{name}]\nregions = {_text(areas.regions)}\nmasks = {_text(areas.masks)}\n"
-
-
-def _text(polygons: object) -> str:
-    return json.dumps(polygons)
+def _text(polygons: Polygons) -> str:
+    """Writes polygons as JSON and TOML both have them, each in a line of its own."""
+    lines = ",\n".join(f" {json.dumps(polygon)}" for polygon in polygons)
+    return f"[\n{lines}\n]" if lines else "[]"
 
 
 CAMERA_PAGES: tuple[Operation, ...] = (

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.responses import RedirectResponse, Response
 
 from edge_lpr.serve.web.asking import Ask, Operation
-from edge_lpr.serve.web.guard import COOKIE, address_of, cookie_header
+from edge_lpr.serve.web.guard import address_of, cookie_header
 from edge_lpr.serve.web.parameters import Parameter
 from edge_lpr.serve.web.problems import Problem
 from edge_lpr.serve.web.sessions import Sessions
@@ -49,9 +49,7 @@ def _sign_in(ask: Ask) -> Response:
 def _sign_out(ask: Ask) -> Response:
     ask.access.sessions.sign_out(ask.viewer.browser)
     response = RedirectResponse("/signin", 303)
-    response.headers["set-cookie"] = cookie_header(
-        Sessions.new_id(), ask.request.headers, ask.request.scope
-    )
+    response.headers["set-cookie"] = cookie_header(Sessions.new_id(), ask.request.headers, ask.request.scope)
     # What the browser has kept of pictures goes, too.
     response.headers["clear-site-data"] = '"cache"'
     return response

@@ -12,7 +12,16 @@ from edge_lpr.serve.web.problems import Problem
 
 __all__ = ["Parameter", "read_parameters"]
 
-_WORDS = {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}
+_WORDS = {
+    "1": True,
+    "true": True,
+    "on": True,
+    "yes": True,
+    "0": False,
+    "false": False,
+    "off": False,
+    "no": False,
+}
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,9 @@ def read_parameters(
     for name, text in [*given, *path.items()]:
         if name not in by_name:
             raise Problem(
-                400, f"no parameter is called {shown(name)}, expected {', '.join(by_name) or 'none'}", field=name[:80]
+                400,
+                f"no parameter is called {shown(name)}, expected {', '.join(by_name) or 'none'}",
+                field=name[:80],
             )
         if name in seen:
             raise Problem(400, f"{name} stands there twice", field=name)

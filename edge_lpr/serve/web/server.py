@@ -71,6 +71,7 @@ class WebServer:
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="error",  # what is no HTTP is not worth a line each
             access_log=False,
             server_header=False,
             proxy_headers=False,

@@ -16,7 +16,17 @@ from edge_lpr.serve.web.filters import SPAN
 from edge_lpr.serve.web.parameters import Parameter
 from edge_lpr.serve.web.problems import Problem
 
-__all__ = ["BY", "COUNT_FILTERS", "STAY_FILTERS", "Table", "counted", "found_stays", "sites", "span", "table_of"]
+__all__ = [
+    "BY",
+    "COUNT_FILTERS",
+    "STAY_FILTERS",
+    "Table",
+    "counted",
+    "found_stays",
+    "sites",
+    "span",
+    "table_of",
+]
 
 _HOUR, _DAY = 3600.0, 86_400.0
 _MOST = {"hour": 14 * _DAY, "day": 400 * _DAY}
@@ -89,7 +99,9 @@ def table_of(found: Sequence[Count], apart: str, by: str, since: float, before: 
         series = [*series[: SERIES - 1], "others"]
         starts = {start for one in rest for start in one}
         sums["others"] = {start: sum(one.get(start, 0) for one in rest) for start in starts}
-    rows = [Bar(start, tuple(sums[name].get(start, 0) for name in series)) for start in _starts(by, since, before)]
+    rows = [
+        Bar(start, tuple(sums[name].get(start, 0) for name in series)) for start in _starts(by, since, before)
+    ]
     return Table(series, rows)
 
 
@@ -111,5 +123,7 @@ def _starts(by: str, since: float, before: float) -> list[str]:
     # An hour that comes twice in autumn is one; a day has 23 to 25 of them.
     step = 900 if by == "hour" else 3 * 3600  # hours begin at a quarter, in some zones
     moments = range(int(since - since % step), int(before) + 1, step)
-    names = dict.fromkeys(datetime.fromtimestamp(moment).strftime(form) for moment in moments if moment < before)
+    names = dict.fromkeys(
+        datetime.fromtimestamp(moment).strftime(form) for moment in moments if moment < before
+    )
     return list(names)

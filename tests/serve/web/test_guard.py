@@ -31,7 +31,10 @@ def local(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Service]:
-    tokens = [{"name": "reader", "hash": HASHES[READS]}, {"name": "writer", "hash": HASHES[WRITES], "write": True}]
+    tokens = [
+        {"name": "reader", "hash": HASHES[READS]},
+        {"name": "writer", "hash": HASHES[WRITES], "write": True},
+    ]
     service = Service(tmp_path, configuration(password=HASHES[PASSWORD], tokens=tokens))
     service.pass_by("京A12345", id="t0")
     yield service
@@ -166,7 +169,14 @@ def test_any_cookie_is_answered(guarded: Service, cookie: str) -> None:
 
 
 def test_where_to_after_signing_in_is_a_page_of_ours(guarded: Service) -> None:
-    for where in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:1", "/a\r\nX: 1", "\t//evil"):
+    for where in (
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:1",
+        "/a\r\nX: 1",
+        "\t//evil",
+    ):
         client = guarded.client()
         form = {"csrf": csrf_of(client.get("/signin").text), "password": PASSWORD, "next": where}
         answer = client.post("/signin", data=form)
@@ -225,7 +235,9 @@ def test_a_name_that_is_not_ours_is_refused(local: Service) -> None:
         assert "京" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/", "/events", "/nothing", "/api/v1/events", "/healthz", "/static/page.css", "/signin"])
+@pytest.mark.parametrize(
+    "path", ["/", "/events", "/nothing", "/api/v1/events", "/healthz", "/static/page.css", "/signin"]
+)
 def test_every_answer_has_the_headers(guarded: Service, path: str) -> None:
     headers = guarded.client().get(path).headers
     rules = dict(rule.strip().split(" ", 1) for rule in headers["content-security-policy"].split(";"))

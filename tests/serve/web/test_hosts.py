@@ -11,7 +11,9 @@ from edge_lpr.serve.web.hosts import is_our_host, is_our_origin
 LOCAL, EVERYWHERE = "127.0.0.1:8470", "0.0.0.0:8470"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8470", "localhost", "LOCALHOST:8470", "localhost.", "[::1]:8470", "::1"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8470", "localhost", "LOCALHOST:8470", "localhost.", "[::1]:8470", "::1"]
+)
 def test_loopback_knows_itself(host: str) -> None:
     assert is_our_host(host, LOCAL, ())
     assert is_our_host(host, EVERYWHERE, ())
@@ -19,8 +21,10 @@ def test_loopback_knows_itself(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["", "evil.example", "evil.example:8470", "127.0.0.1.evil.example", "127.0.0.1@evil.example", "localhost:x"]
-    + ["[::1]evil", "[::1", "a:b:c", "localhost.evil.example"],
+    [
+        *("", "evil.example", "evil.example:8470", "127.0.0.1.evil.example", "127.0.0.1@evil.example"),
+        *("localhost:x", "[::1]evil", "[::1", "a:b:c", "localhost.evil.example"),
+    ],
 )
 def test_names_of_others_are_none_of_ours(host: str) -> None:
     assert not is_our_host(host, LOCAL, ("gate.example",))
