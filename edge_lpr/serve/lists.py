@@ -156,7 +156,7 @@ class Lists:
         return {one.name: len(one) for one in self._lists}
 
     def plates(self, name: str, limit: int) -> list[PlateEntry]:
-        """Returns the first plates and patterns of a list, at most so many; none where there is no such list."""
+        """Returns the first plates and patterns of a list, at most so many; none of one that is not there."""
         found = (entry for one in self._lists if one.name == name for entry in one.entries())
         return list(islice(found, limit))
 

@@ -9,7 +9,6 @@ from typing import Any
 from starlette.responses import Response
 
 from edge_lpr.serve.record import Match, PassageRecord
-from edge_lpr.serve.search import search
 from edge_lpr.serve.store import StoredEvent
 from edge_lpr.serve.web.asking import Ask, Operation
 from edge_lpr.serve.web.downloads import events_csv
@@ -51,7 +50,7 @@ def correct(ask: Ask, text: str) -> StoredEvent:
 
 
 def _events(ask: Ask) -> Response:
-    page = search(ask.context.store.database, query_of(ask.values))
+    page = ask.context.store.search(query_of(ask.values))
     return json_response({"events": [event.to_dict() for event in page.events], "cursor": page.cursor})
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from edge_lpr.io.csv_text import BYTE_ORDER_MARK, csv_row
 from edge_lpr.serve.record_table import COLUMNS, record_cells
-from edge_lpr.serve.search import MAX_LIMIT, Page, Query, search
+from edge_lpr.serve.search import MAX_LIMIT, Page, Query
 from edge_lpr.serve.web.asking import Ask
 from edge_lpr.serve.web.filters import query_of
 from edge_lpr.serve.web.training import LabelledCrop, zip_parts
@@ -26,7 +26,7 @@ async def events_csv(ask: Ask) -> Response:
     query = query_of(ask.values, limit=MAX_LIMIT)
 
     def page(after: Query) -> Page:
-        return search(context.store.database, after)
+        return context.store.search(after)
 
     first = await context.work(lambda: page(query))  # what is wrong with the query is told before the table
 

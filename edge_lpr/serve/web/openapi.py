@@ -101,9 +101,9 @@ def describe(operations: Iterable[Any], schemas: Mapping[str, Mapping[str, Any]]
             "title": "edge-lpr serve",
             "version": __version__,
             "description": (
-                "Passages of vehicles with the plates that were read. A token of the configuration stands "
-                "in the header Authorization. Where it has none, and the machine alone reaches the service, what "
-                "changes anything has the header X-Edge-LPR: 1, which no page of elsewhere can send."
+                "Passages of vehicles with the plates that were read. A token of the configuration stands in "
+                "the header Authorization. Where there is none, and the machine alone reaches the service, "
+                "what changes anything has the header X-Edge-LPR: 1, which no page of elsewhere can send."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from starlette.responses import RedirectResponse, Response
 
 from edge_lpr.errors import InputError
-from edge_lpr.serve.search import Page, Query, search
+from edge_lpr.serve.search import Page, Query
 from edge_lpr.serve.web.api_events import correct, event_of
 from edge_lpr.serve.web.asking import Ask, Operation
 from edge_lpr.serve.web.filters import EVENT_ID, FILTERS, PAGING, kinds, query_of, query_string
@@ -26,7 +26,7 @@ _DONE = Parameter("done", "what was done", choices=("corrected",), default="")
 
 def _now(ask: Ask) -> Response:
     context = ask.context
-    found = search(context.store.database, Query(limit=_NEWEST))
+    found = context.store.search(Query(limit=_NEWEST))
     warnings = [context.is_ready(), context.pictures.state]
     return ask.page(
         "now.html",
@@ -40,7 +40,7 @@ def _events(ask: Ask) -> Response:
     settings = ask.context.settings
     found, error = Page((), ""), ""
     try:
-        found = search(ask.context.store.database, query_of(ask.values))
+        found = ask.context.store.search(query_of(ask.values))
     except InputError as e:
         error = str(e)
     given = ask.request.query_params

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from edge_lpr.serve.counts import Count, CountQuery, counts
+from edge_lpr.serve.counts import Count, CountQuery
 from edge_lpr.serve.settings import ServeSettings
-from edge_lpr.serve.stays import Stay, stays
+from edge_lpr.serve.stays import Stay
 from edge_lpr.serve.web.asking import Ask
 from edge_lpr.serve.web.charts import SERIES, Bar
 from edge_lpr.serve.web.filters import SPAN
@@ -75,7 +75,7 @@ def counted(ask: Ask) -> tuple[list[Count], float, float]:
     by = ask.values["by"]
     since, before = span(ask.values, _DAY if by == "hour" else 31 * _DAY, _MOST[by])
     query = CountQuery(since, before, by, ask.values["camera"])
-    return counts(ask.context.store.database, query), since, before
+    return ask.context.store.counts(query), since, before
 
 
 def table_of(found: Sequence[Count], apart: str, by: str, since: float, before: float) -> Table:
@@ -114,7 +114,7 @@ def sites(settings: ServeSettings) -> list[str]:
 def found_stays(ask: Ask) -> list[Stay]:
     """Finds what `STAY_FILTERS` ask for; by default of the last day."""
     since, before = span(ask.values, _DAY, 366 * _DAY)
-    return stays(ask.context.store.database, ask.values["site"], since, before)
+    return ask.context.store.stays(ask.values["site"], since, before)
 
 
 def _starts(by: str, since: float, before: float) -> list[str]:
