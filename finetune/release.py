@@ -4,7 +4,7 @@
     edge-lpr export --pretrained runs/general-v4 --family PP-OCRv4
     python -m edge_lpr.finetune.release train --data ../shared/data --font NotoSansCJK-Regular.ttc --out runs
     python -m edge_lpr.finetune.release bundle --runs runs --out bundle
-    python -m edge_lpr.finetune.release held-out --data ../shared/data --bundle bundle
+    python -m edge_lpr.finetune.release held-out --data ../shared/data --bundle bundle --precision fp32
     python -m edge_lpr.finetune.release divide --data ../shared/data --out parts
 
 `bundle` writes how the weights were made and prints the `edge-lpr export` to type. `train` needs the extra
