@@ -17,7 +17,7 @@ from edge_lpr.serve.database import Database
 from edge_lpr.serve.pictures import Picture, Pictures, note
 from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.retention import make_room
-from edge_lpr.serve.store import write_event
+from edge_lpr.serve.rows import write_event
 
 __all__ = ["MAX_WAITING", "EventWriter", "Listener", "Offering"]
 

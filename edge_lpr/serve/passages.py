@@ -25,8 +25,8 @@ from edge_lpr.serve.matching import fold
 from edge_lpr.serve.open_passage import OpenPassage
 from edge_lpr.serve.pictures import Picture, Pictures
 from edge_lpr.serve.record import PassageRecord, State
+from edge_lpr.serve.rows import is_known, open_records
 from edge_lpr.serve.settings import CameraSettings, ServeSettings
-from edge_lpr.serve.store import is_known, open_records
 from edge_lpr.types import Image
 
 __all__ = ["Passages"]

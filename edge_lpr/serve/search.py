@@ -11,7 +11,7 @@ from edge_lpr.datasets.label_text import clean_text
 from edge_lpr.errors import InputError, shown
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.matching import fold, glob, is_pattern
-from edge_lpr.serve.store import COLUMNS, StoredEvent, stored
+from edge_lpr.serve.rows import COLUMNS, StoredEvent, stored
 
 __all__ = ["MAX_LIMIT", "Page", "Query", "search", "statement_of"]
 
@@ -94,43 +94,47 @@ def statement_of(query: Query) -> tuple[str, list[object]]:
         conditions.append(condition)
         values.extend(more)
 
+    index = ""
+    if query.list or query.action:
+        # Those are few: an index of their own has them, which SQLite takes where it is told to.
+        index = " INDEXED BY events_listed"
+        add("lists != ''")
     if query.plate.strip():
-        add(*_plate(query))
-    if query.camera:
-        add("camera = ?", query.camera)
+        text = _plate(query.plate)
+        if is_pattern(text):
+            # By time, so that a page is full soon where many match; not all of those sorted first.
+            index = index or " INDEXED BY events_first"
+            add("(folded GLOB ? OR corrected_folded GLOB ?)", *[glob(fold(text))] * 2)
+        else:
+            index = ""
+            same = "SELECT number FROM events WHERE"
+            add(f"number IN ({same} folded = ? UNION {same} corrected_folded = ?)", *[fold(text)] * 2)
+        if not query.lookalikes:
+            add("(text GLOB ? OR corrected_text GLOB ?)", *[glob(text)] * 2)
+    for name in ("camera", "action", "kind", "direction"):
+        if value := getattr(query, name):
+            add(f"{name} = ?", value)
+    if query.list:
+        add("instr(lists, ?) > 0", f",{query.list},")
     if query.since is not None:
         add("first >= ?", query.since)
     if query.before is not None:
         add("first < ?", query.before)
-    if query.list or query.action:
-        add("lists != ''")  # those are few, and have an index of their own
-    if query.list:
-        add("instr(lists, ?) > 0", f",{query.list},")
-    for name in ("action", "kind", "direction"):
-        if value := getattr(query, name):
-            add(f"{name} = ?", value)
     if query.cursor:
         add("(first, number) < (?, ?)", *_cursor(query.cursor))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     order = "ORDER BY first DESC, number DESC LIMIT ?"
-    return f"SELECT number, first, {COLUMNS} FROM events{where} {order}", [*values, query.limit + 1]
+    return f"SELECT number, first, {COLUMNS} FROM events{index}{where} {order}", [*values, query.limit + 1]
 
 
-def _plate(query: Query) -> tuple[str, object, object]:
-    """Returns the condition of a plate: as it was read, or as it was corrected."""
-    text = clean_text(query.plate)
+def _plate(plate: str) -> str:
+    text = clean_text(plate)
     if not text or len(text) > _MAX_PATTERN or text.count("*") > _MAX_STARS:
         raise InputError(
-            f"plate {shown(query.plate)}: expected 1 to {_MAX_PATTERN} characters, ? for any one and at most "
+            f"plate {shown(plate)}: expected 1 to {_MAX_PATTERN} characters, ? for any one and at most "
             f"{_MAX_STARS} * for any number"
         )
-    if query.lookalikes:
-        column, corrected, text = "folded", "corrected_folded", fold(text)
-    else:
-        column, corrected = "text", "corrected_text"
-    if is_pattern(text):
-        return f"({column} GLOB ? OR {corrected} GLOB ?)", glob(text), glob(text)
-    return f"({column} = ? OR {corrected} = ?)", text, text
+    return text
 
 
 def _cursor(text: str) -> tuple[float, int]:

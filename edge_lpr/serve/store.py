@@ -1,100 +1,25 @@
-"""Passages in the database: what is written of each, and how it is read again."""
+"""What is kept of passages, for whoever looks at it: the page, the interface, the metrics."""
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
 
 from edge_lpr.datasets.label_text import clean_text
 from edge_lpr.errors import InputError, shown
-from edge_lpr.pipeline.wall_clock import iso, parse_iso
-from edge_lpr.serve import pictures
+from edge_lpr.pipeline.wall_clock import iso
+from edge_lpr.serve.counts import Count, CountQuery, counts
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.matching import fold
 from edge_lpr.serve.plate_entry import MAX_PLATE
-from edge_lpr.serve.record import Match, PassageRecord
+from edge_lpr.serve.rows import COLUMNS, SCHEMA, StoredEvent, next_sequence, stored
+from edge_lpr.serve.search import Page, Query, search
+from edge_lpr.serve.stays import Stay, stays
 
-__all__ = ["SCHEMA", "EventStore", "StoredEvent", "is_known", "open_records", "stored", "write_event"]
+__all__ = ["SCHEMA", "Count", "CountQuery", "EventStore", "Page", "Query", "Stay", "StoredEvent"]
 
-SCHEMA: tuple[str, ...] = (
-    """CREATE TABLE IF NOT EXISTS events (
-        number INTEGER PRIMARY KEY,
-        id TEXT NOT NULL UNIQUE,
-        sequence INTEGER NOT NULL UNIQUE,
-        state TEXT NOT NULL,
-        revision INTEGER NOT NULL,
-        camera TEXT NOT NULL,
-        site TEXT NOT NULL,
-        role TEXT NOT NULL,
-        text TEXT NOT NULL,
-        folded TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        direction TEXT NOT NULL,
-        action TEXT NOT NULL,
-        lists TEXT NOT NULL,
-        first REAL NOT NULL,
-        last REAL NOT NULL,
-        record TEXT NOT NULL,
-        corrected_text TEXT,
-        corrected_folded TEXT,
-        corrected_at TEXT,
-        corrected_by TEXT
-    )""",
-    "CREATE INDEX IF NOT EXISTS events_first ON events (first, number)",
-    "CREATE INDEX IF NOT EXISTS events_camera ON events (camera, first, number)",
-    "CREATE INDEX IF NOT EXISTS events_site ON events (site, first) WHERE role != '' OR direction != ''",
-    "CREATE INDEX IF NOT EXISTS events_folded ON events (folded, first)",
-    "CREATE INDEX IF NOT EXISTS events_corrected ON events (corrected_folded, first)"
-    " WHERE corrected_folded IS NOT NULL",
-    "CREATE INDEX IF NOT EXISTS events_listed ON events (first, number) WHERE lists != ''",
-    "CREATE INDEX IF NOT EXISTS events_open ON events (number) WHERE state != 'end'",
-    # The highest number is kept apart: once the newest events are deleted, none is given twice.
-    "CREATE TABLE IF NOT EXISTS sequences (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL)",
-    "INSERT OR IGNORE INTO sequences VALUES (1, 0)",
-    *pictures.SCHEMA,
-)
-"""The tables of passages and of their pictures; `number` is the order in which passages began."""
-COLUMNS = "sequence, record, corrected_text, corrected_at, corrected_by"
-"""What `stored` makes an event of."""
 _MAX_CHANGES = 1000
-
-
-@dataclass(frozen=True)
-class StoredEvent:
-    """A passage as it is in the database.
-
-    Attributes:
-        record: What was told of it last.
-        sequence: Grows with all that is written, by whichever passage: who has seen all up to one number goes
-            on after it.
-        corrected_text: What a person says that the plate is; "" where nobody has said anything.
-        corrected_at: When, ISO 8601 UTC.
-        corrected_by: Who.
-    """
-
-    record: PassageRecord
-    sequence: int
-    corrected_text: str = ""
-    corrected_at: str = ""
-    corrected_by: str = ""
-
-    @property
-    def text(self) -> str:
-        """The plate: as it was corrected, else as it was read."""
-        return self.corrected_text or self.record.text
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns what the interface gives: that of the record, with the number and the correction."""
-        return {
-            **self.record.to_dict(),
-            "sequence": self.sequence,
-            "corrected_text": self.corrected_text,
-            "corrected_at": self.corrected_at,
-            "corrected_by": self.corrected_by,
-        }
 
 
 class EventStore:
@@ -127,6 +52,14 @@ class EventStore:
         )
         return [stored(row) for row in rows]
 
+    def corrected(self, limit: int) -> list[StoredEvent]:
+        """Returns the newest passages whose text a person has given, at most so many."""
+        rows = self.database.reader().execute(
+            f"SELECT {COLUMNS} FROM events WHERE corrected_folded IS NOT NULL ORDER BY first DESC LIMIT ?",
+            (limit,),
+        )
+        return [stored(row) for row in rows]
+
     def count(self) -> int:
         """Returns how many passages there are."""
         return int(self.database.reader().execute("SELECT count(*) FROM events").fetchone()[0])
@@ -154,73 +87,42 @@ class EventStore:
             tx.execute(
                 "UPDATE events SET sequence = ?, corrected_text = ?, corrected_folded = ?, corrected_at = ?,"
                 " corrected_by = ? WHERE id = ?",
-                (_next(tx), *values, id),
+                (next_sequence(tx), *values, id),
             )
         return self.get(id)
 
+    def search(self, query: Query) -> Page:
+        """Finds passages, the newest first; see `edge_lpr.serve.search`.
 
-def write_event(tx: sqlite3.Connection, record: PassageRecord) -> int:
-    """Writes a passage, or what is new of it; a correction stays.
+        Raises:
+            InputError: The plate, the limit or the cursor can be none.
+        """
+        return search(self.database, query)
 
-    Args:
-        tx: The transaction that it belongs to.
-        record: What is told of it.
+    def every(self, query: Query) -> Iterator[StoredEvent]:
+        """Finds all passages of a query, page after page: for files that are downloaded.
 
-    Returns:
-        Its number in the sequence of all that is written.
-    """
-    sequence = _next(tx)
-    values = {
-        "sequence": sequence,
-        **{name: getattr(record, name) for name in ("state", "revision", "camera", "site", "role", "text")},
-        "folded": fold(record.text),
-        "kind": record.kind,
-        "direction": record.direction,
-        "action": record.action,
-        # Between commas, so that no name is found in a longer one.
-        "lists": "".join(f",{match.list}" for match in record.matches) + ("," if record.matches else ""),
-        "first": parse_iso(record.first_utc).timestamp(),
-        "last": parse_iso(record.last_utc).timestamp(),
-        "record": json.dumps(asdict(record), ensure_ascii=False, separators=(",", ":"), allow_nan=False),
-    }
-    names = ", ".join(("id", *values))
-    marks = ", ".join("?" * (len(values) + 1))
-    changed = ", ".join(f"{name} = excluded.{name}" for name in values)
-    tx.execute(
-        f"INSERT INTO events ({names}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {changed}",
-        (record.id, *values.values()),
-    )
-    return sequence
+        Raises:
+            InputError: As for `search`.
+        """
+        while True:
+            page = self.search(query)
+            yield from page.events
+            if not page.cursor:
+                return
+            query = replace(query, cursor=page.cursor)
 
+    def counts(self, query: CountQuery) -> list[Count]:
+        """Counts passages by hour or day, camera, direction and kind; see `edge_lpr.serve.counts`."""
+        return counts(self.database, query)
 
-def open_records(connection: sqlite3.Connection) -> list[PassageRecord]:
-    """Returns the passages of which no end was told, in the order in which they began."""
-    rows = connection.execute("SELECT record FROM events WHERE state != 'end' ORDER BY number")
-    return [_record(row["record"]) for row in rows]
+    def stays(self, site: str, since: float, before: float) -> list[Stay]:
+        """Pairs entries and exits of a site; see `edge_lpr.serve.stays`."""
+        return stays(self.database, site, since, before)
 
-
-def stored(row: sqlite3.Row) -> StoredEvent:
-    """Makes an event of a row of `COLUMNS`."""
-    corrected = (row["corrected_text"], row["corrected_at"], row["corrected_by"])
-    return StoredEvent(_record(row["record"]), row["sequence"], *(value or "" for value in corrected))
-
-
-def is_known(connection: sqlite3.Connection, id: str) -> bool:  # noqa: A002
-    """Tells whether there is a passage of this id."""
-    return connection.execute("SELECT 1 FROM events WHERE id = ?", (id,)).fetchone() is not None
-
-
-def _record(text: str) -> PassageRecord:
-    """Reads a record; what a later version has in it beside is passed over."""
-    data = json.loads(text)
-    known = {field.name: data[field.name] for field in fields(PassageRecord) if field.name in data}
-    known["matches"] = tuple(Match(**match) for match in known.get("matches", ()))
-    for name in ("char_scores", "candidates", "corners"):
-        value = known.get(name, ())
-        known[name] = tuple(tuple(v) if isinstance(v, list) else v for v in value)
-    return PassageRecord(**known)
-
-
-def _next(tx: sqlite3.Connection) -> int:
-    tx.execute("UPDATE sequences SET last = last + 1")
-    return int(tx.execute("SELECT last FROM sequences").fetchone()[0])
+    def sites(self) -> list[str]:
+        """Returns the sites at which anything came in or went out."""
+        rows = self.database.reader().execute(
+            "SELECT DISTINCT site FROM events WHERE role != '' OR direction != '' ORDER BY site"
+        )
+        return [row["site"] for row in rows]

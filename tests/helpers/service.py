@@ -14,8 +14,8 @@ from edge_lpr.pipeline.events import PlateEvent
 from edge_lpr.pipeline.wall_clock import iso
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.record import PassageRecord
+from edge_lpr.serve.rows import SCHEMA, write_event
 from edge_lpr.serve.settings import ServeSettings
-from edge_lpr.serve.store import SCHEMA, write_event
 from edge_lpr.types import Image, Quad
 
 __all__ = [
