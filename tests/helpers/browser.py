@@ -41,12 +41,20 @@ class Browser:
         self._in, theirs_out = os.pipe()
         # It reads descriptor 3 and writes 4; as Python hands on numbers as they are, another puts them there.
         launch = (
-            "import fcntl, os, sys; a, b = (fcntl.fcntl(int(n), fcntl.F_DUPFD, 10) for n in sys.argv[1:3]); "
+            "import fcntl, os, sys; "
+            "a, b = (fcntl.fcntl(int(n), fcntl.F_DUPFD, 10) for n in sys.argv[1:3]); "
             "os.dup2(a, 3); os.dup2(b, 4); os.execv(sys.argv[3], sys.argv[3:])"
         )
         command = [
             *(sys.executable, "-c", launch, str(theirs_in), str(theirs_out), CHROMIUM),
-            *("--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+            *(
+                "--headless",
+                "--no-sandbox",
+                "--hide-scrollbars",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+            ),
             *("--remote-debugging-pipe", f"--user-data-dir={profile}", "--disable-background-networking"),
             *("--disable-component-update", "--disable-sync", "about:blank"),
         ]
