@@ -188,10 +188,10 @@ class Queues:
     def counts(self) -> dict[str, Counts]:
         """Returns what became of the events of each output, since the database was made."""
         found = {name: Counts(failing=self._trouble(name).reason) for name in self._targets}
-        for name, *values in self._database.reader().execute(
+        for name, waiting, delivered, dropped, given_up in self._database.reader().execute(
             "SELECT target, waiting, delivered, dropped, given_up FROM queue_counts"
         ):
-            found[name] = Counts(*values, failing=self._trouble(name).reason)
+            found[name] = Counts(waiting, delivered, dropped, given_up, self._trouble(name).reason)
         return found
 
     def identity(self) -> str:
