@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_lpr.io.csv_text import csv_row
 
-__all__ = ["COLUMNS", "record_row"]
+__all__ = ["COLUMNS", "record_cells", "record_row"]
 
 COLUMNS = (
     *("id", "revision", "state", "camera", "site", "role", "text", "kind", "score", "min_score"),
@@ -19,13 +19,15 @@ COLUMNS = (
 
 
 def record_row(record: Mapping[str, Any]) -> str:
-    """Returns the row of a record.
+    """Returns the row of a record, as `PassageRecord.to_dict` has it, with its end; no cell is a formula."""
+    return csv_row(record_cells(record))
+
+
+def record_cells(record: Mapping[str, Any]) -> list[object]:
+    """Returns the cells of a record's row, in the order of `COLUMNS`.
 
     Args:
         record: As `PassageRecord.to_dict` has it.
-
-    Returns:
-        The row with its end; no cell is a formula.
     """
     match = record["matches"][0] if record["matches"] else {"list": "", "name": ""}
     corners = [value for point in record["corners"] for value in point]
@@ -37,4 +39,4 @@ def record_row(record: Mapping[str, Any]) -> str:
         "candidates": " ".join(f"{text}:{score}" for text, score in record["candidates"]),
         **dict(zip(COLUMNS[-10:-2], corners or [""] * 8, strict=True)),
     }
-    return csv_row(values[name] for name in COLUMNS)
+    return [values[name] for name in COLUMNS]
