@@ -232,20 +232,20 @@ class MqttSettings(Target):
     """[outputs.NAME] type = "mqtt"."""
 
     type: Literal["mqtt"]
-    host: str = Field(min_length=1, max_length=255)
-    port: int = Field(1883, ge=1, le=65_535)
-    version: Literal["3.1.1", "5"] = "5"
-    tls: bool = False
+    host: str = Field(min_length=1, max_length=255, description="the broker")
+    port: int = Field(1883, ge=1, le=65_535, description="1883 is usual, with TLS 8883")
+    version: Literal["3.1.1", "5"] = Field("5", description="of MQTT")
+    tls: bool = Field(False, description="whether the connection is encrypted")
     ca: str | None = Field(None, description="file of certificates to trust; the system's by default")
     certificate: str | None = Field(None, description="file of the client's certificate; with key")
-    key: str | None = None
-    any_certificate: bool = False
-    user: str = Field("", max_length=255)
+    key: str | None = Field(None, description="file of the certificate's key")
+    any_certificate: bool = Field(False, description="trust the broker whatever certificate it shows")
+    user: str = Field("", max_length=255, description="who the broker is told one is")
     password: str = Field("", max_length=1024, description='"${VARIABLE}" is of the environment')
     topic: str = Field(
         "edge-lpr", min_length=1, max_length=255, pattern=r"^[^#+\x00]+$", description="topics begin so"
     )
-    qos: Literal[0, 1, 2] = 1
+    qos: Literal[0, 1, 2] = Field(1, description="0 may lose events, 1 may repeat them, 2 does neither")
     client_id: str = Field("", max_length=64, description="by default one that stays the same")
     discovery: str = Field(
         "", max_length=255, description='Home Assistant\'s prefix, "homeassistant"; none by default'
@@ -257,13 +257,15 @@ class WebhookSettings(Target):
     """[outputs.NAME] type = "webhook"."""
 
     type: Literal["webhook"]
-    url: str = Field(min_length=1, max_length=2048)
+    url: str = Field(min_length=1, max_length=2048, description="address, no more than its host is shown")
     form: Literal["json", "multipart"] = Field("json", description="multipart: with crop and frame")
     secret: str = Field("", max_length=1024, description="signs each body: header X-Edge-LPR-Signature")
-    headers: dict[str, str] = Field(default_factory=dict, max_length=32)
-    timeout: float = Field(10.0, ge=0.5, le=300)
-    ca: str | None = None
-    any_certificate: bool = False
+    headers: dict[str, str] = Field(
+        default_factory=dict, max_length=32, description='{ Authorization = "Bearer ${TOKEN}" }, for one'
+    )
+    timeout: float = Field(10.0, ge=0.5, le=300, description="seconds that an answer may take")
+    ca: str | None = Field(None, description="file of certificates to trust; the system's by default")
+    any_certificate: bool = Field(False, description="trust the receiver whatever certificate it shows")
     max_pause: float = Field(
         300.0, ge=1, le=86_400, description="seconds that the pause between tries grows to"
     )
@@ -274,8 +276,10 @@ class CommandSettings(Target):
 
     type: Literal["command"]
     command: list[str] = Field(min_length=1, max_length=64, description="program and arguments")
-    timeout: float = Field(10.0, ge=0.1, le=3600)
-    max_pause: float = Field(300.0, ge=1, le=86_400)
+    timeout: float = Field(10.0, ge=0.1, le=3600, description="seconds after which it is ended")
+    max_pause: float = Field(
+        300.0, ge=1, le=86_400, description="seconds that the pause between tries grows to"
+    )
 
 
 class FilesSettings(Target):
@@ -283,7 +287,7 @@ class FilesSettings(Target):
 
     type: Literal["files"]
     folder: str = Field(min_length=1, max_length=1024, description="relative to this file")
-    form: Literal["jsonl", "csv"] = "jsonl"
+    form: Literal["jsonl", "csv"] = Field("jsonl", description="JSON lines, or a table")
 
 
 OutputSettings = Annotated[
