@@ -117,5 +117,5 @@ def test_its_configuration_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setenv("GATE_PASSWORD", "a password")
     settings = load_config(DOCKER / "config" / "cameras.toml").settings
-    assert settings.service.data == "/data"
+    assert settings.service.data == "/data/service"
     assert settings.web.listen.startswith("127.0.0.1:")
