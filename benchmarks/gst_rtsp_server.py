@@ -4,7 +4,7 @@
 
 It is run by a Python that has GStreamer's bindings, as Debian's has with `apt-get install python3-gi
 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad`, and
-needs nothing else. A video is what `edge_lpr.benchmarks.h264.write_h264` writes. The server prints the
+needs nothing else. A video is what `edge_lpr.benchmarks.rtsp_films` writes. The server prints the
 address that all names follow, "rtsp://127.0.0.1:PORT/", and runs until its standard input ends.
 """
 
