@@ -70,6 +70,7 @@ class Passages:
         self._lock = threading.RLock()
         self._open: dict[str, list[OpenPassage]] = {}
         self._writer = EventWriter(database, pictures, queues, clock)
+        pictures.remove_strays(database.reader())
         for record in open_records(database.reader()):
             self._writer.write(replace(record, state="end", revision=record.revision + 1), ())
 
@@ -152,6 +153,7 @@ class Passages:
         """Heeds other lists and settings from now on; passages go on, but of cameras that are gone."""
         with self._lock:
             self._lists, self._settings = lists, settings
+            self._pictures.reload(settings.retention)
             for camera in set(self._open) - set(settings.cameras):
                 self.close_all(camera)
 

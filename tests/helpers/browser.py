@@ -9,6 +9,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,22 @@ class Browser:
         self._rest = b""
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
-        # It reads descriptor 3 and writes 4; a shell puts them there, as Python only hands on.
+        # It reads descriptor 3 and writes 4; as Python hands on numbers as they are, another puts them there.
+        launch = (
+            "import fcntl, os, sys; "
+            "a, b = (fcntl.fcntl(int(n), fcntl.F_DUPFD, 10) for n in sys.argv[1:3]); "
+            "os.dup2(a, 3); os.dup2(b, 4); os.execv(sys.argv[3], sys.argv[3:])"
+        )
         command = [
-            *("sh", "-c", f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}', CHROMIUM),
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+            *(sys.executable, "-c", launch, str(theirs_in), str(theirs_out), CHROMIUM),
+            *(
+                "--headless",
+                "--no-sandbox",
+                "--hide-scrollbars",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+            ),
             *("--remote-debugging-pipe", f"--user-data-dir={profile}", "--disable-background-networking"),
             *("--disable-component-update", "--disable-sync", "about:blank"),
         ]

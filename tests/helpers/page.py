@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from starlette.testclient import TestClient
 
+from edge_lpr import PlateReader
 from edge_lpr.addresses import shown_source
-from edge_lpr.plates import PlateRead
+from edge_lpr.pipeline.async_reader import AsyncPlateReader
 from edge_lpr.serve import store
 from edge_lpr.serve.board import CameraBoard
 from edge_lpr.serve.database import Database
@@ -43,11 +44,6 @@ def csrf_of(html: str) -> str:
     return found[1]
 
 
-class NoReader:
-    async def read(self, image: Image) -> list[PlateRead]:
-        return []
-
-
 def configuration(**web: Any) -> ServeSettings:
     return ServeSettings.model_validate(
         {
@@ -61,7 +57,17 @@ def configuration(**web: Any) -> ServeSettings:
 
 
 class Service:
-    def __init__(self, folder: Path, settings: ServeSettings | None = None) -> None:
+    """What the page shows, with all parts of a service but the cameras' reading.
+
+    Args:
+        folder: Where its data is.
+        settings: The configuration.
+        reader: Reads pictures; one without models where none is read.
+    """
+
+    def __init__(
+        self, folder: Path, settings: ServeSettings | None = None, reader: PlateReader | None = None
+    ) -> None:
         self.settings = settings or configuration()
         self.database = Database(folder / "events.db", (*store.SCHEMA, *queue.SCHEMA))
         self.pictures = Pictures(folder / "pictures", self.settings.retention)
@@ -81,7 +87,7 @@ class Service:
             lists=self.lists,
             cameras=self.board,
             queues=self.queues,
-            reader=NoReader(),
+            reader=AsyncPlateReader(reader) if reader else cast(AsyncPlateReader, None),
             metrics=lambda: (b"# none\n", "text/plain"),
             areas=self._areas,
             change_regions=self._change,

@@ -31,7 +31,7 @@ class Service:
         self.clock = Clock()
         self.base = database(folder / "events.db")
         self.queues = NotingQueues()
-        self.pictures = Pictures(folder / "pictures", RetentionSettings(free_gigabytes=0))
+        self.pictures = Pictures(folder / "pictures", RetentionSettings.model_validate({"free_gigabytes": 0}))
         self.passages = Passages(
             self.base, self.pictures, lists or Lists(), self.queues, settings(**camera), self.clock
         )

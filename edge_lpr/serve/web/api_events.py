@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from starlette.responses import Response
 
+from edge_lpr.datasets.label_text import clean_text
+from edge_lpr.errors import InputError, shown
+from edge_lpr.io.image_io import encode_image, read_image
+from edge_lpr.plates.formats import plate_formats
 from edge_lpr.serve.record import Match, PassageRecord
-from edge_lpr.serve.store import StoredEvent
+from edge_lpr.serve.rows import StoredEvent
+from edge_lpr.serve.sharing import blurred
 from edge_lpr.serve.web.asking import Ask, Operation
 from edge_lpr.serve.web.downloads import events_csv
 from edge_lpr.serve.web.filters import EVENT_ID, FILTERS, PAGING, query_of
@@ -42,6 +49,7 @@ def correct(ask: Ask, text: str) -> StoredEvent:
         InputError: It can be no plate's.
         Problem: There is no such event.
     """
+    _check_characters(text)
     event = ask.context.store.correct(event_of(ask).record.id, text, ask.viewer.name)
     if event is None:  # deleted in between
         raise Problem(404, "there is no event of this id any more")
@@ -88,13 +96,35 @@ def _picture(ask: Ask, name: str) -> Response:
 
 
 def _shared(ask: Ask) -> Response:
-    record = event_of(ask).record
-    path = ask.context.pictures.open_path(record.frame) if record.frame else None
+    event = event_of(ask)
+    path = ask.context.pictures.open_path(event.record.frame) if event.record.frame else None
     if path is None:
         raise Problem(404, "there is no whole frame of this event, or none any more")
-    return Response(path.read_bytes(), media_type="image/jpeg", headers=_JPEG)
+    # It takes as long as some frames of cameras do.
+    if not _sharing.acquire(blocking=False):
+        raise Problem(503, "another picture is being made; try again", {"Retry-After": "2"})
+    try:
+        corners = np.array(event.record.corners, np.float32)
+        shared = blurred(read_image(path), ask.context.reader.reader, [corners] if corners.size else [])
+    finally:
+        _sharing.release()
+    data = encode_image(shared, ".jpg")
+    if data is None:
+        raise Problem(500, "the picture cannot be encoded")
+    return Response(data, media_type="image/jpeg", headers=_JPEG)
 
 
+def _check_characters(text: str) -> None:
+    known = {character for plate in plate_formats() for place in plate.positions for character in place}
+    wrong = [character for character in clean_text(text) if character not in known]
+    if wrong:
+        raise InputError(
+            f"plate {shown(text)}: {shown(wrong[0])} stands on no plate; expected letters, digits and the "
+            "characters of provinces and kinds; no plate has I, nor O but behind the province"
+        )
+
+
+_sharing = threading.Lock()
 _REVISION = Parameter("r", "any text: a browser asks again where it is another", most=24, default="")
 _PICTURE_PATH = "/api/v1/events/{id}/"
 _EVENT = {"application/json": reference("Event")}
@@ -189,7 +219,7 @@ EVENTS: tuple[Operation, ...] = (
         _shared,
         (EVENT_ID, _REVISION),
         "getSharedFrame",
-        "The whole frame with the plate blurred",
+        "The whole frame with all plates and other texts made unreadable",
         gives=picture(),
         problems=(404,),
     ),

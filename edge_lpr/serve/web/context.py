@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from edge_lpr.plates import PlateRead
+from edge_lpr.pipeline.async_reader import AsyncPlateReader
 from edge_lpr.serve.board import CameraBoard
 from edge_lpr.serve.lists import Lists
 from edge_lpr.serve.pictures import Pictures
 from edge_lpr.serve.settings import ServeSettings
 from edge_lpr.serve.store import EventStore
-from edge_lpr.types import Image
 
-__all__ = ["Areas", "Depths", "Polygons", "Reader", "WebContext"]
+__all__ = ["Areas", "Depths", "Polygons", "WebContext"]
 
 T = TypeVar("T")
 _THREADS = 4  # that wait for the disk; they stay, as each keeps a connection to the database
@@ -39,14 +38,6 @@ class Areas:
     is_drawn: bool
 
 
-class Reader(Protocol):
-    """Reads the pictures that are posted; an `AsyncPlateReader`."""
-
-    def read(self, image: Image) -> Awaitable[list[PlateRead]]:
-        """Reads the plates of one image, uint8 H×W×3 BGR."""
-        ...
-
-
 class Depths(Protocol):
     """The queues of the outputs."""
 
@@ -66,7 +57,7 @@ class WebContext:
         lists: The lists of plates; replaced with `settings`.
         cameras: The cameras' states and last frames.
         queues: What waits for the outputs.
-        reader: Reads posted pictures.
+        reader: Reads posted pictures, and finds what pictures for sharing may not show.
         metrics: Makes the text of /metrics, and its type.
         areas: Gives the regions and masks of a camera that hold.
         change_regions: Takes a camera's name, its regions and masks in shares of the frame; durable when it
@@ -80,7 +71,7 @@ class WebContext:
     lists: Lists
     cameras: CameraBoard
     queues: Depths
-    reader: Reader
+    reader: AsyncPlateReader
     metrics: Callable[[], tuple[bytes, str]]
     areas: Callable[[str], Areas]
     change_regions: Callable[[str, Polygons, Polygons], None]

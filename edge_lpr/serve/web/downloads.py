@@ -8,11 +8,11 @@ from dataclasses import replace
 from starlette.responses import Response, StreamingResponse
 
 from edge_lpr.io.csv_text import BYTE_ORDER_MARK, csv_row
+from edge_lpr.serve.label_export import label_parts
 from edge_lpr.serve.record_table import COLUMNS, record_cells
 from edge_lpr.serve.search import MAX_LIMIT, Page, Query
 from edge_lpr.serve.web.asking import Ask
 from edge_lpr.serve.web.filters import query_of
-from edge_lpr.serve.web.training import LabelledCrop, zip_parts
 
 __all__ = ["csv_response", "events_csv", "training_zip"]
 
@@ -56,14 +56,8 @@ def csv_response(name: str, columns: tuple[str, ...], rows: Iterator[tuple[objec
 
 def training_zip(ask: Ask) -> Response:
     """Answers with the crops whose text a person has given."""
-    crops = []
-    for event in ask.context.store.corrected(_MOST_CROPS):
-        path = ask.context.pictures.open_path(event.record.crop) if event.record.crop else None
-        if path is not None:
-            crops.append(LabelledCrop(path.name, path, event.corrected_text))
-    return StreamingResponse(
-        zip_parts(crops), headers=_attachment("training.zip"), media_type="application/zip"
-    )
+    parts = label_parts(ask.context.store.corrected(_MOST_CROPS), ask.context.pictures)
+    return StreamingResponse(parts, headers=_attachment("training.zip"), media_type="application/zip")
 
 
 def _attachment(name: str) -> dict[str, str]:

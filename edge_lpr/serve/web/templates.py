@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from edge_lpr._version import __version__
 
@@ -46,7 +47,12 @@ def zone() -> str:
     """Returns what this machine's clock is called, and how far it is from UTC: "CET, UTC+01:00"."""
     now = datetime.now().astimezone()
     offset = now.strftime("%z")
-    return f"{now.tzname()}, UTC{offset[:3]}:{offset[3:5]}"
+    return "UTC" if now.tzname() == "UTC" else f"{now.tzname()}, UTC{offset[:3]}:{offset[3:5]}"
+
+
+def _clock(stamp: str) -> Markup:
+    """Returns what `local_time` does, for a narrow page to part between day and time alone."""
+    return Markup(" ").join(Markup("<span>{}</span>").format(part) for part in local_time(stamp).split())
 
 
 def _static_url(name: str) -> str:
@@ -75,5 +81,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(static_url=_static_url, version=__version__)
-    made.filters.update(local_time=local_time, percent=_percent, duration=_duration)
+    made.filters.update(clock=_clock, percent=_percent, duration=_duration)
     return made

@@ -93,7 +93,8 @@ def table_of(found: Sequence[Count], apart: str, by: str, since: float, before: 
         name = getattr(one, apart) or "not known"
         sums.setdefault(name, {})
         sums[name][one.start] = sums[name].get(one.start, 0) + one.count
-    series = sorted(sums, key=lambda name: -sum(sums[name].values()))
+    # Directions in their own order, so that each keeps its colour; else the most frequent first.
+    series = sorted(sums, key=lambda name: name if apart == "direction" else -sum(sums[name].values()))
     if len(series) > SERIES:
         rest = [sums.pop(name) for name in series[SERIES - 1 :]]
         series = [*series[: SERIES - 1], "others"]

@@ -120,6 +120,7 @@ for (const editor of all("[data-editor]")) {
   const buttons = Object.fromEntries(all("[data-do]").map((b) => [b.dataset.do, b]));
   let shapes = [];
   let open = null; // the polygon that is being drawn
+  let tall = 562.5; // of 1000 across: as the picture is
   const round = (v) => Math.round(Math.min(1, Math.max(0, v)) * 1000) / 1000;
 
   const read = () => {
@@ -153,19 +154,24 @@ for (const editor of all("[data-editor]")) {
     draw();
     say("Corner removed.");
   };
+  const corners = (shape) => shape.points.map(([x, y]) => `${x * 1000},${y * tall}`).join(" ");
+  const fit = (image) => {
+    tall = (1000 * image.naturalHeight) / image.naturalWidth || tall;
+    svg.setAttribute("viewBox", `0 0 1000 ${tall}`);
+  };
   const draw = (focus = null) => {
     svg.replaceChildren();
     shapes.forEach((shape, number) => {
       const polygon = document.createElementNS(svgns, "polygon");
       polygon.setAttribute("class", shape.kind);
-      polygon.setAttribute("points", shape.points.map(([x, y]) => `${x * 1000},${y * 1000}`).join(" "));
+      polygon.setAttribute("points", corners(shape));
       svg.append(polygon);
       shape.points.forEach((point, index) => {
         const handle = document.createElementNS(svgns, "circle");
         const place = () => {
           handle.setAttribute("cx", point[0] * 1000);
-          handle.setAttribute("cy", point[1] * 1000);
-          polygon.setAttribute("points", shape.points.map(([x, y]) => `${x * 1000},${y * 1000}`).join(" "));
+          handle.setAttribute("cy", point[1] * tall);
+          polygon.setAttribute("points", corners(shape));
           handle.setAttribute(
             "aria-label",
             `${shape.kind} ${number + 1}, corner ${index + 1}: ${Math.round(point[0] * 100)} % from the left, ` +
@@ -259,6 +265,15 @@ for (const editor of all("[data-editor]")) {
   });
   for (const area of Object.values(areas)) area.addEventListener("change", read);
   for (const button of Object.values(buttons)) button.hidden = false;
+  const image = editor.querySelector("img");
+  if (image) {
+    fit(image);
+    image.addEventListener("load", () => {
+      const before = tall;
+      fit(image);
+      if (tall !== before) draw();
+    });
+  }
   editor.closest("form")?.addEventListener("submit", () => open && finish());
   read();
 }
