@@ -46,6 +46,7 @@ INPUTS = {
     "build": {"BUNDLE"},
     "engines": {"DIR", "--dir", "--bundle"},
     "sign": {"--key"},
+    "serve": {"FILE"},
 }
 # What is typed, and the file that is both read and written then; "A = B" makes A another name of B.
 TRIED = [
