@@ -1,4 +1,4 @@
-"""What readers die of: at which picture or segment, and how often, so that one that kills them is given up."""
+"""What readers die of: at which picture or segment, and how often; one that kills them is given up."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Ray: readers on all cores of this machine, or on a cluster. Who does what, and again where it was lost, is Ray's.
+"""Ray: readers on all cores of this machine, or on a cluster. Who does what, once or again, is Ray's to say.
 
-Each reader is an actor of Ray Data's pool, which gives it one unit after the other. An actor that is killed is
-started again, a unit that was with it or with a lost machine is given to another; what was committed by then
-is left as it is (`worker`). Nothing is reported to anyone: Ray's usage statistics are off.
+Each reader is an actor of Ray Data's pool, which gives it one unit after the other. An actor that is killed
+is started again, a unit that was with it or with a lost machine is given to another; what was committed by
+then is left as it is (`worker`). Nothing is reported to anyone: Ray's usage statistics are off.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
+import socket
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,10 +26,10 @@ from edge_lpr.errors import BackendError, EdgeLprError, InputError, SettingError
 __all__ = ["Cluster", "connected"]
 
 _QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_TQDM": "0",
 }
+_ANSWER_SECONDS = 10.0
 _STORE_BYTES = 128 << 20  # what readers are handed is names; Ray would take a third of the memory
 
 
@@ -113,18 +116,19 @@ def connected(address: str | None, verbose: bool = False) -> Iterator[Cluster]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
+    if address:
+        _check_answers(address)
     own: dict[str, Any] = {
         "num_cpus": cores(),
         "include_dashboard": False,
         "object_store_memory": _STORE_BYTES,
     }
-    level = logging.INFO if verbose else logging.ERROR
+    before = signal.getsignal(signal.SIGTERM)
     try:
         context = ray.init(
             address=address or "local",
             log_to_driver=verbose,
-            logging_level=level,
-            configure_logging=True,
+            logging_level=logging.INFO if verbose else logging.ERROR,
             **({} if address else own),
         )
     except (ConnectionError, ValueError, RuntimeError, OSError) as e:
@@ -132,6 +136,8 @@ def connected(address: str | None, verbose: bool = False) -> Iterator[Cluster]:
             raise SettingError(f"--ray {address}: no Ray cluster answers there ({one_line(e, 160)})") from e
         raise BackendError(f"Ray does not start here: {one_line(e, 160)}") from e
     try:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)  # which Ray takes: the command has its own
         _quieten(ray, verbose)
         resources = ray.cluster_resources()
         nodes = sum(1 for node in ray.nodes() if node["Alive"])
@@ -143,6 +149,24 @@ def connected(address: str | None, verbose: bool = False) -> Iterator[Cluster]:
         )
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Sees that somebody answers at an address: Ray itself asks for minutes.
+
+    Raises:
+        SettingError: It is none, or nobody does.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        raise SettingError(f"--ray {address}: expected auto, or HOST:PORT of the cluster's head, as `ray start` tells it")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as e:
+        said = getattr(e, "strerror", None) or one_line(e, 80)
+        raise SettingError(f"--ray {address}: no Ray cluster answers there ({said}); see: ray status") from e
 
 
 def _quieten(ray: Any, verbose: bool) -> None:  # noqa: ANN401 - a module

@@ -1,4 +1,4 @@
-"""Where a video is cut: at key frames before which all earlier frames are shown, and all later ones after it."""
+"""Where a video is cut: at key frames that all earlier frames are shown before, and all later ones after."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def segments_of(
 
 
 def _clean_keys(packets: Sequence[tuple[int | None, bool]]) -> Iterator[int]:
-    """Gives the time stamps of key frames that all earlier packets are shown before, and all later ones after."""
+    """Gives the time stamps of key frames that divide what is stored as what is shown."""
     stamps = [pts or 0 for pts, _ in packets]
     least_after = [0] * len(stamps)
     least = None
@@ -155,5 +155,5 @@ def _packets(container: InputContainer) -> Iterator[tuple[int | None, bool]]:
             if packet.size and not packet.is_discard:
                 yield packet.pts, bool(packet.is_keyframe)
     except (av.error.FFmpegError, OSError, ValueError):
-        # What is behind the damage is not cut: the last segment goes on to the end, as the decoder gets past it.
+        # What is behind damage is not cut: the last segment goes on to the end, and its decoder gets past.
         return

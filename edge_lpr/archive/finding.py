@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -99,8 +98,8 @@ def _of_files(name: str, found: Found) -> Iterator[tuple[str, SourceFile]]:
             kind = "video" if target.kind == "video" else "image"
             yield (
                 kind,
-                SourceFile(os.path.abspath(path), _text(str(path)), 0, status.st_size, status.st_mtime),
-            )  # noqa: PTH100
+                SourceFile(str(path.absolute()), _text(str(path)), 0, status.st_size, status.st_mtime),
+            )
 
 
 def _of_address(address: str, found: Found) -> Iterator[tuple[str, SourceFile]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,12 @@ class Job:
             raise InputError("the plan is none of an archive that this edge-lpr reads; give another --out")
         if data.get("tool") != __version__:
             raise InputError(
-                f"the plan was made by edge-lpr {shown(data.get('tool'))}, this is {__version__}: rows of both would be "
-                "mixed; go on with that one, or give another --out"
+                f"the plan was made by edge-lpr {shown(data.get('tool'))}, this is {__version__}: rows of "
+                "both would be mixed; go on with that one, or give another --out"
             )
         try:
-            names = cls.__dataclass_fields__
-            return cls(**{name: tuple(data[name]) if name == "sources" else data[name] for name in names})
+            values: dict[str, Any] = {one.name: data[one.name] for one in fields(cls)}
+            return cls(**{**values, "sources": tuple(values["sources"])})
         except (KeyError, TypeError) as e:
             raise InputError("the plan is damaged; give another --out") from e
 
@@ -92,8 +92,8 @@ class Job:
         for name, value in before.items():
             if name != "digest" and now[name] != value:
                 raise SettingError(
-                    f"--resume: the archive was begun with {name} {shown(value)}, and now it is {shown(now[name])}; leave the "
-                    "option out, or give another --out"
+                    f"--resume: the archive was begun with {name} {shown(value)}, and now it is "
+                    f"{shown(now[name])}; leave the option out, or give another --out"
                 )
 
     def with_bundle(self) -> Job:
@@ -128,7 +128,8 @@ class Job:
     def _check_bundle(self, bundle: Bundle) -> None:
         if self.digest and _digest(bundle) != self.digest:
             raise InputError(
-                f"{bundle.path}: another bundle than the archive was begun with; put that one there, on each machine"
+                f"{bundle.path}: another bundle than the archive was begun with; put that one there, on each "
+                "machine"
             )
 
 

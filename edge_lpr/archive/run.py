@@ -88,8 +88,8 @@ class ArchiveRun:
         if self.store.plan.exists():
             if not resume:
                 raise SettingError(
-                    f"--out {self.store.folder}: an archive was begun there; --resume goes on with it, another folder "
-                    "begins one"
+                    f"--out {self.store.folder}: an archive was begun there; --resume goes on with it, and "
+                    "another folder begins one"
                 )
             stored, units = self.store.read_plan()
             failures = [Failure(**one) for one in stored["failures"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -54,8 +55,8 @@ def check_address(address: str) -> str:
     if "@" in unquote(host) or "?" in rest or "#" in rest or may_hold_secret(f"/{rest}"):
         remember(address)
         raise SourceError(
-            f"{scheme.lower()}://{HIDDEN}: has a user, a password or a query, which would stand in the plan; give "
-            "those where the storage takes them (AWS_SECRET_ACCESS_KEY, ~/.config/fsspec)"
+            f"{scheme.lower()}://{HIDDEN}: has a user, a password or a query, which would stand in the plan; "
+            "give those where the storage takes them (AWS_SECRET_ACCESS_KEY, ~/.config/fsspec)"
         )
     return shown
 
@@ -116,11 +117,11 @@ def open_binary(address: str) -> Any:  # noqa: ANN401 - a binary file of Python'
     if is_address(address):
         fs, path = file_system(address)
         return fs.open(path, "rb")
-    path = Path(address)
-    if not path.is_file():  # a pipe would be waited for
-        path.stat()
-        raise IsADirectoryError(21, "it is not a regular file")
-    return path.open("rb")
+    file = Path(address)
+    if not file.is_file():  # a pipe would be waited for
+        file.stat()
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return file.open("rb")
 
 
 def open_remote(address: str) -> ByteStream:

@@ -1,15 +1,14 @@
 """The folder of an archive: what of it is committed, written so that it is there whole or not at all.
 
-A unit is committed where its file has its name: ``day=2026-11-27/ID.parquet`` for rows, and for a segment of a
-video, until the video's rows are there, ``_archive/segments/ID.parquet``. There is no other list of what is
-done that could say something else. A file that is written twice, because a machine was lost that went on
-after all, is the same file.
+A unit is committed where its file has its name: ``day=2026-11-27/ID.parquet`` for rows, and for a segment of
+a video, until the video's rows are there, ``_archive/segments/ID.parquet``. There is no other list of what is
+done that could say something else. A file that is written twice, because a machine was taken for lost and
+went on, is the same file.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 from collections import Counter
@@ -234,7 +233,7 @@ class Store:
             InputError: It cannot be looked into, or is none.
         """
         try:
-            return all(name == _OWN for name in os.listdir(self.folder))
+            return all(path.name == _OWN for path in self.folder.iterdir())
         except FileNotFoundError:
             return True
         except OSError as e:

@@ -116,7 +116,7 @@ class Worker:
         )
 
     def _join(self, unit: Unit) -> int:
-        """Commits a video's rows where all its segments are there and no other has done so; returns how many."""
+        """Commits a video's rows where all its segments are there, and no other has; returns how many."""
         if self._store.rows_path(unit.day, unit.video).exists():
             return 0
         segments = self._store.segments_of(unit.video)

@@ -1,13 +1,16 @@
-"""`edge-lpr archive SOURCE… --out DIR`: reads archives on all cores or a Ray cluster, into a Parquet data set."""
+"""`edge-lpr archive SOURCE… --out DIR`: archives, read on all cores or a Ray cluster, into Parquet."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.backends import AUTO
+from edge_lpr.bundle.manifest import bundled
 from edge_lpr.cli.options import add_model_options, backend_arguments
 from edge_lpr.cli.read.messages import Messages
 from edge_lpr.console.interrupts import Interrupts
@@ -18,6 +21,7 @@ from edge_lpr.console.text import duration, number
 from edge_lpr.environment import cores
 from edge_lpr.errors import SettingError
 from edge_lpr.io.capture_options import CaptureOptions
+from edge_lpr.io.claims import Named, check_outputs, files_in
 from edge_lpr.pipeline.settings import DetectorSettings, GateSettings, ReadSettings, TrackSettings
 from edge_lpr.settings import add_options, given
 
@@ -163,14 +167,15 @@ def _tell_plan(job: Job, messages: Messages) -> int:
         messages.fail(failure.reason)
     videos = len({unit.video for unit in plan.units if unit.video})
     say(
-        f"{len(plan.units)} units: {plan.pictures} pictures, {videos} videos of {duration(plan.seconds)} with "
-        f"{plan.frames} frames"
+        f"{len(plan.units)} units: {plan.pictures} pictures, {videos} videos of {duration(plan.seconds)} "
+        f"with {plan.frames} frames"
     )
     with job.open_reader(1) as reader, messages.progress("sample"):
         told = estimate(plan, job, reader)
         say(
-            f"by a sample of {told.pictures} pictures and {told.frames} frames: {told.seconds / 3600:.2f} hours of one reader "
-            f"({reader.description}), {duration(told.seconds / cores())} on {cores()} cores; about {told.plates:.0f} rows"
+            f"by a sample of {told.pictures} pictures and {told.frames} frames: {told.seconds / 3600:.2f} "
+            f"hours of one reader ({reader.description}), {duration(told.seconds / cores())} on {cores()} "
+            f"cores; about {told.plates:.0f} rows"
         )
     return 2 if plan.failures else 0
 
@@ -181,6 +186,8 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
 
     settings = ReaderSettings(**given(args, ReaderSettings))
     run = ArchiveRun(store, job, settings, args.ray, messages.note, shows("debug"))
+    written = [store.failures] if args.resume else [store.plan, store.units, store.failures]
+    check_outputs((("--out", path) for path in written), _inputs(args, job))
     with Interrupts(), run.alone():
         units, found = run.prepare(args.resume)
         for failure in found:
@@ -197,8 +204,8 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
             summary = run.run(units, found, on_done)
     rate = f", {number(summary.frames / summary.seconds)}/s" if summary.seconds > 0 and summary.frames else ""
     messages.note(
-        f"{args.out}: {summary.frames} pictures and frames in {duration(summary.seconds)}{rate} by {summary.readers} readers, "
-        f"{summary.rows} rows"
+        f"{args.out}: {summary.frames} pictures and frames in {duration(summary.seconds)}{rate} by "
+        f"{summary.readers} readers, {summary.rows} rows"
     )
     if summary.failures:
         shown = [failure.reason for failure in summary.failures[:_SHOWN]]
@@ -208,3 +215,14 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
         listed = f"{more} more; " if more else ""
         messages.fail(f"{len(summary.failures)} failures, {listed}all are listed in {store.failures}")
     return 2 if summary.failures else 0
+
+
+def _inputs(args: argparse.Namespace, job: Job) -> Iterator[Named]:
+    """Gives the files that are read, as far as they are here."""
+    from edge_lpr.archive.finding import find
+
+    yield from (("SOURCE", source[1:]) for source in job.sources if source.startswith("@"))
+    yield "--verify-key", args.verify_key
+    yield from chain(files_in("--bundle", args.bundle or bundled()), files_in("--engines", args.engines))
+    found = find(job.sources, job.column)
+    yield from (("SOURCE", file.address) for file in (*found.pictures, *found.videos))
