@@ -161,7 +161,9 @@ def _check_answers(address: str) -> None:
         return
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or "/" in host:
-        raise SettingError(f"--ray {address}: expected auto, or HOST:PORT of the cluster's head, as `ray start` tells it")
+        raise SettingError(
+            f"--ray {address}: expected auto, or HOST:PORT of the cluster's head, as `ray start` tells it"
+        )
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
     except (OSError, OverflowError) as e:

@@ -57,6 +57,9 @@ COMMANDS: dict[str, Command] = {
     "archive": Command(
         "edge_lpr.cli.archive", "scale", "read archives on all cores or a Ray cluster, into Parquet"
     ),
+    "serve": Command(
+        "edge_lpr.cli.serve", "serve", "read cameras day and night: a page, lists, MQTT, webhooks"
+    ),
     "sign": Command("edge_lpr.cli.sign", "sign", "sign bundles and engines, or check their signatures"),
     "export": Command(
         "edge_lpr.export.command", "export", "turn fine-tuned PaddleOCR models into a bundle of ONNX models"

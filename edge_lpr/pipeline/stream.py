@@ -108,23 +108,32 @@ class Stream:
         source: Gives the frames.
         track: Whether the reads of a video are joined to tracks; images never are.
         report: Which events are given; see `states_of`.
+        tracking: How reads are joined; None for the reader's.
+        accepts: Says of a read and its frame whether it counts; None takes all.
 
     Raises:
         SettingError: No such report.
     """
 
     def __init__(
-        self, reader: BatchReader, source: Source, track: bool = True, report: str | None = None
+        self,
+        reader: BatchReader,
+        source: Source,
+        track: bool = True,
+        report: str | None = None,
+        tracking: TrackSettings | None = None,
+        accepts: Callable[[PlateRead, Image], bool] | None = None,
     ) -> None:
         self.reader = reader
         self.source = source
         self.tracker: PlateTracker | None = None
         self._report = report
+        self._accepts = accepts
         self._losses = 0
         self._next_rescan = -math.inf
         states = states_of(report, source.live)
         if track and not source.is_image:
-            self.tracker = tracker_of(reader, self._identify, source.label)
+            self.tracker = tracker_of(reader, self._identify, source.label, tracking)
             self.tracker.states = states
         self._gate = _gate_for(reader) if self.tracker is not None else None
         self._load = Load()
@@ -162,6 +171,8 @@ class Stream:
     def step(self, frame: Frame, seen: Seen) -> FrameResult:
         """Takes in what a look at a frame has shown."""
         look = seen.look
+        if (accepts := self._accepts) is not None:
+            seen = replace(seen, reads=[read for read in seen.reads if accepts(read, frame.image)])
         events: Sequence[PlateEvent] = ()
         known: Sequence[PlateRead] | None = None
         if self.tracker is not None:
@@ -250,19 +261,25 @@ class Stream:
         return see(self.reader, batch)
 
 
-def tracker_of(reader: Tracking, identify: Callable[[int], str], label: str) -> PlateTracker:
+def tracker_of(
+    reader: Tracking,
+    identify: Callable[[int], str],
+    label: str,
+    tracking: TrackSettings | None = None,
+) -> PlateTracker:
     """Returns a tracker that joins what a reader reads, by its settings.
 
     Args:
         reader: The reader; its models are not used.
         identify: Makes the identifier of a track out of its number.
         label: What events call their source.
+        tracking: Settings in place of the reader's.
     """
     model = reader.bundle.rec
     return PlateTracker(
         model.charset,
         model.unknown_class,
-        reader.tracking,
+        tracking or reader.tracking,
         identify,
         reader.settings.min_score,
         reader.settings.candidates,
