@@ -48,6 +48,7 @@ INPUTS = {
     "engines": {"DIR", "--dir", "--bundle"},
     "sign": {"--key"},
     "archive": {"SOURCE", "--bundle", "--engines"},
+    "serve": {"FILE"},
 }
 # What is typed, and the file that is both read and written then; "A = B" makes A another name of B.
 TRIED = [
