@@ -92,7 +92,8 @@ class CameraState:
     def to_dict(self) -> dict[str, Any]:
         """Returns it as plain values."""
         found = asdict(self)
-        return {**found, **found.pop("counts")}
+        counts: dict[str, int] = found.pop("counts")
+        return found | counts
 
 
 class CameraEntry:

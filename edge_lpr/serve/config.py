@@ -165,7 +165,11 @@ def _remember(data: Any, place: toml_lines.Path) -> None:  # noqa: ANN401 - what
 
 def _line(place: toml_lines.Path, lines: Mapping[toml_lines.Path, int]) -> int:
     """Returns the line of a place; of what is missing, that of what it is missing in."""
-    return next((lines[part] for part in _upwards(place) if part in lines), 1)
+    for part in _upwards(place):
+        within = [line for one, line in lines.items() if one[: len(part)] == part]
+        if within:
+            return min(within)
+    return 1
 
 
 def _upwards(place: toml_lines.Path) -> Iterator[toml_lines.Path]:

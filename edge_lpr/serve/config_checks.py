@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, shown_source
 from edge_lpr.backends import AUTO, backend_choices
 from edge_lpr.errors import EdgeLprError, InputError, SourceError, shown
-from edge_lpr.io.sources import find_targets
+from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.settings import (
     DetectorSettings,
     GateSettings,
@@ -21,6 +21,7 @@ from edge_lpr.pipeline.settings import (
 )
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.serve.config_errors import Problem, nearest
+from edge_lpr.serve.lists import Lists
 from edge_lpr.serve.settings import (
     CameraSettings,
     CommandSettings,
@@ -143,13 +144,17 @@ def _check_source(place: tuple[str, ...], camera: CameraSettings) -> Iterator[Pr
         if camera.loop:
             yield Problem((*place, "loop"), "is for a video file, and source is none")
         return
+    if not Path(source).is_file():
+        yield Problem(where, f"no such file {shown(shown_source(source))}, and no address")
+        return
     try:
-        if not Path(source).is_file():
-            yield Problem(where, f"no such file {shown(shown_source(source))}, and no address")
-        elif [target.kind for target in find_targets(source)] != ["video"]:
-            yield Problem(where, f"{shown(source)} is no video; expected a video, an address or a camera")
+        with open_source(source) as opened:
+            is_video = not opened.is_image
     except SourceError as e:
         yield Problem(where, str(e))
+        return
+    if not is_video:
+        yield Problem(where, f"{shown(source)} is a picture; expected a video, an address or a camera")
 
 
 def _check_lists(settings: ServeSettings) -> Iterator[Problem]:
@@ -158,7 +163,10 @@ def _check_lists(settings: ServeSettings) -> Iterator[Problem]:
         yield from _known((*place, "cameras"), one.cameras, settings.cameras, "camera")
         yield from _known((*place, "outputs"), one.outputs, settings.outputs, "output")
         yield from _check_spans((*place, "times"), one.times)
-        yield from _file((*place, "file"), one.file)
+        try:
+            Lists.load({name: one.model_copy(update={"times": []})}, Path())
+        except InputError as e:
+            yield Problem(place, str(e).removeprefix(f"lists.{name}: "))
 
 
 def _check_output(place: tuple[str, ...], output: OutputSettings) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
@@ -68,6 +68,11 @@ class PlateList:
 
     def __len__(self) -> int:
         return len(self._plates) + len(self._patterns)
+
+    def entries(self) -> Iterator[PlateEntry]:
+        """Yields its plates, then its patterns."""
+        yield from self._plates
+        yield from (entry for _, entry in self._patterns)
 
     def match(
         self,
@@ -149,6 +154,11 @@ class Lists:
     def sizes(self) -> dict[str, int]:
         """Returns how many plates and patterns each list has, by its name."""
         return {one.name: len(one) for one in self._lists}
+
+    def plates(self, name: str, limit: int) -> list[PlateEntry]:
+        """Returns the first plates and patterns of a list, at most so many; none of one that is not there."""
+        found = (entry for one in self._lists if one.name == name for entry in one.entries())
+        return list(islice(found, limit))
 
     def match(
         self,

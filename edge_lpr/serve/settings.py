@@ -160,7 +160,9 @@ class WebSettings(Table):
     password: str = Field(
         "", max_length=512, description="hash of the page's password, of edge-lpr serve --hash"
     )
-    tokens: list[TokenSettings] = Field(default_factory=list, max_length=64)
+    tokens: list[TokenSettings] = Field(
+        default_factory=list, max_length=64, description="programs that may use /api: [[web.tokens]]"
+    )
     certificate: str | None = Field(None, description="file of a TLS certificate; with key")
     key: str | None = Field(None, description="file of the certificate's key")
     hosts: list[str] = Field(
@@ -183,9 +185,13 @@ class ListSettings(Table):
     """[lists.NAME]: plates that are known."""
 
     action: Literal["allow", "deny", "watch"] = Field(description="what events that match are marked as")
-    plates: list[ListedPlate | str] = Field(default_factory=list, max_length=100_000)
+    plates: list[ListedPlate | str] = Field(
+        default_factory=list, max_length=100_000, description="plates, or tables with plate, name and until"
+    )
     file: str | None = Field(None, description="CSV with plate,name,until, read again on SIGHUP")
-    patterns: list[str] = Field(default_factory=list, max_length=1000, description='"粤B?1*"')
+    patterns: list[str] = Field(
+        default_factory=list, max_length=1000, description='as "粤B?1*": "?" is one character, "*" any'
+    )
     lookalikes: bool = Field(True, description="0 and D, 8 and B, … are taken for each other")
     doubtful: int = Field(
         0, ge=0, le=3, description="so many characters may differ where they were read with less than sure"
@@ -231,21 +237,21 @@ class Target(Table):
 class MqttSettings(Target):
     """[outputs.NAME] type = "mqtt"."""
 
-    type: Literal["mqtt"]
-    host: str = Field(min_length=1, max_length=255)
-    port: int = Field(1883, ge=1, le=65_535)
-    version: Literal["3.1.1", "5"] = "5"
-    tls: bool = False
+    type: Literal["mqtt"] = Field(description="MQTT")
+    host: str = Field(min_length=1, max_length=255, description="the broker's name or address")
+    port: int = Field(1883, ge=1, le=65_535, description="of the broker; with TLS mostly 8883")
+    version: Literal["3.1.1", "5"] = Field("5", description="of MQTT")
+    tls: bool = Field(False, description="encrypted, and only to a broker that shows its certificate")
     ca: str | None = Field(None, description="file of certificates to trust; the system's by default")
     certificate: str | None = Field(None, description="file of the client's certificate; with key")
-    key: str | None = None
-    any_certificate: bool = False
-    user: str = Field("", max_length=255)
+    key: str | None = Field(None, description="file of the certificate's key")
+    any_certificate: bool = Field(False, description="trust the broker whatever certificate it shows")
+    user: str = Field("", max_length=255, description="the user's name")
     password: str = Field("", max_length=1024, description='"${VARIABLE}" is of the environment')
     topic: str = Field(
         "edge-lpr", min_length=1, max_length=255, pattern=r"^[^#+\x00]+$", description="topics begin so"
     )
-    qos: Literal[0, 1, 2] = 1
+    qos: Literal[0, 1, 2] = Field(1, description="0 may lose an event; 1 may repeat one")
     client_id: str = Field("", max_length=64, description="by default one that stays the same")
     discovery: str = Field(
         "", max_length=255, description='Home Assistant\'s prefix, "homeassistant"; none by default'
@@ -256,14 +262,16 @@ class MqttSettings(Target):
 class WebhookSettings(Target):
     """[outputs.NAME] type = "webhook"."""
 
-    type: Literal["webhook"]
-    url: str = Field(min_length=1, max_length=2048)
+    type: Literal["webhook"] = Field(description="an HTTP request for each event")
+    url: str = Field(min_length=1, max_length=2048, description="where events are posted to")
     form: Literal["json", "multipart"] = Field("json", description="multipart: with crop and frame")
     secret: str = Field("", max_length=1024, description="signs each body: header X-Edge-LPR-Signature")
-    headers: dict[str, str] = Field(default_factory=dict, max_length=32)
-    timeout: float = Field(10.0, ge=0.5, le=300)
-    ca: str | None = None
-    any_certificate: bool = False
+    headers: dict[str, str] = Field(
+        default_factory=dict, max_length=32, description="more headers by name; their values are not shown"
+    )
+    timeout: float = Field(10.0, ge=0.5, le=300, description="seconds that an answer may take")
+    ca: str | None = Field(None, description="file of certificates to trust; the system's by default")
+    any_certificate: bool = Field(False, description="trust the receiver whatever certificate it shows")
     max_pause: float = Field(
         300.0, ge=1, le=86_400, description="seconds that the pause between tries grows to"
     )
@@ -272,18 +280,20 @@ class WebhookSettings(Target):
 class CommandSettings(Target):
     """[outputs.NAME] type = "command": a program, run without a shell; the event is on its standard input."""
 
-    type: Literal["command"]
+    type: Literal["command"] = Field(description="a program for each event")
     command: list[str] = Field(min_length=1, max_length=64, description="program and arguments")
-    timeout: float = Field(10.0, ge=0.1, le=3600)
-    max_pause: float = Field(300.0, ge=1, le=86_400)
+    timeout: float = Field(10.0, ge=0.1, le=3600, description="seconds after which it is ended")
+    max_pause: float = Field(
+        300.0, ge=1, le=86_400, description="seconds that the pause between tries grows to"
+    )
 
 
 class FilesSettings(Target):
     """[outputs.NAME] type = "files": a file a day."""
 
-    type: Literal["files"]
+    type: Literal["files"] = Field(description="files by day")
     folder: str = Field(min_length=1, max_length=1024, description="relative to this file")
-    form: Literal["jsonl", "csv"] = "jsonl"
+    form: Literal["jsonl", "csv"] = Field("jsonl", description="JSON lines, or a table")
 
 
 OutputSettings = Annotated[

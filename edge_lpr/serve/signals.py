@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from types import FrameType
 
 __all__ = ["Signals"]
 
+# `timeout` and some supervisors send a signal to the process and to its group: that is one request.
+_APART = 0.5
 _RELOAD = getattr(signal, "SIGHUP", None)  # Windows has none
 
 
@@ -22,6 +25,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.ends = 0
+        self._asked_at = 0.0
         self._reload = False
         self._before: dict[int, object] = {}
 
@@ -42,9 +46,11 @@ class Signals:
         return asked
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        if self.ends:
+        now = time.monotonic()
+        if not self.ends:
+            self.ends, self._asked_at = number, now
+        elif now - self._asked_at > _APART:
             os._exit(128 + number)
-        self.ends = number
 
     def _ask_reload(self, number: int, frame: FrameType | None) -> None:
         self._reload = True

@@ -52,6 +52,14 @@ class EventStore:
         )
         return [stored(row) for row in rows]
 
+    def corrected(self, limit: int) -> list[StoredEvent]:
+        """Returns the newest passages whose text a person has given, at most so many."""
+        rows = self.database.reader().execute(
+            f"SELECT {COLUMNS} FROM events WHERE corrected_folded IS NOT NULL ORDER BY first DESC LIMIT ?",
+            (limit,),
+        )
+        return [stored(row) for row in rows]
+
     def count(self) -> int:
         """Returns how many passages there are."""
         return int(self.database.reader().execute("SELECT count(*) FROM events").fetchone()[0])

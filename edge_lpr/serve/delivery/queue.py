@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import secrets
 import sqlite3
 import threading
 import time
@@ -35,6 +36,7 @@ SCHEMA: tuple[str, ...] = (
     """CREATE TABLE IF NOT EXISTS queue_counts (
         target TEXT PRIMARY KEY, waiting INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,
         dropped INTEGER NOT NULL DEFAULT 0, given_up INTEGER NOT NULL DEFAULT 0)""",
+    "CREATE TABLE IF NOT EXISTS queue_identity (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL)",
     *interest.SCHEMA,
 )
 _HOUR = 3600.0
@@ -76,11 +78,8 @@ class Queues:
         self._interest = interest.Interest(self._targets, lists)
         for name, waiting in self.depths().items():
             if waiting and name not in self._targets:
-                _logger.warning(
-                    "output %s is not in the configuration any more: %d events wait until it is",
-                    name,
-                    waiting,
-                )
+                why = "is not in the configuration any more"
+                _logger.warning("output %s %s: %d events wait until it is", name, why, waiting)
         self.wake()
 
     def offer(self, tx: sqlite3.Connection, record: PassageRecord) -> None:
@@ -170,7 +169,7 @@ class Queues:
             self._erase(item.target, {item.number}, "given_up")
             return
         pause = trouble.failed(item.id, error, float(getattr(target, "max_pause", _MAX_PAUSE)), now)
-        if trouble.may_say("failing", now):
+        if trouble.said.may_say("failing", now):
             _logger.warning("output %s: %s; tried again in %.1f s", item.target, reason, pause)
 
     def retry_now(self, target: str) -> None:
@@ -195,6 +194,16 @@ class Queues:
             found[name] = Counts(*values, failing=self._trouble(name).reason)
         return found
 
+    def identity(self) -> str:
+        """Returns the name by which receivers know this service again: 12 hexadecimal digits."""
+        ask = "SELECT name FROM queue_identity"
+        found = self._database.reader().execute(ask).fetchone()
+        if found is None:
+            with self._database.transaction() as tx:
+                tx.execute("INSERT OR IGNORE INTO queue_identity VALUES (1, ?)", (secrets.token_hex(6),))
+                found = tx.execute(ask).fetchone()
+        return str(found[0])
+
     def _trouble(self, target: str) -> Trouble:
         return self._troubles.setdefault(target, Trouble(self._chance))
 
@@ -209,7 +218,7 @@ class Queues:
         ).rowcount
         _count(tx, name, waiting=-gone, dropped=gone)
         trouble = self._trouble(name)
-        if trouble.may_say("full", time.monotonic()):
+        if trouble.said.may_say("full", time.monotonic()):
             _logger.warning("output %s: %d events wait, as many as may; the oldest are dropped", name, most)
 
     def _erase(self, target: str, numbers: set[int], became: str) -> bool:
@@ -222,7 +231,7 @@ class Queues:
         except sqlite3.Error as e:
             trouble, now = self._trouble(target), time.monotonic()
             trouble.until = now + 1
-            if trouble.may_say("disk", now):
+            if trouble.said.may_say("disk", now):
                 _logger.warning("output %s: the queue cannot be written: %s", target, one_line(e))
             return False
         numbers.clear()

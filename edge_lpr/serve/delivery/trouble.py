@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from edge_lpr.serve.delivery.items import DeliveryError
 
-__all__ = ["FIRST_PAUSE", "Trouble", "pause_after"]
+__all__ = ["FIRST_PAUSE", "Sayings", "Trouble", "pause_after"]
 
 FIRST_PAUSE = 1.0
 """Seconds after the first failure; each one more doubles it."""
@@ -31,6 +31,23 @@ def pause_after(failures: int, most: float, chance: random.Random) -> float:
     return min(most, FIRST_PAUSE * 2.0 ** min(failures - 1, 30)) * chance.uniform(0.5, 1.0)
 
 
+class Sayings:
+    """What was said lately: the same is not said again within a minute."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, float] = {}
+
+    def may_say(self, what: str, now: float) -> bool:
+        """Whether something is to be said now; then it was.
+
+        Args:
+            what: What it is about.
+            now: `time.monotonic()`.
+        """
+        self._times = {one: when for one, when in self._times.items() if now < when + _SAY_AGAIN}
+        return self._times.setdefault(what, now) == now
+
+
 @dataclass
 class Trouble:
     """An output's failures, as this process has seen them: after a start all is tried at once.
@@ -38,6 +55,7 @@ class Trouble:
     Attributes:
         until: When the output may be tried again, in seconds of `time.monotonic()`.
         reason: Why the last try failed; "" where it did not.
+        said: What was said of it.
         taken: Numbers of the items that were delivered while the disk could not be told.
     """
 
@@ -48,7 +66,7 @@ class Trouble:
     _streak: int = 0
     _passages: dict[str, tuple[int, float]] = field(default_factory=dict)  # failures, and until when
     _since: set[str] = field(default_factory=set)  # passages that failed since something was taken
-    _said: dict[str, float] = field(default_factory=dict)
+    said: Sayings = field(default_factory=Sayings)
 
     def holds(self, passage: str, now: float) -> bool:
         """Whether a passage has to wait for its next try."""
@@ -98,10 +116,3 @@ class Trouble:
         if len(self._since) > _LONE:
             self.until = now + pause_after(len(self._since) - _LONE, most, self.chance)
         return pause
-
-    def may_say(self, what: str, now: float) -> bool:
-        """Whether something is to be said now: the same is not said again within a minute."""
-        if now < self._said.get(what, -_SAY_AGAIN) + _SAY_AGAIN:
-            return False
-        self._said[what] = now
-        return True
