@@ -219,7 +219,7 @@ EVENTS: tuple[Operation, ...] = (
         _shared,
         (EVENT_ID, _REVISION),
         "getSharedFrame",
-        "The whole frame with all plates and other texts made unreadable",
+        "The whole frame with all plates and other texts that are found made unreadable; look before you share",
         gives=picture(),
         problems=(404,),
     ),
