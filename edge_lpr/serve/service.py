@@ -92,6 +92,8 @@ class Service:
         self._signals = signals
         self._lock = threading.Lock()  # of what changes settings
         self._is_stuck = False
+        self._taking = threading.Lock()  # of what is told of cameras
+        self._is_over = False
         settings = config.settings
         self._parts = parts = ExitStack()
         try:
@@ -182,7 +184,9 @@ class Service:
         self._is_stuck = not self._cameras.stop()
         if self._is_stuck:
             _logger.warning("what is being read does not end; it is left as it is")
-        self._passages.close_all()
+        with self._taking:  # what is read after this is told no more
+            self._is_over = True
+            self._passages.close_all()
         self._housekeeping.stop()
         page = threading.Thread(target=self._stop_page, name="edge-lpr page ends", daemon=True)
         page.start()
@@ -206,8 +210,8 @@ class Service:
     def _take(self, camera: str, result: FrameResult) -> None:
         image = None if result.frame is None else result.frame.image
         for event in result.events:
-            with self._writing:
-                record = self._passages.take(camera, event, image)
+            with self._taking, self._writing:
+                record = None if self._is_over else self._passages.take(camera, event, image)
             if record is not None and result.frame is not None and result.frame.time is not None:
                 now = getattr(result.source, "now", lambda: None)()
                 if now is not None:
