@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.service import NOON, Clock, NotingQueues, database, frame, noted, plate, settings, track
+from helpers.stored_passages import NOON, Clock, NotingQueues, database, frame, noted, plate, settings, track
 
 from edge_lpr.pipeline.wall_clock import iso
 from edge_lpr.plates.read import Candidate
