@@ -31,7 +31,8 @@ from edge_lpr.environment import machine
 from edge_lpr.errors import InputError, SettingError
 from edge_lpr.evaluation.evaluate import score_json
 from edge_lpr.evaluation.metrics import DetScore, EndToEndScore
-from edge_lpr.finetune.stages import is_for, load_recipe, split
+from edge_lpr.finetune.division import is_for, split
+from edge_lpr.finetune.stages import load_recipe
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.pipeline.reader import PlateReader

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_lpr.console.output import say
 from edge_lpr.errors import InputError, ModelError
+from edge_lpr.finetune.division import is_for, split
 from edge_lpr.finetune.recipe.config import TrainConfig, read_config
 from edge_lpr.finetune.recipe.document import change, default_document, parse_document
 from edge_lpr.finetune.recipe.networks import describe
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from edge_lpr.datasets.labels import Sample
     from edge_lpr.finetune.training.trainer import StepReport
 
-__all__ = ["Step", "average", "inputs", "is_for", "kind", "load_recipe", "split", "stage_config", "train"]
+__all__ = ["Step", "average", "inputs", "kind", "load_recipe", "stage_config", "train"]
 
 Step = Mapping[str, Any]
 
@@ -73,17 +74,6 @@ def stage_config(recipe: Mapping[str, Any], name: str, step: Step, runs: Path | 
         for key, path in named.items():
             change(document, key, None if path is None else str(runs / path))
     return read_config(document, trained, f"configs/release.yml: {step['out']}")
-
-
-def split(samples: Sequence[Sample], every: int) -> tuple[list[Sample], list[Sample]]:
-    """Divides samples into those to train on and those held out.
-
-    Args:
-        samples: In the order of their label files, so that the division is always the same.
-        every: Each so many-th sample is held out.
-    """
-    held = [s for i, s in enumerate(samples) if i % every == every - 1]
-    return [s for s in samples if all(s is not h for h in held)], held
 
 
 def average(sources: Mapping[Path, float], out: Path) -> None:
@@ -208,10 +198,3 @@ def _remedy(recipe: Mapping[str, Any], path: Path, runs: Path) -> str:
         return f"train it first, with --part {path.parent}, or copy {ships} there"
     words = ["edge-lpr", "export", "--pretrained", str(runs / path.parent), "--family", family]
     return f"write the general weights with: {shlex.join(words)}"
-
-
-def is_for(part: Part, sample: Sample) -> bool:
-    """Tells whether a labelled image has what a network is trained and measured on."""
-    if part == "det":
-        return sample.located
-    return bool(sample.plates) and (sample.located or sample.crop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -100,18 +100,27 @@ class Stream:
         source: Gives the frames.
         track: Whether the reads of a video are joined to tracks; images never are.
         report: Which events are given; see `states_of`.
+        tracking: How reads are joined; None for the reader's.
+        accepts: Says of a read and its frame whether it counts; None takes all.
 
     Raises:
         SettingError: No such report.
     """
 
     def __init__(
-        self, reader: BatchReader, source: Source, track: bool = True, report: str | None = None
+        self,
+        reader: BatchReader,
+        source: Source,
+        track: bool = True,
+        report: str | None = None,
+        tracking: TrackSettings | None = None,
+        accepts: Callable[[PlateRead, Image], bool] | None = None,
     ) -> None:
         self.reader = reader
         self.source = source
         self.tracker: PlateTracker | None = None
         self._report = report
+        self._accepts = accepts
         self._losses = 0
         self._next_rescan = -math.inf
         states = states_of(report, source.live)
@@ -120,7 +129,7 @@ class Stream:
             self.tracker = PlateTracker(
                 model.charset,
                 model.unknown_class,
-                reader.tracking,
+                tracking or reader.tracking,
                 self._identify,
                 reader.settings.min_score,
                 reader.settings.candidates,
@@ -163,6 +172,8 @@ class Stream:
     def step(self, frame: Frame, seen: Seen) -> FrameResult:
         """Takes in what a look at a frame has shown."""
         look = seen.look
+        if (accepts := self._accepts) is not None:
+            seen = replace(seen, reads=[read for read in seen.reads if accepts(read, frame.image)])
         events: Sequence[PlateEvent] = ()
         known: Sequence[PlateRead] | None = None
         if self.tracker is not None:

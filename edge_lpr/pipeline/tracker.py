@@ -305,6 +305,8 @@ class PlateTracker:
                 id=track.id,
                 source=self._source,
                 candidates=others or (),
+                first_corners=track.first_corners,
+                last_corners=track.corners,
                 **event_times(track.first, track.last),
             )
         ]
@@ -345,6 +347,7 @@ class _Track:
         self.best = read
         self.crop: Image | None = None
         self._best_weight = -1.0
+        self.first_corners = read.corners
         self.corners = read.corners  # where its plate was seen last
         self._speed = np.zeros(2)  # pixels per second
         self.add(read, moment, image)
