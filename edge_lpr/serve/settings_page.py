@@ -88,6 +88,8 @@ def _form(field: FieldInfo) -> str:
 def _kind(kind: Any) -> str:  # noqa: ANN401 - of any annotation
     origin, arguments = get_origin(kind), get_args(kind)
     name = _NAMES.get(kind, "table")
+    if kind in _NAMES:
+        return name
     if origin is Annotated:
         name = _kind(arguments[0])
     elif origin is Literal:

@@ -39,6 +39,9 @@ SCHEMA: tuple[str, ...] = (
     "CREATE TABLE IF NOT EXISTS queue_identity (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL)",
     *interest.SCHEMA,
 )
+_WAITING = (
+    "SELECT number, target, passage, revision, body, queued FROM queue WHERE target = ? ORDER BY number"
+)
 _HOUR = 3600.0
 _MAX_PAUSE = 60.0  # of outputs whose settings have none
 
@@ -132,15 +135,19 @@ class Queues:
             return None
         if now < trouble.until:
             return None
-        with closing(
-            self._database.reader().execute(
-                "SELECT number, target, passage, revision, body, queued FROM queue WHERE target = ? "
-                "ORDER BY number",
-                (target,),
-            )
-        ) as rows:
+        late: list[Item] = []
+        found: Item | None = None
+        with closing(self._database.reader().execute(_WAITING, (target,))) as rows:
             # The first that is found of a passage is its oldest.
-            return next((Item(*row) for row in rows if not trouble.holds(row["passage"], now)), None)
+            for item in (Item(*row) for row in rows):
+                if self._is_late(item):
+                    late.append(item)
+                elif not trouble.holds(item.id, now):
+                    found = item
+                    break
+        if late:
+            self._give_up(late, f"not within {self._targets[target].keep_trying:g} hours")
+        return found
 
     def done(self, item: Item) -> None:
         """Takes out what the receiver has."""
@@ -158,15 +165,13 @@ class Queues:
             error: Why it was not delivered.
         """
         target, trouble, now = self._targets.get(item.target), self._trouble(item.target), time.monotonic()
-        hours = 0.0 if target is None else target.keep_trying
         reason = masked(error.reason)
-        if error.final or (hours and self._age(item) >= hours * _HOUR):
-            why = reason if error.final else f"not within {hours:g} hours ({reason})"
-            _logger.warning(
-                "output %s: event %s/%d is given up: %s", item.target, item.id, item.revision, why
-            )
-            trouble.forget(item.id)
-            self._erase(item.target, {item.number}, "given_up")
+        if error.final:
+            self._give_up([item], reason)
+            return
+        if self._is_late(item):
+            assert target is not None
+            self._give_up([item], f"not within {target.keep_trying:g} hours: {reason}")
             return
         pause = trouble.failed(item.id, error, float(getattr(target, "max_pause", _MAX_PAUSE)), now)
         if trouble.said.may_say("failing", now):
@@ -188,10 +193,10 @@ class Queues:
     def counts(self) -> dict[str, Counts]:
         """Returns what became of the events of each output, since the database was made."""
         found = {name: Counts(failing=self._trouble(name).reason) for name in self._targets}
-        for name, *values in self._database.reader().execute(
+        for name, waiting, delivered, dropped, given_up in self._database.reader().execute(
             "SELECT target, waiting, delivered, dropped, given_up FROM queue_counts"
         ):
-            found[name] = Counts(*values, failing=self._trouble(name).reason)
+            found[name] = Counts(waiting, delivered, dropped, given_up, self._trouble(name).reason)
         return found
 
     def identity(self) -> str:
@@ -237,10 +242,24 @@ class Queues:
         numbers.clear()
         return True
 
-    def _age(self, item: Item) -> float:
-        """Seconds that it waits: a clock that is set meanwhile makes none older than this process."""
+    def _give_up(self, items: list[Item], why: str) -> None:
+        name, first = items[0].target, items[0]
+        what = f"event {first.id}/{first.revision} is" if len(items) == 1 else f"{len(items)} events are"
+        _logger.warning("output %s: %s given up: %s", name, what, why)
+        for item in items:
+            self._trouble(name).forget(item.id)
+        self._erase(name, {item.number for item in items}, "given_up")
+
+    def _is_late(self, item: Item) -> bool:
+        """Whether an event is not to be told any more, as nobody took it for so long."""
+        target = self._targets.get(item.target)
+        if target is None or not target.keep_trying:
+            return False
         age = time.time() - item.queued
-        return min(age, time.monotonic() - self._began) if item.number > self._before else age
+        if item.number > self._before:
+            # A clock that is set meanwhile makes none older than this process.
+            age = min(age, time.monotonic() - self._began)
+        return age >= target.keep_trying * _HOUR
 
 
 def _count(tx: sqlite3.Connection, target: str, **changes: int) -> None:

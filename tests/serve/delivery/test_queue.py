@@ -191,17 +191,45 @@ def test_refused_events_are_given_up_and_said(database: Database, caplog: pytest
     assert taken(queued) == [("a", 2)]
 
 
-@pytest.mark.parametrize(("hours", "waits"), [(0.0, True), (1.0, False)])
-def test_how_long_it_is_tried(tmp_path: Path, hours: float, waits: bool) -> None:
+def test_what_nobody_took_in_time_is_told_to_nobody_any_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(tmp_path / "a.sqlite", SCHEMA)
+    offer(database, queues(database), record("a"), record("b"), record("c"))
+    with database.transaction() as tx:
+        tx.execute("UPDATE queue SET queued = queued - 3601 WHERE passage != 'c'")
+    queued = queues(database, hook=webhook(keep_trying=1))  # as after a restart
+    with caplog.at_level(logging.WARNING, "edge_lpr"):
+        # A barrier does not open an hour late, though the receiver was never asked before.
+        assert taken(queued) == [("c", 1)]
+    assert caplog.messages == ["output hook: 2 events are given up: not within 1 hours"]
+    assert queued.counts()["hook"].given_up == 2
+    database.close()
+
+
+def test_what_fails_until_it_is_late_is_given_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    queued = queues(database, hook=webhook(keep_trying=1))
+    offer(database, queued, record("a"))
+    item = now(queued)
+    assert item is not None
+    later = time.time() + 3700, time.monotonic() + 3700
+    monkeypatch.setattr(time, "time", lambda: later[0])
+    monkeypatch.setattr(time, "monotonic", lambda: later[1])
+    with caplog.at_level(logging.WARNING, "edge_lpr"):
+        queued.failed(item, DeliveryError("refused"))
+    assert caplog.messages == ["output hook: event a/1 is given up: not within 1 hours: refused"]
+    assert queued.depths() == {"hook": 0}
+
+
+@pytest.mark.parametrize("hours", [0.0, 2.0])
+def test_what_is_still_in_time_is_told(tmp_path: Path, hours: float) -> None:
     database = Database(tmp_path / "a.sqlite", SCHEMA)
     offer(database, queues(database), record("a"))
     with database.transaction() as tx:
         tx.execute("UPDATE queue SET queued = queued - 3601")
-    queued = queues(database, hook=webhook(keep_trying=hours))  # as after a restart
-    item = now(queued)
-    assert item is not None
-    queued.failed(item, DeliveryError("refused"))
-    assert queued.depths() == {"hook": int(waits)}
+    assert taken(queues(database, hook=webhook(keep_trying=hours))) == [("a", 1)]
     database.close()
 
 
