@@ -30,7 +30,7 @@ from edge_lpr.finetune.synthesis.street.film import STREET, film
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs
 
-__all__ = ["measure", "recall", "soak"]
+__all__ = ["measure", "recall", "row", "soak"]
 
 _WARM_UP = 10.0  # seconds before anything counts
 _STREET = 8.0  # seconds after which the last vehicle of the street has gone by
@@ -160,6 +160,21 @@ def _line(result: dict[str, Any]) -> str:
         f"{result['share_read']:.0%} of frames read, {result['cpu_cores']:.2f} cores, "
         f"p50 {latency['p50']:.2f} s, p99 {latency['p99']:.2f} s, {result['memory_mib']:.0f} MiB"
     )
+
+
+def row(result: dict[str, Any]) -> str:
+    """Writes a result as a row of docs/serve.md."""
+    latency = " / ".join(f"{result['latency_seconds'][name]:.2f}" for name in ("p50", "p95", "p99"))
+    cells = (
+        str(result["cameras"]),
+        f"{result['found']} of {result['vehicles']} ({result['recall']:.1%})",
+        str(result["wrong"]),
+        f"{result['share_read']:.0%}",
+        f"{result['cpu_cores']:.2f}",
+        latency,
+        f"{result['memory_mib']:.0f} + {result['decoders_mib']:.0f}",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 @module_main("benchmarks.serve")
