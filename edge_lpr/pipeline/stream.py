@@ -22,28 +22,36 @@ from edge_lpr.pipeline.tracker import PlateTracker
 from edge_lpr.plates import PlateRead
 from edge_lpr.types import Image
 
-__all__ = ["BatchReader", "FrameResult", "Stream", "see"]
+__all__ = ["BatchReader", "FrameResult", "Stream", "Tracking", "see", "tracker_of"]
 
 # Once a batch has so many pixels it is full: 8 frames of 1920×1080, 50 MB, and that for each batch at work.
 MAX_BATCH_PIXELS = 16_000_000
 
 
-class BatchReader(Protocol):
-    """What is needed of a reader here; `PlateReader` is one.
+class Tracking(Protocol):
+    """What a tracker has to know of a reader.
 
     Attributes:
         bundle: Says what the columns of `PlateRead.log_probs` are.
-        detector: Its backend says how many frames are best read at once.
         settings: What counts as a plate, and how often a video's frames are searched again.
         tracking: How the reads of one vehicle are joined.
+    """
+
+    bundle: Bundle
+    settings: ReadSettings
+    tracking: TrackSettings
+
+
+class BatchReader(Tracking, Protocol):
+    """What is needed of a reader here; `PlateReader` is one.
+
+    Attributes:
+        detector: Its backend says how many frames are best read at once.
         gating: How much of a video's frames is looked at.
         workers: How many batches are best at work at once.
     """
 
-    bundle: Bundle
     detector: Detector
-    settings: ReadSettings
-    tracking: TrackSettings
     gating: GateSettings
     workers: int
 
@@ -125,16 +133,7 @@ class Stream:
         self._next_rescan = -math.inf
         states = states_of(report, source.live)
         if track and not source.is_image:
-            model = reader.bundle.rec
-            self.tracker = PlateTracker(
-                model.charset,
-                model.unknown_class,
-                tracking or reader.tracking,
-                self._identify,
-                reader.settings.min_score,
-                reader.settings.candidates,
-                source.label,
-            )
+            self.tracker = tracker_of(reader, self._identify, source.label, tracking)
             self.tracker.states = states
         self._gate = _gate_for(reader) if self.tracker is not None else None
         self._load = Load()
@@ -260,6 +259,32 @@ class Stream:
             found = self.reader.read_batch([frame.image for frame, _ in batch], None)
             return [Seen(look, reads) for (_, look), reads in zip(batch, found, strict=True)]
         return see(self.reader, batch)
+
+
+def tracker_of(
+    reader: Tracking,
+    identify: Callable[[int], str],
+    label: str,
+    tracking: TrackSettings | None = None,
+) -> PlateTracker:
+    """Returns a tracker that joins what a reader reads, by its settings.
+
+    Args:
+        reader: The reader; its models are not used.
+        identify: Makes the identifier of a track out of its number.
+        label: What events call their source.
+        tracking: Settings in place of the reader's.
+    """
+    model = reader.bundle.rec
+    return PlateTracker(
+        model.charset,
+        model.unknown_class,
+        tracking or reader.tracking,
+        identify,
+        reader.settings.min_score,
+        reader.settings.candidates,
+        label,
+    )
 
 
 def see(reader: BatchReader, batch: Sequence[tuple[Frame, Look]]) -> list[Seen]:

@@ -66,6 +66,7 @@ class PlateTracker:
         look_interval: Seconds between two looks at a plate, where that is longer than between two frames.
         known: Each read of the last frame as its vehicle is known with it: the text, kind and scores of all
             reads, or no text where they are not sure enough to be told.
+        owners: The number of each read's track, of the last frame.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class PlateTracker:
         self.fps: float | None = None
         self.look_interval = 0.0
         self.known: list[PlateRead] = []
+        self.owners: list[int] = []
         self._min_score = min_score
         self._candidates = candidates
         self._source = source
@@ -140,6 +142,7 @@ class PlateTracker:
                 owners[j] = _Track(self._count, self._identify(self._count), read, moment, image)
                 self._open.append(owners[j])
         self.known = [self._as_known(read, owners[j]) for j, read in enumerate(reads)]
+        self.owners = [owners[j].number for j in range(len(reads))]
         return events + self._news(time)
 
     def places(self, time: float) -> list[Place]:

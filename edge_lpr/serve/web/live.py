@@ -74,14 +74,15 @@ class LiveResponse(Response):
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
             gone = asyncio.ensure_future(_gone(receive))
             try:
+                before = b"--%b\r\n" % _BOUNDARY
                 async for picture in self._pictures(gone):
-                    part = b"--%b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % (
-                        _BOUNDARY,
-                        len(picture),
-                    )
-                    body = {"type": "http.response.body", "body": part + picture + b"\r\n", "more_body": True}
+                    # The boundary comes with the picture before it: browsers show none until it is over.
+                    head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture)
+                    part = b"%b%b%b\r\n--%b\r\n" % (before, head, picture, _BOUNDARY)
+                    before = b""
+                    body = {"type": "http.response.body", "body": part, "more_body": True}
                     await asyncio.wait_for(send(body), _STALLED)
-                await send({"type": "http.response.body", "body": b"--%b--\r\n" % _BOUNDARY})
+                await send({"type": "http.response.body", "body": b""})
             except asyncio.TimeoutError:
                 _logger.info("%s: a browser that took no picture was let go", self._camera)
             finally:
