@@ -16,19 +16,21 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from edge_lpr.benchmarks.rtsp_films import gst_python, gst_server, write_h264
 from edge_lpr.benchmarks.serve_run import Look, Run, quantile, serving
+from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say
 from edge_lpr.environment import machine
 from edge_lpr.finetune.synthesis.street.film import STREET, film
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs
+from edge_lpr.types import Image
 
 __all__ = ["measure", "recall", "row", "soak"]
 
@@ -143,6 +145,14 @@ def soak(run: Run, frames: int) -> dict[str, Any]:
     }
 
 
+def _drawn(fps: int, zoom: float, quiet: float) -> Iterator[Image]:
+    """Draws the street with its vehicles, and then so many seconds without: one of them, over and over."""
+    yield from (image for image, _ in film(STREET, _STREET, fps, zoom=zoom))
+    empty = [image for image, _ in film((), 1.0, fps, zoom=zoom)] if quiet else []
+    for number in range(round(quiet * fps)):
+        yield empty[number % len(empty)]
+
+
 def _came(before: Look, after: Look, camera: str) -> float:
     names = ("edge_lpr_camera_frames_total", "edge_lpr_camera_dropped_total")
     return sum(after.of(name, camera) - before.of(name, camera) for name in names)
@@ -199,10 +209,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_outputs([("--out", args.out)], [])
     python = gst_python(args.python)
     results: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with Interrupts(), tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "street.h264"
-        drawn = film(STREET, _STREET + args.quiet, args.fps, zoom=args.zoom)
-        frames = write_h264(video, (image for image, _ in drawn), args.fps)
+        frames = write_h264(video, _drawn(args.fps, args.zoom, args.quiet), args.fps)
         for count in args.cameras:
             names = [f"c{number}" for number in range(1, count + 1)]
             place = Path(folder) / f"{count}-{len(results)}"
