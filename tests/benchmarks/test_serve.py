@@ -93,7 +93,7 @@ def test_what_is_committed_is_what_the_page_shows() -> None:
         assert row(run) in page
     soaked = json.loads((ROOT / "benchmarks" / "results" / "serve-soak.json").read_text(encoding="utf-8"))
     (run,) = soaked["runs"]
-    assert f"{run['frames_read']:,} frames" in page
+    assert f"{run["frames_come"]:,} frames" in page
     for name in ("memory", "decoders", "threads", "descriptors"):
         figures = [f"{run[name][moment]:g}" for moment in ("first", "most", "last")]
         assert f"| {' | '.join(figures)} |" in page
