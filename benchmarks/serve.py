@@ -7,8 +7,8 @@ Each camera is a drawn street whose vehicles are known, over and over, as H.264 
 on 127.0.0.1. `edge-lpr serve` runs as users run it, with its page and an output of files. For a whole number
 of turns of the film it is counted which vehicles were told of, how long an event took from its frame to the
 disk, and what CPU and memory all its processes took. `--quiet` adds seconds of an empty street to each turn:
-what a gate sees. With `--soak` so many frames come, read or passed over, and memory, threads and open files are looked at
-meanwhile. Linux alone: the processes are looked at in /proc.
+what a gate sees. With `--soak` so many frames come, read or passed over, and memory, threads and open files
+are looked at meanwhile. Linux alone: the processes are looked at in /proc.
 """
 
 from __future__ import annotations
