@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -73,9 +74,15 @@ class Trouble:
         return self._passages.get(passage, (0, 0.0))[1] > now
 
     def next_time(self, now: float) -> float:
-        """Returns the seconds until something that failed may be tried again; a minute where nothing did."""
-        times = [self.until] if self.until > now else [until for _, until in self._passages.values()]
-        return min(max(0.0, min(times, default=now + _SAY_AGAIN) - now), _SAY_AGAIN)
+        """Returns the seconds until something that failed may be tried again; a minute where nothing did.
+
+        To be asked where nothing that may be tried now was found: what is due then is queued no more.
+        """
+        if self.until > now:
+            return min(self.until - now, _SAY_AGAIN)
+        self._passages = {one: held for one, held in self._passages.items() if held[1] > now}
+        times = [until for _, until in self._passages.values()]
+        return min(min(times, default=math.inf) - now, _SAY_AGAIN)
 
     def over(self, passage: str) -> bool:
         """Has a passage go on, as something of it was taken; returns whether the output was failing."""
@@ -84,6 +91,11 @@ class Trouble:
         self.until, self.reason, self._streak = 0.0, "", 0
         self._since.clear()
         return was
+
+    def anew(self) -> None:
+        """Has all be tried at once: the output has other settings."""
+        # Others, not emptied: who delivers may be looking at them.
+        self.until, self._streak, self._passages, self._since = 0.0, 0, {}, set()
 
     def forget(self, passage: str) -> None:
         """Forgets what failed of a passage."""

@@ -31,3 +31,13 @@ def test_something_is_said_once_a_minute() -> None:
     assert not said.may_say("a", 59)
     assert said.may_say("a", 60)
     assert not said.may_say("a", 61)
+
+
+def test_what_was_dropped_from_the_queue_while_it_failed_keeps_nobody_awake() -> None:
+    trouble = Trouble(random.Random(1))
+    trouble.failed("a", DeliveryError("500", whole=False), most=300, now=0)
+    assert 0.5 <= trouble.next_time(0) <= 1
+    # It is due, and nothing was found: it is queued no more, and nothing is to be waited for.
+    assert trouble.next_time(1) == 60
+    pause = trouble.failed("b", DeliveryError("500", whole=False), most=300, now=1)
+    assert trouble.next_time(1) == pytest.approx(pause)
