@@ -15,6 +15,8 @@ from edge_lpr.types import Probs
 
 __all__ = ["CropReader"]
 
+_SURE = 0.9  # a plate whose worst character is read so surely is read no better in another crop
+
 
 class _Found(NamedTuple):
     """One way to read a place: what was read, in which posterior, and of which crop."""
@@ -41,11 +43,13 @@ class CropReader:
         self._settings = settings
         self._decoder = decoder or PlateDecoder(model.charset, model.unknown_class, settings.format_prior)
 
-    def read(self, places: Sequence[Sequence[Crop]]) -> list[PlateRead | None]:
+    def read(self, places: Sequence[Sequence[Crop]], *, plain: bool = False) -> list[PlateRead | None]:
         """Reads places, each cut out in one or several ways, of which the best reading counts.
 
         Args:
             places: The crops of each place.
+            plain: Whether they are known to stand upright: a first crop that is read surely is the reading,
+                and nothing is turned round.
 
         Returns:
             For each place what it shows; None where that is nothing to be reported.
@@ -53,20 +57,18 @@ class CropReader:
         Raises:
             BackendError: The backend failed.
         """
-        posteriors = iter(self._probabilities([crop for place in places for crop in place]))
-        best: list[_Found] = []
-        for place in places:
-            readings = [
-                _Found(self._decoder.decode(probs := next(posteriors)), probs, crop) for crop in place
-            ]
-            best.append(max(readings, key=lambda one: self._rank(one.reading)))
+        best = self._best_of([place[:1] for place in places] if plain else places)
+        unsure = [i for i, one in enumerate(best) if plain and places[i][1:] and self._is_doubtful(one.reading)]
+        for i, other in zip(unsure, self._best_of([places[i][1:] for i in unsure]), strict=True):
+            best[i] = max(best[i], other, key=lambda one: self._rank(one.reading))
         # A doubtful reading is tried again, all in one batch: turned round, since in CCPD the order of a
         # box's corners can turn a plate upside down and so can a camera; mirrored, since what a mirror shows
         # of a plate may be another one when it is turned round; and unfolded, where two rows fit in.
         retries: list[tuple[int, Crop]] = []
         for i, (reading, _, crop) in enumerate(best):
             if not self._is_plate(reading) or reading.min_score < self._settings.retry_below:
-                retries += (i, crop.turned()), (i, crop.mirrored())
+                if not plain:
+                    retries += (i, crop.turned()), (i, crop.mirrored())
                 # Read as one row, two say nothing about which crop shows them better.
                 retries.extend((i, other.unfolded()) for other in places[i] if other.is_high)
         for (i, crop), probs in zip(retries, self._probabilities([c for _, c in retries]), strict=True):
@@ -77,12 +79,26 @@ class CropReader:
                 best[i] = _Found(reading, probs, crop)
         return [self._judge(*found) for found in best]
 
+    def _best_of(self, places: Sequence[Sequence[Crop]]) -> list[_Found]:
+        """Reads the crops of each place; returns the best reading of each."""
+        posteriors = iter(self._probabilities([crop for place in places for crop in place]))
+        return [
+            max(
+                (_Found(self._decoder.decode(probs := next(posteriors)), probs, crop) for crop in place),
+                key=lambda one: self._rank(one.reading),
+            )
+            for place in places
+        ]
+
     def _probabilities(self, crops: Sequence[Crop]) -> list[Probs]:
         return self._recognizer.probabilities([crop.image for crop in crops])
 
     def _rank(self, reading: Reading) -> tuple[bool, float]:
         """What is better: a plate that can be reported, and then the surer reading."""
         return self._is_plate(reading), reading.score
+
+    def _is_doubtful(self, reading: Reading) -> bool:
+        return reading.format is not None and reading.min_score < max(_SURE, self._settings.min_score)
 
     def _is_plate(self, reading: Reading) -> bool:
         """Tells whether a reading is a plate, and sure enough to be reported."""

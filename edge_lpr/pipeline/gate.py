@@ -123,7 +123,7 @@ class Gate:
             self._scene.note_look(window, time)
         again = _READ_EVERY * self.interval - _EVEN
         followed = {p.number: p.expected for p in known if p.number in wanted and time - p.read < again}
-        return Look(tuple(windows), False, followed, held, share, looked)
+        return Look(tuple(windows), False, followed, held, _quads(places), share, looked)
 
     def _is_whole_due(self, time: float, places: Iterable[Place]) -> bool:
         due, since = self._settings.full_look * self.stretch, time - self._whole + _EVEN
@@ -138,7 +138,7 @@ class Gate:
         self._scene.note_look(None, time)
         self._whole, self._news = time, False
         self._note_tries(places, {place.number for place in places}, time)
-        return Look(None, changed=changed)
+        return Look(None, plates=_quads(places), changed=changed)
 
     def _note_tries(self, places: Sequence[Place], tried: Collection[int], time: float) -> None:
         """Takes in which plates are looked for; of those that are not, what was known before is kept."""
@@ -211,6 +211,10 @@ class Gate:
                 new[cells.slices][own] = 0
         for place in places:
             new[self._scene.inside(_vehicle(place.expected, _USUAL))] = 0
+
+
+def _quads(places: Iterable[Place]) -> tuple[Quad, ...]:
+    return tuple(place.expected for place in places)
 
 
 def _is_known(place: Place) -> bool:

@@ -22,6 +22,7 @@ class Look:
         followed: Where plates should be, by the number of their track, float32 4×2: a box there is no read
             anew.
         held: Numbers of the tracks whose plates stand where they were, and look the same.
+        plates: Where plates should be that were read before, float32 4×2 each: they are read as they stood.
         changed: The share of the frame that looks otherwise than when it was last looked at, 0 to 1.
         share: The share of the frame that is looked at, 0 to 1.
     """
@@ -30,8 +31,14 @@ class Look:
     rescan: bool = True
     followed: Mapping[int, Quad] = field(default_factory=dict)
     held: frozenset[int] = frozenset()
+    plates: tuple[Quad, ...] = ()
     changed: float = 1.0
     share: float = 1.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is at all of a frame, of which nothing is known."""
+        return self.windows is None and not self.plates
 
     def __str__(self) -> str:
         what = "whole" if self.windows is None else f"{len(self.windows)} windows"
@@ -51,6 +58,7 @@ class Place:
         expected: Where it should be by now.
         seen: When it was last seen, in seconds.
         read: When it was last read.
+        shown: When it was last read, or stood as it was read.
         reads: How often it was read.
         is_sure: Whether its text is as sure as it has to be to be told at once.
     """
@@ -60,6 +68,7 @@ class Place:
     expected: Quad
     seen: float
     read: float
+    shown: float
     reads: int
     is_sure: bool
 

@@ -76,12 +76,15 @@ class PlateSearch:
             for image, plates in zip(images, found, strict=True)
         ]
 
-    def read_windows(self, image: Image, look: Look) -> Seen:
-        """Reads the plates in parts of a frame; see `PlateReader.read_windows`."""
+    def read_look(self, image: Image, look: Look) -> Seen:
+        """Reads the plates in what is looked at of a frame; see `PlateReader.read_look`."""
         size = image.shape[0], image.shape[1]
         view = self._view.of(image)
-        windows = [Window.around(self._view.points(w.corners, size)) for w in look.windows or ()]
-        boxes = detect_in_windows(self._detector, view, windows)
+        if look.windows is None:
+            boxes = self._detector.detect(view)
+        else:
+            windows = [Window.around(self._view.points(w.corners, size)) for w in look.windows]
+            boxes = detect_in_windows(self._detector, view, windows)
         followed: dict[int, Quad] = {}
         for number, expected in look.followed.items():
             place = self._view.points(expected, size)
@@ -89,7 +92,12 @@ class PlateSearch:
             if shared and max(shared) >= _SAME_PLACE:
                 box = boxes.pop(shared.index(max(shared)))
                 followed[number] = self._view.back_points(box.corners, size)
-        (reads,) = self._read_boxes([view], [boxes])
+        plates = [self._view.points(quad, size) for quad in look.plates]
+        standing = [box for box in boxes if any(_stands_at(box, quad) for quad in plates)]
+        others = [box for box in boxes if box not in standing]
+        reads = [*self._read_boxes([view], [others])[0], *self._read_boxes([view], [standing], plain=True)[0]]
+        if look.windows is None:
+            (reads,) = self._look_again([reads], [view], [look.rescan])
         return Seen(look, [self._view.back(read, size) for read in reads], followed)
 
     def _find(self, views: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
@@ -100,16 +108,23 @@ class PlateSearch:
         if stills:
             self._look(reads, views, self._read_whole, [_may_be_plate(view) for view in views], sure=True)
         self._look(reads, views, self._read_at)
-        for share in _RESCANS if self._settings.rescan_side else ():
-            side = max(round(share * self._settings.rescan_side), MIN_SIDE)
-            again = [w and side < max(view.shape[:2]) for w, view in zip(wanted, views, strict=True)]
-            self._look(reads, views, partial(self._read_at, longer_side=side), again, sure=True)
+        self._look_again(reads, views, wanted)
         if stills and self._tries_sides:
             on_end = [found if all(_stands_on_end(read) for read in found) else [] for found in reads]
             reads = [[] if lying else found for lying, found in zip(on_end, reads, strict=True)]
             for side_view in _SIDES:
                 self._look(reads, views, partial(self._read_turned, view=side_view), sure=True)
             reads = [found or lying for lying, found in zip(on_end, reads, strict=True)]
+        return reads
+
+    def _look_again(
+        self, reads: list[list[PlateRead]], views: Sequence[Image], wanted: Sequence[bool]
+    ) -> list[list[PlateRead]]:
+        """Looks at other sizes at the views that show no plate yet, of those that are wanted."""
+        for share in _RESCANS if self._settings.rescan_side else ():
+            side = max(round(share * self._settings.rescan_side), MIN_SIDE)
+            again = [w and side < max(view.shape[:2]) for w, view in zip(wanted, views, strict=True)]
+            self._look(reads, views, partial(self._read_at, longer_side=side), again, sure=True)
         return reads
 
     def _look(
@@ -142,7 +157,9 @@ class PlateSearch:
     def _read_at(self, images: Sequence[Image], longer_side: int | None = None) -> list[list[PlateRead]]:
         return self._read_boxes(images, self._detector.detect_batch(images, longer_side))
 
-    def _read_boxes(self, images: Sequence[Image], boxes: Sequence[Sequence[Box]]) -> list[list[PlateRead]]:
+    def _read_boxes(
+        self, images: Sequence[Image], boxes: Sequence[Sequence[Box]], *, plain: bool = False
+    ) -> list[list[PlateRead]]:
         owners: list[int] = []
         places: list[list[Crop]] = []
         for i, found in enumerate(boxes):
@@ -155,10 +172,17 @@ class PlateSearch:
                     # Whichever way a plate reads better, the first outline is the truer one.
                     places.append([replace(crop, corners=crops[0].corners) for crop in crops])
         reads: list[list[PlateRead]] = [[] for _ in images]
-        for i, read in zip(owners, self._crops.read(places), strict=True):
+        for i, read in zip(owners, self._crops.read(places, plain=plain), strict=True):
             if read is not None:
                 reads[i].append(read)
         return reads
+
+
+def _stands_at(box: Box, quad: Quad) -> bool:
+    """Tells whether a box is where a plate that stands upright is expected, within its width and height."""
+    reach = np.ptp(quad, axis=0)
+    apart = np.abs(box.rectangle.mean(axis=0) - quad.mean(axis=0))
+    return bool(quad[0, 1] < quad[3, 1] and (apart <= reach).all())
 
 
 def _stands_on_end(read: PlateRead) -> bool:

@@ -1,0 +1,185 @@
+"""Looks at frames that have gone by: for the first and the last one that shows a plate."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from edge_lpr.io.frames import Frame
+from edge_lpr.pipeline.looks import Look, Place, Seen
+from edge_lpr.pipeline.tracker import PlateTracker
+from edge_lpr.pipeline.windows import Window
+from edge_lpr.types import Image, Quad
+
+__all__ = ["LookBack", "RecentFrames"]
+
+# Frames are kept for so many seconds, and so many bytes of them: 10 of 1920×1080, and 2 of 3840×2160.
+_SECONDS, _BYTES = 0.8, 64_000_000
+# Where a plate was not read in frames of so many seconds on end, it was not there before.
+_GIVE_UP = 0.2
+# How much larger than a plate the window around it is, in its widths and heights; and where nobody knows yet
+# how it moves, by so many widths more.
+_MARGIN_X, _MARGIN_Y, _FIRST = 0.4, 1.0, 1.0
+_EVEN = 1e-6  # seconds by which the times of frames are rounded
+
+
+class WindowReader(Protocol):
+    """What is needed of a reader here; `PlateReader` is one."""
+
+    def read_look(self, image: Image, look: Look) -> Seen:
+        """Reads the plates in what is looked at of a frame; see `PlateReader.read_look`."""
+        ...
+
+
+class _Kept(NamedTuple):
+    frame: Frame
+    look: Look
+
+    @property
+    def time(self) -> float:
+        return self.frame.time or 0.0
+
+
+class RecentFrames:
+    """The frames of a source's last moments, and what of each was looked at.
+
+    Args:
+        seconds: For how long they are kept.
+        most_bytes: How many bytes of them.
+    """
+
+    def __init__(self, seconds: float = _SECONDS, most_bytes: int = _BYTES) -> None:
+        self._seconds = seconds
+        self._most = most_bytes
+        self._kept: deque[_Kept] = deque()
+        self._bytes = 0
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes the frames have."""
+        return self._bytes
+
+    def add(self, frame: Frame, look: Look) -> None:
+        """Takes the newest frame; what it has no room beside is forgotten."""
+        self._kept.append(_Kept(frame, look))
+        self._bytes += frame.image.nbytes
+        oldest = (frame.time or 0.0) - self._seconds - _EVEN
+        while self._kept and (self._bytes > self._most or self._kept[0].time < oldest):
+            self._bytes -= self._kept.popleft().frame.image.nbytes
+
+    def before(self, time: float) -> Iterator[_Kept]:
+        """Gives those before a time in seconds, the newest first."""
+        return (kept for kept in reversed(self._kept) if kept.time < time - _EVEN)
+
+
+class LookBack:
+    """Finds since when a plate could be read, and until when: what is looked at now and then shows neither.
+
+    Args:
+        reader: Reads windows.
+        tracker: Has the tracks, and takes what is read.
+        frames: Keeps the frames that have gone by; None for as many as is usual.
+
+    Attributes:
+        looks: How many windows were looked at so with the last frame.
+    """
+
+    def __init__(
+        self, reader: WindowReader, tracker: PlateTracker, frames: RecentFrames | None = None
+    ) -> None:
+        self.looks = 0
+        self._reader = reader
+        self._tracker = tracker
+        self._frames = RecentFrames() if frames is None else frames
+        self._begun = 0  # the newest track whose beginning was looked for
+        self._until: dict[int, float] = {}  # up to when the end of each was looked for, in seconds
+
+    def update(self, frame: Frame, look: Look) -> None:
+        """Looks back after a frame was looked at and its reads were taken in.
+
+        Args:
+            frame: The frame.
+            look: What of it was looked at.
+        """
+        self.looks = 0
+        time = frame.time or 0.0
+        self._frames.add(frame, look)
+        places = self._tracker.places(time)
+        self._until = {p.number: self._until[p.number] for p in places if p.number in self._until}
+        for place in places:
+            if place.number > self._begun:
+                self._find_begin(place.number, place.seen)
+            elif place.seen < time - _EVEN and _was_missed(place, look, frame.image):
+                self._find_end(place)
+        self._begun = max((self._begun, *(place.number for place in places)))
+
+    def finish(self) -> None:
+        """Looks for the ends of plates that are in view at the end of the source."""
+        self.looks = 0
+        for place in self._tracker.places(np.inf):
+            self._find_end(place)
+
+    def _find_begin(self, number: int, first: float) -> None:
+        for kept in self._frames.before(first):
+            if first - kept.time > _GIVE_UP:
+                return
+            place = self._place(number, kept.time)
+            if _shows(kept, place) and self._look(kept, place):
+                first = kept.time
+
+    def _find_end(self, place: Place) -> None:
+        since = max(place.shown, self._until.get(place.number, place.shown))
+        newest: float | None = None
+        for kept in self._frames.before(np.inf):
+            if kept.time <= since + _EVEN:
+                break
+            newest = kept.time if newest is None else newest
+            then = self._place(place.number, kept.time)
+            if place.number in kept.look.followed or _shows(kept, then):
+                if self._look(kept, then):
+                    break
+        if newest is not None:
+            self._until[place.number] = newest
+
+    def _place(self, number: int, time: float) -> Place:
+        return next(place for place in self._tracker.places(time) if place.number == number)
+
+    def _look(self, kept: _Kept, place: Place) -> bool:
+        """Reads a plate in a frame that has gone by; tells whether it is there."""
+        window = _window_of(place).clipped(kept.frame.image.shape[:2])
+        if not window.area:
+            return False
+        self.looks += 1
+        seen = self._reader.read_look(kept.frame.image, Look((window,), False, plates=(place.expected,)))
+        frame = kept.frame
+        return self._tracker.recall(
+            place.number, seen.reads, frame.index, kept.time, frame.image, frame.wall
+        )
+
+
+def _window_of(place: Place) -> Window:
+    width, height = (float(v) for v in np.ptp(place.expected, axis=0))
+    more = _FIRST * width if place.reads < 2 else 0.0
+    return Window.around(place.expected, (_MARGIN_X * width + more, _MARGIN_Y * height + more))
+
+
+def _shows(kept: _Kept, place: Place) -> bool:
+    """Tells whether a frame may show a plate that was not looked for in it."""
+    x, y = place.expected.mean(axis=0)
+    height, width = kept.frame.image.shape[:2]
+    return bool(0 <= x < width and 0 <= y < height) and not _looked_at(kept.look, place.expected)
+
+
+def _looked_at(look: Look, quad: Quad) -> bool:
+    at = Window.around(quad)
+    return look.windows is None or any(window.holds(at) for window in look.windows)
+
+
+def _was_missed(place: Place, look: Look, image: Image) -> bool:
+    """Tells whether a plate that was not seen in a frame was looked for, or should have left it."""
+    x, y = place.expected.mean(axis=0)
+    height, width = image.shape[:2]
+    return not (0 <= x < width and 0 <= y < height) or _looked_at(look, place.expected)
