@@ -62,22 +62,30 @@ class CropReader:
         for i, other in zip(unsure, self._best_of([places[i][1:] for i in unsure]), strict=True):
             best[i] = max(best[i], other, key=lambda one: self._rank(one.reading))
         # A doubtful reading is tried again, all in one batch: turned round, since in CCPD the order of a
-        # box's corners can turn a plate upside down and so can a camera; mirrored, since what a mirror shows
-        # of a plate may be another one when it is turned round; and unfolded, where two rows fit in.
+        # box's corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
         retries: list[tuple[int, Crop]] = []
+        mirrored: list[tuple[int, Crop]] = []
         for i, (reading, _, crop) in enumerate(best):
             if not self._is_plate(reading) or reading.min_score < self._settings.retry_below:
                 if not plain:
-                    retries += (i, crop.turned()), (i, crop.mirrored())
+                    retries.append((i, crop.turned()))
+                    mirrored.append((i, crop.mirrored()))
                 # Read as one row, two say nothing about which crop shows them better.
                 retries.extend((i, other.unfolded()) for other in places[i] if other.is_high)
+        self._improve(best, retries)
+        # And mirrored, where there is anything to deny: what a mirror shows of a plate may be another one when
+        # it is turned round.
+        self._improve(best, [(i, crop) for i, crop in mirrored if self._may_be_reported(best[i].reading)])
+        return [self._judge(*found) for found in best]
+
+    def _improve(self, best: list[_Found], retries: Sequence[tuple[int, Crop]]) -> None:
+        """Reads places in other ways, each given by the place's number, and keeps what is better."""
         for (i, crop), probs in zip(retries, self._probabilities([c for _, c in retries]), strict=True):
             reading = self._decoder.decode(probs)
             if crop.is_mirrored and reading.format is None:
                 continue  # a text that is no plate is reported as it stands there
             if self._rank(reading) > self._rank(best[i].reading):
                 best[i] = _Found(reading, probs, crop)
-        return [self._judge(*found) for found in best]
 
     def _best_of(self, places: Sequence[Sequence[Crop]]) -> list[_Found]:
         """Reads the crops of each place; returns the best reading of each."""
@@ -96,6 +104,9 @@ class CropReader:
     def _rank(self, reading: Reading) -> tuple[bool, float]:
         """What is better: a plate that can be reported, and then the surer reading."""
         return self._is_plate(reading), reading.score
+
+    def _may_be_reported(self, reading: Reading) -> bool:
+        return self._settings.any_text or self._is_plate(reading)
 
     def _is_doubtful(self, reading: Reading) -> bool:
         return reading.format is not None and reading.min_score < max(_SURE, self._settings.min_score)

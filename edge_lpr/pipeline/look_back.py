@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -20,6 +19,8 @@ __all__ = ["LookBack", "RecentFrames"]
 _SECONDS, _BYTES = 0.8, 64_000_000
 # Where a plate was not read in frames of so many seconds on end, it was not there before.
 _GIVE_UP = 0.2
+# Where it was read last is looked for in frames of so many seconds: what fades is read by chance.
+_FADING = 0.5
 # How much larger than a plate the window around it is, in its widths and heights; and where nobody knows yet
 # how it moves, by so many widths more.
 _MARGIN_X, _MARGIN_Y, _FIRST = 0.4, 1.0, 1.0
@@ -70,9 +71,13 @@ class RecentFrames:
         while self._kept and (self._bytes > self._most or self._kept[0].time < oldest):
             self._bytes -= self._kept.popleft().frame.image.nbytes
 
-    def before(self, time: float) -> Iterator[_Kept]:
-        """Gives those before a time in seconds, the newest first."""
-        return (kept for kept in reversed(self._kept) if kept.time < time - _EVEN)
+    def before(self, time: float) -> list[_Kept]:
+        """Returns those before a time in seconds, the newest first."""
+        return [kept for kept in reversed(self._kept) if kept.time < time - _EVEN]
+
+    def after(self, time: float) -> list[_Kept]:
+        """Returns those after a time in seconds, the oldest first."""
+        return [kept for kept in self._kept if kept.time > time + _EVEN]
 
 
 class LookBack:
@@ -126,23 +131,25 @@ class LookBack:
         for kept in self._frames.before(first):
             if first - kept.time > _GIVE_UP:
                 return
-            place = self._place(number, kept.time)
-            if _shows(kept, place) and self._look(kept, place):
+            if self._reads(kept, number):
                 first = kept.time
 
     def _find_end(self, place: Place) -> None:
         since = max(place.shown, self._until.get(place.number, place.shown))
-        newest: float | None = None
-        for kept in self._frames.before(np.inf):
-            if kept.time <= since + _EVEN:
-                break
-            newest = kept.time if newest is None else newest
-            then = self._place(place.number, kept.time)
-            if place.number in kept.look.followed or _shows(kept, then):
-                if self._look(kept, then):
-                    break
+        later = [kept for kept in self._frames.after(since) if kept.time <= place.shown + _FADING]
+        if later:
+            self._until[place.number] = later[-1].time
+        # The last one that shows it, as far as is known by now where it should be; and from there on.
+        newest = next((i for i in reversed(range(len(later))) if self._reads(later[i], place.number)), None)
         if newest is not None:
-            self._until[place.number] = newest
+            for kept in later[newest + 1 :]:
+                if not self._reads(kept, place.number):
+                    break
+
+    def _reads(self, kept: _Kept, number: int) -> bool:
+        """Reads a plate in a frame where it was not read yet; tells whether it is there."""
+        place = self._place(number, kept.time)
+        return (number in kept.look.followed or _shows(kept, place)) and self._look(kept, place)
 
     def _place(self, number: int, time: float) -> Place:
         return next(place for place in self._tracker.places(time) if place.number == number)

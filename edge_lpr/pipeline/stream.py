@@ -162,7 +162,7 @@ class Stream:
             if self.source.live:
                 self._load.note(self.source.dropped)
                 self._gate.stretch = self._load.stretch
-            self.tracker.look_interval = self._gate.interval
+            self.tracker.look_interval = self._gate.known_interval
             look = self._gate.plan(frame.image, seconds, self.tracker.places(seconds))
         return replace(look, rescan=look.windows is None and self._may_rescan(frame))
 
@@ -182,7 +182,7 @@ class Stream:
             if self._back is not None and self._load.stretch == 1:
                 self._back.update(frame, look)
             if look.windows is not None and self._gate is not None:
-                known = self.tracker.in_view(seconds, 2 * self._gate.interval)
+                known = self.tracker.in_view(seconds, 1.5 * self._gate.known_interval)
         return FrameResult(
             self.source,
             frame,
