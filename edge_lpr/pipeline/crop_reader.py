@@ -15,6 +15,7 @@ from edge_lpr.types import Probs
 
 __all__ = ["CropReader"]
 
+_HOPELESS = 0.3
 _SURE = 0.9  # a plate whose worst character is read so surely is read no better in another crop
 
 
@@ -109,7 +110,7 @@ class CropReader:
         return self._settings.any_text or self._is_plate(reading)
 
     def _is_doubtful(self, reading: Reading) -> bool:
-        return reading.format is not None and reading.min_score < max(_SURE, self._settings.min_score)
+        return reading.format is not None and _HOPELESS <= reading.min_score < max(_SURE, self._settings.min_score)
 
     def _is_plate(self, reading: Reading) -> bool:
         """Tells whether a reading is a plate, and sure enough to be reported."""

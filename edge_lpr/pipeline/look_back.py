@@ -18,7 +18,7 @@ __all__ = ["LookBack", "RecentFrames"]
 # Frames are kept for so many seconds, and so many bytes of them: 10 of 1920×1080, and 2 of 3840×2160.
 _SECONDS, _BYTES = 0.8, 64_000_000
 # Where a plate was not read in frames of so many seconds on end, it was not there before.
-_GIVE_UP = 0.2
+_GIVE_UP = 0.6
 # Where it was read last is looked for in frames of so many seconds: what fades is read by chance.
 _FADING = 0.5
 # How much larger than a plate the window around it is, in its widths and heights; and where nobody knows yet

@@ -81,9 +81,11 @@ class Track:
         self._move(corners, moment)
 
     def hold(self, moment: Moment) -> None:
-        """Takes in that its plate stands where it was, and looks as it did."""
+        """Takes in that its plate stands where it was, and looks as it did: if it was read then, it is now."""
+        was_read = self.shown.time >= self.last.time
         self._move(self.corners, moment)
-        self.shown = moment
+        if was_read:
+            self.shown = moment
 
     def expected(self, time: float, steady: float) -> Quad:
         """Returns where the plate's corners should be at a time, if it moved as it does now.
