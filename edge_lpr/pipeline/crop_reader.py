@@ -15,8 +15,9 @@ from edge_lpr.types import Probs
 
 __all__ = ["CropReader"]
 
-_HOPELESS = 0.3
-_SURE = 0.9  # a plate whose worst character is read so surely is read no better in another crop
+# Of a video: a plate whose worst character is read so surely is read no better in another crop; and where one
+# is known to be, a crop that is read so badly is of one that no other crop shows.
+_SURE, _HOPELESS = 0.9, 0.3
 
 
 class _Found(NamedTuple):
@@ -44,13 +45,15 @@ class CropReader:
         self._settings = settings
         self._decoder = decoder or PlateDecoder(model.charset, model.unknown_class, settings.format_prior)
 
-    def read(self, places: Sequence[Sequence[Crop]], *, plain: bool = False) -> list[PlateRead | None]:
+    def read(
+        self, places: Sequence[Sequence[Crop]], upright: Sequence[bool] | None = None
+    ) -> list[PlateRead | None]:
         """Reads places, each cut out in one or several ways, of which the best reading counts.
 
         Args:
             places: The crops of each place.
-            plain: Whether they are known to stand upright: a first crop that is read surely is the reading,
-                and nothing is turned round.
+            upright: Of a video, whether each place is where a plate was that stands upright: it is not turned
+                round. A first crop that is read surely is the reading then. None reads all crops.
 
         Returns:
             For each place what it shows; None where that is nothing to be reported.
@@ -58,24 +61,32 @@ class CropReader:
         Raises:
             BackendError: The backend failed.
         """
-        best = self._best_of([place[:1] for place in places] if plain else places)
-        unsure = [i for i, one in enumerate(best) if plain and places[i][1:] and self._is_doubtful(one.reading)]
-        for i, other in zip(unsure, self._best_of([places[i][1:] for i in unsure]), strict=True):
-            best[i] = max(best[i], other, key=lambda one: self._rank(one.reading))
+        if upright is None:
+            upright = [False] * len(places)
+            best = self._best_of(places)
+        else:
+            best = self._best_of([place[:1] for place in places])
+            left = [
+                i
+                for i, (place, one) in enumerate(zip(places, best, strict=True))
+                if place[1:] and self._is_doubtful(one.reading, upright[i])
+            ]
+            for i, other in zip(left, self._best_of([places[i][1:] for i in left]), strict=True):
+                best[i] = max(best[i], other, key=lambda one: self._rank(one.reading))
         # A doubtful reading is tried again, all in one batch: turned round, since in CCPD the order of a
         # box's corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
         retries: list[tuple[int, Crop]] = []
         mirrored: list[tuple[int, Crop]] = []
         for i, (reading, _, crop) in enumerate(best):
             if not self._is_plate(reading) or reading.min_score < self._settings.retry_below:
-                if not plain:
+                if not upright[i]:
                     retries.append((i, crop.turned()))
                     mirrored.append((i, crop.mirrored()))
                 # Read as one row, two say nothing about which crop shows them better.
                 retries.extend((i, other.unfolded()) for other in places[i] if other.is_high)
         self._improve(best, retries)
-        # And mirrored, where there is anything to deny: what a mirror shows of a plate may be another one when
-        # it is turned round.
+        # And mirrored, where there is anything to deny: what a mirror shows of a plate may be another one
+        # when it is turned round.
         self._improve(best, [(i, crop) for i, crop in mirrored if self._may_be_reported(best[i].reading)])
         return [self._judge(*found) for found in best]
 
@@ -109,8 +120,11 @@ class CropReader:
     def _may_be_reported(self, reading: Reading) -> bool:
         return self._settings.any_text or self._is_plate(reading)
 
-    def _is_doubtful(self, reading: Reading) -> bool:
-        return reading.format is not None and _HOPELESS <= reading.min_score < max(_SURE, self._settings.min_score)
+    def _is_doubtful(self, reading: Reading, upright: bool) -> bool:
+        """Tells whether another crop of the place may be read better."""
+        if upright and (reading.format is None or reading.min_score < _HOPELESS):
+            return False
+        return not self._is_plate(reading) or reading.min_score < _SURE
 
     def _is_plate(self, reading: Reading) -> bool:
         """Tells whether a reading is a plate, and sure enough to be reported."""

@@ -147,7 +147,7 @@ class Gate:
         return Look(None, True, self._followed(places, time), plates=_quads(places), changed=changed)
 
     def _followed(self, places: Iterable[Place], time: float) -> dict[int, Quad]:
-        """Returns where those of these plates should be that are known, and whose turn to be read it is not."""
+        """Returns where those of these plates should be that are known, and need not be read again yet."""
         again = _READ_EVERY * self.known_interval - _EVEN
         return {p.number: p.expected for p in places if _is_known(p) and time - p.read < again}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import NamedTuple, Protocol
 
@@ -44,6 +45,13 @@ class _Kept(NamedTuple):
         return self.frame.time or 0.0
 
 
+class Done(NamedTuple):
+    """How many windows were looked at, and how much that is in whole frames."""
+
+    windows: int = 0
+    share: float = 0.0
+
+
 class RecentFrames:
     """The frames of a source's last moments, and what of each was looked at.
 
@@ -71,6 +79,11 @@ class RecentFrames:
         while self._kept and (self._bytes > self._most or self._kept[0].time < oldest):
             self._bytes -= self._kept.popleft().frame.image.nbytes
 
+    def clear(self) -> None:
+        """Forgets all."""
+        self._kept.clear()
+        self._bytes = 0
+
     def before(self, time: float) -> list[_Kept]:
         """Returns those before a time in seconds, the newest first."""
         return [kept for kept in reversed(self._kept) if kept.time < time - _EVEN]
@@ -87,45 +100,50 @@ class LookBack:
         reader: Reads windows.
         tracker: Has the tracks, and takes what is read.
         frames: Keeps the frames that have gone by; None for as many as is usual.
-
-    Attributes:
-        looks: How many windows were looked at so with the last frame.
     """
 
     def __init__(
         self, reader: WindowReader, tracker: PlateTracker, frames: RecentFrames | None = None
     ) -> None:
-        self.looks = 0
+        self._done = Done()
         self._reader = reader
         self._tracker = tracker
         self._frames = RecentFrames() if frames is None else frames
         self._begun = 0  # the newest track whose beginning was looked for
         self._until: dict[int, float] = {}  # up to when the end of each was looked for, in seconds
 
-    def update(self, frame: Frame, look: Look) -> None:
+    def update(self, frame: Frame, look: Look, *, wanted: bool = True) -> Done:
         """Looks back after a frame was looked at and its reads were taken in.
 
         Args:
             frame: The frame.
             look: What of it was looked at.
+            wanted: Whether there is time for it; what is missed so is not made up for.
+
+        Returns:
+            What was looked at.
+
+        Raises:
+            BackendError: The backend failed.
         """
-        self.looks = 0
+        self._done = Done()
         time = frame.time or 0.0
         self._frames.add(frame, look)
         places = self._tracker.places(time)
         self._until = {p.number: self._until[p.number] for p in places if p.number in self._until}
-        for place in places:
+        for place in places if wanted else ():
             if place.number > self._begun:
                 self._find_begin(place.number, place.seen)
             elif place.seen < time - _EVEN and _was_missed(place, look, frame.image):
                 self._find_end(place)
         self._begun = max((self._begun, *(place.number for place in places)))
+        return self._done
 
     def finish(self) -> None:
-        """Looks for the ends of plates that are in view at the end of the source."""
-        self.looks = 0
-        for place in self._tracker.places(np.inf):
+        """Looks for the ends of plates that are in view at the end of the source, and forgets its frames."""
+        for place in self._tracker.places(math.inf):
             self._find_end(place)
+        self._frames.clear()
 
     def _find_begin(self, number: int, first: float) -> None:
         for kept in self._frames.before(first):
@@ -159,12 +177,11 @@ class LookBack:
         window = _window_of(place).clipped(kept.frame.image.shape[:2])
         if not window.area:
             return False
-        self.looks += 1
+        size = kept.frame.image.shape
+        self._done = Done(self._done.windows + 1, self._done.share + window.area / (size[0] * size[1]))
         seen = self._reader.read_look(kept.frame.image, Look((window,), False, plates=(place.expected,)))
         frame = kept.frame
-        return self._tracker.recall(
-            place.number, seen.reads, frame.index, kept.time, frame.image, frame.wall
-        )
+        return self._tracker.recall(place.number, seen.reads, frame.index, kept.time, frame.image, frame.wall)
 
 
 def _window_of(place: Place) -> Window:
@@ -175,9 +192,7 @@ def _window_of(place: Place) -> Window:
 
 def _shows(kept: _Kept, place: Place) -> bool:
     """Tells whether a frame may show a plate that was not looked for in it."""
-    x, y = place.expected.mean(axis=0)
-    height, width = kept.frame.image.shape[:2]
-    return bool(0 <= x < width and 0 <= y < height) and not _looked_at(kept.look, place.expected)
+    return _is_inside(place.expected, kept.frame.image) and not _looked_at(kept.look, place.expected)
 
 
 def _looked_at(look: Look, quad: Quad) -> bool:
@@ -187,6 +202,10 @@ def _looked_at(look: Look, quad: Quad) -> bool:
 
 def _was_missed(place: Place, look: Look, image: Image) -> bool:
     """Tells whether a plate that was not seen in a frame was looked for, or should have left it."""
-    x, y = place.expected.mean(axis=0)
+    return not _is_inside(place.expected, image) or _looked_at(look, place.expected)
+
+
+def _is_inside(quad: Quad, image: Image) -> bool:
+    x, y = quad.mean(axis=0)
     height, width = image.shape[:2]
-    return not (0 <= x < width and 0 <= y < height) or _looked_at(look, place.expected)
+    return bool(0 <= x < width and 0 <= y < height)

@@ -24,7 +24,8 @@ class Look:
         held: Numbers of the tracks whose plates stand where they were, and look the same.
         plates: Where plates should be that were read before, float32 4×2 each: they are read as they stood.
         changed: The share of the frame that looks otherwise than when it was last looked at, 0 to 1.
-        share: The share of the frame that is looked at, 0 to 1.
+        share: How much is looked at, in whole frames, from 0: with what is looked at of frames gone by.
+        back: How many windows of frames gone by are looked at with it; see `LookBack`.
     """
 
     windows: tuple[Window, ...] | None = None
@@ -34,6 +35,7 @@ class Look:
     plates: tuple[Quad, ...] = ()
     changed: float = 1.0
     share: float = 1.0
+    back: int = 0
 
     @property
     def is_plain(self) -> bool:
@@ -44,7 +46,7 @@ class Look:
         what = "whole" if self.windows is None else f"{len(self.windows)} windows"
         return (
             f"{what}, {self.share:.1%} of it; {self.changed:.1%} changed; "
-            f"{len(self.followed)} plates followed, {len(self.held)} held"
+            f"{len(self.followed)} plates followed, {len(self.held)} held; {self.back} windows back"
         )
 
 

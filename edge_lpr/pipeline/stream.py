@@ -179,8 +179,9 @@ class Stream:
             self.tracker.keep(look.held, seen.followed, frame.index, seconds, frame.wall)
             events = self.tracker.update(list(seen.reads), frame.index, seconds, frame.image, frame.wall)
             known = self.tracker.known
-            if self._back is not None and self._load.stretch == 1:
-                self._back.update(frame, look)
+            if self._back is not None:  # while a camera is not kept up with, there is no time for it
+                back = self._back.update(frame, look, wanted=self._load.stretch == 1)
+                look = replace(look, back=back.windows, share=look.share + back.share)
             if look.windows is not None and self._gate is not None:
                 known = self.tracker.in_view(seconds, 1.5 * self._gate.known_interval)
         return FrameResult(

@@ -81,7 +81,7 @@ class Track:
         self._move(corners, moment)
 
     def hold(self, moment: Moment) -> None:
-        """Takes in that its plate stands where it was, and looks as it did: if it was read then, it is now."""
+        """Takes in that its plate stands and looks as it did: where it was read then, it could be now."""
         was_read = self.shown.time >= self.last.time
         self._move(self.corners, moment)
         if was_read:
