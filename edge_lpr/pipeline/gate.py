@@ -126,9 +126,9 @@ class Gate:
         self._note_tries(places, wanted, time)
         self._held = {n: at for n, at in self._held.items() if time - at <= _STARTS}
         self._held.update(dict.fromkeys(held, time))
+        followed = self._followed((p for p in places if p.number in wanted), time)
         for window in windows:
             self._scene.note_look(window, time)
-        followed = self._followed((p for p in places if p.number in wanted), time)
         return Look(tuple(windows), False, followed, held, _quads(places), share, looked)
 
     def _is_whole_due(self, time: float, places: Iterable[Place]) -> bool:
@@ -141,15 +141,18 @@ class Gate:
 
     def _look_whole(self, changed: float, time: float, places: Sequence[Place]) -> Look:
         assert self._scene is not None
+        followed = self._followed(places, time)
         self._scene.note_look(None, time)
         self._whole, self._news = time, False
         self._note_tries(places, {place.number for place in places}, time)
-        return Look(None, True, self._followed(places, time), plates=_quads(places), changed=changed)
+        return Look(None, True, followed, plates=_quads(places), changed=changed)
 
     def _followed(self, places: Iterable[Place], time: float) -> dict[int, Quad]:
         """Returns where those of these plates should be that are known, and need not be read again yet."""
         again = _READ_EVERY * self.known_interval - _EVEN
-        return {p.number: p.expected for p in places if _is_known(p) and time - p.read < again}
+        # One that has stopped is read, and then held.
+        moving = (p for p in places if _is_known(p) and not self._is_still(p))
+        return {p.number: p.expected for p in moving if time - p.read < again}
 
     def _note_tries(self, places: Sequence[Place], tried: Collection[int], time: float) -> None:
         """Takes in which plates are looked for; of those that are not, what was known before is kept."""
@@ -160,11 +163,15 @@ class Gate:
         }
 
     def _stands(self, place: Place, *, known: bool) -> bool:
-        """Tells whether a plate need not be looked at: it looks as it did when it was last seen."""
+        """Tells whether a plate need not be looked at: it looks as it did when it was last seen, and read."""
         assert self._scene is not None
-        at = self._scene.inside(Window.around(place.corners))
-        as_before = not self._scene.changed[at].any() and self._scene.looked[at].max() <= place.seen + _EVEN
-        return bool(as_before and (known or place.reads >= _STILL_READS))
+        looked = self._scene.looked[self._scene.inside(Window.around(place.corners))].max()
+        was_read = looked <= place.seen + _EVEN and place.shown >= place.seen - _EVEN
+        return bool(self._is_still(place) and was_read and (known or place.reads >= _STILL_READS))
+
+    def _is_still(self, place: Place) -> bool:
+        assert self._scene is not None
+        return not self._scene.changed[self._scene.inside(Window.around(place.corners))].any()
 
     def _misses(self, place: Place) -> int:
         last = self._tries.get(place.number)
@@ -176,7 +183,7 @@ class Gate:
         if self._is_gone(place):
             return None
         misses = self._misses(place)
-        stands = not self._scene.changed[self._scene.inside(Window.around(place.corners))].any()
+        stands = self._is_still(place)
         starts = place.number in self._held
         passed = _is_known(place) and not stands and not starts
         # One that is known and has gone is to be read no more, and not by chance a second later.

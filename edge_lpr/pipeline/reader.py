@@ -175,7 +175,7 @@ class PlateReader:
             return self._search.read(taken, rescan)
 
     def read_look(self, image: Image, look: Look) -> Seen:
-        """Reads the plates in what is looked at of a video's frame; windows show them as the whole frame does.
+        """Reads the plates in what is looked at of a video's frame; windows show them as all of it does.
 
         Args:
             image: The frame, uint8 H×W×3 BGR.
