@@ -20,7 +20,8 @@ __all__ = ["LookBack", "RecentFrames"]
 _SECONDS, _BYTES = 0.8, 64_000_000
 # Where a plate was not read in frames of so many seconds on end, it was not there before.
 _GIVE_UP = 0.6
-# Where it was read last is looked for in frames of so many seconds: what fades is read by chance.
+# Where it was read last is looked for in frames of so many seconds since it was seen: what fades is read by
+# chance.
 _FADING = 0.5
 # How much larger than a plate the window around it is, in its widths and heights; and where nobody knows yet
 # how it moves, by so many widths more.
@@ -154,7 +155,7 @@ class LookBack:
 
     def _find_end(self, place: Place) -> None:
         since = max(place.shown, self._until.get(place.number, place.shown))
-        later = [kept for kept in self._frames.after(since) if kept.time <= place.shown + _FADING]
+        later = [kept for kept in self._frames.after(since) if kept.time <= place.seen + _FADING]
         if later:
             self._until[place.number] = later[-1].time
         # The last one that shows it, as far as is known by now where it should be; and from there on.

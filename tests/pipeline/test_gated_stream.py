@@ -89,6 +89,26 @@ def test_a_car_that_stops_is_one_event_with_a_fraction_of_the_looks(
     assert events_of(steps_of(gated, passing)) == [(text, first, last)]
 
 
+def test_a_passage_begins_and_ends_as_without_the_gate_however_seldom_is_looked(
+    tmp_path: Path, plate_scene: Scene
+) -> None:
+    way = [-1] * 10 + [60 + 12 * n for n in range(30)] + [-1] * 30
+    video = write(tmp_path / "quick.avi", [car(plate_scene, x) for x in way])
+    with PlateReader(settings={**SMALL, "gate": "off"}, threads=1) as off:
+        expected = events_of(steps_of(off, video))
+    with PlateReader(settings={**SMALL, "look_interval": 0.28}, threads=1) as seldom:
+        steps = steps_of(seldom, video)
+    assert [text for text, *_ in expected] == [TEXT] == [text for text, *_ in events_of(steps)]
+    assert np.array([e[1:] for e in events_of(steps)]) == pytest.approx(
+        np.array([e[1:] for e in expected]), abs=1.5 / FPS
+    )
+    backs = [step.look.back for step in steps if step.look is not None]
+    begun = next(n for n, step in enumerate(steps) if step.reads)
+    assert begun > 11 and backs[begun] >= begun - 10
+    assert sum(backs) < 0.5 * len(steps)
+    assert "windows back" in str(steps[begun].look)
+
+
 def test_boxes_move_on_between_looks(gated: PlateReader, passing: Path) -> None:
     steps = steps_of(gated, passing)[14:28]
     unread = [step for step in steps if not step.reads and step.known]
@@ -105,6 +125,8 @@ def test_a_plate_that_stands_does_not_time_out(tmp_path: Path, plate_scene: Scen
         steps = steps_of(reader, video)
     assert events_of(steps) == [(TEXT, 0.0, pytest.approx(3.9))]
     assert sum(step.look.windows is None for step in steps if step.look) <= 2
+    # It stands as it was read, so there is nothing to look back for.
+    assert sum(step.look.back for step in steps if step.look) == 0
 
 
 def test_a_stride_and_frames_far_apart_are_read_as_a_whole(
