@@ -196,6 +196,8 @@ class PlateTracker:
     ) -> bool:
         """Takes in what a frame that has gone by shows at the place of one track.
 
+        Where its text is sure, a later read of another text does not say that its plate can still be read.
+
         Args:
             number: The track.
             reads: What was read there; of those that are not its plate's nothing is kept.
@@ -208,7 +210,12 @@ class PlateTracker:
             Whether its plate is among them.
         """
         for track in self._open:
-            if track.number == number and reads:
+            if track.number != number:
+                continue
+            if time > track.shown.time and (known := self._reportable(track)) is not None:
+                sure = known.min_score >= self.settings.min_confidence
+                reads = [read for read in reads if not sure or read.text == known.text]
+            if reads:
                 affinity, best = max((self._affinity(track, read, time), -j) for j, read in enumerate(reads))
                 if affinity > 0:
                     track.add(reads[-best], Moment(frame, time, wall), image)

@@ -380,6 +380,8 @@ def test_reads_of_frames_that_have_gone_by_begin_and_end_a_passage() -> None:
     (place,) = tracker.places(0.9)
     assert (place.reads, place.seen, place.shown) == (5, 0.8, 0.8)
     assert place.expected[:, 0].min() == pytest.approx(190, abs=0.1)
+    # What fades is read wrongly, by chance.
+    assert not tracker.recall(1, [read("皖A12346", x=190)], 9, 0.9)
     (event,) = tracker.advance(2.0)
     assert (event.first_frame, event.first_seen, event.last_frame, event.last_seen) == (2, 0.2, 8, 0.8)
     assert event.reads == 5
