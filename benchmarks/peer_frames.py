@@ -1,29 +1,39 @@
-"""Reads a video frame by frame with another reader, in an interpreter that has it: run by `benchmarks.video`.
+"""Reads a video or images with a reader, in an interpreter that has it: run by other benchmarks.
 
-    /path/to/python benchmarks/peer_frames.py rapidocr video.mp4
+    /path/to/python benchmarks/peer_frames.py rapidocr video.mp4        # by `benchmarks.video`
+    /path/to/python benchmarks/peer_frames.py rapidocr - 1              # by `benchmarks.speed`
 
-Needs OpenCV and the reader alone, and writes one JSON object to standard output.
+Needs OpenCV and the reader alone. Of a video it writes one JSON object to standard output. With "-" it writes
+one that says who reads, then one for each path of an image that it gets in a line of its standard input; ONNX
+Runtime has the threads that are given. What libraries print goes to standard error.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
-from typing import Any
+from typing import IO, Any
 
 import cv2
 
 Found = list[tuple[str, list[list[float]]]]
+Opened = tuple[str, Callable[[Any], Found]]
 
 
-def rapidocr() -> tuple[str, Callable[[Any], Found]]:
+def rapidocr(threads: int | None = None) -> Opened:
     """Opens RapidOCR's newest generation as it comes; returns its version, and what reads a frame."""
     from rapidocr import RapidOCR  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-    engine = RapidOCR()
+    engine = (
+        RapidOCR()
+        if threads is None
+        else RapidOCR(params={"EngineConfig.onnxruntime.intra_op_num_threads": threads})
+    )
 
     def read(image: Any) -> Found:  # noqa: ANN401
         result = engine(image)
@@ -34,11 +44,53 @@ def rapidocr() -> tuple[str, Callable[[Any], Found]]:
     return version("rapidocr"), read
 
 
-READERS = {"rapidocr": rapidocr}
+def agentclpr(threads: int | None = None) -> Opened:
+    """Opens AgentCLPR as it comes: a detector of plates with their corners, and a CRNN for Chinese plates."""
+    import onnxruntime  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    plain = onnxruntime.InferenceSession
+
+    def session(*args: Any, **options: Any) -> Any:  # noqa: ANN401
+        # It has no setting for them.
+        settings = options.pop("sess_options", None) or onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = threads or 0
+        return plain(*args, sess_options=settings, **options)
+
+    onnxruntime.InferenceSession = session
+    from agentclpr import CLPSystem  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    logging.disable(logging.CRITICAL)
+    system = CLPSystem()
+
+    def read(image: Any) -> Found:  # noqa: ANN401
+        return [(str(text), corners) for corners, (text, _) in system(image)]
+
+    return version("agentclpr"), read
 
 
-def main(name: str, path: str) -> None:
-    """Reads all frames of a video and prints what they show, and the CPU's seconds."""
+def edge_lpr(threads: int | None = None, precision: str = "auto") -> Opened:
+    """Opens this kit, of whichever version the interpreter finds, with the bundle that comes with it."""
+    from edge_lpr import PlateReader
+
+    reader = PlateReader(backend="onnxruntime", threads=threads, precision=precision)
+
+    def read(image: Any) -> Found:  # noqa: ANN401
+        return [(r.text, r.corners.tolist()) for r in reader.read(image)]
+
+    return reader.description, read
+
+
+def edge_lpr_fp32(threads: int | None = None) -> Opened:
+    """Opens this kit with FP32 networks."""
+    return edge_lpr(threads, "fp32")
+
+
+PEERS: dict[str, Callable[..., Opened]] = {"rapidocr": rapidocr, "agentclpr": agentclpr}
+READERS = PEERS | {"edge-lpr": edge_lpr, "edge-lpr-fp32": edge_lpr_fp32}
+
+
+def read_video(name: str, path: str) -> dict[str, Any]:
+    """Reads all frames of a video; returns what they show, and the CPU's seconds."""
     cv2.setNumThreads(1)
     release, read = READERS[name]()
     capture = cv2.VideoCapture(path)
@@ -47,10 +99,43 @@ def main(name: str, path: str) -> None:
     start = time.process_time()
     while (taken := capture.read())[0]:
         frames.append((len(frames) / fps, read(taken[1])))
-    seconds = time.process_time() - start
-    # Libraries print to standard output too: the last line is the result.
-    sys.stdout.write("\n" + json.dumps({"version": release, "cpu_seconds": seconds, "frames": frames}) + "\n")
+    return {"version": release, "cpu_seconds": time.process_time() - start, "frames": frames}
+
+
+def read_images(
+    name: str, threads: int, lines: Iterable[str], answer: Callable[[dict[str, Any]], None]
+) -> None:
+    """Reads each image that a line names; an answer has `cpu` and `seconds`, and `reads` or an `error`."""
+    cv2.setNumThreads(threads)
+    release, read = READERS[name](threads)
+    answer({"version": release})
+    for line in lines:
+        image = cv2.imread(line.rstrip("\n"))
+        found: dict[str, Any] = {}
+        cpu, start = time.process_time(), time.perf_counter()
+        try:
+            found["reads"] = read(image)
+        except Exception as e:  # whatever another reader raises: it has read nothing then
+            found["error"] = repr(e)
+        answer({"cpu": time.process_time() - cpu, "seconds": time.perf_counter() - start, **found})
+
+
+def main(out: IO[str], name: str, path: str, threads: str = "1") -> None:
+    """Answers on a stream."""
+
+    def answer(found: dict[str, Any]) -> None:
+        out.write(json.dumps(found) + "\n")
+        out.flush()
+
+    if path == "-":
+        read_images(name, int(threads), sys.stdin, answer)
+    else:
+        answer(read_video(name, path))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    # Libraries print to standard output too; and the modules beside this one are not theirs to import.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stream:
+        os.dup2(2, 1)
+        del sys.path[0]
+        main(stream, *sys.argv[1:])

@@ -1,23 +1,29 @@
-"""Speed, recall and memory on a CPU, beside RapidOCR and beside the bare ONNX Runtime sessions.
+"""Speed, accuracy and memory on a CPU, side by side in one run: this kit, other readers, an older version.
 
-    pip install -c constraints.txt ".[cpu,calib]" pyyaml six
-    pip install --no-deps rapidocr-onnxruntime==1.2.11
-    python -m edge_lpr.benchmarks.speed ../shared/data/ccpd ../shared/data/easypr --out speed.json
+    python -m edge_lpr.finetune.release divide --data ../shared/data --out parts
+    python -m edge_lpr.benchmarks.speed parts/unseen --peer rapidocr --peer agentclpr --python /path/to/python
+        --before /path/to/a/worktree --out speed.json
 
-In one process, on the same images decoded in memory, image by image: this pipeline; the same inputs put
-through the same sessions alone; and `rapidocr-onnxruntime` 1.2.11 as it comes, which carries the same two
-networks in their general form. Each reads each image several times in turn, and its shortest time counts:
-what the rest of a shared machine does to a run is no part of it. Ratios, not seconds, are what to compare
-between machines. RapidOCR's texts pass the plate filter of this kit's formats before they are counted.
+Each reader is a process of its own, and all read the same images, one at a time in turn, several times; an
+image's least CPU time counts, and beside it the least time on the clock: what the rest of a shared machine
+does to a run is no part of it. Ratios, not seconds, are what to compare between machines. This kit reads with
+what `auto` takes here and with FP32; `--before` is a checkout of another version, with its own weights. Of
+other readers' texts those count that pass for a plate by this kit's formats.
+
+Then this pipeline beside its own bare ONNX Runtime sessions, put through the same inputs; a page of 200
+words; and the peak memory of a process that only reads.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import random
+import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -25,6 +31,8 @@ import numpy as np
 
 from edge_lpr.backends import Models, open_models
 from edge_lpr.backends.recording import RecordingBackend
+from edge_lpr.benchmarks.peer_frames import PEERS
+from edge_lpr.benchmarks.peer_process import Peer
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.progress import Progress
@@ -38,6 +46,7 @@ from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.plates import plate_formats
 from edge_lpr.types import Image, Quad
 
+OURS = "edge-lpr"
 # ONNX Runtime's threads spin on for a while after a run: without a pause, a contender's would take a core of
 # the next. In seconds.
 SETTLE = 0.05
@@ -47,41 +56,84 @@ Read = tuple[str, Quad]
 
 @dataclass
 class Contender:
-    """One way to read images, its time and its score.
+    """What one reader did.
 
     Attributes:
-        work: Reads one image.
-        seconds: Sum of the shortest time of each image, in seconds.
+        cpu: Of each round its CPU time for each image, in seconds.
+        clock: The time on the clock likewise.
         score: What it read.
+        failed: Images that it ended at with an error.
     """
 
-    work: Callable[[Image], list[Read]]
-    seconds: float = 0.0
+    cpu: list[list[float]]
+    clock: list[list[float]]
     score: EndToEndScore = field(default_factory=EndToEndScore)
+    failed: int = 0
 
-    def read(self, image: Image) -> tuple[float, list[Read]]:
-        """Reads one image; returns the seconds that it took, and what was read."""
-        time.sleep(SETTLE)
-        start = time.perf_counter()
-        reads = self.work(image)
-        return time.perf_counter() - start, reads
+    def least(self) -> tuple[float, float]:
+        """Returns the sums of each image's least CPU time and least time on the clock, in seconds."""
+        cpu, clock = (sum(map(min, zip(*rounds, strict=True))) for rounds in (self.cpu, self.clock))
+        return cpu, clock
 
 
-def rapidocr() -> Callable[[Image], list[Read]] | None:
-    """Opens RapidOCR as it comes; None where it is not installed."""
-    try:
-        from rapidocr_onnxruntime import RapidOCR  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    except ImportError:
-        return None
-    engine = RapidOCR()
+def compare_peers(peers: Sequence[Peer], samples: Sequence[Sample], repeats: int) -> dict[str, Any]:
+    """Has readers read all samples in turn, an image at a time.
 
-    def read(image: Image) -> list[Read]:
-        found, _ = engine(image)
-        reads = [(str(text).replace("·", "").replace(" ", ""), box) for box, text, _ in found or []]
-        plates = [(t, b) for t, b in reads if any(plate.accepts(t) for plate in plate_formats())]
-        return [(text, np.asarray(box, np.float32)) for text, box in plates]
+    Args:
+        peers: The readers, open; the first is what the others are set against.
+        samples: Labelled scenes.
+        repeats: How often each reads each image.
 
-    return read
+    Returns:
+        By name what was measured, ready for JSON; `of_edge_lpr_time` is its CPU time as a multiple of the
+        first's, and `by_round` the least and most of that in a single round.
+    """
+    contenders = {peer.name: Contender(_rounds(repeats), _rounds(repeats)) for peer in peers}
+    with Progress("speed", len(samples) * repeats, "images") as progress:
+        for sample in samples:
+            for n in range(repeats):
+                # Every other round runs backwards: whoever comes after itself finds the caches warm.
+                for peer in peers[:: 1 if n % 2 == 0 else -1]:
+                    time.sleep(SETTLE)
+                    found = peer.read(sample.path)
+                    contender = contenders[peer.name]
+                    contender.cpu[n].append(found["cpu"])
+                    contender.clock[n].append(found["seconds"])
+                    if n == 0:
+                        contender.failed += "error" in found
+                        contender.score.add(sample.plates or (), plates(found.get("reads", [])))
+                progress.update()
+    first = contenders[peers[0].name]
+    return {peer.name: _result(peer, contenders[peer.name], first, len(samples)) for peer in peers}
+
+
+def _rounds(repeats: int) -> list[list[float]]:
+    return [[] for _ in range(repeats)]
+
+
+def plates(reads: Sequence[tuple[str, Sequence[Sequence[float]]]]) -> list[Read]:
+    """Returns those of a reader's texts that pass for a plate, with their corners, float32 4×2."""
+    formats = plate_formats()
+    texts = [(text.replace("·", "").replace(" ", ""), box) for text, box in reads]
+    return [(t, np.array(box, np.float32)) for t, box in texts if any(plate.accepts(t) for plate in formats)]
+
+
+def _result(peer: Peer, contender: Contender, first: Contender, images: int) -> dict[str, Any]:
+    cpu, clock = contender.least()
+    rounds = [sum(a) / sum(b) for a, b in zip(contender.cpu, first.cpu, strict=True)]
+    score = contender.score
+    return {
+        "version": peer.version,
+        "cpu_ms_per_image": round(1000 * cpu / images, 2),
+        "clock_ms_per_image": round(1000 * clock / images, 2),
+        "of_edge_lpr_time": round(cpu / first.least()[0], 3),
+        "by_round": [round(min(rounds), 3), round(max(rounds), 3)],
+        "recall": round(score.recall, 4),
+        "precision": round(score.precision, 4),
+        "plates": score.labelled,
+        "read": score.hits,
+        "failed_images": contender.failed,
+    }
 
 
 def words(count: int = 200) -> list[Image]:
@@ -96,8 +148,8 @@ def words(count: int = 200) -> list[Image]:
     return images
 
 
-def compare_readers(samples: Sequence[Sample], threads: int, repeats: int) -> dict[str, Any]:
-    """Reads all samples in each way, in turn.
+def compare_sessions(samples: Sequence[Sample], threads: int, repeats: int) -> dict[str, Any]:
+    """Reads all samples with the pipeline, and puts the same inputs through its sessions alone, in turn.
 
     Args:
         samples: Labelled scenes.
@@ -111,56 +163,36 @@ def compare_readers(samples: Sequence[Sample], threads: int, repeats: int) -> di
     det, rec = RecordingBackend(opened.det), RecordingBackend(opened.rec)
     with PlateReader(models=Models(det, rec, opened.why)) as reader:
 
-        def read(image: Image) -> list[Read]:
+        def read(image: Image) -> None:
             det.clear()
             rec.clear()
-            return [(r.text, r.corners) for r in reader.read(image)]
+            reader.read(image)
 
-        def replay(_: Image) -> list[Read]:
+        def replay(_: Image) -> None:
             for recording in (det, rec):
                 for inputs in recording.inputs:
                     recording.backend.run(inputs)
-            return []
 
-        peer = rapidocr()
-        ours, bare, theirs = Contender(read), Contender(replay), Contender(peer or replay)
-        contenders = [ours, bare, *([theirs] if peer else [])]
-        with Progress("speed", len(samples), "images") as progress:
-            for sample in samples:
-                image = sample.read()
-                # Every other round runs backwards: whoever comes after itself finds the caches warm.
-                turns = [contenders[:: 1 if n % 2 == 0 else -1] for n in range(repeats)]
-                found = [(c, *c.read(image)) for turn in turns for c in turn]
-                for contender in contenders:
-                    contender.seconds += min(seconds for c, seconds, _ in found if c is contender)
-                    reads = next(reads for c, _, reads in found if c is contender)
-                    contender.score.add(sample.plates or (), reads)
-                progress.update()
-        page = words()
+        ours = bare = 0.0
+        for sample in samples:
+            image = sample.read()
+            pairs = [(_cpu(read, image), _cpu(replay, image)) for _ in range(repeats)]
+            ours += min(pair[0] for pair in pairs)
+            bare += min(pair[1] for pair in pairs)
         rec.clear()
-        start = time.perf_counter()
-        reader.read_crops(page)
-        page_seconds = time.perf_counter() - start
+        seconds = _cpu(reader.read_crops, words())
         runs = [next(iter(inputs.values())).shape for inputs in rec.inputs]
-        description = reader.description
-    result: dict[str, Any] = {
-        "reader": description,
-        "images": len(samples),
-        "repeats": repeats,
-        "threads": threads,
-        "edge_lpr": _result(ours, len(samples)),
-        "bare_sessions": {"images_per_second": len(samples) / bare.seconds},
-        "pipeline_adds": ours.seconds / bare.seconds - 1,
-        "page_of_200_words": {
-            "crops": sum(shape[0] for shape in runs),
-            "runs": len(runs),
-            "seconds": page_seconds,
-        },
+    crops = sum(shape[0] for shape in runs)
+    return {
+        "pipeline_adds": round(ours / bare - 1, 4),
+        "page_of_200_words": {"crops": crops, "runs": len(runs), "cpu_seconds": round(seconds, 3)},
     }
-    if peer is not None:
-        result["rapidocr"] = _result(theirs, len(samples))
-        result["times_rapidocr"] = theirs.seconds / ours.seconds
-    return result
+
+
+def _cpu(work: Callable[[Any], object], value: object) -> float:
+    start = time.process_time()
+    work(value)
+    return time.process_time() - start
 
 
 def peak_memory_mb(paths: Sequence[str], threads: int) -> float | None:
@@ -178,14 +210,6 @@ def _read_all(paths: Sequence[str], threads: int) -> int | None:
     return peak_memory()
 
 
-def _result(contender: Contender, images: int) -> dict[str, float]:
-    return {
-        "images_per_second": images / contender.seconds,
-        "recall": contender.score.recall,
-        "precision": contender.score.precision,
-    }
-
-
 @module_main("benchmarks.speed")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the benchmark; see the module's text."""
@@ -193,21 +217,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m edge_lpr.benchmarks.speed", description=(__doc__ or "").split("\n\n", maxsplit=1)[0]
     )
     parser.add_argument("data", nargs="+", help="folders of labelled scenes")
-    parser.add_argument("--threads", type=int, default=2, help="threads of ONNX Runtime (default 2)")
-    parser.add_argument("--repeats", type=int, default=4, help="times each image is read (default 4)")
+    parser.add_argument("--peer", action="append", choices=tuple(PEERS), help="another reader beside it")
+    parser.add_argument("--python", help="the interpreter that has the other readers")
+    parser.add_argument("--before", help="a checkout of another version of this kit")
+    parser.add_argument("--threads", type=int, default=1, help="threads of ONNX Runtime (default 1)")
+    parser.add_argument("--repeats", type=int, default=3, help="times each image is read (default 3)")
     parser.add_argument("--limit", type=int, help="only this many images, drawn with a fixed seed")
     parser.add_argument("--out", help="a JSON file for the results")
     args = parser.parse_args(argv)
+    if args.peer and not args.python:
+        parser.error("--peer needs --python, the interpreter that has it")
+    if args.before and not (Path(args.before) / "edge_lpr").is_dir():
+        parser.error(f"--before {args.before}: holds no edge_lpr; expected a checkout of this kit")
     check_outputs([("--out", args.out)], label_inputs("data", args.data))
-    samples = [s for s in load_labels(args.data).scenes if s.plates]
+    samples = [s for s in load_labels(args.data).scenes if s.plates is not None]
     if args.limit and args.limit < len(samples):
         samples = random.Random(0).sample(samples, args.limit)
     cv2.setNumThreads(args.threads)
+    own = [Peer(OURS, "edge-lpr", sys.executable, args.threads)]
+    own.append(Peer(f"{OURS}, FP32", "edge-lpr-fp32", sys.executable, args.threads))
+    if args.before:
+        own.append(Peer(f"{OURS}, before", "edge-lpr", sys.executable, args.threads, args.before))
+    others = [Peer(name, name, args.python, args.threads) for name in args.peer or ()]
+    with ExitStack() as stack:
+        readers = [stack.enter_context(peer) for peer in (*own, *others)]
+        compared = compare_peers(readers, samples, args.repeats)
     found = {
-        "machine": machine("rapidocr-onnxruntime"),
-        **compare_readers(samples, args.threads, args.repeats),
+        "machine": machine(),
+        "images": len(samples),
+        "repeats": args.repeats,
+        "threads": args.threads,
+        "readers": compared,
+        **compare_sessions(samples, args.threads, args.repeats),
+        "peak_memory_mb": peak_memory_mb([str(s.path) for s in samples], args.threads),
     }
-    found["peak_memory_mb"] = peak_memory_mb([str(s.path) for s in samples], args.threads)
     write_json("-", found)
     if args.out:
         write_json(args.out, found)

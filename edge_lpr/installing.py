@@ -75,8 +75,13 @@ def _packages(extra: str) -> list[str]:
         found = requires(_DISTRIBUTION) or []
     except PackageNotFoundError:
         return []
-    pairs = (text.partition(";") for text in found)
-    return [package.strip() for package, _, marker in pairs if marker.strip() == f'extra == "{extra}"']
+    own = f'extra == "{extra}"'
+    pairs = (
+        (package.strip(), marker.strip()) for package, _, marker in (text.partition(";") for text in found)
+    )
+    # Another condition of the package stays with it: pip knows what to make of it.
+    conditions = ((package, marker.removesuffix(own)) for package, marker in pairs if marker.endswith(own))
+    return [package + (f"; {rest.removesuffix(' and ')}" if rest else "") for package, rest in conditions]
 
 
 def _quoted(text: str) -> str:

@@ -4,12 +4,15 @@
     edge-lpr export --pretrained runs/general-v4 --family PP-OCRv4
     python -m edge_lpr.finetune.release train --data ../shared/data --font NotoSansCJK-Regular.ttc --out runs
     python -m edge_lpr.finetune.release bundle --runs runs --out bundle
-    python -m edge_lpr.finetune.release held-out --data ../shared/data --bundle bundle
+    python -m edge_lpr.finetune.release held-out --data ../shared/data --bundle bundle --precision fp32
+    python -m edge_lpr.finetune.release divide --data ../shared/data --out parts
 
 `bundle` writes how the weights were made and prints the `edge-lpr export` to type. `train` needs the extra
 `finetune`, exporting the extra `export`; they may run in two environments. Three of four labelled plates are
-trained on, the fourth is held out; its figures, which `held-out` prints, are those of unseen images. The runs
-resume when the command is given again. The recipe is configs/release.yml.
+trained on, the fourth is held out; `held-out` prints its figures. A scene that the detector's training holds
+out the recognizer may have learnt, so what neither has seen is counted once more. `divide` writes what may be
+calibrated on (parts/learnt) and what neither network has seen (parts/unseen) into folders of their own. The
+runs resume when the command is given again. The recipe is configs/release.yml.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ from numpy.typing import NDArray
 
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
+from edge_lpr.datasets.labels import LABEL_CSV
 from edge_lpr.errors import InputError, ModelError
+from edge_lpr.finetune.division import divide, is_for, placed, split, write_samples
 from edge_lpr.finetune.recipe.config import TrainConfig, read_config
 from edge_lpr.finetune.recipe.document import change, default_document, parse_document, read_document
 from edge_lpr.finetune.recipe.networks import describe
@@ -35,7 +40,8 @@ from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import Named, check_outputs, files_in
 from edge_lpr.io.plain_data import parse_json
-from edge_lpr.types import PARTS, Part
+from edge_lpr.precisions import PRECISIONS, REFERENCE
+from edge_lpr.types import PARTS, Image, Part, Quad
 
 if TYPE_CHECKING:
     from edge_lpr.datasets.labels import Sample
@@ -47,7 +53,6 @@ __all__ = [
     "held_out",
     "load_recipe",
     "made",
-    "split",
     "stage_config",
     "train",
 ]
@@ -88,17 +93,6 @@ def stage_config(recipe: Mapping[str, Any], part: Part, step: Step, runs: Path |
         for key, name in named.items():
             change(document, f"Global.{key}", str(runs / step[name]) if name in step else None)
     return read_config(document, part, f"configs/release.yml: {step['out']}")
-
-
-def split(samples: Sequence[Sample], every: int) -> tuple[list[Sample], list[Sample]]:
-    """Divides samples into those to train on and those held out.
-
-    Args:
-        samples: In the order of their label files, so that the division is always the same.
-        every: Each so many-th sample is held out.
-    """
-    held = [s for i, s in enumerate(samples) if i % every == every - 1]
-    return [s for s in samples if all(s is not h for h in held)], held
 
 
 def average(sources: Mapping[Path, float], out: Path) -> None:
@@ -201,7 +195,7 @@ def train(part: Part, data: Sequence[Path], runs: Path, font: Path | None = None
             raise InputError(
                 f"{folder}: holds no {path.name}; write the general weights with: {shlex.join(words)}"
             )
-    samples = [s for s in load_labels(data).samples if _is_for(part, s)]
+    samples = [s for s in load_labels(data).samples if is_for(part, s)]
     learnt, held = split(samples, recipe["held_out"])
     walk = _Walk(recipe, part, runs, learnt, held, font)
     for step in recipe["parts"][part]["steps"]:
@@ -214,12 +208,6 @@ def _general(recipe: Mapping[str, Any], part: Part) -> list[Path]:
     steps = recipe["parts"][part]["steps"]
     named = [Path(step[key]) for step in steps for key in ("start", "dictionary") if key in step]
     return list(dict.fromkeys(path for path in named if str(path.parent) in recipe["general"]))
-
-
-def _is_for(part: Part, sample: Sample) -> bool:
-    if part == "det":
-        return sample.located
-    return bool(sample.plates) and (sample.located or sample.crop)
 
 
 def export_command(runs: Path, out: Path) -> list[str]:
@@ -278,29 +266,41 @@ def _load(path: Path) -> dict[str, Any]:
     return found
 
 
-def held_out(data: Sequence[Path], bundle: Path | None) -> str:
+def held_out(data: Sequence[Path], bundle: Path | None, precision: str = REFERENCE) -> str:
     """Measures a bundle on what `train` holds out.
 
     Args:
         data: Labelled images, the same as in training.
         bundle: The bundle's folder; None for the one of the package.
+        precision: Of its models.
 
     Returns:
-        Lines with the figures by subset: scenes end to end, and plates cut out.
+        Lines with the figures by subset: scenes end to end that the detector has not learnt, those that the
+        recognizer has not either, and plates cut out that the recognizer has not learnt.
     """
     from edge_lpr.datasets.labels import load_labels
     from edge_lpr.evaluation.evaluate import evaluate_e2e, evaluate_rec
     from edge_lpr.pipeline.reader import PlateReader
 
     samples, every = load_labels(data).samples, load_recipe()["held_out"]
-    scenes, plates = (split([s for s in samples if _is_for(part, s)], every)[1] for part in PARTS)
-    with PlateReader(bundle) as reader:
-        found = evaluate_e2e(lambda image: [(r.text, r.corners) for r in reader.read(image)], scenes)
+    scenes, plates = (split([s for s in samples if is_for(part, s)], every)[1] for part in PARTS)
+    unseen = [s for s in divide(samples, every).unseen if not s.crop]
+    with PlateReader(bundle, precision=precision) as reader:
+
+        def read_scene(image: Image) -> list[tuple[str, Quad]]:
+            return [(r.text, r.corners) for r in reader.read(image)]
+
+        found = evaluate_e2e(read_scene, scenes)
+        neither = evaluate_e2e(read_scene, unseen).all
         read = evaluate_rec(lambda crops: [r.text if r else "" for r in reader.read_crops(crops)], plates)
     lines = [
         f"{name}: {s.labelled} plates in scenes, recall {s.recall:.4f}, precision {s.precision:.4f}"
         for name, s in found.scores.items()
     ]
+    lines.append(
+        f"learnt by neither network: {neither.labelled} plates in {len(unseen)} scenes, "
+        f"recall {neither.recall:.4f}, precision {neither.precision:.4f}"
+    )
     lines += [f"{name}: plates cut out, {score.acc:.4f} right" for name, score in read.scores.items()]
     return "\n".join(lines)
 
@@ -309,6 +309,8 @@ def _outputs(args: argparse.Namespace) -> Iterator[Named]:
     """Gives the files that are written: those of all runs, but for the general weights they start from."""
     if args.stage == "bundle":
         yield "--runs", args.runs / ORIGIN
+    elif args.stage == "divide":
+        yield from (("--out", path) for path in _divided(args))
     elif args.stage == "train":
         steps = (step for part in load_recipe()["parts"].values() for step in part["steps"])
         yield from (("--out", path) for step in steps for _, path in files_in("", args.out / step["out"]))
@@ -321,7 +323,23 @@ def _inputs(args: argparse.Namespace) -> Iterator[Named]:
         yield "--font", args.font
         for folder in load_recipe()["general"]:
             yield from files_in("--out", args.out / folder)
+    if args.stage in ("train", "divide"):
         yield from label_inputs("--data", args.data)
+
+
+def _divided(args: argparse.Namespace) -> Iterator[Path]:
+    """Gives the files that `divide` writes."""
+    for name, samples in _division(args.data).items():
+        folder = args.out / name
+        yield folder / LABEL_CSV
+        yield from (folder / image for _, image in placed(samples, folder))
+
+
+def _division(data: Sequence[Path]) -> dict[str, tuple[Sample, ...]]:
+    from edge_lpr.datasets.labels import load_labels
+
+    division = divide(load_labels(data).samples, load_recipe()["held_out"])
+    return {"learnt": division.learnt, "unseen": division.unseen}
 
 
 @module_main("release")
@@ -342,13 +360,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     unseen = stages.add_parser("held-out", help="measure a bundle on the images held out")
     unseen.add_argument("--data", type=Path, nargs="+", required=True, help="labelled images")
     unseen.add_argument("--bundle", type=Path, help="the bundle's folder (default: the package's)")
+    unseen.add_argument(
+        "--precision",
+        choices=PRECISIONS.names(),
+        default=REFERENCE,
+        help="of its models (default: %(default)s)",
+    )
+    division = stages.add_parser("divide", help="write what may be calibrated on, and what is unseen")
+    division.add_argument("--data", type=Path, nargs="+", required=True, help="labelled images")
+    division.add_argument("--out", type=Path, required=True, help="folder for the two, learnt and unseen")
     args = parser.parse_args(argv)
     check_outputs(_outputs(args), _inputs(args))
     if args.stage == "bundle":
         write_json(args.runs / ORIGIN, {"made": made(args.runs)})
         say(shlex.join(export_command(args.runs, args.out)))
     elif args.stage == "held-out":
-        show(held_out(args.data, args.bundle))
+        show(held_out(args.data, args.bundle, args.precision))
+    elif args.stage == "divide":
+        for name, samples in _division(args.data).items():
+            write_samples(samples, args.out / name)
+            show(f"{args.out / name}: {len(samples)} images")
     else:
         for part in args.part or PARTS:
             train(part, args.data, args.out, args.font)

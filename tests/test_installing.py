@@ -62,6 +62,12 @@ def test_what_it_came_from_is_gone(url: str | None, monkeypatch: pytest.MonkeyPa
     assert install_command("none").endswith("a clone, with its extra 'none'")
 
 
+def test_the_condition_of_a_package_stays_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    line = "Requires-Dist: tomli>=2; python_version < '3.11' and extra == \"serve\""
+    installed(tmp_path, monkeypatch, None, line)
+    assert shlex.split(install_command("serve")) == ["pip", "install", "tomli>=2; python_version < '3.11'"]
+
+
 def test_here_it_is_this_checkout() -> None:
     assert shlex.split(install_command("calib"))[-1] == f"{ROOT}[calib]"
 

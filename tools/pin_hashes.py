@@ -1,6 +1,6 @@
 """Writes `requirements/`: what CI installs, each package at one version with the sha256 of its file.
 
-    python tools/pin_hashes.py [test|host|bindings …]
+    python tools/pin_hashes.py [test|scale|host|bindings …]
 
 `pip install --require-hashes -r requirements/host.txt` then takes no other file, wherever it comes from: the
 files hold hashes and no addresses. pip itself says what it would install, so the hashes are those of the
@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "requirements"
 SETS = {
     "test": ("cpu", "test"),
+    "scale": ("cpu", "test", "scale", "scaletest"),
     "host": ("cpu", "export", "finetune", "test", "dev", "release"),
 }
 """Extras by the file that has what they need."""

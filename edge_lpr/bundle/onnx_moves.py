@@ -143,6 +143,14 @@ def _pad(node: Node, known: Known) -> Result:
     return whole(tuple(result))
 
 
+def _depth_to_space(node: Node, known: Known) -> Result:
+    number, depth, height, width = known.shape(node)
+    side = integer(node, "blocksize", 0)
+    if side < 1 or depth % side**2:
+        raise ValueError(f"{depth} channels in blocks of {side}")
+    return whole((number, depth // side**2, height * side, width * side))
+
+
 def _expand(node: Node, known: Known) -> Result:
     wanted = known.integers(node, 1) or ()
     return whole(broadcast([known.shape(node), wanted]))
@@ -162,6 +170,7 @@ def _filled(node: Node, known: Known) -> Result:
 MOVES: dict[str, Rule] = {
     "Concat": _concat,
     "ConstantOfShape": _filled,
+    "DepthToSpace": _depth_to_space,
     "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,

@@ -54,6 +54,12 @@ COMMANDS: dict[str, Command] = {
         "cpu",
         "show what this machine has, and what to install for what is missing",
     ),
+    "archive": Command(
+        "edge_lpr.cli.archive", "scale", "read archives on all cores or a Ray cluster, into Parquet"
+    ),
+    "serve": Command(
+        "edge_lpr.cli.serve", "serve", "read cameras day and night: a page, lists, MQTT, webhooks"
+    ),
     "sign": Command("edge_lpr.cli.sign", "sign", "sign bundles and engines, or check their signatures"),
     "export": Command(
         "edge_lpr.export.command", "export", "turn fine-tuned PaddleOCR models into a bundle of ONNX models"

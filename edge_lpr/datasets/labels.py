@@ -37,7 +37,10 @@ from edge_lpr.io.walk import regular_files, unreadable, walk_files
 from edge_lpr.types import Image
 
 __all__ = [
+    "CROP_FOLDER",
     "IGNORED",
+    "IMAGES",
+    "LABEL_CSV",
     "NO_PLATE",
     "LabelledPlate",
     "Labels",
@@ -50,9 +53,10 @@ __all__ = [
 # Of scenes, by PaddleOCR's name and by PPOCRLabel's, and of the same plates cut out.
 PPOCRLABEL = "Label.txt"
 SCENE_FILES, CROP_FILES = ("det.txt", PPOCRLABEL), ("rec.txt", "rec_gt.txt")
-LABEL_FILES = ("plates.csv", *SCENE_FILES, *CROP_FILES)
-# The folder of the scenes of a converted data set; that of its crops is `CROPS`.
-IMAGES = "images"
+LABEL_CSV = "plates.csv"
+LABEL_FILES = (LABEL_CSV, *SCENE_FILES, *CROP_FILES)
+# The folders of the scenes and of the crops of a converted data set.
+IMAGES, CROP_FOLDER = "images", CROPS
 NO_PLATE = "ccpd_np"
 
 

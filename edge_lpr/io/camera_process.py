@@ -65,7 +65,7 @@ class CameraProcess:
         except BaseException:
             self._slots.close()
             raise
-        asked = {"kind": target.kind, "label": target.label, "address": target.address}
+        asked = {name: getattr(target, name) for name in ("kind", "label", "address", "loop")}
         self._send(json.dumps({"target": asked, "options": asdict(options), "live": live}))
         self._listener = threading.Thread(target=self._listen, name="edge-lpr camera", daemon=True)
         self._listener.start()

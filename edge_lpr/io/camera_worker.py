@@ -90,7 +90,7 @@ class _Worker:
         ended: dict[str, Any] = {"reason": reason}
         if (decoder := self._decoder) is not None:
             early = not decoder.live and decoder.ends_early()
-            ended.update(self._counts(decoder), promised=decoder.promised, early=early)
+            ended.update(self._counts(decoder), promised=decoder.promised, early=early, done=decoder.done)
         self._tell("ended", ended)
 
     def _hand_over(self, decoded: Decoded, decoder: Decoder) -> None:

@@ -48,6 +48,12 @@ class CaptureOptions(Settings):
         "other machines NVDEC",
         choices=("cpu", "nvidia"),
     )
+    transport: str = setting(
+        "tcp",
+        "how rtsp:// addresses send their frames; udp: what is lost on the way is not sent again, a frame is "
+        "there sooner, and may be damaged",
+        choices=("tcp", "udp"),
+    )
     max_pixels: int = setting(
         MAX_PIXELS, "pixels that an image or frame may have, of 3 bytes each as it is decoded", low=1
     )

@@ -46,6 +46,7 @@ class Decoder(ABC):
         live: Whether it is live.
         fps: Frames per second where known.
         promised: How many frames a file says that it has; 0 where that is not known.
+        done: Whether what is live has come to the end that it was to have, and is not to be opened again.
         pause: Seconds that lie between two frames by intent, where it asks for each of them; else 0.
         received: Frames gone past so far.
         skipped: Those of them that could not be decoded.
@@ -56,6 +57,7 @@ class Decoder(ABC):
         self.live = False
         self.fps: float | None = None
         self.promised = 0
+        self.done = False
         self.pause = 0.0
         self.received = 0
         self.skipped = 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from edge_lpr.errors import SourceError
 from edge_lpr.io.sniff import IMAGE_SUFFIXES, medium_of
 
-__all__ = ["Sorted", "left_out_line", "sort_files"]
+__all__ = ["Sorted", "left_out_line", "natural", "sort_files"]
 
 _SHOWN = 12  # suffixes that a line names
 
@@ -42,7 +42,7 @@ def sort_files(files: Iterable[Path], on_problem: Callable[[str], None]) -> Sort
         on_problem: Called with one line for each that cannot be looked into.
     """
     found = Sorted()
-    for path in sorted(files, key=_natural):
+    for path in sorted(files, key=natural):
         suffix = path.suffix.lower()
         try:
             medium = "image" if suffix in IMAGE_SUFFIXES else medium_of(path)
@@ -65,7 +65,8 @@ def left_out_line(left_out: Mapping[str, int]) -> str:
     return f"left out: {', '.join(shown)}"
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
+def natural(path: Path | str) -> list[tuple[int, int, str]]:
+    """Returns what paths are sorted by so that "frame2" stands before "frame10"."""
     # Digits compare as numbers; each part is tagged, so that a number never meets a text.
     parts = re.split(r"([0-9]+)", str(path).casefold())
     return [(0, int(p), "") if p.isdecimal() and p.isascii() else (1, 0, p) for p in parts]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from edge_lpr.errors import SourceError
 from edge_lpr.types import Image
+
+__all__ = ["Frame", "PolledSource", "Source"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,3 +96,41 @@ class Source:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class PolledSource(Source):
+    """A source that is asked for what it has, among others: it never waits longer than it is told to.
+
+    Attributes:
+        wake: Set whenever something has happened; for who reads several sources.
+        failure: Why it was given up without a frame; None where it was not.
+    """
+
+    def __init__(self, label: str, on_warning: Callable[[str], None]) -> None:
+        super().__init__(label, on_warning)
+        self.wake: threading.Event | None = None
+        self.failure: SourceError | None = None
+
+    @abstractmethod
+    def read(self, wait: float = 0.0) -> Frame | None:
+        """Returns the next frame, or None where none came in `wait` seconds, or it was lost or ended.
+
+        Raises:
+            SourceError: The source could not be reached and is given up.
+        """
+
+    @property
+    @abstractmethod
+    def ended(self) -> bool:
+        """Whether no more frame will come."""
+
+    @abstractmethod
+    def now(self) -> float | None:
+        """Returns what a frame's `time` would be that is taken now; None where there is no such clock."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        # Short waits: a thread that waits for good in a lock would see Ctrl-C only after the next frame.
+        while not self.ended:
+            frame = self.read(0.2)
+            if frame is not None:
+                yield frame

@@ -45,7 +45,7 @@ _PROTOCOLS = (
 )
 _FILE = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
 # The first is what OpenCV asks for where it is told nothing.
-_ADDRESS = {"rtsp_flags": "prefer_tcp", "protocol_whitelist": _PROTOCOLS}
+_RTSP = {"tcp": {"rtsp_flags": "prefer_tcp"}, "udp": {"rtsp_transport": "udp"}}
 # OpenCV takes the options from the environment, while it opens. It opens one capture at a time itself.
 _opening = threading.Lock()
 
@@ -84,13 +84,19 @@ def open_video(video: str | ByteStream, label: str, container: str = "") -> Inpu
     return opened
 
 
-def open_address(address: str, timeout: float) -> cv2.VideoCapture:
-    """Opens a network address with a time limit, in seconds, on opening and on each frame."""
+def open_address(address: str, timeout: float, transport: str = "tcp") -> cv2.VideoCapture:
+    """Opens a network address.
+
+    Args:
+        address: The address.
+        timeout: Time limit on opening and on each frame, in seconds.
+        transport: "tcp" or "udp": how an rtsp:// address sends its frames.
+    """
     if not has_backend(cv2.CAP_FFMPEG):
         return cv2.VideoCapture(address, cv2.CAP_ANY)  # the caller's own deadline is the only limit
     limit = max(1, int(timeout * 1000))
     params = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit]
-    with _ffmpeg_options(_ADDRESS):
+    with _ffmpeg_options({**_RTSP[transport], "protocol_whitelist": _PROTOCOLS}):
         return cv2.VideoCapture(address, cv2.CAP_FFMPEG, params)
 
 

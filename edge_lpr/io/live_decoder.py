@@ -15,7 +15,8 @@ def live_decoder(target: Target, options: CaptureOptions, live: bool | None) -> 
     """Opens a live source.
 
     Args:
-        target: A "camera", "address" or "pipeline".
+        target: A "camera", "address" or "pipeline"; or a "video", by its address, which is played at its own
+            pace.
         options: How it is read.
         live: Whether it is live; None finds out.
 
@@ -26,6 +27,10 @@ def live_decoder(target: Target, options: CaptureOptions, live: bool | None) -> 
         SourceError: It cannot be opened, or its frames are larger than the options allow.
     """
     address = target.address
+    if target.kind == "video":
+        from edge_lpr.io.paced_video import PacedVideo
+
+        return PacedVideo(address, target.label, options, target.loop)
     if target.kind == "address":
         if address.lower().startswith(("http://", "https://")):
             from edge_lpr.io.http_images import open_images
@@ -37,9 +42,9 @@ def live_decoder(target: Target, options: CaptureOptions, live: bool | None) -> 
             from edge_lpr.io.nvidia_decode import decodes_nvidia, open_nvidia
 
             if decodes_nvidia(address):
-                opened = open_nvidia(address, options.timeout)
+                opened = open_nvidia(address, options.timeout, options.transport)
                 return None if opened is None else CaptureDecoder(opened, target.label, live, options)
-        capture = open_address(address, options.timeout)
+        capture = open_address(address, options.timeout, options.transport)
     elif target.kind == "camera":
         capture = open_camera(int(address) if address.isdecimal() else address)
     else:

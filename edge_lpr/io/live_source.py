@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from edge_lpr.errors import SourceError, one_line
@@ -17,7 +17,7 @@ from edge_lpr.io.camera_process import CameraProcess
 from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.decoder import end_notes
 from edge_lpr.io.frame_queue import LOST, FrameQueue, WaitingFrame
-from edge_lpr.io.frames import Frame, Source
+from edge_lpr.io.frames import Frame, PolledSource
 from edge_lpr.io.targets import Target
 
 __all__ = ["LiveSource"]
@@ -29,7 +29,7 @@ _SLACK = 1.0  # seconds by which OpenCV's own time limit goes first, as it knows
 _GRACE = 1.5  # seconds that the thread gets to end
 
 
-class LiveSource(Source):
+class LiveSource(PolledSource):
     """A camera, address or pipeline, opened in the background: it is there as soon as it can be reached.
 
     Args:
@@ -39,10 +39,6 @@ class LiveSource(Source):
             the first frame to the last.
         on_warning: See `Source`.
         expected: End of the sentence "cannot be opened: …".
-
-    Attributes:
-        wake: Set whenever something has happened; for who reads several sources.
-        failure: Why it was given up without a frame; None where it was not.
     """
 
     def __init__(
@@ -56,7 +52,6 @@ class LiveSource(Source):
         super().__init__(target.label, on_warning)
         self.live = live is not False
         self.state = "opening"
-        self.wake: threading.Event | None = None
         self._target = target
         self._options = options
         self._wanted = live
@@ -64,7 +59,6 @@ class LiveSource(Source):
         self._queue = FrameQueue()
         self._notes: deque[str] = deque()
         self._stop = threading.Event()
-        self.failure: SourceError | None = None
         self._raised = False
         self._process: CameraProcess | None = None
         self._t0: float | None = None
@@ -76,11 +70,7 @@ class LiveSource(Source):
     # What the reader's thread calls.
 
     def read(self, wait: float = 0.0) -> Frame | None:
-        """Returns the next frame, or None where none came in `wait` seconds, or it was lost or ended.
-
-        Raises:
-            SourceError: The source could not be reached and is given up.
-        """
+        """See `PolledSource.read`."""
         waiting = self._queue.take(wait)
         while self._notes:
             self.on_warning(self._notes.popleft())
@@ -102,7 +92,7 @@ class LiveSource(Source):
 
     @property
     def ended(self) -> bool:
-        """Whether no more frame will come."""
+        """See `PolledSource.ended`."""
         told = self.failure is None or self._raised
         return self._queue.ended and not self._notes and told
 
@@ -112,15 +102,8 @@ class LiveSource(Source):
         return None if self._process is None else self._process.pid
 
     def now(self) -> float | None:
-        """Returns what a frame's `time` would be that is taken now; None where there is no such clock."""
+        """See `PolledSource.now`."""
         return None if self._t0 is None or not self.live else time.monotonic() - self._t0
-
-    def __iter__(self) -> Iterator[Frame]:
-        # Short waits: a thread that waits for good in a lock would see Ctrl-C only after the next frame.
-        while not self.ended:
-            frame = self.read(0.2)
-            if frame is not None:
-                yield frame
 
     def stop(self) -> None:
         """Has the source and its process end, wherever they are, and does not wait for that."""
@@ -237,6 +220,9 @@ class LiveSource(Source):
             self._count(told)
         if not self.live:
             self._end_video(told, reason)
+            return None
+        if told.get("done"):
+            self.state = "done"
             return None
         return reason if self.received > before else f"cannot be opened: {reason}"
 

@@ -68,12 +68,13 @@ def check_nvidia() -> None:
         raise MissingExtraError("PyNvVideoCodec", "nvdec", "--decode nvidia")
 
 
-def open_nvidia(address: str, timeout: float) -> Capture | None:
+def open_nvidia(address: str, timeout: float, transport: str = "tcp") -> Capture | None:
     """Opens an address.
 
     Args:
         address: rtsp:// or rtsps://.
         timeout: Seconds that it may take to answer, as far as the library heeds it.
+        transport: "tcp" or "udp", as far as the library can be told: GStreamer can.
 
     Returns:
         What gives its frames; None where it cannot be opened and nothing says why.
@@ -82,14 +83,14 @@ def open_nvidia(address: str, timeout: float) -> Capture | None:
         SourceError: It cannot be opened.
     """
     if is_jetson():
-        pipeline = gstreamer_text(address, timeout)
+        pipeline = gstreamer_text(address, timeout, transport)
         remember(pipeline)
         capture = open_pipeline(pipeline)
         return capture if capture.isOpened() else None
     return NvdecCapture(address)
 
 
-def gstreamer_text(address: str, timeout: float) -> str:
+def gstreamer_text(address: str, timeout: float, transport: str = "tcp") -> str:
     """Writes the pipeline by which GStreamer on a Jetson decodes an address.
 
     Whatever is in the address, the pipeline has these elements and no others: what could end the value that
@@ -98,6 +99,7 @@ def gstreamer_text(address: str, timeout: float) -> str:
     Args:
         address: The address of the camera; may come from a stranger.
         timeout: Seconds that the camera may take to answer.
+        transport: "tcp" or "udp": how the camera sends its frames.
 
     Returns:
         What `gst-launch-1.0` takes; may hold a password.
@@ -105,7 +107,8 @@ def gstreamer_text(address: str, timeout: float) -> str:
     safe = _LONE_PERCENT.sub("%25", quote(address, safe=_KEPT, errors="surrogateescape"))
     limit = round(timeout * 1e6)
     elements = (
-        f'rtspsrc location="{safe}" protocols=tcp latency=200 drop-on-latency=true tcp-timeout={limit}',
+        f'rtspsrc location="{safe}" protocols={transport} latency=200 drop-on-latency=true '
+        f"tcp-timeout={limit}",
         "application/x-rtp,media=video",
         "parsebin",
         "nvv4l2decoder",

@@ -19,7 +19,7 @@ from edge_lpr.io.standard_input import STDIN, STDIN_LABEL, StdinImage, standard_
 from edge_lpr.io.targets import Kind, Target
 from edge_lpr.io.video_source import VideoSource
 
-__all__ = ["open_target"]
+__all__ = ["check_video", "open_target"]
 
 _PLAYLISTS = (b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"<asx")
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
@@ -83,7 +83,7 @@ def _open_stdin(
         return StdinImage(data, options.max_pixels, on_warning)
     if not data.head():
         raise SourceError(f"{STDIN_LABEL}: nothing came; send an image or video: cat a.mp4 | edge-lpr -")
-    _check_video(STDIN_LABEL, data.head())
+    check_video(STDIN_LABEL, data.head())
     video = data.put_aside(on_note) if data.index_is_last() else data
     return VideoSource(STDIN_LABEL, [(STDIN_LABEL, video)], options, on_warning)
 
@@ -103,11 +103,11 @@ def _open_video(
             return VideoSource(label, [(label, JoinedFiles(files))], options, on_warning)
         named = [(f"{label}, {name}", file) for name, file in zip(playlist.names, files, strict=True)]
     for name, file in named:
-        _check_video(name, read_head(file, shown=name))
+        check_video(name, read_head(file, shown=name))
     return VideoSource(label, [(name, str(file.resolve())) for name, file in named], options, on_warning)
 
 
-def _check_video(name: str, head: bytes) -> None:
+def check_video(name: str, head: bytes) -> None:
     """Refuses what FFmpeg would take for something else than a video.
 
     Args:

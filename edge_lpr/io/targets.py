@@ -26,6 +26,7 @@ class Target:
         address: What is opened for the other kinds; may hold secrets. "-" is standard input.
         root: The folder that names of results are relative to, where a folder or glob was given.
         named: Whether it was given its label as a name.
+        loop: Whether a video that is played as a camera begins again at its end.
         playlist: What the file in `paths` names, where it is a playlist.
     """
 
@@ -35,6 +36,7 @@ class Target:
     address: str = field(default="", repr=False)
     root: Path | None = None
     named: bool = False
+    loop: bool = False
     playlist: Playlist | None = None
 
     @property

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 from edge_lpr.console.text import is_terminal, printable
+from edge_lpr.io.csv_text import BYTE_ORDER_MARK, csv_row, is_csv_row
 from edge_lpr.io.text_file import LineFormat
 from edge_lpr.outputs._text import TextOutput
 from edge_lpr.outputs.base import ALONE, OUTPUTS, OutputKind, RunInfo
@@ -18,18 +16,13 @@ from edge_lpr.pipeline.stream import FrameResult
 
 __all__ = ["CsvOutput"]
 
-# What a formula begins with, in the widths that Chinese and Japanese keyboards type too; where a cell begins,
-# be it at a separator that the table does not have.
-_FORMULA = re.compile(r"(^|[;,|\t\r\n])(?=[\"\s]*[=+\-@＝＋－＠−])|^(?=[\t\r\n])")
 _CORNER_COLUMNS = tuple(f"{axis}{i}" for i in range(1, 5) for axis in "xy")
 
 
 class CsvOutput(TextOutput):
     """A table with the columns of `FIELDS`, written through row by row, that spreadsheets open as it is.
 
-    Names of files and addresses come from others, so no cell becomes a formula, as OWASP advises against CSV
-    injection: where one would begin stands an apostrophe, be it at a semicolon or tab at which a spreadsheet
-    separates that was told to; and every cell stands in quotes.
+    No cell becomes a formula: see `edge_lpr.io.csv_text`.
 
     Args:
         file: The file, "-" for standard output, or an open text stream; a new one gets a header.
@@ -62,17 +55,9 @@ def _cells(result: Result) -> str:
             cells.append(" ".join("" if v is None else str(v) for v in value))
         elif name == "candidates":
             cells.append(" ".join(f"{one['text']}:{one['score']}" for one in value))
-        elif isinstance(value, str):
-            cells.append(_FORMULA.sub(r"\1'", value))
         else:
             cells.append(value)
-    return _row(cells)
-
-
-def _row(cells: Sequence[object]) -> str:
-    line = io.StringIO()
-    csv.writer(line, quoting=csv.QUOTE_ALL).writerow(cells)
-    return line.getvalue()
+    return csv_row(cells)
 
 
 def _columns() -> list[str]:
@@ -81,19 +66,11 @@ def _columns() -> list[str]:
     return [*names[:at], *_CORNER_COLUMNS, *names[at + 1 :]]
 
 
-def _is_header(line: str) -> bool:
-    try:
-        return next(csv.reader([line.removeprefix("\ufeff")]), []) == _columns()
-    except csv.Error:
-        return False
-
-
 _LINES = LineFormat(
     "a table with the columns of this version",
-    is_first=_is_header,
+    is_first=lambda line: is_csv_row(line, _columns()),
     is_whole=lambda line: False,  # a cell that was torn looks like a shorter one
-    # The byte-order mark is what Excel takes UTF-8 by.
-    head="\ufeff" + _row(_columns()),
+    head=BYTE_ORDER_MARK + csv_row(_columns()),
     end="\r\n",
 )
 

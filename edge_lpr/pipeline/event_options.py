@@ -27,6 +27,7 @@ class EventOptions(TypedDict, total=False):
         snapshot_interval: Seconds between two requests to an http address that gives one picture at a time.
         any_certificate: Whether https cameras are trusted whatever certificate they show.
         decode: "cpu" or "nvidia": what decodes rtsp:// and rtsps:// addresses.
+        transport: "tcp" or "udp": how rtsp:// addresses send their frames.
         max_pixels: Pixels that an image or frame may have.
     """
 
@@ -40,4 +41,5 @@ class EventOptions(TypedDict, total=False):
     snapshot_interval: float
     any_certificate: bool
     decode: Literal["cpu", "nvidia"]
+    transport: Literal["tcp", "udp"]
     max_pixels: int

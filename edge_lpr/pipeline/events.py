@@ -53,6 +53,9 @@ class PlateEvent:
         source: What its source is called: a path, a camera's name, or an address without its secrets.
         candidates: Other texts, the most probable first, at most as many as the setting `candidates` asks for
             (none by default).
+        first_corners: float32 4×2 corners where it was first read, in source pixels; with `last_corners` the
+            way that it has gone. None where nothing is tracked.
+        last_corners: Where it was seen last.
     """
 
     text: str
@@ -75,6 +78,8 @@ class PlateEvent:
     clock_step: float | None = None
     source: str = ""
     candidates: tuple[Candidate, ...] = ()
+    first_corners: Quad | None = field(default=None, repr=False)
+    last_corners: Quad | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what JSON lines have of it (`edge_lpr.outputs.records.FIELDS`), as plain Python values."""

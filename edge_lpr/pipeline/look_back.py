@@ -12,6 +12,7 @@ from edge_lpr.io.frames import Frame
 from edge_lpr.pipeline.looks import Look, Place, Seen
 from edge_lpr.pipeline.tracker import PlateTracker
 from edge_lpr.pipeline.windows import Window
+from edge_lpr.plates import PlateRead
 from edge_lpr.types import Image, Quad
 
 __all__ = ["LookBack", "RecentFrames"]
@@ -46,11 +47,20 @@ class _Kept(NamedTuple):
         return self.frame.time or 0.0
 
 
+class Found(NamedTuple):
+    """A frame that had gone by, what was read in it afterwards, and of which track that is."""
+
+    frame: Frame
+    read: PlateRead
+    track: int
+
+
 class Done(NamedTuple):
-    """How many windows were looked at, and how much that is in whole frames."""
+    """How many windows were looked at, how much that is in whole frames, and what was found there."""
 
     windows: int = 0
     share: float = 0.0
+    found: tuple[Found, ...] = ()
 
 
 class RecentFrames:
@@ -140,11 +150,13 @@ class LookBack:
         self._begun = max((self._begun, *(place.number for place in places)))
         return self._done
 
-    def finish(self) -> None:
-        """Looks for the ends of plates that are in view at the end of the source, and forgets its frames."""
+    def finish(self) -> Done:
+        """Looks for the ends of plates in view at the end of the source, and forgets its frames."""
+        self._done = Done()
         for place in self._tracker.places(math.inf):
             self._find_end(place)
         self._frames.clear()
+        return self._done
 
     def _find_begin(self, number: int, first: float) -> None:
         for kept in self._frames.before(first):
@@ -178,11 +190,14 @@ class LookBack:
         window = _window_of(place).clipped(kept.frame.image.shape[:2])
         if not window.area:
             return False
-        size = kept.frame.image.shape
-        self._done = Done(self._done.windows + 1, self._done.share + window.area / (size[0] * size[1]))
-        seen = self._reader.read_look(kept.frame.image, Look((window,), False, plates=(place.expected,)))
         frame = kept.frame
-        return self._tracker.recall(place.number, seen.reads, frame.index, kept.time, frame.image, frame.wall)
+        seen = self._reader.read_look(frame.image, Look((window,), False, plates=(place.expected,)))
+        read = self._tracker.recall(place.number, seen.reads, frame.index, kept.time, frame.image, frame.wall)
+        windows, share, found = self._done
+        share += window.area / (frame.image.shape[0] * frame.image.shape[1])
+        more = () if read is None else (Found(frame, read, place.number),)
+        self._done = Done(windows + 1, share, found + more)
+        return read is not None
 
 
 def _window_of(place: Place) -> Window:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from edge_lpr.errors import SourceError
 from edge_lpr.geometry import crop_quad
@@ -17,10 +16,8 @@ from edge_lpr.io.frames import Frame, Source
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.sources import Target, find_targets, open_source, told_apart
 from edge_lpr.pipeline.events import PlateEvent, event_id, states_of
-from edge_lpr.pipeline.looks import Look, Seen
-from edge_lpr.pipeline.ordered_pool import OrderedPool
-from edge_lpr.pipeline.stream import BatchReader, FrameResult, Stream, see
-from edge_lpr.pipeline.wall_clock import ClockWatch
+from edge_lpr.pipeline.live_reading import LiveReading
+from edge_lpr.pipeline.stream import BatchReader, FrameResult, Stream
 from edge_lpr.plates import PlateRead
 
 __all__ = ["SourceName", "read_live", "read_sources"]
@@ -29,63 +26,19 @@ SourceName = str | int | Path
 """What names a source: an image, folder, glob, video file, camera index, address or GStreamer pipeline."""
 
 _logger = logging.getLogger("edge_lpr")
-LIVE_BATCHES = 2  # at work at once: more would make what is read older, and the GPU no busier
-_TICK = 0.2  # seconds after which the clock is looked at where no frame comes
 
 
 def read_live(streams: Sequence[Stream], stop: threading.Event | None = None) -> Iterator[FrameResult]:
-    """Reads several live sources at once, the newest frames of all of them as one batch.
-
-    A source that ends or fails is flushed and leaves the others running. What the clock tells of vehicles,
-    and the loss of a source, is given when it is so, whether a frame comes or not. On a GPU the next batch is
-    prepared while one is at work.
+    """Reads several live sources at once, until each has ended; see `LiveReading`.
 
     Args:
-        streams: Streams over `LiveSource`s.
+        streams: Streams over `PolledSource`s.
         stop: See `read_sources`.
     """
-    wake = threading.Event()
-    clock = ClockWatch()
-    running = list(streams)
-    for stream in running:
-        _live(stream).wake = wake
-    workers = min(LIVE_BATCHES, running[0].reader.workers) if running else 1
-    with OrderedPool(_read_together, workers, wake.set) as pool:
-        while (running or pool.items) and not (stop is not None and stop.is_set()):
-            wake.clear()
-            yield from _steps(pool.finished())
-            if running and (step := clock.step()) is not None:
-                running[0].source.on_warning(
-                    f"the clock was set {'forward' if step > 0 else 'back'} by {abs(step):.1f} s: times of "
-                    "day before and after that do not fit each other"
-                )
-            ready: list[_Ready] = []
-            # While all are at work, what comes waits at its source, where a newer frame takes its place.
-            for stream in [] if pool.is_full else list(running):
-                source = _live(stream)
-                now = source.now()  # before the frame: what is known up to then is in it, or there is none
-                try:
-                    frame = source.read()
-                except SourceError as e:
-                    source.on_warning(str(e))
-                    frame = None
-                if frame is not None:
-                    ready.append(_Ready(stream, frame, stream.look(frame)))
-                    continue
-                if any(one.stream is stream for batch in pool.items for one in batch):
-                    if not source.ended and not stream.missed(source.losses):
-                        continue  # the clock tells nothing that is older than a frame in hand
-                    yield from _steps(pool.rest())
-                if source.ended:
-                    running.remove(stream)
-                    yield stream.flush()
-                elif (told := stream.advance(now, source.losses)).events:
-                    yield told
-            if ready:
-                pool.begin(ready)
-            elif running or pool.items:
-                wake.wait(_TICK)
-        yield from _steps(pool.rest())
+    reading = LiveReading(streams[0].reader.workers if streams else 1, stop=stop)
+    for stream in streams:
+        reading.add(stream)
+    return reading.steps()
 
 
 def read_sources(
@@ -161,35 +114,12 @@ def _read_file(stream: Stream, stop: threading.Event) -> Iterator[FrameResult]:
     yield stream.flush()
 
 
-class _Ready(NamedTuple):
-    """A frame to be read."""
-
-    stream: Stream
-    frame: Frame
-    look: Look
-
-
-def _read_together(batch: list[_Ready]) -> list[Seen]:
-    return see(batch[0].stream.reader, [(one.frame, one.look) for one in batch])
-
-
-def _steps(results: Iterable[tuple[Sequence[_Ready], list[Seen]]]) -> Iterator[FrameResult]:
-    for batch, found in results:
-        for one, seen in zip(batch, found, strict=True):
-            yield one.stream.step(one.frame, seen)
-
-
 @contextmanager
 def _kept(failures: list[SourceError]) -> Iterator[None]:
     try:
         yield
     except SourceError as e:
         failures.append(e)
-
-
-def _live(stream: Stream) -> LiveSource:
-    assert isinstance(stream.source, LiveSource)
-    return stream.source
 
 
 def _event_of(read: PlateRead, frame: Frame, number: int) -> PlateEvent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.events import PlateEvent, event_id, states_of
 from edge_lpr.pipeline.gate import Gate
 from edge_lpr.pipeline.load import Load
-from edge_lpr.pipeline.look_back import LookBack
+from edge_lpr.pipeline.look_back import Done, LookBack
 from edge_lpr.pipeline.looks import Look, Seen
 from edge_lpr.pipeline.ordered_pool import in_order
 from edge_lpr.pipeline.settings import GateSettings, ReadSettings, TrackSettings
@@ -23,28 +23,36 @@ from edge_lpr.pipeline.tracker import PlateTracker
 from edge_lpr.plates import PlateRead
 from edge_lpr.types import Image
 
-__all__ = ["BatchReader", "FrameResult", "Stream", "see"]
+__all__ = ["BatchReader", "FrameResult", "Stream", "Tracking", "see", "tracker_of"]
 
 # Once a batch has so many pixels it is full: 8 frames of 1920×1080, 50 MB, and that for each batch at work.
 MAX_BATCH_PIXELS = 16_000_000
 
 
-class BatchReader(Protocol):
-    """What is needed of a reader here; `PlateReader` is one.
+class Tracking(Protocol):
+    """What a tracker has to know of a reader.
 
     Attributes:
         bundle: Says what the columns of `PlateRead.log_probs` are.
-        detector: Its backend says how many frames are best read at once.
         settings: What counts as a plate, and how often a video's frames are searched again.
         tracking: How the reads of one vehicle are joined.
+    """
+
+    bundle: Bundle
+    settings: ReadSettings
+    tracking: TrackSettings
+
+
+class BatchReader(Tracking, Protocol):
+    """What is needed of a reader here; `PlateReader` is one.
+
+    Attributes:
+        detector: Its backend says how many frames are best read at once.
         gating: How much of a video's frames is looked at.
         workers: How many batches are best at work at once.
     """
 
-    bundle: Bundle
     detector: Detector
-    settings: ReadSettings
-    tracking: TrackSettings
     gating: GateSettings
     workers: int
 
@@ -101,32 +109,32 @@ class Stream:
         source: Gives the frames.
         track: Whether the reads of a video are joined to tracks; images never are.
         report: Which events are given; see `states_of`.
+        tracking: How reads are joined; None for the reader's.
+        accepts: Says of a read and its frame whether it counts; None takes all.
 
     Raises:
         SettingError: No such report.
     """
 
     def __init__(
-        self, reader: BatchReader, source: Source, track: bool = True, report: str | None = None
+        self,
+        reader: BatchReader,
+        source: Source,
+        track: bool = True,
+        report: str | None = None,
+        tracking: TrackSettings | None = None,
+        accepts: Callable[[PlateRead, Image], bool] | None = None,
     ) -> None:
         self.reader = reader
         self.source = source
         self.tracker: PlateTracker | None = None
         self._report = report
+        self._accepts = accepts
         self._losses = 0
         self._next_rescan = -math.inf
         states = states_of(report, source.live)
         if track and not source.is_image:
-            model = reader.bundle.rec
-            self.tracker = PlateTracker(
-                model.charset,
-                model.unknown_class,
-                reader.tracking,
-                self._identify,
-                reader.settings.min_score,
-                reader.settings.candidates,
-                source.label,
-            )
+            self.tracker = tracker_of(reader, self._identify, source.label, tracking)
             self.tracker.states = states
         self._gate = _gate_for(reader) if self.tracker is not None else None
         self._back: LookBack | None = None
@@ -152,7 +160,7 @@ class Stream:
             for (frame, _), seen in zip(frames, found, strict=True):
                 yield self.step(frame, seen)
         if self._back is not None:
-            self._back.finish()
+            self.looked_back(self._back.finish())
 
     def look(self, frame: Frame) -> Look:
         """Says what of a frame is looked at; asked once for each, after the step of the one before."""
@@ -169,6 +177,8 @@ class Stream:
     def step(self, frame: Frame, seen: Seen) -> FrameResult:
         """Takes in what a look at a frame has shown."""
         look = seen.look
+        if (accepts := self._accepts) is not None:
+            seen = replace(seen, reads=[read for read in seen.reads if accepts(read, frame.image)])
         events: Sequence[PlateEvent] = ()
         known: Sequence[PlateRead] | None = None
         if self.tracker is not None:
@@ -182,6 +192,7 @@ class Stream:
             if self._back is not None:  # while a camera is not kept up with, there is no time for it
                 back = self._back.update(frame, look, wanted=self._load.stretch == 1)
                 look = replace(look, back=back.windows, share=look.share + back.share)
+                self.looked_back(back)
             if look.windows is not None and self._gate is not None:
                 known = self.tracker.in_view(seconds, 1.5 * self._gate.known_interval)
         return FrameResult(
@@ -193,6 +204,9 @@ class Stream:
             known=known,
             look=None if self._gate is None else look,
         )
+
+    def looked_back(self, done: Done) -> None:
+        """Called with what frames that have gone by showed; for a stream that keeps what each frame shows."""
 
     def advance(self, time: float | None, losses: int) -> FrameResult:
         """Takes in that no frame has come.
@@ -258,6 +272,32 @@ class Stream:
             found = self.reader.read_batch([frame.image for frame, _ in batch], None)
             return [Seen(look, reads) for (_, look), reads in zip(batch, found, strict=True)]
         return see(self.reader, batch)
+
+
+def tracker_of(
+    reader: Tracking,
+    identify: Callable[[int], str],
+    label: str,
+    tracking: TrackSettings | None = None,
+) -> PlateTracker:
+    """Returns a tracker that joins what a reader reads, by its settings.
+
+    Args:
+        reader: The reader; its models are not used.
+        identify: Makes the identifier of a track out of its number.
+        label: What events call their source.
+        tracking: Settings in place of the reader's.
+    """
+    model = reader.bundle.rec
+    return PlateTracker(
+        model.charset,
+        model.unknown_class,
+        tracking or reader.tracking,
+        identify,
+        reader.settings.min_score,
+        reader.settings.candidates,
+        label,
+    )
 
 
 def see(reader: BatchReader, batch: Sequence[tuple[Frame, Look]]) -> list[Seen]:

@@ -38,6 +38,7 @@ class Track:
         best: The best of its reads.
         crop: What that one was cut out, uint8 h×w×3 BGR; None without an image.
         corners: Where the plate was seen last, float32 4×2.
+        first_corners: Where it was read first.
     """
 
     def __init__(self, number: int, id: str, read: PlateRead, moment: Moment, image: Image | None) -> None:  # noqa: A002
@@ -55,7 +56,7 @@ class Track:
         self.best = read
         self.crop: Image | None = None
         self._best_weight = -1.0
-        self.corners = self._first_corners = read.corners
+        self.corners = self.first_corners = read.corners
         self._speed = self._first_speed = np.zeros(2)  # pixels per second
         self.add(read, moment, image)
 
@@ -96,17 +97,17 @@ class Track:
         """
         if time < self.first.time:
             return np.asarray(
-                self._first_corners + self._first_speed * max(time - self.first.time, -steady), np.float32
+                self.first_corners + self._first_speed * max(time - self.first.time, -steady), np.float32
             )
         ahead = min(time - self.last.time, steady)
         return np.asarray(self.corners + self._speed * ahead, np.float32)
 
     def _begin_at(self, corners: Quad, moment: Moment) -> None:
         elapsed = self.first.time - moment.time
-        self._first_speed = (self._first_corners.mean(axis=0) - corners.mean(axis=0)) / elapsed
+        self._first_speed = (self.first_corners.mean(axis=0) - corners.mean(axis=0)) / elapsed
         if self.reads < 2:
             self._speed = self._first_speed
-        self.first, self._first_corners = moment, corners
+        self.first, self.first_corners = moment, corners
 
     def _move(self, corners: Quad, moment: Moment) -> None:
         elapsed = moment.time - self.last.time

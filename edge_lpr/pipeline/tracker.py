@@ -67,6 +67,7 @@ class PlateTracker:
         look_interval: Seconds between two looks at a plate, where that is longer than between two frames.
         known: Each read of the last frame as its vehicle is known with it: the text, kind and scores of all
             reads, or no text where they are not sure enough to be told.
+        owners: The number of each read's track, of the last frame.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class PlateTracker:
         self.fps: float | None = None
         self.look_interval = 0.0
         self.known: list[PlateRead] = []
+        self.owners: list[int] = []
         self._min_score = min_score
         self._candidates = candidates
         self._source = source
@@ -141,6 +143,7 @@ class PlateTracker:
                 owners[j] = Track(self._count, self._identify(self._count), read, moment, image)
                 self._open.append(owners[j])
         self.known = [self._as_known(read, owners[j]) for j, read in enumerate(reads)]
+        self.owners = [owners[j].number for j in range(len(reads))]
         return events + self._news(time)
 
     def places(self, time: float) -> list[Place]:
@@ -193,7 +196,7 @@ class PlateTracker:
         time: float,
         image: Image | None = None,
         wall: float | None = None,
-    ) -> bool:
+    ) -> PlateRead | None:
         """Takes in what a frame that has gone by shows at the place of one track.
 
         Where its text is sure, a later read of another text does not say that its plate can still be read.
@@ -207,7 +210,7 @@ class PlateTracker:
             wall: See `update`.
 
         Returns:
-            Whether its plate is among them.
+            The one that is its plate's; None where none is.
         """
         for track in self._open:
             if track.number != number:
@@ -219,8 +222,8 @@ class PlateTracker:
                 affinity, best = max((self._affinity(track, read, time), -j) for j, read in enumerate(reads))
                 if affinity > 0:
                     track.add(reads[-best], Moment(frame, time, wall), image)
-                return affinity > 0
-        return False
+                    return reads[-best]
+        return None
 
     def in_view(self, time: float, within: float) -> list[PlateRead]:
         """Returns the plates that were seen less than so many seconds ago: where they should be by now.
@@ -344,6 +347,8 @@ class PlateTracker:
                 id=track.id,
                 source=self._source,
                 candidates=others or (),
+                first_corners=track.first_corners,
+                last_corners=track.corners,
                 **event_times(track.first, track.shown),
             )
         ]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
-__all__ = ["ClockWatch", "is_step", "iso", "utc"]
+__all__ = ["ClockWatch", "is_step", "iso", "parse_iso", "utc"]
 
 # Clocks drift apart, and NTP slews one by up to 500 ppm; what is beyond that is a step. Seconds, and a share.
 _STEP, _SLEW = 0.5, 1e-3
@@ -25,6 +25,15 @@ def utc(wall: float) -> datetime:
 def iso(moment: datetime) -> str:
     """Writes a time of day as ISO 8601, to the millisecond: "2026-11-22T18:15:02.250Z"."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_iso(text: str) -> datetime:
+    """Reads a time of day as `iso` writes it.
+
+    Raises:
+        ValueError: It is written otherwise.
+    """
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 does not know Z
 
 
 class ClockWatch:

@@ -53,7 +53,7 @@ def kernel(*shape: int) -> np.ndarray:
     return np.zeros(shape, np.float32)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "int8-cpu"])
 @pytest.mark.parametrize(("part", "shape"), [("det", (1, 96, 160, 3)), ("rec", (2, 48, 320, 3))])
 def test_shapes_are_those_that_onnx_infers(
     part: Any, shape: tuple[int, ...], precision: str, monkeypatch: pytest.MonkeyPatch
@@ -121,6 +121,8 @@ BODY = helper.make_graph(
             model(node("Cast", "x", to=TensorProto.STRING)),
             "casts to type 8, which is no number",
         ),
+        (model(node("DepthToSpace", "x", blocksize=3)), "8 channels in blocks of 3"),
+        (model(node("DepthToSpace", "x", blocksize=-(1 << 40))), "in blocks of -1099511627776"),
         (model(node("Relu", "nowhere")), "its input 'nowhere' is made by nothing before it"),
         (model(node("Relu", "x"), node("Relu", "x")), "it makes 'y', which is there already"),
         (b"\x00\x00\x00\x00ORTM" + bytes(100), "ONNX Runtime's own format"),

@@ -31,6 +31,7 @@ OUTPUTS = {
     "dataset": {"--out"},
     "finetune": {"--out"},
     "build": {"--out"},
+    "archive": {"--out"},
     # A new key takes the place of no file, and a signature lies beside its manifest.
     "sign": {"PATH", "--new-key"},
 }
@@ -46,6 +47,8 @@ INPUTS = {
     "build": {"BUNDLE"},
     "engines": {"DIR", "--dir", "--bundle"},
     "sign": {"--key"},
+    "archive": {"SOURCE", "--bundle", "--engines"},
+    "serve": {"FILE"},
 }
 # What is typed, and the file that is both read and written then; "A = B" makes A another name of B.
 TRIED = [
@@ -57,6 +60,8 @@ TRIED = [
     ("data/scenes/1.png --bundle b --jsonl b/bundle.json", "b/bundle.json"),
     ("data/scenes/1.png @cameras.txt --jsonl cameras.txt", "cameras.txt"),
     ("data/scenes/1.png gate=@cameras.txt --crops c --csv cameras.txt", "cameras.txt"),
+    ("archive data/scenes --bundle b --out o", "o/_archive/plan.json = data/scenes/1.png"),
+    ("archive @cameras.txt --bundle b --out o", "o/_archive/units.parquet = cameras.txt"),
     ("evaluate e2e data/plates.csv --bundle b --json data/plates.csv", "data/plates.csv"),
     ("evaluate rec data --bundle b --json data/crops/3.png", "data/crops/3.png"),
     ("evaluate det data --bundle b --json b/det.fp32.onnx", "b/det.fp32.onnx"),
@@ -187,7 +192,13 @@ def skip_without_extra(name: str) -> None:
     if name in COMMANDS:
         try:
             import_module(COMMANDS[name].module)
-            needed = {"finetune": "torch", "calib": "jinja2", "export": "onnx", "sign": "cryptography"}
+            needed = {
+                "scale": "pyarrow",
+                "finetune": "torch",
+                "calib": "jinja2",
+                "export": "onnx",
+                "sign": "cryptography",
+            }
             if COMMANDS[name].extra in needed:
                 import_module(needed[COMMANDS[name].extra])
         except ModuleNotFoundError as e:

@@ -51,7 +51,7 @@ def shown() -> Iterator[Shown]:
         for block in re.finditer(rf"(?P<mark>{re.escape(RUN)}\n)?```sh\n(?P<code>.*?)```", text, re.DOTALL):
             for line in block["code"].replace("\\\n", " ").splitlines():
                 for command in re.split(r" && | \| ", line):
-                    words = tuple(shlex.split(command, comments=True))
+                    words = tuple(shlex.split(command.partition(" > ")[0], comments=True))
                     if words:
                         yield Shown(page.name, words, block["mark"] is not None)
 

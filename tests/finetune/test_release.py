@@ -16,26 +16,12 @@ pytest.importorskip("yaml", reason=reason("yaml", "finetune"))
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
 from edge_lpr.cli import command_parser
-from edge_lpr.datasets.labels import LabelledPlate, Sample
 from edge_lpr.errors import ModelError
 from edge_lpr.export.settings import load_origin
 from edge_lpr.finetune import release
 from edge_lpr.finetune.recipe.config import TrainConfig
 from edge_lpr.finetune.recipe.document import change, default_document, write_document
 from edge_lpr.types import Part
-
-
-def sample(number: int, plates: bool = True) -> Sample:
-    return Sample(
-        Path(f"{number}.jpg"), (LabelledPlate("皖A12345", None),) if plates else (), "crops", crop=True
-    )
-
-
-def test_every_fourth_is_held_out_and_none_is_in_both() -> None:
-    samples = [sample(i, plates=i != 7) for i in range(12)]
-    learnt, held = release.split(samples, 4)
-    assert [s.path.stem for s in held] == ["3", "7", "11"]
-    assert [s.path.stem for s in learnt] == ["0", "1", "2", "4", "5", "6", "8", "9", "10"]
 
 
 def runs_of(recipe: dict[str, Any]) -> list[tuple[Part, dict[str, Any]]]:

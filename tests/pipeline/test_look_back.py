@@ -124,7 +124,8 @@ def test_the_end_of_the_source_is_an_end_too() -> None:
     scene = Scene(dict.fromkeys(range(9), TEXT))
     scene.pass_by(8, dict.fromkeys((0, 1, 2, 3), WHOLE))
     assert scene.reader.looked == []
-    scene.back.finish()
+    done = scene.back.finish()
+    assert [(found.frame.index, found.read.text, found.track) for found in done.found] == [(8, TEXT, 1)]
     assert scene.reader.looked == [8] and scene.span() == (0, 8)
 
 

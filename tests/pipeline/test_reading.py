@@ -265,7 +265,7 @@ def test_a_step_of_the_clock_is_noticed(
     camera.image = plate_scene(TEXT)
     problems: list[str] = []
     with _camera(camera, problems) as source:
-        monkeypatch.setattr("edge_lpr.pipeline.reading.ClockWatch", _Steps)
+        monkeypatch.setattr("edge_lpr.pipeline.live_reading.ClockWatch", _Steps)
         next(read_live([Stream(reader, source)]))
     assert problems == [
         "the clock was set back by 3600.0 s: times of day before and after that do not fit each other"

@@ -373,7 +373,7 @@ def test_reads_of_frames_that_have_gone_by_begin_and_end_a_passage() -> None:
     assert place.expected[:, 0].min() == pytest.approx(120, abs=0.1)
     assert tracker.recall(1, [read("皖A12345", x=120)], 2, 0.2)
     assert not tracker.recall(1, [read("京N99999", x=110)], 1, 0.1)
-    assert not tracker.recall(1, [], 1, 0.1) and not tracker.recall(7, [read("皖A12345")], 1, 0.1)
+    assert tracker.recall(1, [], 1, 0.1) is tracker.recall(7, [read("皖A12345")], 1, 0.1) is None
     tracker.keep((), {1: read("皖A12345", x=170).corners}, 7, 0.7)
     assert tracker.recall(1, [read("皖A12345", x=160)], 6, 0.6)
     assert tracker.recall(1, [read("皖A12345", x=180)], 8, 0.8)

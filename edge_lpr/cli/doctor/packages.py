@@ -20,6 +20,7 @@ EXTRAS = {
     "finetune": ("torch", "onnx", "rapidfuzz", "matplotlib", "yaml"),
     "calib": ("onnx", "rapidfuzz", "matplotlib", "jinja2", "scipy"),
     "tensorrt": ("pycuda", "tensorrt"),
+    "scale": ("ray", "pyarrow", "fsspec"),
     "sign": ("cryptography",),
     "completion": ("shtab",),
 }

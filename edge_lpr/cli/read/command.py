@@ -90,7 +90,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(
         add,
         CaptureOptions,
-        ("timeout", "reconnect", "max_pause", "snapshot_interval", "any_certificate", "decode"),
+        ("timeout", "reconnect", "max_pause", "snapshot_interval", "any_certificate", "decode", "transport"),
     )
     add = parser.add_argument_group("running for years").add_argument
     add("--status", metavar="FILE", help="how the run is, as JSON, written anew each second")

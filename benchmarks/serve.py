@@ -1,0 +1,214 @@
+"""How many cameras the service reads on a core and on a machine, and at what recall of events.
+
+    python -m edge_lpr.benchmarks.serve --cameras 1 2 4 8 --out serve.json
+    python -m edge_lpr.benchmarks.serve --soak 100000 --cameras 4 --fps 50 --zoom 0.5
+
+Each camera is a drawn street whose vehicles are known, over and over, as H.264 from GStreamer's RTSP server
+on 127.0.0.1. `edge-lpr serve` runs as users run it, with its page and an output of files. For a whole number
+of turns of the film it is counted which vehicles were told of, how long an event took from its frame to the
+disk, and what CPU and memory all its processes took. `--quiet` adds seconds of an empty street to each turn:
+what a gate sees. With `--soak` so many frames are read, and memory, threads and open files are looked at
+meanwhile. Linux alone: the processes are looked at in /proc.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from edge_lpr.benchmarks.rtsp_films import gst_python, gst_server, write_h264
+from edge_lpr.benchmarks.serve_run import Look, Run, quantile, serving
+from edge_lpr.console.module_main import Parser, module_main
+from edge_lpr.console.output import say
+from edge_lpr.environment import machine
+from edge_lpr.finetune.synthesis.street.film import STREET, film
+from edge_lpr.io.atomic_io import write_json
+from edge_lpr.io.claims import check_outputs
+
+__all__ = ["measure", "recall", "soak"]
+
+_WARM_UP = 10.0  # seconds before anything counts
+_STREET = 8.0  # seconds after which the last vehicle of the street has gone by
+_POLL = 0.2
+_MIB = 1 << 20
+
+
+def measure(run: Run, cameras: Sequence[str], frames: int, turns: int) -> dict[str, Any]:
+    """Watches a service for so many turns of the film.
+
+    Args:
+        run: The service.
+        cameras: The names of its cameras.
+        frames: How many frames a turn has.
+        turns: How many turns.
+
+    Returns:
+        What was measured but for the events, ready for JSON; `window` has the beginning and the end, in
+        seconds of the epoch.
+    """
+    time.sleep(_WARM_UP)
+    before = after = run.look()
+    # By the frames that came, for a server under load does not keep the time to the last percent.
+    while min(_came(before, after, one) for one in cameras) < turns * frames:
+        time.sleep(_POLL)
+        after = run.look()
+    seconds = after.time - before.time
+    read, dropped = (_grown(f"edge_lpr_camera_{kind}_total", before, after) for kind in ("frames", "dropped"))
+    cpu = after.cpu - before.cpu
+    return {
+        "cameras": len(cameras),
+        "seconds": round(seconds, 1),
+        "window": [before.wall, after.wall],
+        "frames_come": round(read + dropped),
+        "frames_read": round(read),
+        "frames_read_a_second": round(read / seconds, 1),
+        "share_read": round(read / (read + dropped), 4),
+        "reconnects": round(_grown("edge_lpr_camera_reconnects_total", before, after)),
+        "cpu_cores": round(cpu / seconds, 3),
+        "cpu_cores_a_camera": round(cpu / seconds / len(cameras), 3),
+        "cpu_ms_a_frame_read": round(1000 * cpu / read, 2),
+        "latency_seconds": {
+            f"p{round(q * 100)}": round(quantile(q, before, after), 3) for q in (0.5, 0.95, 0.99)
+        },
+        "memory_mib": round(after.memory / _MIB, 1),
+        "decoders_mib": round(after.decoders / _MIB, 1),
+    }
+
+
+def recall(events: Sequence[dict[str, Any]], result: dict[str, Any], turns: int) -> dict[str, Any]:
+    """Compares what was told with what the films show.
+
+    Args:
+        events: The records of a run.
+        result: What `measure` returned; its `window` is taken out of it.
+        turns: How often each vehicle came by at each camera within the window.
+
+    Returns:
+        Ready for JSON: `vehicles` that came by, those that were `found` with the right text, events that were
+        `wrong`, with a text that no vehicle has, and `again`: a vehicle told more often than it came. One
+        that came at the window's very edge may be taken for missing.
+    """
+    start, stop = result.pop("window")
+    truth = {trajectory.plate.text for trajectory in STREET}
+    texts: dict[str, tuple[str, str]] = {}
+    for one in events:  # the last that is told of a passage counts
+        if start <= datetime.fromisoformat(one["first_utc"].replace("Z", "+00:00")).timestamp() < stop:
+            texts[one["id"]] = one["camera"], one["text"]
+    told = Counter(texts.values())
+    right = {key: count for key, count in told.items() if key[1] in truth}
+    found = sum(min(count, turns) for count in right.values())
+    vehicles = result["cameras"] * len(truth) * turns
+    return {
+        "vehicles": vehicles,
+        "found": found,
+        "recall": round(found / vehicles, 4),
+        "wrong": sum(told.values()) - sum(right.values()),
+        "again": sum(max(0, count - turns) for count in right.values()),
+    }
+
+
+def soak(run: Run, frames: int) -> dict[str, Any]:
+    """Has a service read so many frames, and looks at it meanwhile.
+
+    Returns:
+        Ready for JSON: of each figure what it was after the first tenth, the most, and the last.
+    """
+    looks: list[Look] = []
+    step, due = frames // 100, 0
+    began = time.monotonic()
+    while True:
+        look = run.look()
+        read = round(look.total("edge_lpr_camera_frames_total"))
+        if read >= due:
+            looks.append(look)
+            due = read + step
+        if read >= frames:
+            break
+        time.sleep(_POLL)
+    settled = [one for one in looks if one.total("edge_lpr_camera_frames_total") >= frames / 10]
+    figures: dict[str, Any] = {}
+    for name, unit in (("memory", _MIB), ("decoders", _MIB), ("threads", 1), ("descriptors", 1)):
+        values = [round(getattr(one, name) / unit, 1) for one in settled]
+        figures[name] = {"first": values[0], "most": max(values), "last": values[-1]}
+    return {
+        "frames_read": round(looks[-1].total("edge_lpr_camera_frames_total")),
+        "events": round(looks[-1].total("edge_lpr_camera_events_total")),
+        "seconds": round(time.monotonic() - began, 1),
+        **figures,
+    }
+
+
+def _came(before: Look, after: Look, camera: str) -> float:
+    names = ("edge_lpr_camera_frames_total", "edge_lpr_camera_dropped_total")
+    return sum(after.of(name, camera) - before.of(name, camera) for name in names)
+
+
+def _grown(name: str, before: Look, after: Look) -> float:
+    return after.total(name) - before.total(name)
+
+
+def _line(result: dict[str, Any]) -> str:
+    latency = result["latency_seconds"]
+    return (
+        f"{result['cameras']:>3} cameras: {result['found']} of {result['vehicles']} vehicles "
+        f"({result['recall']:.1%}), {result['wrong']} wrong, {result['again']} again; "
+        f"{result['share_read']:.0%} of frames read, {result['cpu_cores']:.2f} cores, "
+        f"p50 {latency['p50']:.2f} s, p99 {latency['p99']:.2f} s, {result['memory_mib']:.0f} MiB"
+    )
+
+
+@module_main("benchmarks.serve")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the benchmark; see the module's text."""
+    parser = Parser(
+        prog="python -m edge_lpr.benchmarks.serve", description=(__doc__ or "").split("\n\n", maxsplit=1)[0]
+    )
+    parser.add_argument("--cameras", type=int, nargs="+", default=[1, 2, 4], help="how many, one run each")
+    parser.add_argument("--turns", type=int, default=6, help="turns of the film that count (default 6)")
+    parser.add_argument("--fps", type=int, default=12, help="frames per second of a camera (default 12)")
+    parser.add_argument("--zoom", type=float, default=1.0, help="times 960×540 (default 1)")
+    parser.add_argument(
+        "--quiet", type=float, default=0.0, help="seconds of an empty street a turn (default 0)"
+    )
+    parser.add_argument("--threads", type=int, help="threads of ONNX Runtime")
+    parser.add_argument("--soak", type=int, metavar="N", help="read N frames, and look at memory")
+    parser.add_argument("--python", default="", help="the Python that has GStreamer's bindings")
+    parser.add_argument("--note", default="", help="what else the machine was doing, for the results")
+    parser.add_argument("--out", help="a JSON file for the results")
+    args = parser.parse_args(argv)
+    check_outputs([("--out", args.out)], [])
+    python = gst_python(args.python)
+    results: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        video = Path(folder) / "street.h264"
+        drawn = film(STREET, _STREET + args.quiet, args.fps, zoom=args.zoom)
+        frames = write_h264(video, (image for image, _ in drawn), args.fps)
+        for count in args.cameras:
+            names = [f"c{number}" for number in range(1, count + 1)]
+            place = Path(folder) / f"{count}-{len(results)}"
+            place.mkdir()
+            with gst_server(dict.fromkeys(names, video), args.fps, python) as address:
+                with serving(place, {name: f"{address}{name}" for name in names}, args.threads) as run:
+                    if args.soak:
+                        result: dict[str, Any] = {"cameras": count, **soak(run, args.soak)}
+                    else:
+                        result = measure(run, names, frames, args.turns)
+                if not args.soak:
+                    result |= recall(run.events(), result, args.turns)
+            result["ended_seconds"] = round(run.ended, 2)
+            results.append(result)
+            say(str(result) if args.soak else _line(result))
+            if args.out:
+                asked = {"fps": args.fps, "zoom": args.zoom, "quiet": args.quiet, "turns": args.turns}
+                asked |= {"threads": args.threads, "frames_a_turn": frames, "note": args.note}
+                write_json(args.out, {"machine": machine("onnxruntime", "av"), **asked, "runs": results})
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

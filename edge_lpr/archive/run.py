@@ -1,0 +1,172 @@
+"""One run over an archive: found, planned, read by many, and told of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+
+from edge_lpr.archive.cluster import Cluster, connected
+from edge_lpr.archive.finding import find
+from edge_lpr.archive.job import Job
+from edge_lpr.archive.planning import Plan, cut_here, plan
+from edge_lpr.archive.settings import ReaderSettings
+from edge_lpr.archive.store import Store
+from edge_lpr.archive.units import Failure, Unit
+from edge_lpr.archive.worker import Done, Orders
+from edge_lpr.environment import cores
+from edge_lpr.errors import SettingError, SourceError
+from edge_lpr.io.folders import left_out_line
+from edge_lpr.io.out_file import held, in_use
+
+__all__ = ["ArchiveRun", "Summary", "make_plan"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended.
+
+    Attributes:
+        frames: Pictures and frames that were read in this run.
+        rows: Rows that were written in it.
+        seconds: How long it took, from the first unit to the last.
+        failures: All that could not be read, of earlier runs too.
+        readers: How many processes have read.
+    """
+
+    frames: int
+    rows: int
+    seconds: float
+    failures: list[Failure]
+    readers: int
+
+
+@dataclass
+class ArchiveRun:
+    """A run that begins an archive, or goes on with one.
+
+    Attributes:
+        store: The archive's folder.
+        job: What is read, and how.
+        settings: What readers have.
+        address: The Ray cluster's; None for this machine.
+        note: Takes what is good to know, a line at a time.
+        verbose: Whether what Ray logs is told.
+    """
+
+    store: Store
+    job: Job
+    settings: ReaderSettings
+    address: str | None = None
+    note: Callable[[str], None] = lambda line: None
+    verbose: bool = False
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While entered, no other run on this machine works in the folder.
+
+        Raises:
+            SettingError: One does already.
+        """
+        self.store.folder.mkdir(parents=True, exist_ok=True)
+        if in_use(self.store.folder):
+            raise SettingError(f"--out {self.store.folder}: another run is at work there")
+        with held(self.store.folder):
+            yield
+
+    def prepare(self, resume: bool) -> tuple[list[Unit], list[Failure]]:
+        """Returns the units that are left to do, and what failed before there were any; writes the plan.
+
+        Args:
+            resume: Whether an archive that was begun is gone on with.
+
+        Raises:
+            SettingError: One was begun there, and `resume` is not asked for.
+            InputError: There is nothing to read; or the folder is in use for something else.
+        """
+        if self.store.plan.exists():
+            if not resume:
+                raise SettingError(
+                    f"--out {self.store.folder}: an archive was begun there; --resume goes on with it, and "
+                    "another folder begins one"
+                )
+            stored, units = self.store.read_plan()
+            failures = [Failure(**one) for one in stored["failures"]]
+        else:
+            if not self.store.is_empty():
+                raise SettingError(
+                    f"--out {self.store.folder}: other files lie there; give a folder of its own"
+                )
+            made = make_plan(self.job, self.note)
+            units, failures = made.units, made.failures
+            self.store.create()
+            self.store.write_plan(
+                {**self.job.to_dict(), "failures": [asdict(one) for one in failures]}, units
+            )
+        self.store.create()
+        self.store.clear_leftovers()
+        done = self.store.done(units)
+        return [unit for unit in units if unit.id not in done or self._is_unjoined(unit)], failures
+
+    def _is_unjoined(self, unit: Unit) -> bool:
+        """Tells whether a video waits for its rows alone, once for each: its last segment stands for it."""
+        last = bool(unit.video) and unit.part == unit.parts - 1
+        return last and not self.store.rows_path(unit.day, unit.video).exists()
+
+    def run(self, units: list[Unit], found: list[Failure], on_done: Callable[[Done], object]) -> Summary:
+        """Has all units done.
+
+        Args:
+            units: What is left to do.
+            found: What failed before there were units.
+            on_done: Called with each that is done.
+
+        Raises:
+            EdgeLprError: The models fail, or nothing can be written; what is committed stays.
+        """
+        orders = Orders(
+            str(self.store.folder), self.job.to_dict(), self.settings.cpus_per_reader, self.settings.retries
+        )
+        frames = rows = 0
+        seconds, processes, began = 0.0, set[int](), time.monotonic()
+        with connected(self.address, self.verbose) if units else nullcontext() as cluster:
+            if cluster is not None:
+                self._tell(cluster)
+                for done in cluster.work(units, orders, self.settings):
+                    frames, rows = frames + done.frames, rows + done.rows
+                    processes.add(done.process)
+                    on_done(done)
+                seconds = time.monotonic() - began
+        self.store.finish()
+        failures = self.store.gathered_failures(found)
+        self.store.write_failures(failures)
+        return Summary(frames, rows, seconds, failures, len(processes))
+
+    def _tell(self, cluster: Cluster) -> None:
+        machines = "this machine" if self.address is None else f"{cluster.nodes} machines"
+        self.note(f"{cluster.readers(self.settings)} readers on {machines}, {cluster.cpus} cores")
+        if cluster.dashboard:
+            self.note(f"Ray's dashboard: http://{cluster.dashboard}")
+
+
+def make_plan(job: Job, note: Callable[[str], None]) -> Plan:
+    """Finds what there is to read, and cuts it into units.
+
+    Args:
+        job: What is read.
+        note: Takes what is good to know, a line at a time.
+
+    Raises:
+        InputError: There is nothing.
+    """
+    found = find(job.sources, job.column)
+    if found.left_out:
+        note(left_out_line(found.left_out))
+    if found.videos:
+        note(f"{len(found.videos)} videos are looked through for where to cut them")
+    made = plan(found, job, cut_here(job, 2 * cores()))
+    if not made.units:
+        reasons = "; ".join(failure.reason for failure in made.failures[:3])
+        raise SourceError(reasons or "no picture or video there")
+    return made

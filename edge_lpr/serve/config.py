@@ -1,0 +1,177 @@
+"""The configuration: a TOML file, read into one declared schema, and all that is wrong with it by line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from edge_lpr.errors import InputError
+from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.masking import remember, remember_secret
+from edge_lpr.serve import toml_lines
+from edge_lpr.serve.config_checks import check, with_paths
+from edge_lpr.serve.config_errors import Problem, dotted, problems_of
+from edge_lpr.serve.settings import ServeSettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Config", "ConfigError", "load_config"]
+
+_MOST_BYTES = 16 << 20
+_VARIABLE = re.compile(r"\$(\$|)\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_WHERE = re.compile(r"\s*\(at line (\d+), column \d+\)$|\s*\(at end of document\)$")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration that can be used.
+
+    Attributes:
+        path: The file.
+        settings: What it says; all paths in it are absolute.
+    """
+
+    path: Path
+    settings: ServeSettings
+
+
+class ConfigError(InputError):
+    """A configuration that cannot be used.
+
+    Args:
+        lines: All that is wrong with it, each "FILE:LINE: KEY: what was found, what is expected".
+
+    Attributes:
+        lines: As given.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+        super().__init__(lines[0] + more)
+        self.lines = tuple(lines)
+
+
+def load_config(path: str | Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """Reads and checks a configuration.
+
+    Args:
+        path: The file.
+        environment: What `${VARIABLE}` is looked up in.
+
+    Raises:
+        ConfigError: Something is wrong with it.
+        InputError: It cannot be read.
+    """
+    path = Path(path)
+    text = _text(path)
+    data = _parsed(path, text)
+    lines = toml_lines.key_lines(text)
+    problems: list[Problem] = []
+    data = _filled(data, (), environment, problems)
+    _remember(data, ())
+    settings: ServeSettings | None = None
+    try:
+        settings = ServeSettings.model_validate_json(json.dumps(data), strict=True)
+    except ValidationError as e:
+        errors = e.errors(include_url=False, include_input=False)
+        known = {problem.place for problem in problems}
+        problems += [problem for problem in problems_of(errors, data) if problem.place not in known]
+    if settings is not None and not problems:
+        settings = with_paths(settings, path.absolute().parent)
+        problems += check(settings)
+    if problems or settings is None:
+        found = sorted({(_line(p.place, lines), f"{dotted(p.place)}: {p.text}") for p in problems})
+        raise ConfigError([f"{path}:{line}: {text}" for line, text in found])
+    return Config(path, settings)
+
+
+def _text(path: Path) -> str:
+    missing = f"{path}: no such file; edge-lpr serve --example prints one to begin with"
+    data = read_bounded(path, _MOST_BYTES, "a configuration", InputError, missing=missing)
+    try:
+        # TOML's lines end so everywhere, and so do those that are counted.
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as e:
+        line = data[: e.start].count(b"\n") + 1
+        raise ConfigError([f"{path}:{line}: not UTF-8 (byte {e.start}); save it as UTF-8"]) from e
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        where = _WHERE.search(str(e))
+        line = int(where[1]) if where is not None and where[1] else text.count("\n") + 1
+        raise ConfigError([f"{path}:{line}: not TOML: {_WHERE.sub('', str(e))}"]) from e
+    except (RecursionError, ValueError) as e:  # nested too deep, or a number of thousands of digits
+        raise ConfigError([f"{path}:1: not a configuration: nested too deep, or a number too long"]) from e
+
+
+def _filled(
+    value: Any,  # noqa: ANN401 - whatever TOML has
+    place: toml_lines.Path,
+    environment: Mapping[str, str],
+    problems: list[Problem],
+) -> Any:  # noqa: ANN401
+    """Puts in the variables of all texts, and writes days and times as texts."""
+    if isinstance(value, dict):
+        return {k: _filled(v, (*place, k), environment, problems) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_filled(v, (*place, n), environment, problems) for n, v in enumerate(value)]
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if not isinstance(value, str):
+        return value
+
+    def found(match: re.Match[str]) -> str:
+        if match[1]:  # $${NAME} is ${NAME} itself
+            return "${" + match[2] + "}"
+        text = environment.get(match[2], "")
+        if not text:
+            problems.append(
+                Problem(place, f"the variable {match[2]} is not set, or empty; export it, or in a "
+                "service unit set it by EnvironmentFile=")
+            )  # fmt: skip
+        remember_secret(text)
+        return text
+
+    return _VARIABLE.sub(found, value)
+
+
+def _remember(data: Any, place: toml_lines.Path) -> None:  # noqa: ANN401 - whatever TOML has
+    """Has no secret of the file be printed from here on."""
+    if isinstance(data, dict | list):
+        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+            _remember(value, (*place, key))
+        return
+    last = place[-1] if place else ""
+    if isinstance(data, str) and (last in ("password", "secret", "hash") or "headers" in place[:-1]):
+        remember_secret(data)
+    elif isinstance(data, str) and last in ("source", "url"):
+        remember(data)
+
+
+def _line(place: toml_lines.Path, lines: Mapping[toml_lines.Path, int]) -> int:
+    """Returns the line of a place; of what is missing, that of what it is missing in."""
+    for part in _upwards(place):
+        within = [line for one, line in lines.items() if one[: len(part)] == part]
+        if within:
+            return min(within)
+    return 1
+
+
+def _upwards(place: toml_lines.Path) -> Iterator[toml_lines.Path]:
+    for n in range(len(place), 0, -1):
+        yield place[:n]

@@ -1,0 +1,1 @@
+"""What events are sent to: each output with its own queue on disk."""

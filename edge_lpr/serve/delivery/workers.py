@@ -1,0 +1,179 @@
+"""Who empties the queues: a thread for each output, so that none waits for another."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+
+from edge_lpr.errors import EdgeLprError, one_line
+from edge_lpr.serve.delivery.items import DeliveryError, Item
+from edge_lpr.serve.delivery.sender import Sender, Surroundings
+from edge_lpr.serve.delivery.trouble import Sayings
+from edge_lpr.serve.settings import (
+    CommandSettings,
+    FilesSettings,
+    MqttSettings,
+    OutputSettings,
+    WebhookSettings,
+)
+
+__all__ = ["Deliverer", "Deliveries", "make_sender"]
+
+_TEND = 1.0  # seconds between two looks at what is due beside events
+
+_logger = logging.getLogger("edge_lpr")
+
+
+def make_sender(name: str, settings: OutputSettings, around: Surroundings) -> Sender:
+    """Makes who delivers to an output.
+
+    Args:
+        name: The output's name.
+        settings: Its settings.
+        around: The service.
+
+    Raises:
+        InputError: The settings cannot be used.
+    """
+    # Each brings a library of its own.
+    if isinstance(settings, MqttSettings):
+        from edge_lpr.serve.delivery.mqtt import MqttSender
+
+        return MqttSender(name, settings, around)
+    if isinstance(settings, WebhookSettings):
+        from edge_lpr.serve.delivery.webhook import WebhookSender
+
+        return WebhookSender(name, settings, around)
+    if isinstance(settings, CommandSettings):
+        from edge_lpr.serve.delivery.command import CommandSender
+
+        return CommandSender(settings, around)
+    assert isinstance(settings, FilesSettings)
+    from edge_lpr.serve.delivery.files import FilesSender
+
+    return FilesSender(name, settings, around)
+
+
+class Deliverer:
+    """Takes an output's events out of its queue, one after the other.
+
+    Args:
+        name: The output's name.
+        sender: Who delivers; closed at the end.
+        around: The service.
+    """
+
+    def __init__(self, name: str, sender: Sender, around: Surroundings) -> None:
+        self._name = name
+        self._sender = sender
+        self._queues = around.queues
+        self._until: float | None = None  # when it ends, be it in the middle of a queue
+        self._tended = -_TEND
+        self._said = Sayings()
+        self._thread = threading.Thread(target=self._run, name=f"output {name}", daemon=True)
+        self._thread.start()
+
+    def stop(self, seconds: float) -> None:
+        """Lets it deliver what can be delivered within so many seconds, and no more; returns at once.
+
+        What is not delivered then stays queued. See `join`.
+        """
+        self._until = time.monotonic() + seconds
+        self._queues.wake()
+
+    def join(self, seconds: float) -> bool:
+        """Waits for its end; returns whether it has ended."""
+        self._thread.join(max(0.0, seconds))
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            seen = self._queues.changes()
+            now = time.monotonic()
+            if self._until is not None and now >= self._until:
+                break
+            try:
+                if now >= self._tended + _TEND:
+                    self._tended = now
+                    self._sender.tend()
+                item = self._queues.next(self._name, now)
+            except Exception as e:  # the disk, for one: it may come back
+                self._say(e.reason if isinstance(e, DeliveryError) else one_line(e, named=True))
+                self._queues.wait(seen, _TEND)
+                continue
+            if item is not None:
+                self._deliver(item)
+            elif self._until is not None:
+                break
+            else:
+                self._queues.wait(seen, min(_TEND, self._queues.pause(self._name, now)))
+        try:
+            self._sender.close()
+        except Exception as e:  # the others are to be closed too
+            self._say(one_line(e, named=True))
+
+    def _deliver(self, item: Item) -> None:
+        try:
+            self._sender.send(item)
+        except DeliveryError as e:
+            self._queues.failed(item, e)
+        except Exception as e:  # one event that nobody thought of ends no output
+            self._queues.failed(item, DeliveryError(one_line(e, named=True), whole=False))
+        else:
+            self._queues.done(item)
+
+    def _say(self, trouble: str) -> None:
+        if self._said.may_say(trouble, time.monotonic()):
+            _logger.warning("output %s: %s", self._name, trouble)
+
+
+class Deliveries:
+    """The outputs of the service.
+
+    Args:
+        around: The service.
+    """
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._settings: dict[str, OutputSettings] = {}
+        self._deliverers: dict[str, Deliverer] = {}
+
+    def start(self, outputs: Mapping[str, OutputSettings]) -> None:
+        """Starts outputs, or takes other settings: those that stay the same are not disturbed.
+
+        Args:
+            outputs: All outputs by name; see also `Queues.reload`, to be called before.
+
+        Raises:
+            EdgeLprError: Settings of one cannot be used; the outputs stay as they were.
+        """
+        changed = {name: one for name, one in outputs.items() if self._settings.get(name) != one}
+        senders: dict[str, Sender] = {}
+        try:
+            for name, one in changed.items():
+                senders[name] = make_sender(name, one, self._around)
+        except EdgeLprError:
+            for sender in senders.values():
+                sender.close()
+            raise
+        gone = [name for name in self._deliverers if name in changed or name not in outputs]
+        self._end({name: self._deliverers.pop(name) for name in gone}, 0.0)
+        for name, sender in senders.items():
+            self._deliverers[name] = Deliverer(name, sender, self._around)
+        self._settings = dict(outputs)
+
+    def stop(self, seconds: float) -> None:
+        """Delivers what can be within so many seconds; the rest stays queued."""
+        self._end(self._deliverers, seconds)
+        self._deliverers = {}
+
+    def _end(self, deliverers: Mapping[str, Deliverer], seconds: float) -> None:
+        until = time.monotonic() + seconds
+        for deliverer in deliverers.values():
+            deliverer.stop(seconds)
+        for name, deliverer in deliverers.items():
+            if not deliverer.join(until + 1 - time.monotonic()):
+                _logger.warning("output %s: is left in the middle of an event, which stays queued", name)

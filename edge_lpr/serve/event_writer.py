@@ -1,0 +1,172 @@
+"""Writes what is told of passages: an event and its places in the queues together, or neither.
+
+Where the disk takes nothing (it is full, or its file system has failed), records wait in memory, in their
+order, and are written once it does; pictures are deleted before an event waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from edge_lpr.errors import one_line
+from edge_lpr.serve.database import Database
+from edge_lpr.serve.pictures import Picture, Pictures, note
+from edge_lpr.serve.record import PassageRecord
+from edge_lpr.serve.retention import make_room
+from edge_lpr.serve.rows import write_event
+
+__all__ = ["MAX_WAITING", "EventWriter", "Listener", "Offering"]
+
+Listener = Callable[[PassageRecord], None]
+MAX_WAITING = 20_000
+"""Records that may wait in memory, a few kilobytes each; then the oldest are lost, and counted."""
+_AT_ONCE = 100  # records of a transaction when they are written at last
+_PAUSE = 1.0  # seconds between two tries
+
+_logger = logging.getLogger("edge_lpr")
+
+
+class Offering(Protocol):
+    """What is needed of queues here; `edge_lpr.serve.delivery.queue.Queues` is one."""
+
+    def offer(self, tx: sqlite3.Connection, record: PassageRecord) -> None:
+        """Queues a record in the transaction that it is written in."""
+
+    def wake(self) -> None:
+        """Tells that something was queued."""
+
+
+class EventWriter:
+    """Writes records; used by one thread at a time.
+
+    Args:
+        database: Where to.
+        pictures: Whose oldest make room where there is none.
+        queues: Are offered each record.
+        clock: Seconds of a clock that is never set.
+
+    Attributes:
+        listeners: Called with each record once it is written; what they raise is logged.
+        state: Why records wait; "" where none does.
+        lost: How many are lost for good.
+    """
+
+    def __init__(
+        self, database: Database, pictures: Pictures, queues: Offering, clock: Callable[[], float]
+    ) -> None:
+        self.listeners: list[Listener] = []
+        self.state = ""
+        self.lost = 0
+        self._database = database
+        self._pictures = pictures
+        self._queues = queues
+        self._clock = clock
+        self._waiting: deque[tuple[PassageRecord, Sequence[Picture]]] = deque()
+        self._next_try = 0.0
+        self._room_after = 0.0
+        self._shrunk = False
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait in memory."""
+        return len(self._waiting)
+
+    def write(self, record: PassageRecord, pictures: Sequence[Picture]) -> bool:
+        """Writes a record after all that waits.
+
+        Args:
+            record: The record.
+            pictures: The pictures that were written for it.
+
+        Returns:
+            Whether it is on the disk; else it waits.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            self._waiting.popleft()
+            self.lost += 1
+        self._waiting.append((record, pictures))
+        self.retry()
+        return not self._waiting
+
+    def retry(self, now: bool = False) -> None:
+        """Writes what waits, if it is time for the next try.
+
+        Args:
+            now: It is.
+        """
+        while self._waiting and (now or self._clock() >= self._next_try):
+            batch = [self._waiting[i] for i in range(min(_AT_ONCE, len(self._waiting)))]
+            try:
+                self._commit(batch)
+            except sqlite3.ProgrammingError:
+                raise
+            except sqlite3.Error as e:
+                if self._made_room():
+                    continue
+                self._failed(e)
+                return
+            for _ in batch:
+                self._waiting.popleft()
+            self._written(batch)
+
+    def note(self, picture: Picture) -> None:
+        """Writes down that a picture was replaced, where the disk takes it: no event depends on that."""
+        try:
+            with self._database.transaction() as tx:
+                note(tx, picture)
+        except sqlite3.OperationalError:
+            return
+
+    def _made_room(self) -> bool:
+        """Makes room on a disk that may be full; tells whether another try is worth it."""
+        self._pictures.pause()  # what is free now is for events
+        before, self._room_after = (
+            self._room_after,
+            make_room(self._database, self._pictures, self._room_after),
+        )
+        if self._room_after > before or not self._shrunk:
+            self._shrunk = True
+            with suppress(sqlite3.Error):
+                self._database.shrink_log()
+            return True
+        return False
+
+    def _commit(self, batch: Sequence[tuple[PassageRecord, Sequence[Picture]]]) -> None:
+        with self._database.transaction() as tx:
+            for record, pictures in batch:
+                write_event(tx, record)
+                for picture in pictures:
+                    note(tx, picture)
+                self._queues.offer(tx, record)
+
+    def _written(self, batch: Sequence[tuple[PassageRecord, Sequence[Picture]]]) -> None:
+        if self.state and not self._waiting:
+            lost = f"; {self.lost} were lost" if self.lost else ""
+            _logger.warning("events are written again, none waits%s", lost)
+            self.state = ""
+        self._next_try = self._room_after = 0.0
+        self._shrunk = False
+        self._queues.wake()
+        for record, _ in batch:
+            for listener in self.listeners:
+                try:
+                    listener(record)
+                except Exception:  # whoever listens does not end the writing
+                    _logger.exception("a listener failed at event %s/%d", record.id, record.revision)
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        self._next_try = self._clock() + _PAUSE
+        self._shrunk = False
+        if not self.state:
+            _logger.error(
+                "%s: cannot be written (%s): events wait in memory, at most %d; make room on the disk",
+                self._database.path,
+                one_line(error),
+                MAX_WAITING,
+            )
+        self.state = f"events cannot be written: {one_line(error)}"

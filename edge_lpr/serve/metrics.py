@@ -1,0 +1,130 @@
+"""The figures of /metrics, in Prometheus' text format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from edge_lpr.environment import memory, tool
+from edge_lpr.serve.board import CameraBoard
+from edge_lpr.serve.delivery.queue import Queues
+
+__all__ = ["Metrics"]
+
+_LATENCIES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+_STATES = ("starting", "live", "lost", "error", "off", "ended")
+_COUNTERS = (
+    ("frames", "frames that were read"),
+    ("dropped", "frames that were passed over for a newer one"),
+    ("reads", "plates that were read in frames"),
+    ("events", "records of passages: new, update and end"),
+    ("reconnects", "how often the camera was lost"),
+    ("failures", "frames that could not be read though they came"),
+)
+
+
+class Metrics:
+    """All figures of the service, in a registry of its own.
+
+    Args:
+        board: The cameras.
+        queues: The outputs' queues.
+        pictures_dropped: Returns how many pictures were not kept.
+        events_waiting: Returns how many events wait for the disk.
+    """
+
+    def __init__(
+        self,
+        board: CameraBoard,
+        queues: Queues,
+        pictures_dropped: Callable[[], int] = lambda: 0,
+        events_waiting: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._registry = CollectorRegistry()
+        self._latency = Histogram(
+            "edge_lpr_event_latency_seconds",
+            "from the moment a frame came to the moment its event is on the disk",
+            ["camera"],
+            buckets=_LATENCIES,
+            registry=self._registry,
+        )
+        self._registry.register(_Live(board, queues, pictures_dropped, events_waiting))
+
+    def note_latency(self, camera: str, seconds: float) -> None:
+        """Counts how long an event took."""
+        self._latency.labels(camera).observe(max(0.0, seconds))
+
+    def forget(self, camera: str) -> None:
+        """Leaves out a camera that is gone."""
+        if (camera,) in self._latency._metrics:  # `remove` logs a warning of its own
+            self._latency.remove(camera)
+
+    def text(self) -> tuple[bytes, str]:
+        """Returns the figures, and their media type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+
+class _Live(Collector):
+    """What others count, looked up as it is asked for."""
+
+    def __init__(
+        self,
+        board: CameraBoard,
+        queues: Queues,
+        pictures_dropped: Callable[[], int],
+        events_waiting: Callable[[], int],
+    ) -> None:
+        self._board = board
+        self._queues = queues
+        self._pictures_dropped = pictures_dropped
+        self._events_waiting = events_waiting
+
+    def collect(self) -> Iterable[Metric]:
+        about = GaugeMetricFamily("edge_lpr_info", "the kit's version", labels=["version"])
+        about.add_metric([tool()], 1)
+        yield about
+        yield from self._cameras()
+        yield from self._outputs()
+        yield CounterMetricFamily(
+            "edge_lpr_pictures_dropped", "pictures that were not kept", value=self._pictures_dropped()
+        )
+        yield GaugeMetricFamily(
+            "edge_lpr_events_waiting", "records that wait for the disk", value=self._events_waiting()
+        )
+        if (used := memory()) is not None:
+            yield GaugeMetricFamily(
+                "edge_lpr_memory_bytes", "resident memory, without what decodes cameras", value=used
+            )
+
+    def _cameras(self) -> Iterable[Metric]:
+        cameras = self._board.snapshot()
+        for name, help_ in _COUNTERS:
+            counter = CounterMetricFamily(f"edge_lpr_camera_{name}", help_, labels=["camera"])
+            for camera in cameras:
+                counter.add_metric([camera.name], getattr(camera.counts, name))
+            yield counter
+        rate = GaugeMetricFamily("edge_lpr_camera_fps", "frames that are read a second", labels=["camera"])
+        state = GaugeMetricFamily("edge_lpr_camera_state", "1 for how it is", labels=["camera", "state"])
+        for camera in cameras:
+            rate.add_metric([camera.name], camera.fps)
+            for one in _STATES:
+                state.add_metric([camera.name, one], float(one == camera.state))
+        yield rate
+        yield state
+
+    def _outputs(self) -> Iterable[Metric]:
+        depth = GaugeMetricFamily("edge_lpr_queue_depth", "events that wait for an output", labels=["output"])
+        for name, waiting in self._queues.depths().items():
+            depth.add_metric([name], waiting)
+        yield depth
+        for kind in ("delivered", "given_up", "dropped"):
+            counter = CounterMetricFamily(
+                f"edge_lpr_output_{kind}", f"events that were {kind.replace('_', ' ')}", labels=["output"]
+            )
+            for name, counts in self._queues.counts().items():
+                counter.add_metric([name], getattr(counts, kind))
+            yield counter

@@ -1,0 +1,165 @@
+"""The page's server: uvicorn in a thread of the service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from edge_lpr.errors import BackendError, InputError, one_line
+from edge_lpr.serve.web.app import make_app
+from edge_lpr.serve.web.auth import host_and_port
+from edge_lpr.serve.web.context import WebContext
+
+__all__ = ["WebServer"]
+
+_CONNECTIONS = 64
+_HEADER_BYTES = 16 << 10
+_FIRST_REQUEST = 10.0  # seconds in which a connection has to have sent a request's head
+_IDLE = 15  # seconds that a connection is kept between two requests
+_START = 10.0
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 that closes connections which send no request: else a few of them keep everybody out."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(_FIRST_REQUEST, self._close_if_silent)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _close_if_silent(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+class WebServer:
+    """Serves the page and the interface.
+
+    Args:
+        context: The service.
+        certificate: File of a TLS certificate; with `key`.
+        key: File of its key.
+
+    Raises:
+        InputError: The address cannot be listened at, or the certificate not be used.
+    """
+
+    def __init__(self, context: WebContext, certificate: Path | None = None, key: Path | None = None) -> None:
+        web = context.settings.web
+        self._context = context
+        self._files = certificate, key
+        _check_certificate(certificate, key)
+        self._socket = _bind(web.listen)
+        host, port = self._socket.getsockname()[:2]
+        scheme = "https" if certificate else "http"
+        self.address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        """Where it is reached."""
+        config = uvicorn.Config(
+            make_app(context),
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="error",  # what is no HTTP is not worth a line each
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=_CONNECTIONS,
+            timeout_keep_alive=_IDLE,
+            timeout_graceful_shutdown=1,
+            h11_max_incomplete_event_size=_HEADER_BYTES,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+        )
+        config.load()
+        self._tls = config.ssl
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="edge-lpr page", daemon=True)
+
+    def start(self) -> None:
+        """Begins to serve; returns once requests are answered.
+
+        Raises:
+            BackendError: It does not start.
+        """
+        self._thread.start()
+        until = time.monotonic() + _START
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > until:
+                raise BackendError(f"{self.address}: the page's server does not start")
+            time.sleep(0.01)
+
+    def stop(self, deadline: float = 2.0) -> bool:
+        """Ends it: what is being answered has a second to be done; may be called twice.
+
+        Args:
+            deadline: Seconds.
+
+        Returns:
+            Whether it has ended.
+        """
+        self._server.should_exit = True
+        if self._thread.ident is not None:
+            self._thread.join(deadline)
+        self._socket.close()
+        self._context.close()
+        return not self._thread.is_alive()
+
+    def reload_certificate(self) -> None:
+        """Reads certificate and key again, as they are renewed; new connections get them.
+
+        Raises:
+            InputError: They cannot be used; those before stay.
+        """
+        certificate, key = self._files
+        if self._tls is not None and certificate is not None:
+            _check_certificate(certificate, key)
+            self._tls.load_cert_chain(certificate, key)
+
+    def _run(self) -> None:
+        with contextlib.suppress(SystemExit):  # uvicorn's way to say that it cannot start
+            self._server.run(sockets=[self._socket])
+
+
+def _bind(listen: str) -> socket.socket:
+    host, port = host_and_port(listen)
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        made = socket.socket(family, kind, proto)
+    except OSError as e:
+        raise InputError(f'[web] listen = "{listen}": {one_line(e)}') from e
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(_CONNECTIONS)
+    except OSError as e:
+        made.close()
+        raise InputError(
+            f'[web] listen = "{listen}": {one_line(e)}; expected an address of this machine and a free port'
+        ) from e
+    made.setblocking(False)
+    return made
+
+
+def _check_certificate(certificate: Path | None, key: Path | None) -> None:
+    if certificate is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as e:  # of which SSLError is one
+        raise InputError(
+            f"[web] certificate {certificate}, key {key}: {one_line(e)}; expected two files in PEM"
+        ) from e

@@ -1,0 +1,147 @@
+"""Units read in this process: the rows of pictures and videos are those of the plain command."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.extras import reason
+
+pytest.importorskip("pyarrow", reason=reason("pyarrow", "scale"))
+pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
+
+from edge_lpr.archive.schema import COLUMNS
+from edge_lpr.archive.store import Store
+from edge_lpr.archive.worker import Orders, Worker
+from edge_lpr.errors import InputError
+from edge_lpr.io.capture_options import CaptureOptions
+from edge_lpr.io.image_io import decode_image
+from edge_lpr.io.sources import find_targets, open_source
+from edge_lpr.outputs.records import FIELDS, results, to_record
+from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.pipeline.stream import Stream
+
+from .conftest import SMALL, begin, read_here, rows_of
+
+STREET = Path(__file__).parents[2] / "samples" / "street.mp4"
+OWN = ("unit", "image", "day")
+
+
+def plain(source: Path, stride: int = 1, **settings: Any) -> list[dict[str, Any]]:
+    """What the plain command gives of a source."""
+    given = {**SMALL, **settings}
+    found = []
+    with PlateReader(precision="fp32", threads=1, settings=given) as reader:
+        for target in find_targets(source):
+            with open_source(target, CaptureOptions(stride=stride), lambda line: None) as opened:
+                stream = Stream(reader, opened)
+                for step in [*stream, stream.flush()]:
+                    found += [to_record(result) for result in results(step)]
+    return sorted(found, key=lambda row: (row["source"], row["first_frame"], row["track"] or 0, row["text"]))
+
+
+def fields(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name not in OWN} for row in rows]
+
+
+def test_rows_of_pictures_are_the_plain_commands(tmp_path: Path, pictures: Path) -> None:
+    rows = read_here(tmp_path / "out", pictures, block=3)
+    assert fields(rows) == plain(pictures) and len(rows) == 6
+    assert {str(row["day"]) for row in rows if "2026-11-26" in row["source"]} == {"2026-11-26"}
+    failures = [json.loads(line) for line in Store(tmp_path / "out").failures.read_text("utf-8").splitlines()]
+    assert sorted(Path(one["source"]).name for one in failures) == ["2.jpg", "5.jpg"]
+    assert all("damaged or cut short" in one["reason"] and not one["partly"] for one in failures)
+
+
+@pytest.mark.parametrize(("segment", "stride"), [(0.0, 1), (1.9, 3)])
+def test_events_of_a_video_in_parts_are_those_of_one_run(tmp_path: Path, segment: float, stride: int) -> None:
+    whole = plain(STREET, stride, gate="off")
+    rows = read_here(tmp_path / "out", STREET, segment=segment, stride=stride, settings={"gate": "off"})
+    assert fields(rows) == whole and len(rows) >= 3
+    cuts = [unit.segment.first for unit in Store(tmp_path / "out").read_plan()[1] if unit.segment is not None]
+    assert len(cuts) >= 4
+    assert any(row["first_frame"] < cut <= row["last_frame"] for row in rows for cut in cuts)
+
+
+def test_with_the_gate_vehicles_are_the_same_and_times_a_look_apart(tmp_path: Path) -> None:
+    whole = plain(STREET, gate="auto")
+    rows = read_here(tmp_path / "out", STREET, segment=1.0, settings={"gate": "auto"})
+    assert Counter(row["text"] for row in rows) == Counter(row["text"] for row in whole)
+    by_text = {row["text"]: row for row in whole}
+    for row in rows:
+        assert abs(row["first_seen"] - by_text[row["text"]]["first_seen"]) <= 0.5
+        assert abs(row["last_seen"] - by_text[row["text"]]["last_seen"]) <= 0.5
+    again = read_here(tmp_path / "again", STREET, segment=1.0, seed=2, settings={"gate": "auto"})
+    assert again == rows
+
+
+def test_crops_are_those_of_the_best_reads(tmp_path: Path, pictures: Path) -> None:
+    rows = read_here(
+        tmp_path / "out", pictures, STREET, segment=2.0, crops=True, stride=4, settings={"gate": "off"}
+    )
+    assert rows and all(row["image"] for row in rows)
+    with PlateReader(precision="fp32", threads=1, settings={**SMALL, "gate": "off"}) as reader:
+        events = {event.text: event.crop for event in reader.events(STREET, stride=4)}
+    for row in rows:
+        if row["type"] == "event":
+            assert (decode_image(row["image"], "crop") == events[row["text"]]).all()
+
+
+def test_a_committed_unit_is_left_as_it_is(tmp_path: Path, pictures: Path) -> None:
+    before = read_here(tmp_path / "out", pictures, STREET, block=4, segment=3.0)
+    store = Store(tmp_path / "out")
+    plan, units = store.read_plan()
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("day=*/*")}
+    worker = Worker(Orders(str(tmp_path / "out"), plan, retries=0))
+    for unit in units:
+        assert worker.do(unit).rows == 0
+    worker.close()
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("day=*/*")} == stamps
+    assert rows_of(tmp_path / "out") == before
+
+
+def test_a_video_whose_reader_died_before_its_rows_is_joined_by_the_next(tmp_path: Path) -> None:
+    whole = read_here(tmp_path / "whole", STREET, segment=2.0)
+    run, units, _ = begin(tmp_path / "out", STREET, segment=2.0)
+    worker = Worker(Orders(str(tmp_path / "out"), run.job.to_dict(), retries=0))
+    worker._join = lambda unit: 0  # type: ignore[method-assign] # killed between the two commits
+    for unit in units:
+        worker.do(unit)
+    worker.close()
+    assert not list((tmp_path / "out").glob("day=*/*"))
+    left, _ = run.prepare(resume=True)
+    assert [unit.part for unit in left] == [len(units) - 1]
+    worker = Worker(Orders(str(tmp_path / "out"), run.job.to_dict(), retries=0))
+    assert worker.do(left[0]).rows == len(whole)
+    worker.close()
+    assert rows_of(tmp_path / "out") == whole
+
+
+def test_a_picture_that_kills_readers_is_given_up_alone(tmp_path: Path, pictures: Path) -> None:
+    run, units, _ = begin(tmp_path / "out", pictures, block=8, settings={"rotate": "0"})
+    (first, second) = units
+    run.store.attempts_path(first).write_bytes(b"begin\n0\n1\n" * 3 + b"begin\n0\n")
+    worker = Worker(Orders(str(tmp_path / "out"), run.job.to_dict(), retries=2))
+    worker.do(first), worker.do(second)
+    worker.close()
+    failures = {Path(one.source).name: one.reason for one in run.store.gathered_failures()}
+    assert failures["1.jpg"].endswith("1.jpg: the reader died as it was read, 3 times")
+    assert {row["text"] for row in rows_of(tmp_path / "out")} == {f"皖A13H2{n}" for n in (0, 3, 4, 6, 7)}
+    assert not run.store.attempts_path(first).exists()
+
+
+def test_a_reader_says_what_is_wrong_with_its_machine(tmp_path: Path, pictures: Path) -> None:
+    run, _, _ = begin(tmp_path / "out", pictures)
+    with pytest.raises(InputError, match="not seen from each machine"):
+        Worker(Orders(str(tmp_path / "elsewhere"), run.job.to_dict()))
+    with pytest.raises(InputError, match=r"0\.0\.9 here"):
+        Worker(Orders(str(tmp_path / "out"), run.job.to_dict(), tool="0.0.9"))
+    with pytest.raises(InputError, match="another bundle than the archive was begun with"):
+        Worker(Orders(str(tmp_path / "out"), {**run.job.to_dict(), "digest": "0" * 64}))
+
+
+def test_columns_are_the_fields_with_types() -> None:
+    assert [name for name, *_ in COLUMNS] == [*(name for name, _, _ in FIELDS), "unit", "image"]

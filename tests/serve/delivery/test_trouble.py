@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from helpers.extras import reason
+
+pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
+
+from edge_lpr.serve.delivery.items import DeliveryError
+from edge_lpr.serve.delivery.trouble import Sayings, Trouble, pause_after
+
+
+def test_pauses_double_up_to_the_longest_and_are_not_all_the_same() -> None:
+    chance = random.Random(3)
+    for failures, whole in [(1, 1), (2, 2), (5, 16), (9, 100), (1000, 100)]:
+        pauses = {pause_after(failures, 100, chance) for _ in range(50)}
+        assert whole / 2 <= min(pauses) < max(pauses) <= whole
+        assert len(pauses) > 40
+
+
+def test_a_receiver_does_not_send_one_away_for_a_year() -> None:
+    trouble = Trouble(random.Random(1))
+    assert trouble.failed("a", DeliveryError("503", after=3e7), most=300, now=0) == 3000
+
+
+def test_something_is_said_once_a_minute() -> None:
+    said = Sayings()
+    assert said.may_say("a", 0)
+    assert said.may_say("b", 1)
+    assert not said.may_say("a", 59)
+    assert said.may_say("a", 60)
+    assert not said.may_say("a", 61)

@@ -1,0 +1,182 @@
+"""The page's server: real connections, TLS, limits, and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import httpx
+import pytest
+from helpers.page import Service, configuration
+from helpers.service import frame
+
+from edge_lpr.errors import InputError
+from edge_lpr.serve.web import server as module
+from edge_lpr.serve.web.server import WebServer
+
+
+@contextmanager
+def running(tmp_path: Path, *files: Path, listen: str = "127.0.0.1:0") -> Iterator[tuple[WebServer, Service]]:
+    service = Service(tmp_path, configuration(listen=listen))
+    server = WebServer(service.context, *files)
+    server.start()
+    try:
+        yield server, service
+    finally:
+        assert server.stop(5)
+        service.close()
+
+
+def test_it_answers_and_ends_while_a_browser_looks(tmp_path: Path) -> None:
+    with running(tmp_path) as (server, _):
+        assert httpx.get(f"{server.address}/healthz").text == "ok\n"
+        assert "server" not in httpx.get(f"{server.address}/").headers
+        with httpx.stream("GET", f"{server.address}/cameras/gate/live.mjpeg") as live:
+            parts = live.iter_bytes()
+            assert b"image/jpeg" in next(parts)
+            began = time.monotonic()
+            assert server.stop(5)
+            assert time.monotonic() - began < 2
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{server.address}/healthz")
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with running(tmp_path) as (server, service):
+        port = server.address.rpartition(":")[2]
+        other = configuration(listen=f"127.0.0.1:{port}")
+        service.context.settings = other
+        with pytest.raises(InputError, match=rf'\[web\] listen = "127.0.0.1:{port}": .*free port'):
+            WebServer(service.context)
+
+
+def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
+    service = Service(tmp_path, configuration(listen="192.0.2.1:8470"))
+    with pytest.raises(InputError, match="expected an address of this machine"):
+        WebServer(service.context)
+    service.close()
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate of this machine, signed by itself."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(timezone.utc)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return files
+
+
+def name_at(address: str) -> str:
+    """The common name of the certificate that a server shows."""
+    from cryptography import x509
+
+    host, port = address.removeprefix("https://").split(":")
+    shown = x509.load_pem_x509_certificate(ssl.get_server_certificate((host, int(port))).encode())
+    return shown.subject.rfc4514_string()
+
+
+def test_tls_and_a_certificate_that_is_renewed(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    files = certificate(tmp_path, "first")
+    with running(tmp_path, *files) as (server, _):
+        trust = ssl.create_default_context(cafile=str(files[0]))
+        trust.check_hostname = False
+        answer = httpx.get(f"{server.address}/", verify=trust)
+        assert answer.status_code == 200
+        assert "Secure" in answer.headers["set-cookie"]
+        assert name_at(server.address) == "CN=first"
+        files[1].write_text("no key")
+        with pytest.raises(InputError, match="expected two files in PEM"):
+            server.reload_certificate()
+        assert name_at(server.address) == "CN=first"
+        certificate(tmp_path, "second")
+        server.reload_certificate()
+        assert name_at(server.address) == "CN=second"
+
+
+def test_what_is_no_certificate_is_named(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    missing = tmp_path / "none.pem"
+    with pytest.raises(InputError, match=r"none\.pem.*expected two files in PEM"):
+        WebServer(service.context, missing, missing)
+    service.close()
+
+
+def test_a_connection_that_asks_nothing_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FIRST_REQUEST", 0.3)
+    with running(tmp_path) as (server, _):
+        host, port = server.address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as silent:
+            silent.sendall(b"GET / HTTP/1.1\r\nHost: ")
+            assert silent.recv(100) == b""
+        with httpx.Client() as client:  # one who asks is kept
+            assert client.get(f"{server.address}/healthz").status_code == 200
+            time.sleep(0.5)
+            assert client.get(f"{server.address}/healthz").status_code == 200
+
+
+def test_a_head_that_never_ends_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path) as (server, _):
+        host, port = server.address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as sender:
+            sent = 0
+            with contextlib.suppress(ConnectionError):
+                while sent < 8 << 20:
+                    sent += sender.send(b"GET / HTTP/1.1\r\nX: " if not sent else b"x" * 4096)
+                pytest.fail("it takes heads of any length")
+
+
+def test_one_who_takes_nothing_holds_nobody_up(tmp_path: Path) -> None:
+    with running(tmp_path) as (server, service):
+        host, port = server.address.removeprefix("http://").split(":")
+        stuck = [socket.create_connection((host, int(port)), timeout=30) for _ in range(3)]
+        for one in stuck:
+            one.sendall(b"GET /cameras/gate/live.mjpeg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        done = threading.Event()
+
+        def change() -> None:
+            for value in itertools.count():
+                if done.wait(0.05):
+                    return
+                service.see("gate", frame(value % 256))
+
+        changing = threading.Thread(target=change)
+        changing.start()
+        try:
+            for _ in range(5):
+                assert httpx.get(f"{server.address}/", timeout=20).status_code == 200
+        finally:
+            done.set()
+            changing.join()
+            for one in stuck:
+                one.close()
