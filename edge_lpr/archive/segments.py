@@ -100,7 +100,7 @@ class _Recorded(Stream):
     @property
     def look_interval(self) -> float:
         """Seconds between two looks at a plate; 0 where all of each frame is looked at."""
-        return 0.0 if self._gate is None else self._gate.known_interval
+        return 0.0 if self._gate is None else self._gate.interval
 
     def step(self, frame: Frame, seen: Seen) -> FrameResult:
         """See `Stream.step`."""

@@ -170,7 +170,7 @@ class Stream:
             if self.source.live:
                 self._load.note(self.source.dropped)
                 self._gate.stretch = self._load.stretch
-            self.tracker.look_interval = self._gate.known_interval
+            self.tracker.look_interval = self._gate.interval
             look = self._gate.plan(frame.image, seconds, self.tracker.places(seconds))
         return replace(look, rescan=look.windows is None and self._may_rescan(frame))
 
