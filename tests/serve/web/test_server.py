@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from helpers.page import Service, configuration
-from helpers.service import frame
+from helpers.stored_passages import frame
 
 from edge_lpr.errors import InputError
 from edge_lpr.serve.web import server as module

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helpers.service import Clock
+from helpers.stored_passages import Clock
 
 from edge_lpr.serve.settings import TokenSettings
 from edge_lpr.serve.web.auth import ScryptHash
