@@ -27,7 +27,7 @@ from edge_lpr.serve.web.app import make_app
 from edge_lpr.serve.web.auth import ScryptHash
 from edge_lpr.serve.web.context import Areas, Polygons, WebContext
 from edge_lpr.types import Image
-from helpers.service import frame, track
+from helpers.stored_passages import frame, track
 
 ADDRESS = "http://127.0.0.1:8470"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from helpers.service import NOON, database, event, fill
+from helpers.stored_passages import NOON, database, event, fill
 
 from edge_lpr.serve.list_hits import ListHits, list_hits
 from edge_lpr.serve.record import Match

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.browser import CHROMIUM, Browser
 from helpers.page import Service, cheap_hash, configuration
-from helpers.service import frame
+from helpers.stored_passages import frame
 from helpers.waiting import wait_until
 
 from edge_lpr.serve.web.server import WebServer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers.page import Service
-from helpers.service import frame
+from helpers.stored_passages import frame
 from helpers.waiting import LONG
 from starlette.types import Message, Scope
 

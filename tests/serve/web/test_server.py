@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 import pytest
 from helpers.page import Service, configuration
-from helpers.service import frame
+from helpers.stored_passages import frame
 from helpers.waiting import wait_until
 
 from edge_lpr.errors import InputError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from helpers.page import cheap_hash
-from helpers.service import Clock
+from helpers.stored_passages import Clock
 
 from edge_lpr.serve.settings import TokenSettings
 from edge_lpr.serve.web.sessions import Attempts, Sessions, Tokens
