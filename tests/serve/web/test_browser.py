@@ -205,11 +205,11 @@ def test_without_a_script_one_signs_in_and_reads(browser: Browser, tmp_path: Pat
     browser.call("Emulation.setScriptExecutionDisabled", value=True)
     try:
         browser.open(f"{server.address}/events")
-        browser.wait("location.pathname === '/signin'")
+        browser.wait("location.pathname === '/signin' && document.readyState === 'complete'")
         browser.run("document.getElementById('password').focus()")
         browser.call("Input.insertText", text=PASSWORD)
         browser.enter()
-        browser.wait("location.pathname === '/events'")
+        browser.wait("location.pathname === '/events' && document.readyState === 'complete'")
         assert "京A12345" in browser.run("document.getElementById('found').textContent")
         assert browser.run("document.querySelector('[data-theme-switch]').hidden")
     finally:
