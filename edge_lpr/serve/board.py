@@ -14,7 +14,7 @@ from edge_lpr.masking import masked
 from edge_lpr.pipeline.wall_clock import iso, utc
 from edge_lpr.types import Image
 
-__all__ = ["CameraBoard", "CameraCounts", "CameraEntry", "CameraState"]
+__all__ = ["CameraBoard", "CameraCounts", "CameraEntry", "CameraState", "CameraStateName"]
 
 CameraStateName = Literal["starting", "live", "lost", "error", "off", "ended"]
 _WIDTH = 1280  # pixels of the picture that is shown, at most
