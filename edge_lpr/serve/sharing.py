@@ -53,7 +53,9 @@ def blurred(image: Image, reader: HasDetector, corners: Sequence[Quad] = ()) -> 
     found = [(np.asarray(one, np.float32).reshape(-1, 2), _STORED_MARGIN) for one in corners]
     for origin, scale, part in _parts(image):
         for box in detector.detect(part):
-            found += [((outline + origin) / scale, _MARGIN) for outline in box.outlines()]
+            found += [
+                (np.asarray((outline + origin) / scale, np.float32), _MARGIN) for outline in box.outlines()
+            ]
     result = image.copy()
     for outline, margin in found:
         _cover(image, result, outline, margin)
