@@ -20,6 +20,7 @@ _STALLED = 15.0  # seconds in which a browser has to take one picture
 _REPEAT = 5.0  # seconds after which the same picture is sent again, so that one who has gone is noticed
 _LONGEST = 3600.0  # seconds; a forgotten tab asks again, or not
 _BOUNDARY = b"edge-lpr-frame"
+_HEAD = b"--%b\r\nContent-Type: image/jpeg\r\n\r\n" % _BOUNDARY
 
 
 _logger = logging.getLogger("edge_lpr")
@@ -69,16 +70,18 @@ class LiveResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends pictures until the browser goes, or stalls."""
+        if scope["method"] == "HEAD":
+            await Response(media_type="multipart/x-mixed-replace")(scope, receive, send)
+            return
         with self._viewers:
             kind = b"multipart/x-mixed-replace; boundary=" + _BOUNDARY
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
             gone = asyncio.ensure_future(_gone(receive))
             try:
-                before = b"--%b\r\n" % _BOUNDARY
+                before = _HEAD
                 async for picture in self._pictures(gone):
-                    # The boundary comes with the picture before it: browsers show none until it is over.
-                    head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture)
-                    part = b"%b%b%b\r\n--%b\r\n" % (before, head, picture, _BOUNDARY)
+                    # The next one's head comes with a picture: Chromium shows none until then.
+                    part = b"%b%b\r\n%b" % (before, picture, _HEAD)
                     before = b""
                     body = {"type": "http.response.body", "body": part, "more_body": True}
                     await asyncio.wait_for(send(body), _STALLED)

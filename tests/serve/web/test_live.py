@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers.page import Service
-from helpers.service import frame
+from helpers.stored_passages import frame
 from helpers.waiting import LONG
 from starlette.types import Message, Scope
 
@@ -16,7 +16,8 @@ from edge_lpr.serve.web import live as module
 from edge_lpr.serve.web.live import LiveResponse, Viewers
 from edge_lpr.serve.web.problems import Problem
 
-SCOPE: Scope = {"type": "http"}
+HEAD = b"--edge-lpr-frame\r\nContent-Type: image/jpeg\r\n\r\n"
+SCOPE: Scope = {"type": "http", "method": "GET"}
 
 
 @pytest.fixture
@@ -78,16 +79,12 @@ def test_new_pictures_are_sent_until_one_goes(service: Service) -> None:
     assert client.sent[0]["headers"] == [
         (b"content-type", b"multipart/x-mixed-replace; boundary=edge-lpr-frame")
     ]
-    boundary = b"--edge-lpr-frame\r\n"
-    assert client.pictures()[0].startswith(boundary)
     for part in client.pictures():
-        head, _, picture = part.removeprefix(boundary).partition(b"\r\n\r\n")
-        assert head.startswith(b"Content-Type: image/jpeg\r\nContent-Length: ")
-        assert picture.endswith(b"\r\n" + boundary), "so that it is shown before the next one comes"
-        jpeg = picture.removesuffix(b"\r\n" + boundary)
-        assert int(head.rpartition(b" ")[2]) == len(jpeg)
+        assert part.endswith(b"\r\n" + HEAD), "so that it is shown before the next one comes"
+        jpeg = part.removeprefix(HEAD).removesuffix(b"\r\n" + HEAD)
         assert jpeg.startswith(b"\xff\xd8") and jpeg.endswith(b"\xff\xd9")
-    assert len({part.removeprefix(boundary) for part in client.pictures()}) == 3, (
+    assert client.pictures()[0].startswith(HEAD)
+    assert len({part.removeprefix(HEAD) for part in client.pictures()}) == 3, (
         "one that is the same is not sent again"
     )
 
@@ -118,9 +115,14 @@ def test_who_has_gone_is_noticed_on_a_still_picture(
         await client.has(3)
         client.goes.set()
         await asyncio.wait_for(task, LONG)
-        return len({part.removeprefix(b"--edge-lpr-frame\r\n") for part in client.pictures()})
+        return len({part.removeprefix(HEAD) for part in client.pictures()})
 
     assert asyncio.run(look()) == 1
+
+
+def test_who_only_asks_for_the_head_does_not_look(service: Service) -> None:
+    answer = service.client().head("/cameras/gate/live.mjpeg")
+    assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_so_many_may_look() -> None:
