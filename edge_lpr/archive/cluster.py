@@ -23,7 +23,7 @@ from edge_lpr.archive.worker import Done, Orders, Worker
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, EdgeLprError, InputError, SettingError, one_line
 
-__all__ = ["Cluster", "connected"]
+__all__ = ["Cluster", "check_answers", "connected"]
 
 _QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
@@ -116,8 +116,7 @@ def connected(address: str | None, verbose: bool = False) -> Iterator[Cluster]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    if address:
-        _check_answers(address)
+    check_answers(address)
     own: dict[str, Any] = {
         "num_cpus": cores(),
         "include_dashboard": False,
@@ -151,15 +150,21 @@ def connected(address: str | None, verbose: bool = False) -> Iterator[Cluster]:
         ray.shutdown()
 
 
-def _check_answers(address: str) -> None:
+def check_answers(address: str | None) -> None:
     """Sees that somebody answers at an address: Ray itself asks for minutes.
 
+    Args:
+        address: See `connected`.
+
     Raises:
-        SettingError: It is none, or nobody does.
+        ModuleNotFoundError: Ray is not installed.
+        SettingError: It is no address, or nobody answers there.
     """
-    if address == "auto":
+    import ray  # noqa: F401 - that it can be
+
+    if address in (None, "auto"):
         return
-    host, _, port = address.rpartition(":")
+    host, _, port = str(address).rpartition(":")
     if not host or not port.isdecimal() or "/" in host:
         raise SettingError(
             f"--ray {address}: expected auto, or HOST:PORT of the cluster's head, as `ray start` tells it"

@@ -54,6 +54,7 @@ class Done:
         rows: Rows that were written with it: those of a video with its last segment.
         failures: Sources that could not be read, or not wholly.
         seconds: How long it took.
+        cpu: For how long its process has computed, in seconds of one core.
         process: The number of the process that did it.
         reader: What reads there.
     """
@@ -63,6 +64,7 @@ class Done:
     rows: int
     failures: int
     seconds: float
+    cpu: float
     process: int
     reader: str
 
@@ -103,16 +105,22 @@ class Worker:
         Raises:
             EdgeLprError: The models fail, or nothing can be written.
         """
-        began = time.monotonic()
+        began, computed = time.monotonic(), time.process_time()
         rows, failures = 0, 0
         if not self._store.is_done(unit):
             with Attempt(self._store.attempts_path(unit), self._orders.retries) as attempt:
                 rows, failures = self._segment(unit, attempt) if unit.video else self._pictures(unit, attempt)
         if unit.video:
             rows = self._join(unit)
-        spent = time.monotonic() - began
         return Done(
-            unit.id, unit.frames, rows, failures, round(spent, 3), os.getpid(), self._reader.description
+            unit=unit.id,
+            frames=unit.frames,
+            rows=rows,
+            failures=failures,
+            seconds=round(time.monotonic() - began, 3),
+            cpu=round(time.process_time() - computed, 3),
+            process=os.getpid(),
+            reader=self._reader.description,
         )
 
     def _join(self, unit: Unit) -> int:

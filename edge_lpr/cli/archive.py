@@ -181,9 +181,11 @@ def _tell_plan(job: Job, messages: Messages) -> int:
 
 
 def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) -> int:
+    from edge_lpr.archive.cluster import check_answers
     from edge_lpr.archive.run import ArchiveRun
     from edge_lpr.archive.settings import ReaderSettings
 
+    check_answers(args.ray)  # before hours may go into a plan
     settings = ReaderSettings(**given(args, ReaderSettings))
     run = ArchiveRun(store, job, settings, args.ray, messages.note, shows("debug"))
     written = [store.failures] if args.resume else [store.plan, store.units, store.failures]

@@ -1,0 +1,41 @@
+"""What is computed on paper of an archive, and that the page says what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge_lpr.benchmarks import archive
+
+
+def test_what_an_archive_takes_follows_from_what_was_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = {
+        "picture_bytes": 100_000,
+        "median": {"archive_cpu_seconds": 0.1, "row_bytes_per_picture": 50.0},
+    }
+    sized = archive.sizing(measured, pictures=3.6e6, hours=100, fps=10)
+    assert sized["images"] == 7.2e6 and sized["core_hours"] == pytest.approx(200)
+    assert sized["read_terabytes"] == pytest.approx(0.36) and sized["row_gigabytes"] == pytest.approx(0.36)
+    assert sized["read_megabytes_per_second_on_1000_cores"] == pytest.approx(1000)
+    path = tmp_path / "archive.json"
+    path.write_text(json.dumps(measured), "utf-8")
+    assert archive.main(["--from", str(path), "--pictures", "3.6e6"]) == 0
+    assert "100.0" in capsys.readouterr().out
+    for text in ("{}", "[", "[]"):
+        path.write_text(text, "utf-8")
+        assert archive.main(["--from", str(path)]) == 2
+        assert "not written by this command" in capsys.readouterr().err
+
+
+def test_the_committed_result_is_of_this_benchmark() -> None:
+    path = Path(__file__).parents[2] / "benchmarks" / "results" / "archive.json"
+    measured = json.loads(path.read_text("utf-8"))
+    assert archive.sizing(measured, 1e9, 0, 25)["images"] == 1e9
+    middle = measured["median"]
+    page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text("utf-8")
+    for name in ("steady_ratio", "sessions_ratio"):
+        assert f"{middle[name]:.2f}" in page, name
