@@ -5,9 +5,9 @@
 
 Measured are three things in turn, `--rounds` times: the plain command with one thread, `archive` with a
 reader a core, and, for what the machine itself gives, one and as many bare sessions of the detector as there
-are cores. Rates depend on what else the machine does; ratios, and CPU seconds per picture, do so less, so each
-round gives its own ratios and the middle one counts. The pictures are the frames of the sample video as JPEG.
-The second line computes on paper, from what the first one wrote.
+are cores. Rates depend on what else the machine does; ratios, and CPU seconds per picture, do so less, so
+each round gives its own ratios and the middle one counts. The pictures are the frames of the sample video as
+JPEG. The second line computes on paper, from what the first one wrote.
 """
 
 from __future__ import annotations
@@ -225,12 +225,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often all is measured (3)")
     parser.add_argument("--block", type=int, default=8, metavar="N", help="pictures in a unit (8)")
     parser.add_argument("--json", metavar="FILE", help="write what was measured")
-    parser.add_argument("--from", dest="measured", metavar="FILE", help="compute on paper, from --json")
-    parser.add_argument("--pictures", type=float, default=1e9, metavar="N", help="on paper: pictures (1e9)")
-    parser.add_argument("--hours", type=float, default=0.0, metavar="N", help="on paper: hours of video (0)")
-    parser.add_argument(
-        "--fps", type=float, default=25.0, metavar="N", help="on paper: its frames a second (25)"
-    )
+    add = parser.add_argument_group("on paper").add_argument
+    add("--from", dest="measured", metavar="FILE", help="compute from what --json has written")
+    add("--pictures", type=float, default=1e9, metavar="N", help="pictures (1e9)")
+    add("--hours", type=float, default=0.0, metavar="N", help="hours of video (0)")
+    add("--fps", type=float, default=25.0, metavar="N", help="frames a second of it (25)")
     args = parser.parse_args(argv)
     if args.measured:
         try:
@@ -245,9 +244,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.json:
         write_json(args.json, measured)
     show(table([(name.replace("_", " "), f"{value:g}") for name, value in measured["median"].items()]))
-    say(
-        f"{measured['pictures']} pictures, {measured['machine']['cores']} cores of {measured['machine']['cpu']}"
-    )
+    where = measured["machine"]
+    say(f"{measured['pictures']} pictures, {where['cores']} cores of {where['cpu']}")
     return 0
 
 

@@ -51,11 +51,13 @@ def cut(address: str, label: str, seconds: float, stride: int, rescan_interval: 
     Raises:
         SourceError: It cannot be opened.
     """
+    import av
+
     check_video(label, head_of(address))
     container = open_video(open_remote(address) if is_address(address) else address, label)
     with container:
         stream = container.streams.best("video")
-        if stream is None or stream.time_base is None:
+        if not isinstance(stream, av.VideoStream) or stream.time_base is None:
             raise SourceError(f"{label}: no video in it")
         packets = list(_packets(container))
         if container.format.name == "avi" and stream.codec_context.has_b_frames:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from edge_lpr.addresses import is_address
@@ -113,5 +114,5 @@ class _SegmentDecoder(VideoDecoder):
             raise SourceError(f"{self._label}: its key frame at {begins} is not found; was it changed?")
         # As the container's own end: frames that the decoder still holds then keep their times.
         flush = av.Packet()
-        flush.stream, flush.time_base = self._stream, self._stream.time_base
+        flush.stream, flush.time_base = self._stream, self._stream.time_base or Fraction(1)
         yield flush
