@@ -88,7 +88,7 @@ def compare_peers(peers: Sequence[Peer], samples: Sequence[Sample], repeats: int
         By name what was measured, ready for JSON; `of_edge_lpr_time` is its CPU time as a multiple of the
         first's, and `by_round` the least and most of that in a single round.
     """
-    contenders = {p.name: Contender(*([[] for _ in range(repeats)] for _ in range(2))) for p in peers}
+    contenders = {peer.name: Contender(_rounds(repeats), _rounds(repeats)) for peer in peers}
     with Progress("speed", len(samples) * repeats, "images") as progress:
         for sample in samples:
             for n in range(repeats):
@@ -105,6 +105,10 @@ def compare_peers(peers: Sequence[Peer], samples: Sequence[Sample], repeats: int
                 progress.update()
     first = contenders[peers[0].name]
     return {peer.name: _result(peer, contenders[peer.name], first, len(samples)) for peer in peers}
+
+
+def _rounds(repeats: int) -> list[list[float]]:
+    return [[] for _ in range(repeats)]
 
 
 def plates(reads: Sequence[tuple[str, Sequence[Sequence[float]]]]) -> list[Read]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import logging
+import os
 import sys
+import threading
 
 from edge_lpr.console.log_level import LEVELS, shows
 from edge_lpr.console.output import say, show
@@ -91,10 +92,20 @@ def _serve(args: argparse.Namespace) -> int:
     from edge_lpr.serve.signals import Signals
 
     level = LEVELS[args.log_level]
-    with libraries_apart(shown=shows("debug")), service_log(config.settings.service.log, level):
-        logging.getLogger("edge_lpr").debug("%s: %s", config.path, config.settings.cameras.keys())
-        with Signals() as signals, Service(config, signals) as service:
-            return service.run()
+    before = set(threading.enumerate())
+    with (
+        libraries_apart(shown=shows("debug")),
+        service_log(config.settings.service.log, level),
+        Signals() as signals,
+        Service(config, signals) as service,
+    ):
+        code = service.run()
+    if set(threading.enumerate()) - before:
+        # Python would wait for some of them, and have others abort the process in the middle of C++.
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+    return code
 
 
 def _hash() -> int:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import cv2
 
+from edge_lpr.masking import masked
 from edge_lpr.pipeline.wall_clock import iso, utc
 from edge_lpr.types import Image
 
@@ -128,7 +129,7 @@ class CameraEntry:
             detail: What is wrong; None leaves what was said.
         """
         if detail is not None:
-            self._detail = detail
+            self._detail = masked(detail)
         if state == self._state:
             return False
         if state != "live":
@@ -137,8 +138,8 @@ class CameraEntry:
         return True
 
     def say(self, detail: str) -> None:
-        """Says what is wrong."""
-        self._detail = detail
+        """Says what is wrong; secrets of addresses are taken out."""
+        self._detail = masked(detail)
 
     def saw(self, frame: Image, wall: float | None) -> None:
         """Takes in a frame that was read, uint8 H×W×3 BGR, and when it was taken."""

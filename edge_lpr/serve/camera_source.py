@@ -124,6 +124,8 @@ class CameraSource(PolledSource):
         except SourceError as e:
             self._fail(str(e), now)
             return None
+        if frame is not None:
+            self._entry.become("live", "")
         self._follow(inner)
         if frame is None:
             return None
@@ -132,7 +134,6 @@ class CameraSource(PolledSource):
         self.last_frame = frame.wall
         self.fps = min(inner.fps or 25.0, self.settings.max_fps or 240.0) if inner.fps else None
         image = self._prepared(frame.image)
-        self._entry.become("live", "")
         self._entry.saw(image, frame.wall)
         # What has an end has no clock; here it is a camera as any other.
         theirs, wall = inner.now(), frame.wall or time.time()
@@ -247,7 +248,8 @@ class CameraSource(PolledSource):
         if limit := self.settings.max_fps:
             late = now - self._next_frame if self._next_frame else 0.0
             dropped = min(dropped, int(late * min(limit, inner.fps or limit)))
-            self._next_frame = max(self._next_frame, now - 1 / limit) + 1 / limit
+            following = self._next_frame + 1 / limit
+            self._next_frame = following if following > now else now + 1 / limit
         self.dropped += dropped
         self._entry.counts.dropped += dropped
 

@@ -108,12 +108,12 @@ class Cameras:
             self._give(running.stream.flush())
         return True
 
-    def close(self) -> None:
-        """Closes what is open; after `stop`."""
+    def close(self, seconds: float) -> None:
+        """Closes what is open, as far as that is done within so many seconds; after `stop`."""
         threads = [threading.Thread(target=source.close, daemon=True) for source in self.sources]
         for thread in threads:
             thread.start()
-        until = time.monotonic() + _END
+        until = time.monotonic() + seconds
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
 

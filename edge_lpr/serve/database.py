@@ -66,6 +66,15 @@ class Database:
                     self._writer.rollback()
                 raise
 
+    def shrink_log(self) -> None:
+        """Moves what the log holds into the file itself, and gives the log's room back to the disk.
+
+        Raises:
+            sqlite3.OperationalError: There is no room for that either.
+        """
+        with self._lock:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def reader(self) -> sqlite3.Connection:
         """Returns this thread's connection, for reading alone."""
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)

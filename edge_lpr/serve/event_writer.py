@@ -10,6 +10,7 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from edge_lpr.errors import one_line
@@ -68,6 +69,7 @@ class EventWriter:
         self._waiting: deque[tuple[PassageRecord, Sequence[Picture]]] = deque()
         self._next_try = 0.0
         self._room_after = 0.0
+        self._shrunk = False
 
     @property
     def waiting(self) -> int:
@@ -104,9 +106,7 @@ class EventWriter:
             except sqlite3.ProgrammingError:
                 raise
             except sqlite3.Error as e:
-                after = make_room(self._database, self._pictures, self._room_after)
-                if after > self._room_after:
-                    self._room_after = after
+                if self._made_room():
                     continue
                 self._failed(e)
                 return
@@ -122,6 +122,20 @@ class EventWriter:
         except sqlite3.OperationalError:
             return
 
+    def _made_room(self) -> bool:
+        """Makes room on a disk that may be full; tells whether another try is worth it."""
+        self._pictures.pause()  # what is free now is for events
+        before, self._room_after = (
+            self._room_after,
+            make_room(self._database, self._pictures, self._room_after),
+        )
+        if self._room_after > before or not self._shrunk:
+            self._shrunk = True
+            with suppress(sqlite3.Error):
+                self._database.shrink_log()
+            return True
+        return False
+
     def _commit(self, batch: Sequence[tuple[PassageRecord, Sequence[Picture]]]) -> None:
         with self._database.transaction() as tx:
             for record, pictures in batch:
@@ -136,6 +150,7 @@ class EventWriter:
             _logger.warning("events are written again, none waits%s", lost)
             self.state = ""
         self._next_try = self._room_after = 0.0
+        self._shrunk = False
         self._queues.wake()
         for record, _ in batch:
             for listener in self.listeners:
@@ -146,6 +161,7 @@ class EventWriter:
 
     def _failed(self, error: sqlite3.Error) -> None:
         self._next_try = self._clock() + _PAUSE
+        self._shrunk = False
         if not self.state:
             _logger.error(
                 "%s: cannot be written (%s): events wait in memory, at most %d; make room on the disk",

@@ -48,10 +48,10 @@ class Housekeeping:
         self._retention.settings = settings
 
     def stop(self) -> None:
-        """Ends it, as far as it ends within a second."""
+        """Ends it, as far as it ends within half a second."""
         self._stop.set()
         if self._thread.ident is not None:
-            self._thread.join(1.0)
+            self._thread.join(0.5)
 
     def _run(self) -> None:
         ticks = 0

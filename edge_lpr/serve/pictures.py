@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import shutil
 import sqlite3
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +43,7 @@ _PATH = re.compile(
 )
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _GIGABYTE = 1e9
+_PAUSE = 60.0  # seconds
 # A process that was killed has left pictures without rows in the folders of its last days alone.
 _DAYS_LOOKED_AT = 3
 
@@ -70,9 +73,12 @@ class Pictures:
     A picture is worth less than the event that it belongs to: where the disk is full, or cannot be written,
     there is none, which is said once, and again when it is over.
 
+    Once one cannot be written, none is for a minute: the little room that there may be is for events.
+
     Args:
         folder: The folder; made where it is missing.
         retention: Says how much room is left to others.
+        clock: Seconds of a clock that is never set.
 
     Attributes:
         folder: The folder.
@@ -80,16 +86,25 @@ class Pictures:
         dropped: How many were not written.
     """
 
-    def __init__(self, folder: Path, retention: RetentionSettings) -> None:
+    def __init__(
+        self, folder: Path, retention: RetentionSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.folder = folder
         self.state = ""
         self.dropped = 0
         self._before = 0
         self._retention = retention
+        self._clock = clock
+        self._paused_until = -math.inf
 
     def reload(self, retention: RetentionSettings) -> None:
         """Heeds other settings from now on."""
         self._retention = retention
+        self._paused_until = -math.inf
+
+    def pause(self) -> None:
+        """Writes no pictures for a minute."""
+        self._paused_until = self._clock() + _PAUSE
 
     def put(self, event: str, day: str, kind: Kind, image: Image, path: str = "") -> Picture | None:
         """Writes a picture.
@@ -104,6 +119,9 @@ class Pictures:
         Returns:
             What was written; None where nothing could be, and `state` says why.
         """
+        if self._clock() < self._paused_until:
+            self._drop(self.state or "no pictures are kept: the disk is full")
+            return None
         path = path or f"{day}/{_file_name(event)}-{kind}.jpg"
         try:
             target = self.folder / path
@@ -113,8 +131,8 @@ class Pictures:
             # A power cut may take a picture with it; waiting for the disk would hold the cameras up.
             write_bytes(target, data, durable=False)
         except (OSError, OutputError, cv2.error) as e:
-            self.dropped += 1
-            self._say(f"no pictures are kept: {e}")
+            self.pause()
+            self._drop(f"no pictures are kept: {e}")
             return None
         self._say("")
         return Picture(path, event, time.time(), len(data))
@@ -181,6 +199,10 @@ class Pictures:
                 f"{self.folder}: {free:.1f} GB are free, less than free_gigabytes = {least:g}; make room, or "
                 "lower picture_days or picture_gigabytes"
             )
+
+    def _drop(self, why: str) -> None:
+        self.dropped += 1
+        self._say(why)
 
     def _say(self, state: str) -> None:
         if bool(state) != bool(self.state):

@@ -46,7 +46,8 @@ __all__ = ["Service", "open_reader"]
 
 _logger = logging.getLogger("edge_lpr")
 _PAUSE = 0.1  # seconds between two looks at signals
-_PAGE_SECONDS, _DELIVERY_SECONDS = 1.0, 1.0  # that the end of each takes
+_END = 4.0  # seconds that the end takes at most, all in all
+_PAGE_SECONDS, _DELIVERY_SECONDS = 1.0, 1.0  # of them
 _FIXED = ("service", "reader")  # what is heeded at the next start alone
 
 
@@ -90,6 +91,9 @@ class Service:
         self._config = config
         self._signals = signals
         self._lock = threading.Lock()  # of what changes settings
+        self._is_stuck = False
+        self._taking = threading.Lock()  # of what is told of cameras
+        self._is_over = False
         settings = config.settings
         self._parts = parts = ExitStack()
         try:
@@ -129,7 +133,8 @@ class Service:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._parts.close()
+        if not self._is_stuck:  # what is still at work may not lose what it works with
+            self._parts.close()
 
     def run(self) -> int:
         """Runs until a signal ends it; returns the exit code.
@@ -175,15 +180,19 @@ class Service:
     def _end(self) -> None:
         """Ends all parts within five seconds, in an order in which nothing is lost."""
         _logger.info("ends: tells the end of all passages")
-        if not self._cameras.stop():
+        until = time.monotonic() + _END
+        self._is_stuck = not self._cameras.stop()
+        if self._is_stuck:
             _logger.warning("what is being read does not end; it is left as it is")
-        self._passages.close_all()
+        with self._taking:  # what is read after this is told no more
+            self._is_over = True
+            self._passages.close_all()
         self._housekeeping.stop()
         page = threading.Thread(target=self._stop_page, name="edge-lpr page ends", daemon=True)
         page.start()
-        self._deliveries.stop(_DELIVERY_SECONDS)
+        self._deliveries.stop(max(0.0, min(_DELIVERY_SECONDS, until - 1 - time.monotonic())))
         page.join(_PAGE_SECONDS)
-        self._cameras.close()
+        self._cameras.close(max(0.0, until - time.monotonic()))
         if waiting := {name: n for name, n in self._queues.depths().items() if n}:
             told = ", ".join(f"{n} for {name}" for name, n in waiting.items())
             _logger.info("events that wait for the next start: %s", told)
@@ -201,8 +210,8 @@ class Service:
     def _take(self, camera: str, result: FrameResult) -> None:
         image = None if result.frame is None else result.frame.image
         for event in result.events:
-            with self._writing:
-                record = self._passages.take(camera, event, image)
+            with self._taking, self._writing:
+                record = None if self._is_over else self._passages.take(camera, event, image)
             if record is not None and result.frame is not None and result.frame.time is not None:
                 now = getattr(result.source, "now", lambda: None)()
                 if now is not None:

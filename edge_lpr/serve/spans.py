@@ -79,8 +79,9 @@ def _days(word: str, text: str, name: str) -> frozenset[int]:
     days: set[int] = set()
     for part in word.split(","):
         first, dash, last = part.partition("-")
-        if first not in _DAYS or (dash and last not in _DAYS):
-            raise InputError(f"{name}: {shown(text)}: no day {shown(part)}; {_EXPECTED}")
+        for day in (first, last) if dash else (first,):
+            if day not in _DAYS:
+                raise InputError(f"{name}: {shown(text)}: no day {shown(day)}; {_EXPECTED}")
         here = _DAYS.index(first)
         there = _DAYS.index(last) if dash else here
         days.update((here + i) % 7 for i in range((there - here) % 7 + 1))

@@ -19,11 +19,15 @@ from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.bundle.model_file import ModelFile
 from edge_lpr.cli import main
 from edge_lpr.errors import BackendError, BundleError
+from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.types import PARTS
 
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 pytest.importorskip("onnx", reason=reason("onnx", "test"))
 
 from helpers.tiny_bundle import write_bundle
+
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "street.jpg"
 
 
 @pytest.fixture(autouse=True)
@@ -168,6 +172,20 @@ def test_asked_for_it_is_taken_unmeasured(bundle: Bundle, own_cache: Path, tmp_p
     none = load_bundle(write_bundle(tmp_path / "none"))
     with pytest.raises(BundleError, match=r"no int8-cpu model of 'det'.* --precision int8-cpu --data DIR"):
         open_models(none, backend="onnxruntime", precision="int8-cpu")
+
+
+def test_the_default_bundle_has_it_for_both_networks_and_reads_the_sample_alike() -> None:
+    default = load_bundle()
+    assert all(candidate(default, part) is not None for part in PARTS)
+    texts, corners = [], []
+    for precision in ("fp32", "int8-cpu"):
+        with PlateReader(precision=precision, threads=1) as reader:
+            reads = sorted(reader.read(SAMPLE), key=lambda read: read.text)
+        assert len(reads) == 2
+        texts.append([read.text for read in reads])
+        corners.append(np.array([read.corners for read in reads]))
+    assert texts[0] == texts[1]
+    assert np.abs(corners[0] - corners[1]).max() < 3
 
 
 def test_a_real_measurement_is_of_both(bundle: Bundle) -> None:

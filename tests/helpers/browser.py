@@ -22,6 +22,9 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 """The program; None where there is none."""
 
 
+_KEYS = {"Tab": 9, "Enter": 13, "ArrowRight": 39, "ArrowDown": 40, "Delete": 46}
+
+
 class Browser:
     """One page of a browser.
 
@@ -125,14 +128,33 @@ class Browser:
     def wait(self, script: str) -> None:
         """Waits until an expression is true."""
         until = time.monotonic() + LONG
-        while not self.run(script):
+        while not self.run(f"Boolean({script})"):
             assert time.monotonic() < until, script
             time.sleep(0.05)
 
     def press(self, key: str, modifiers: int = 0) -> None:
-        """Presses a key where the focus is."""
+        """Presses a key where the focus is; of the modifiers 8 is Shift."""
+        number = _KEYS[key]
         for kind in ("rawKeyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, modifiers=modifiers)
+            self.call(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                windowsVirtualKeyCode=number,
+                modifiers=modifiers,
+            )
+
+    def enter(self) -> None:
+        """Presses the key that sends a form."""
+        for kind in ("keyDown", "keyUp"):
+            self.call(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key="Enter",
+                text="\r",
+                windowsVirtualKeyCode=_KEYS["Enter"],
+            )
 
     def click(self, x: float, y: float) -> None:
         """Clicks at a place of the window."""
@@ -161,5 +183,5 @@ class Browser:
             self.said.append(str(about["exceptionDetails"]))
         elif method == "Runtime.consoleAPICalled":
             self.said.append(f"{about['type']}: {[one.get('value') for one in about['args']]}")
-        elif method == "Log.entryAdded":
+        elif method == "Log.entryAdded" and about["entry"]["level"] != "verbose":  # advice
             self.said.append(f"{about['entry']['level']}: {about['entry']['text']}")

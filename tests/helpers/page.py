@@ -17,6 +17,7 @@ from edge_lpr.serve.board import CameraBoard
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery import queue
 from edge_lpr.serve.lists import Lists
+from edge_lpr.serve.metrics import Metrics
 from edge_lpr.serve.passages import Passages
 from edge_lpr.serve.pictures import Pictures
 from edge_lpr.serve.record import PassageRecord
@@ -88,7 +89,7 @@ class Service:
             cameras=self.board,
             queues=self.queues,
             reader=AsyncPlateReader(reader) if reader else cast(AsyncPlateReader, None),
-            metrics=lambda: (b"# none\n", "text/plain"),
+            metrics=Metrics(self.board, self.queues).text,
             areas=self._areas,
             change_regions=self._change,
             is_ready=lambda: "",

@@ -1,154 +1,102 @@
-"""What tests of passages are made of: records, events of tracks, queues that only note, and a clock."""
+"""The service as it is run: in a process of its own, over small configurations."""
 
 from __future__ import annotations
 
+import http.client
+import json
+import os
+import re
+import signal
 import sqlite3
-from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-import numpy as np
+from helpers.waiting import LONG, wait_until
 
-from edge_lpr.pipeline.events import PlateEvent
-from edge_lpr.pipeline.wall_clock import iso
-from edge_lpr.serve.database import Database
-from edge_lpr.serve.record import PassageRecord
-from edge_lpr.serve.rows import SCHEMA, write_event
-from edge_lpr.serve.settings import ServeSettings
-from edge_lpr.types import Image, Quad
+__all__ = ["SAMPLE", "RunningService"]
 
-__all__ = [
-    "NOON",
-    "Clock",
-    "NotingQueues",
-    "database",
-    "event",
-    "fill",
-    "frame",
-    "noted",
-    "plate",
-    "settings",
-    "track",
-]
-
-NOON = datetime(2026, 11, 27, 12, 0, 0, tzinfo=timezone.utc)
-QUEUE = "CREATE TABLE IF NOT EXISTS noted (number INTEGER PRIMARY KEY, id TEXT, revision INTEGER, state TEXT)"
+SAMPLE = Path(__file__).parents[2] / "samples" / "street.mp4"
 
 
-class Clock:
-    """A clock that goes on when it is told to."""
+class RunningService:
+    """`edge-lpr serve`, whose page listens at a port that is free.
 
-    def __init__(self) -> None:
-        self.now = 1000.0
+    Args:
+        folder: Where its configuration and data lie.
+        text: The configuration, without [web].
+        wait: Whether to wait until it is ready.
+    """
 
-    def __call__(self) -> float:
-        return self.now
+    def __init__(self, folder: Path, text: str, wait: bool = True) -> None:
+        self.folder = folder
+        self.config = folder / "cameras.toml"
+        self.write(text)
+        self.log = folder / "log.txt"
+        with self.log.open("ab") as log:
+            self._begins_at = log.seek(0, os.SEEK_END)
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "edge_lpr", "serve", str(self.config)],
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+            )
+        if wait:
+            wait_until(lambda: self.port or self.process.poll() is not None)
+            assert self.process.poll() is None, self.told
 
+    def __enter__(self) -> RunningService:
+        return self
 
-class NotingQueues:
-    """Notes in the transaction what is offered; the least that a queue does."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(LONG)
 
-    def __init__(self) -> None:
-        self.woken = 0
+    def write(self, text: str) -> None:
+        """Writes the configuration."""
+        self.config.write_text(f'{text}\n[web]\nlisten = "127.0.0.1:0"\n', encoding="utf-8")
 
-    def offer(self, tx: sqlite3.Connection, record: PassageRecord) -> None:
-        tx.execute(
-            "INSERT INTO noted (id, revision, state) VALUES (?, ?, ?)",
-            (record.id, record.revision, record.state),
-        )
+    @property
+    def told(self) -> str:
+        """Its log."""
+        return self.log.read_bytes()[self._begins_at :].decode()
 
-    def wake(self) -> None:
-        self.woken += 1
+    @property
+    def port(self) -> int:
+        """The page's; 0 before it is there."""
+        found = re.findall(r"the page is at http://127\.0\.0\.1:(\d+)", self.told)
+        return int(found[-1]) if found else 0
 
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Asks the page for something; returns the status and what came."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONG)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        found = answer.status, answer.read()
+        connection.close()
+        return found
 
-def database(path: Path) -> Database:
-    """A database with the tables of passages, and one of what was offered."""
-    return Database(path, (*SCHEMA, QUEUE))
+    def cameras(self) -> dict[str, Mapping[str, Any]]:
+        """How each camera is, by its name."""
+        _, text = self.get("/api/v1/cameras")
+        return {one["name"]: one for one in json.loads(text)["cameras"]}
 
+    def events(self) -> list[tuple[str, str, str, int]]:
+        """Id, camera, state and revision of all events."""
+        path = self.folder / "edge-lpr-data" / "events.db"
+        if not path.exists() or not self.port:
+            return []
+        with closing(sqlite3.connect(path, timeout=LONG)) as database:
+            return database.execute("SELECT id, camera, state, revision FROM events").fetchall()
 
-def settings(**camera: Any) -> ServeSettings:
-    """A configuration with the cameras "gate" and "yard"."""
-    return ServeSettings.model_validate(
-        {"cameras": {"gate": {"source": "0", **camera}, "yard": {"source": "1", **camera}}}
-    )
-
-
-def event(number: int = 0, text: str = "京A12345", **fields: Any) -> PassageRecord:
-    """A passage's record, first seen so many minutes after noon."""
-    first = NOON + timedelta(minutes=number)
-    one = PassageRecord(
-        id=f"passage-{number}",
-        camera="gate",
-        state="end",
-        revision=1,
-        text=text,
-        kind="blue",
-        score=0.98,
-        min_score=0.95,
-        char_scores=(0.98,) * len(text),
-        reads=5,
-        first_utc=iso(first),
-        last_utc=iso(first + timedelta(seconds=4)),
-    )
-    return replace(one, **fields)
-
-
-def fill(base: Database, *records: PassageRecord) -> None:
-    """Writes records."""
-    with base.transaction() as tx:
-        for one in records:
-            write_event(tx, one)
-
-
-def plate(x: float = 100, y: float = 100, width: float = 120) -> Quad:
-    """The corners of a plate whose upper left one is there."""
-    height = width / 4
-    corners = [[0, 0], [width, 0], [width, height], [0, height]]
-    return np.array(corners, np.float32) + np.float32([x, y])
-
-
-def track(
-    text: str = "京A12345",
-    state: Any = "new",
-    id: str = "track-1",  # noqa: A002
-    seconds: float = 0.0,
-    min_score: float = 0.95,
-    **fields: Any,
-) -> PlateEvent:
-    """What is told of a track that was first seen so many seconds after noon, and last two seconds later."""
-    first = NOON + timedelta(seconds=seconds)
-    event = PlateEvent(
-        text=text,
-        kind="blue",
-        score=min_score,
-        min_score=min_score,
-        char_scores=(min_score,) * len(text),
-        reads=3,
-        first_seen=seconds,
-        last_seen=seconds + 2,
-        first_frame=0,
-        last_frame=50,
-        track=1,
-        corners=plate(),
-        crop=np.full((30, 120, 3), 90, np.uint8),
-        state=state,
-        id=id,
-        first_utc=first,
-        last_utc=first + timedelta(seconds=2),
-        source="gate",
-        first_corners=plate(),
-        last_corners=plate(),
-    )
-    return replace(event, **fields)
-
-
-def frame(value: int = 60) -> Image:
-    """A frame, uint8 480×640×3."""
-    return np.full((480, 640, 3), value, np.uint8)
-
-
-def noted(base: Database) -> list[tuple[str, int, str]]:
-    """What was offered to the queues: id, revision and state."""
-    rows = base.reader().execute("SELECT id, revision, state FROM noted ORDER BY number")
-    return [(row[0], row[1], row[2]) for row in rows]
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Ends it; returns its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(LONG)

@@ -219,7 +219,7 @@ EVENTS: tuple[Operation, ...] = (
         _shared,
         (EVENT_ID, _REVISION),
         "getSharedFrame",
-        "The whole frame with all plates and other texts made unreadable",
+        "The whole frame with all plates that are found made unreadable; look at it before you share it",
         gives=picture(),
         problems=(404,),
     ),

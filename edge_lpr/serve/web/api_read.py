@@ -32,12 +32,11 @@ async def _read(ask: Ask) -> Response:
 
 
 async def _picture(ask: Ask) -> bytes:
-    """Returns the picture of a body: the body itself, or the part "picture" of a form."""
+    """Returns the picture of a body: the body itself, or the part "picture" of a form.
+
+    Of another kind of form the body is what counts, too: so curl calls anything that it is given.
+    """
     kind = ask.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded":
-        raise Problem(
-            415, "expected the picture itself as the body, or multipart/form-data with a part picture"
-        )
     if kind != "multipart/form-data":
         return ask.body
     async with ask.request.form(max_files=1, max_fields=8, max_part_size=1024) as form:

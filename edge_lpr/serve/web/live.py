@@ -20,6 +20,7 @@ _STALLED = 15.0  # seconds in which a browser has to take one picture
 _REPEAT = 5.0  # seconds after which the same picture is sent again, so that one who has gone is noticed
 _LONGEST = 3600.0  # seconds; a forgotten tab asks again, or not
 _BOUNDARY = b"edge-lpr-frame"
+_HEAD = b"--%b\r\nContent-Type: image/jpeg\r\n\r\n" % _BOUNDARY
 
 
 _logger = logging.getLogger("edge_lpr")
@@ -74,14 +75,14 @@ class LiveResponse(Response):
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
             gone = asyncio.ensure_future(_gone(receive))
             try:
+                before = _HEAD
                 async for picture in self._pictures(gone):
-                    part = b"--%b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % (
-                        _BOUNDARY,
-                        len(picture),
-                    )
-                    body = {"type": "http.response.body", "body": part + picture + b"\r\n", "more_body": True}
+                    # The next one's head comes with a picture: Chromium shows none until then.
+                    part = b"%b%b\r\n%b" % (before, picture, _HEAD)
+                    before = b""
+                    body = {"type": "http.response.body", "body": part, "more_body": True}
                     await asyncio.wait_for(send(body), _STALLED)
-                await send({"type": "http.response.body", "body": b"--%b--\r\n" % _BOUNDARY})
+                await send({"type": "http.response.body", "body": b""})
             except asyncio.TimeoutError:
                 _logger.info("%s: a browser that took no picture was let go", self._camera)
             finally:

@@ -76,7 +76,8 @@ def polygons_of(text: str, name: str) -> list[Polygon]:
     if not text.strip():
         return []
     try:
-        found = _POLYGONS.validate_python(parse_json(text, name, InputError))
+        parse_json(text, name, InputError)  # within bounds of nesting and numbers
+        found = _POLYGONS.validate_json(text, strict=True)
     except ValidationError as e:
         first = e.errors(include_url=False, include_context=False)[0]
         where = ", ".join(f"{part + 1}" for part in first["loc"] if isinstance(part, int))

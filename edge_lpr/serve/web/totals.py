@@ -124,7 +124,6 @@ def _starts(by: str, since: float, before: float) -> list[str]:
     # An hour that comes twice in autumn is one; a day has 23 to 25 of them.
     step = 900 if by == "hour" else 3 * 3600  # hours begin at a quarter, in some zones
     moments = range(int(since - since % step), int(before) + 1, step)
-    names = dict.fromkeys(
-        datetime.fromtimestamp(moment).strftime(form) for moment in moments if moment < before
-    )
+    clipped = (max(since, moment) for moment in moments if moment < before)
+    names = dict.fromkeys(datetime.fromtimestamp(moment).strftime(form) for moment in clipped)
     return list(names)

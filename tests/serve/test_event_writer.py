@@ -1,0 +1,185 @@
+"""The writing of events: all of one or nothing, and none is lost where the disk is full."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.service import Clock, NotingQueues, database, event, frame, noted, settings, track
+from helpers.small_disk import small_disk
+
+from edge_lpr.serve import event_writer
+from edge_lpr.serve.database import Database
+from edge_lpr.serve.event_writer import EventWriter
+from edge_lpr.serve.lists import Lists
+from edge_lpr.serve.passages import Passages
+from edge_lpr.serve.pictures import Pictures, note
+from edge_lpr.serve.record import PassageRecord
+from edge_lpr.serve.settings import RetentionSettings
+from edge_lpr.serve.store import EventStore
+
+NO_LIMIT = RetentionSettings.model_validate({"free_gigabytes": 0})
+
+
+class Writing:
+    """A writer over a database that can be made to fail."""
+
+    def __init__(self, folder: Path) -> None:
+        self.base = database(folder / "events.db")
+        self.pictures = Pictures(folder / "pictures", NO_LIMIT)
+        self.clock = Clock()
+        self.queues = NotingQueues()
+        self.writer = EventWriter(self.base, self.pictures, self.queues, self.clock)
+        self.told: list[PassageRecord] = []
+        self.writer.listeners.append(self.told.append)
+
+    def write(self, *numbers: int) -> list[bool]:
+        return [self.writer.write(event(number), ()) for number in numbers]
+
+    def ids(self) -> list[str]:
+        return [one.record.id for one in EventStore(self.base).changes(0, 1000)]
+
+
+class FullDisk:
+    """Lets no transaction of a database be written, at its beginning or as it is committed."""
+
+    def __init__(self, base: Database, monkeypatch: pytest.MonkeyPatch, late: bool) -> None:
+        self.full = True
+        self.tries = 0
+        real = base.transaction
+
+        @contextmanager
+        def transaction() -> Iterator[sqlite3.Connection]:
+            self.tries += self.full
+            if self.full and not late:
+                raise sqlite3.OperationalError("disk I/O error")
+            with real() as tx:
+                yield tx
+                if self.full:
+                    raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(base, "transaction", transaction)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_events_wait_in_their_order_until_they_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, late: bool
+) -> None:
+    writing = Writing(tmp_path)
+    assert writing.write(0) == [True]
+    disk = FullDisk(writing.base, monkeypatch, late)
+    with caplog.at_level(logging.WARNING, "edge_lpr"):
+        assert writing.write(1, 2, 3) == [False] * 3
+        assert disk.tries == 2  # not with each event: once a second, and again with a shorter log
+        assert writing.writer.waiting == 3 and "events cannot be written" in writing.writer.state
+        disk.full = False
+        writing.writer.retry()
+        assert writing.writer.waiting == 3
+        writing.clock.now += 1.1
+        assert writing.write(4) == [True]
+    assert writing.ids() == [f"passage-{i}" for i in range(5)] == [one.id for one in writing.told]
+    assert [name for name, _, _ in noted(writing.base)] == writing.ids()
+    assert writing.writer.state == "" and writing.queues.woken == 2
+    said = [record.message for record in caplog.records]
+    assert len(said) == 2 and "events wait in memory" in said[0] and "written again" in said[1]
+
+
+def test_what_fails_in_the_queues_writes_no_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing = Writing(tmp_path)
+
+    def offer(tx: sqlite3.Connection, record: PassageRecord) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(writing.queues, "offer", offer)
+    assert writing.write(0) == [False]
+    assert writing.ids() == [] and not writing.told
+
+
+def test_memory_is_bounded_and_what_is_lost_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(event_writer, "MAX_WAITING", 3)
+    writing = Writing(tmp_path)
+    disk = FullDisk(writing.base, monkeypatch, False)
+    writing.write(0, 1, 2, 3, 4)
+    disk.full = False
+    writing.writer.retry(now=True)
+    assert writing.ids() == ["passage-2", "passage-3", "passage-4"]
+    assert writing.writer.lost == 2 and "2 were lost" in caplog.text
+
+
+def test_pictures_go_before_an_event_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing = Writing(tmp_path)
+    for i in range(3):
+        put = writing.pictures.put(f"old-{i}", "2026-11-26", "frame", frame())
+        assert put is not None
+        with writing.base.transaction() as tx:
+            note(tx, put)
+    disk = FullDisk(writing.base, monkeypatch, True)
+    removed: list[str] = []
+
+    def remove(relative: str) -> None:
+        removed.append(relative)
+        disk.full = len(removed) < 3
+
+    monkeypatch.setattr(writing.pictures, "remove", remove)
+    assert writing.write(0) == [True]
+    assert removed == [f"2026-11-26/old-{i}-frame.jpg" for i in range(3)]
+
+
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    """Eight megabytes: first pictures go, then events wait in memory, then all of them are written."""
+    with small_disk(tmp_path, 8) as disk:
+        (disk / "ballast").touch()
+        base = database(disk / "events.db")
+        pictures = Pictures(disk / "pictures", NO_LIMIT)
+        clock = Clock()
+        passages = Passages(base, pictures, Lists(), NotingQueues(), settings(same_plate_within=0), clock)
+        rng = np.random.default_rng(0)
+        noise = rng.integers(0, 255, (240, 320, 3), np.uint8)
+
+        def drive(number: int) -> None:
+            for state in ("new", "end"):
+                passages.take("gate", track(f"京A{number:05}", state, f"track-{number}", crop=noise), noise)
+
+        dropped_at = None
+        for number in range(200):
+            drive(number)
+            if pictures.dropped and dropped_at is None:
+                dropped_at = number
+        assert dropped_at is not None and passages.waiting == 0, "pictures are dropped, events are not"
+        # Somebody fills what is left, pictures' room too.
+        with (disk / "ballast").open("ab", 0) as ballast:
+            try:
+                while True:
+                    ballast.write(bytes(1 << 12))
+            except OSError:
+                pass
+        for number in range(200, 500):
+            drive(number)
+            clock.now += 0.1
+        assert passages.waiting > 0 and "events cannot be written" in passages.state
+        # What is written can be looked at all the while.
+        assert EventStore(base).count() >= 200
+        (disk / "ballast").unlink()
+        clock.now += 2
+        passages.tick()
+        waiting = passages.waiting
+        base.close()
+        again = _opened(disk)
+        count = EventStore(again).count()
+        told = noted(again)
+        again.close()
+        assert (waiting, passages.state, passages.lost) == (0, "", 0)
+        assert count == 500
+        assert told == [(f"track-{n}", r, s) for n in range(500) for r, s in ((1, "new"), (2, "end"))]
+
+
+def _opened(disk: Path) -> Any:
+    return database(disk / "events.db")

@@ -1,0 +1,216 @@
+"""The page in a real browser: no error, nothing that the policy refuses, and by keyboard alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from helpers.browser import CHROMIUM, Browser
+from helpers.page import Service, cheap_hash, configuration
+from helpers.service import frame
+from helpers.waiting import wait_until
+
+from edge_lpr.serve.web.server import WebServer
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt install chromium)"),
+    pytest.mark.skipif(sys.platform != "linux", reason="drives Chromium over a pipe, as on Linux"),
+]
+PASSWORD = "a password 1234"
+
+
+def passes(service: Service, text: str, name: str) -> None:
+    now = datetime.now(timezone.utc) - timedelta(seconds=5)
+    service.pass_by(text, id=name, first_utc=now, last_utc=now)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, WebServer]]:
+    service = Service(tmp_path_factory.mktemp("page"), configuration(listen="127.0.0.1:0"))
+    for number in range(3):
+        passes(service, f"京A1234{number + 3}", f"t{number}")
+    server = WebServer(service.context)
+    server.start()
+    yield service, server
+    server.stop(5)
+    service.close()
+
+
+@pytest.fixture(scope="module")
+def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    found = Browser(tmp_path_factory.mktemp("profile"))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def browser(one_browser: Browser) -> Iterator[Browser]:
+    one_browser.look(1280)
+    one_browser.said.clear()
+    yield one_browser
+    assert one_browser.said == [], "the console is silent"
+
+
+def test_every_page_fits_and_is_silent(browser: Browser, served: tuple[Service, WebServer]) -> None:
+    _, server = served
+    for path in ("/", "/events", "/events/t0", "/cameras/gate", "/lists", "/stays", "/counts", "/signin"):
+        for width in (1280, 390, 320):
+            browser.look(width)
+            browser.open(server.address + path)
+            too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert browser.run(too_wide) == 0, (path, width)
+            assert browser.run("[...document.images].every((i) => i.naturalWidth > 0)"), path
+            assert browser.said == [], (path, width)
+
+
+def test_the_policy_holds(browser: Browser, served: tuple[Service, WebServer]) -> None:
+    _, server = served
+    browser.open(server.address)
+    browser.run(
+        "document.body.insertAdjacentHTML('beforeend', '<p id=x style=\"color:red\">x<img src=//a.example>')"
+    )
+    browser.run(
+        "{const s = document.createElement('script'); s.text = 'window.bad = 1'; document.body.append(s)}"
+    )
+    assert browser.run("window.bad") is None
+    assert browser.run("getComputedStyle(document.getElementById('x')).color") != "rgb(255, 0, 0)"
+    wait_until(lambda: browser.run("1") and len(browser.said) >= 3)
+    assert all("Content Security Policy" in line for line in browser.said), browser.said
+    browser.said.clear()
+
+
+def test_a_new_event_comes_by_itself_and_is_told(browser: Browser, served: tuple[Service, WebServer]) -> None:
+    service, server = served
+    browser.open(server.address)
+    browser.run("document.querySelector('#events tbody tr a').focus()")
+    before = browser.run("document.activeElement.getAttribute('href')")
+    kept = browser.run("window.kept = document.querySelector('#events tbody tr'), kept.dataset.key")
+    service.board["gate"].become("lost", "no frame for 10 s")
+    passes(service, "京B12345", "fresh")
+    browser.wait("document.querySelector('#events tbody tr').textContent.includes('京B12345')")
+    assert browser.run("document.getElementById('announce').textContent") == "京B12345 at gate"
+    assert browser.run("document.querySelectorAll('#events tbody tr')[1] === window.kept"), (
+        "rows that stay are kept"
+    )
+    assert browser.run("window.kept.dataset.key") == kept
+    assert browser.run("document.activeElement.getAttribute('href')") == before, "and so is the focus"
+    browser.wait("document.querySelector('.state').textContent === 'lost'")
+    service.board["gate"].become("live", "")
+
+
+def test_stills_are_refreshed(browser: Browser, served: tuple[Service, WebServer]) -> None:
+    service, server = served
+    browser.open(server.address)
+    service.see("gate", frame(250))
+    browser.wait("document.querySelector('img[data-still]').src.includes('?n=2')")
+
+
+def test_the_theme_is_switched_and_kept(browser: Browser, served: tuple[Service, WebServer]) -> None:
+    _, server = served
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    browser.open(server.address)
+    light = browser.run(ground)
+    browser.run("document.querySelector('[data-theme-switch]').click()")
+    dark = browser.run(ground)
+    assert light != dark
+    browser.open(f"{server.address}/lists")
+    assert browser.run(ground) == dark
+    assert browser.run("document.documentElement.dataset.theme") == "dark"
+    browser.run("document.querySelector('[data-theme-switch]').click()")
+    browser.look(1280, scheme="dark")
+    assert browser.run(ground) == light
+    browser.run("document.cookie = 'edge_lpr_theme=; Path=/; Max-Age=0'")
+    browser.open(server.address)
+    assert browser.run(ground) == dark, "else it is the system's"
+
+
+def test_a_text_is_corrected_by_keyboard_alone(browser: Browser, served: tuple[Service, WebServer]) -> None:
+    service, server = served
+    browser.open(f"{server.address}/events/t1")
+    browser.press("Tab")
+    assert browser.run("document.activeElement.className") == "skip"
+    assert browser.run("document.activeElement.getBoundingClientRect().top") >= 0, "the skip link is seen"
+    for _ in range(40):
+        if browser.run("document.activeElement.id") == "text":
+            break
+        browser.press("Tab")
+    browser.run("document.activeElement.select()")
+    browser.call("Input.insertText", text="京B54321")
+    browser.enter()
+    browser.wait("document.querySelector('[role=status]')?.textContent.includes('kept')")
+    event = service.context.store.get("t1")
+    assert event is not None and event.corrected_text == "京B54321"
+
+
+def test_regions_are_drawn_by_pointer_and_keyboard(
+    browser: Browser, served: tuple[Service, WebServer]
+) -> None:
+    service, server = served
+    browser.open(f"{server.address}/cameras/gate")
+    left, top, width, height = browser.run(
+        "(({left, top, width, height}) => [left, top, width, height])"
+        "(document.querySelector('.canvas svg').getBoundingClientRect())"
+    )
+    browser.run("document.querySelector('[data-do=region]').click()")
+    for x, y in ((0.2, 0.3), (0.8, 0.3), (0.5, 0.9)):
+        browser.click(left + x * width, top + y * height)
+    browser.run("document.querySelector('[data-do=close]').click()")
+    browser.run("document.querySelector('[data-do=mask]').click()")
+    for _ in range(3):
+        browser.run("document.querySelector('[data-do=corner]').click()")
+    browser.press("ArrowRight")
+    browser.press("ArrowDown", modifiers=8)
+    assert "corner 3: 56 % from the left, 60 % from the top" in browser.run(
+        "document.activeElement.ariaLabel"
+    )
+    browser.run("document.querySelector('form.two button:not([type])').click()")
+    browser.wait("document.querySelector('[role=status].done')")
+    areas = service.drawn["gate"]
+    (region,), (mask,) = areas.regions, areas.masks
+    for found, wanted in zip(region, ((0.2, 0.3), (0.8, 0.3), (0.5, 0.9)), strict=True):
+        assert found == pytest.approx(wanted, abs=0.005)
+    assert mask == [(0.45, 0.45), (0.55, 0.45), (0.56, 0.6)]
+    assert browser.run("document.querySelectorAll('.canvas circle').length") == 6
+    browser.run("document.querySelector('.canvas circle').focus()")
+    browser.press("Delete")
+    assert browser.run("document.getElementById('regions').value") == "[]", "two corners are no polygon"
+
+
+def test_the_moving_picture_moves(browser: Browser, served: tuple[Service, WebServer]) -> None:
+    service, server = served
+    browser.open(f"{server.address}/cameras/gate")
+    browser.run("document.querySelector('[data-live]').click()")
+    level = (
+        "(() => {const c = document.createElement('canvas'); c.width = c.height = 1; "
+        "const x = c.getContext('2d'); x.drawImage(document.getElementById('live'), 0, 0, 1, 1); "
+        "return x.getImageData(0, 0, 1, 1).data[0]})()"
+    )
+    for value in (40, 220):
+        service.see("gate", frame(value))
+        wait_until(lambda value=value: abs(browser.run(level) - value) < 8)
+    browser.run("document.querySelector('[data-live]').click()")
+    assert "still.jpg" in browser.run("document.getElementById('live').src")
+
+
+def test_without_a_script_one_signs_in_and_reads(browser: Browser, tmp_path: Path) -> None:
+    service = Service(tmp_path, configuration(listen="127.0.0.1:0", password=cheap_hash(PASSWORD)))
+    passes(service, "京A12345", "t0")
+    server = WebServer(service.context)
+    server.start()
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(f"{server.address}/events")
+        browser.wait("location.pathname === '/signin'")
+        browser.run("document.getElementById('password').focus()")
+        browser.call("Input.insertText", text=PASSWORD)
+        browser.enter()
+        browser.wait("location.pathname === '/events'")
+        assert "京A12345" in browser.run("document.getElementById('found').textContent")
+        assert browser.run("document.querySelector('[data-theme-switch]').hidden")
+    finally:
+        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+        server.stop(5)
+        service.close()
