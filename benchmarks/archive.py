@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from edge_lpr.backends import open_models
@@ -36,7 +37,7 @@ from edge_lpr.errors import InputError
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import check_outputs
-from edge_lpr.io.image_io import encode_image
+from edge_lpr.io.image_io import decode_image, encode_image
 from edge_lpr.io.sources import open_source
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "street.mp4"
 _SESSION_SECONDS = 6.0
+_DECODED = 96  # pictures
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -67,6 +69,7 @@ def measure(video: Path, copies: int, rounds: int, block: int) -> dict[str, Any]
             {
                 "load_before": round(os.getloadavg()[0], 2),
                 "plain": _plain(pictures, count),
+                "decode_cpu_seconds": _decoding(pictures),
                 "archive": _archive(pictures, Path(folder, f"out{number}"), block),
                 "sessions": {str(n): _sessions(n) for n in sorted({1, cores()})},
             }
@@ -102,6 +105,8 @@ def sizing(measured: dict[str, Any], pictures: float, hours: float, fps: float) 
         * 1000
         / middle["archive_cpu_seconds"]
         / 1e6,
+        "decoding_core_hours": images * middle["decode_cpu_seconds"] / 3600,
+        "plan_gigabytes": pictures * middle["plan_bytes_per_picture"] / 1e9,
         "row_gigabytes": images * middle["row_bytes_per_picture"] / 1e9,
         "units_of_500": images / 500,
     }
@@ -127,6 +132,17 @@ def _plain(pictures: Path, count: int) -> dict[str, float]:
     seconds, after = time.monotonic() - began, os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
     return {"rate": count / seconds, "cpu_seconds": cpu / count}
+
+
+def _decoding(pictures: Path) -> float:
+    """Returns what decoding a picture alone takes one core, in seconds."""
+    files = sorted(pictures.iterdir())[:_DECODED]
+    data = [file.read_bytes() for file in files]
+    cv2.setNumThreads(1)
+    began = time.process_time()
+    for one in data:
+        decode_image(one, "picture")
+    return (time.process_time() - began) / len(data)
 
 
 def _archive(pictures: Path, out: Path, block: int) -> dict[str, float]:
@@ -158,6 +174,7 @@ def _archive(pictures: Path, out: Path, block: int) -> dict[str, float]:
         "tree_cpu_seconds": tree / frames,
         "rows": float(summary.rows),
         "row_bytes": run.store.bytes()["rows"] / frames,
+        "plan_bytes": run.store.units.stat().st_size / frames,
     }
 
 
@@ -212,6 +229,8 @@ def _medians(rounds: Sequence[dict[str, Any]]) -> dict[str, float]:
         "sessions_ratio": middle([one["sessions"][most] / one["sessions"]["1"] for one in rounds]),
         "plain_cpu_seconds": middle([one["plain"]["cpu_seconds"] for one in rounds], 4),
         "archive_cpu_seconds": middle([one["archive"]["cpu_seconds"] for one in rounds], 4),
+        "decode_cpu_seconds": middle([one["decode_cpu_seconds"] for one in rounds], 5),
+        "plan_bytes_per_picture": middle([one["archive"]["plan_bytes"] for one in rounds], 1),
         "row_bytes_per_picture": middle([one["archive"]["row_bytes"] for one in rounds], 1),
     }
 

@@ -10,15 +10,22 @@ import pytest
 from edge_lpr.benchmarks import archive
 
 
+MIDDLE = {
+    "archive_cpu_seconds": 0.1,
+    "decode_cpu_seconds": 0.005,
+    "row_bytes_per_picture": 50.0,
+    "plan_bytes_per_picture": 100.0,
+}
+
+
 def test_what_an_archive_takes_follows_from_what_was_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    measured = {
-        "picture_bytes": 100_000,
-        "median": {"archive_cpu_seconds": 0.1, "row_bytes_per_picture": 50.0},
-    }
+    measured = {"picture_bytes": 100_000, "median": MIDDLE}
     sized = archive.sizing(measured, pictures=3.6e6, hours=100, fps=10)
     assert sized["images"] == 7.2e6 and sized["core_hours"] == pytest.approx(200)
+    assert sized["decoding_core_hours"] == pytest.approx(10)
+    assert sized["plan_gigabytes"] == pytest.approx(0.36)
     assert sized["read_terabytes"] == pytest.approx(0.36) and sized["row_gigabytes"] == pytest.approx(0.36)
     assert sized["read_megabytes_per_second_on_1000_cores"] == pytest.approx(1000)
     path = tmp_path / "archive.json"
