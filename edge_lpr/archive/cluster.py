@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import threading
@@ -19,7 +20,7 @@ from typing import Any
 
 from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.units import Unit
-from edge_lpr.archive.worker import Done, Orders, Worker
+from edge_lpr.archive.worker import Actor, Done, Orders
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, EdgeLprError, InputError, SettingError, one_line
 
@@ -29,7 +30,10 @@ _QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_TQDM": "0",
 }
+_WAVE = 20_000  # units that Ray is given at once: each is an object of its own
 _ANSWER_SECONDS = 10.0
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_STARTS = 3  # tries: Ray gives its own processes half a minute, which a busy machine may need more than
 _STORE_BYTES = 128 << 20  # what readers are handed is names; Ray would take a third of the memory
 
 
@@ -83,21 +87,22 @@ class Cluster:
         from ray.data import ActorPoolStrategy, from_items
 
         rows = [{"unit": unit.to_json()} for unit in units]
-        if not rows:
-            return
-        pool = ActorPoolStrategy(min_size=1, max_size=min(self.readers(settings), len(rows)))
-        data = from_items(rows, override_num_blocks=len(rows)).map(
-            Worker,
-            fn_constructor_args=(orders,),
-            compute=pool,
-            num_cpus=settings.cpus_per_reader,
-            num_gpus=settings.gpus_per_reader or None,
-        )
-        try:
-            for row in data.iter_rows():
-                yield Done(**json.loads(row["done"]))
-        except ray.exceptions.RayError as e:
-            raise _ours(e) from e
+        for first in range(0, len(rows), _WAVE):
+            wave = rows[first : first + _WAVE]
+            most = min(self.readers(settings), len(wave))
+            # A block for each unit: what Ray hands out, and does again, is one unit.
+            data = from_items(wave, override_num_blocks=len(wave)).map(
+                Actor,
+                fn_constructor_args=(orders,),
+                compute=ActorPoolStrategy(min_size=1, max_size=most, initial_size=most),
+                num_cpus=settings.cpus_per_reader,
+                num_gpus=settings.gpus_per_reader or None,
+            )
+            try:
+                for row in data.iter_rows():
+                    yield Done(**json.loads(row["done"]))
+            except ray.exceptions.RayError as e:
+                raise _ours(e) from e
 
 
 @contextmanager
@@ -117,23 +122,8 @@ def connected(address: str | None, verbose: bool = False) -> Iterator[Cluster]:
     import ray
 
     check_answers(address)
-    own: dict[str, Any] = {
-        "num_cpus": cores(),
-        "include_dashboard": False,
-        "object_store_memory": _STORE_BYTES,
-    }
     before = signal.getsignal(signal.SIGTERM)
-    try:
-        context = ray.init(
-            address=address or "local",
-            log_to_driver=verbose,
-            logging_level=logging.INFO if verbose else logging.ERROR,
-            **({} if address else own),
-        )
-    except (ConnectionError, ValueError, RuntimeError, OSError) as e:
-        if address:
-            raise SettingError(f"--ray {address}: no Ray cluster answers there ({one_line(e, 160)})") from e
-        raise BackendError(f"Ray does not start here: {one_line(e, 160)}") from e
+    context = _started(address, verbose)
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # which Ray takes: the command has its own
@@ -148,6 +138,33 @@ def connected(address: str | None, verbose: bool = False) -> Iterator[Cluster]:
         )
     finally:
         ray.shutdown()
+
+
+def _started(address: str | None, verbose: bool) -> Any:  # noqa: ANN401 - Ray's own
+    import ray
+
+    own: dict[str, Any] = {
+        "num_cpus": cores(),
+        "include_dashboard": False,
+        "object_store_memory": _STORE_BYTES,
+    }
+    for left in reversed(range(_STARTS)):
+        try:
+            return ray.init(
+                address=address or "local",
+                log_to_driver=verbose,
+                logging_level=logging.INFO if verbose else logging.ERROR,
+                **({} if address else own),
+            )
+        except Exception as e:  # Ray raises bare ones
+            ray.shutdown()
+            if address:
+                raise SettingError(
+                    f"--ray {address}: no Ray cluster answers there ({one_line(e, 160)})"
+                ) from e
+            if not left:
+                raise BackendError(f"Ray does not start here: {one_line(e, 160)}") from e
+    raise AssertionError
 
 
 def check_answers(address: str | None) -> None:
@@ -197,4 +214,4 @@ def _ours(error: BaseException) -> EdgeLprError:
             kind = InputError if isinstance(cause, InputError) else BackendError
             return kind(str(cause).strip().splitlines()[-1])
         cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
-    return BackendError(f"Ray gave up: {one_line(error, 300)}")
+    return BackendError(f"Ray gave up: {one_line(Exception(_COLOUR.sub('', str(error))), 300)}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from edge_lpr.archive.pictures import read_pictures
 from edge_lpr.archive.segments import read_segment
 from edge_lpr.archive.store import Store
 from edge_lpr.archive.units import Unit
-from edge_lpr.errors import InputError
+from edge_lpr.errors import BackendError, EdgeLprError, InputError
 
-__all__ = ["Done", "Orders", "Worker"]
+__all__ = ["Actor", "Done", "Orders", "Worker"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,26 @@ class Done:
     cpu: float
     process: int
     reader: str
+
+
+class Actor:
+    """A `Worker` as Ray Data has it: units come and go as JSON, and errors are such as can be sent.
+
+    Args:
+        orders: What it is told.
+
+    Raises:
+        EdgeLprError: As for `Worker`.
+    """
+
+    def __init__(self, orders: Orders) -> None:
+        with _sent():
+            self._worker = Worker(orders)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Does a unit."""
+        with _sent():
+            return {"done": json.dumps(asdict(self._worker.do(Unit.from_json(row["unit"]))))}
 
 
 class Worker:
@@ -164,10 +185,16 @@ class Worker:
         self._store.commit_segment(unit, frames, told, failures)
         return 0, len(failures)
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Does a unit as Ray Data hands it over; see `edge_lpr.archive.cluster`."""
-        return {"done": json.dumps(asdict(self.do(Unit.from_json(row["unit"]))))}
-
     def close(self) -> None:
         """Frees the models."""
         self._reader.close()
+
+
+@contextmanager
+def _sent() -> Iterator[None]:
+    """Makes errors of ours such as another process can put together again: of a message alone."""
+    try:
+        yield
+    except EdgeLprError as e:
+        kind = InputError if isinstance(e, InputError) else BackendError
+        raise kind(str(e)) from None
