@@ -207,11 +207,13 @@ def _quieten(ray: Any, verbose: bool) -> None:  # noqa: ANN401 - a module
 
 
 def _ours(error: BaseException) -> EdgeLprError:
-    """Returns the error of ours that a reader raised, out of what Ray wraps it in."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, EdgeLprError):
-            kind = InputError if isinstance(cause, InputError) else BackendError
-            return kind(str(cause).strip().splitlines()[-1])
-        cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
-    return BackendError(f"Ray gave up: {one_line(Exception(_COLOUR.sub('', str(error))), 300)}")
+    """Returns the error of ours that a reader raised, out of what Ray wraps it in.
+
+    Where a reader could not be opened, Ray has no more of that than the text of its traceback.
+    """
+    text = _COLOUR.sub("", str(error))
+    found = re.findall(r"^edge_lpr\.errors\.(\w+): (.+)$", text, re.MULTILINE)
+    if not found:
+        return BackendError(f"Ray gave up: {one_line(Exception(text), 300)}")
+    name, message = found[-1]
+    return InputError(message) if name == "InputError" else BackendError(message)

@@ -190,6 +190,8 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
     run = ArchiveRun(store, job, settings, args.ray, messages.note, shows("debug"))
     written = [store.failures] if args.resume else [store.plan, store.units, store.failures]
     check_outputs((("--out", path) for path in written), _inputs(args, job))
+    if args.ray is None:  # what is wrong with the models is told at once, and not by each reader
+        job.open_reader(1).close()
     with Interrupts(), run.alone():
         units, found = run.prepare(args.resume)
         for failure in found:

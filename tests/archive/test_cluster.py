@@ -22,11 +22,11 @@ pytest.importorskip("ray", reason=reason("ray", "scale"))
 pytest.importorskip("pyarrow", reason=reason("pyarrow", "scale"))
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
-from edge_lpr.archive.cluster import connected
+from edge_lpr.archive.cluster import _ours, connected
 from edge_lpr.archive.status import status_of
 from edge_lpr.archive.store import Store
 from edge_lpr.archive.worker import Done
-from edge_lpr.errors import SettingError
+from edge_lpr.errors import BackendError, InputError, SettingError
 
 from .conftest import begin, read_here, rows_of
 
@@ -121,6 +121,27 @@ def test_a_cluster_that_is_not_there_is_named() -> None:
         connected("127.0.0.1:1"),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        (
+            "\x1b[36mray::Actor.__init__()\x1b[39m (pid=1)\n  x\nedge_lpr.errors.InputError: b: another one",
+            InputError,
+            "b: another one",
+        ),
+        (
+            "ray::x\nedge_lpr.errors.BackendError: no\n\nThe above\nedge_lpr.errors.BackendError: GPU lost",
+            BackendError,
+            "GPU lost",
+        ),
+        ("The node\nhas died", BackendError, "Ray gave up: The node has died"),
+    ],
+)
+def test_what_a_reader_raised_is_told_as_it_was(text: str, kind: type[Exception], said: str) -> None:
+    error = _ours(Exception(text))
+    assert (type(error), str(error)) == (kind, said)
 
 
 def two_machines(**node: Any) -> tuple[Any, Any]:
