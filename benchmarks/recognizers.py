@@ -26,7 +26,7 @@ from edge_lpr.datasets.labels import Sample, label_inputs, load_labels
 from edge_lpr.environment import machine
 from edge_lpr.errors import InputError
 from edge_lpr.finetune.division import split
-from edge_lpr.finetune.release import load_recipe
+from edge_lpr.finetune.stages import load_recipe
 from edge_lpr.geometry import crop_quad, whole
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs, files_in

@@ -7,8 +7,8 @@ Each camera is a drawn street whose vehicles are known, over and over, as H.264 
 on 127.0.0.1. `edge-lpr serve` runs as users run it, with its page and an output of files. For a whole number
 of turns of the film it is counted which vehicles were told of, how long an event took from its frame to the
 disk, and what CPU and memory all its processes took. `--quiet` adds seconds of an empty street to each turn:
-what a gate sees. With `--soak` so many frames are read, and memory, threads and open files are looked at
-meanwhile. Linux alone: the processes are looked at in /proc.
+what a gate sees. With `--soak` so many frames come, read or passed over, and memory, threads and open files
+are looked at meanwhile. Linux alone: the processes are looked at in /proc.
 """
 
 from __future__ import annotations
@@ -16,21 +16,23 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from edge_lpr.benchmarks.rtsp_films import gst_python, gst_server, write_h264
 from edge_lpr.benchmarks.serve_run import Look, Run, quantile, serving
+from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say
 from edge_lpr.environment import machine
 from edge_lpr.finetune.synthesis.street.film import STREET, film
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs
+from edge_lpr.types import Image
 
-__all__ = ["measure", "recall", "soak"]
+__all__ = ["measure", "recall", "row", "soak"]
 
 _WARM_UP = 10.0  # seconds before anything counts
 _STREET = 8.0  # seconds after which the last vehicle of the street has gone by
@@ -113,7 +115,7 @@ def recall(events: Sequence[dict[str, Any]], result: dict[str, Any], turns: int)
 
 
 def soak(run: Run, frames: int) -> dict[str, Any]:
-    """Has a service read so many frames, and looks at it meanwhile.
+    """Has a service receive so many frames, and looks at it meanwhile.
 
     Returns:
         Ready for JSON: of each figure what it was after the first tenth, the most, and the last.
@@ -123,24 +125,37 @@ def soak(run: Run, frames: int) -> dict[str, Any]:
     began = time.monotonic()
     while True:
         look = run.look()
-        read = round(look.total("edge_lpr_camera_frames_total"))
-        if read >= due:
+        come = _received(look)
+        if come >= due:
             looks.append(look)
-            due = read + step
-        if read >= frames:
+            due = come + step
+        if come >= frames:
             break
         time.sleep(_POLL)
-    settled = [one for one in looks if one.total("edge_lpr_camera_frames_total") >= frames / 10]
+    settled = [one for one in looks if _received(one) >= frames / 10]
     figures: dict[str, Any] = {}
     for name, unit in (("memory", _MIB), ("decoders", _MIB), ("threads", 1), ("descriptors", 1)):
         values = [round(getattr(one, name) / unit, 1) for one in settled]
         figures[name] = {"first": values[0], "most": max(values), "last": values[-1]}
     return {
+        "frames_come": _received(looks[-1]),
         "frames_read": round(looks[-1].total("edge_lpr_camera_frames_total")),
         "events": round(looks[-1].total("edge_lpr_camera_events_total")),
         "seconds": round(time.monotonic() - began, 1),
         **figures,
     }
+
+
+def _received(look: Look) -> int:
+    return round(sum(look.total(f"edge_lpr_camera_{kind}_total") for kind in ("frames", "dropped")))
+
+
+def _drawn(fps: int, zoom: float, quiet: float) -> Iterator[Image]:
+    """Draws the street with its vehicles, and then so many seconds without: one of them, over and over."""
+    yield from (image for image, _ in film(STREET, _STREET, fps, zoom=zoom))
+    empty = [image for image, _ in film((), 1.0, fps, zoom=zoom)] if quiet else []
+    for number in range(round(quiet * fps)):
+        yield empty[number % len(empty)]
 
 
 def _came(before: Look, after: Look, camera: str) -> float:
@@ -162,6 +177,21 @@ def _line(result: dict[str, Any]) -> str:
     )
 
 
+def row(result: dict[str, Any]) -> str:
+    """Writes a result as a row of docs/serve.md."""
+    latency = " / ".join(f"{result['latency_seconds'][name]:.2f}" for name in ("p50", "p95", "p99"))
+    cells = (
+        str(result["cameras"]),
+        f"{result['found']} of {result['vehicles']} ({result['recall']:.1%})",
+        str(result["wrong"]),
+        f"{result['share_read']:.0%}",
+        f"{result['cpu_cores']:.2f}",
+        latency,
+        f"{result['memory_mib']:.0f} + {result['decoders_mib']:.0f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 @module_main("benchmarks.serve")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the benchmark; see the module's text."""
@@ -176,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--quiet", type=float, default=0.0, help="seconds of an empty street a turn (default 0)"
     )
     parser.add_argument("--threads", type=int, help="threads of ONNX Runtime")
-    parser.add_argument("--soak", type=int, metavar="N", help="read N frames, and look at memory")
+    parser.add_argument("--soak", type=int, metavar="N", help="receive N frames, and look at memory")
     parser.add_argument("--python", default="", help="the Python that has GStreamer's bindings")
     parser.add_argument("--note", default="", help="what else the machine was doing, for the results")
     parser.add_argument("--out", help="a JSON file for the results")
@@ -184,10 +214,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_outputs([("--out", args.out)], [])
     python = gst_python(args.python)
     results: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with Interrupts(), tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "street.h264"
-        drawn = film(STREET, _STREET + args.quiet, args.fps, zoom=args.zoom)
-        frames = write_h264(video, (image for image, _ in drawn), args.fps)
+        frames = write_h264(video, _drawn(args.fps, args.zoom, args.quiet), args.fps)
         for count in args.cameras:
             names = [f"c{number}" for number in range(1, count + 1)]
             place = Path(folder) / f"{count}-{len(results)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from edge_lpr.installing import ROOT
 
 __all__ = ["SAMPLE", "example"]
 
-SAMPLE = ROOT / "samples" / "street.mp4"
+SAMPLE = Path("samples", "street.mp4")
 """The sample video, in a clone."""
 _PLACE = "street.mp4"
 
@@ -23,10 +22,9 @@ def example(folder: Path | None = None) -> str:
             default.
     """
     text = files("edge_lpr.serve").joinpath("example.toml").read_text(encoding="utf-8")
-    if not SAMPLE.is_file():
-        return text
     base = (folder or Path.cwd()).resolve()
-    # "samples/street.mp4" in a clone, and else where it lies: what is far away has no short name.
-    inside = SAMPLE.is_relative_to(base)
-    sample = SAMPLE.relative_to(base).as_posix() if inside else os.fspath(SAMPLE).replace("\\", "/")
-    return text.replace(_PLACE, sample)
+    if (base / SAMPLE).is_file():
+        return text.replace(_PLACE, SAMPLE.as_posix())
+    # Of a clone that it was installed from, and that is elsewhere.
+    own = ROOT / SAMPLE
+    return text.replace(_PLACE, own.as_posix()) if own.is_file() else text

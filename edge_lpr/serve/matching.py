@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 __all__ = ["LOOKALIKES", "PlateTable", "fold", "glob", "is_pattern", "pattern_regex", "same_plate"]
 
-LOOKALIKES: tuple[str, ...] = ("0ODQ", "1I", "2Z", "5S", "8B")
+LOOKALIKES: tuple[str, ...] = ("0ODQ", "1I", "2Z", "5S", "6G", "7T", "8B")
 """Characters that are taken for each other, in groups; the first stands for all.
 
-O and 0, I and 1 share one glyph on plates (`edge_lpr.plates.characters.HOMOGLYPHS`). The others are what a
-worn, dirty or far plate leaves alike: D and Q lose the stroke that tells them from 0, Z, S and B the corners
-that tell them from 2, 5 and 8.
+O and 0, I and 1 share one glyph on plates (`edge_lpr.plates.characters.HOMOGLYPHS`). The others are the
+digits and letters that are read for each other most often where plates are small, by
+`python -m edge_lpr.benchmarks.lookalikes` (benchmarks/results/lookalikes.json). Two digits or two letters
+never are one, as often as they are mistaken (0 and 8, 6 and 8, H and M): plates of neighbours differ in
+those. The database holds texts as they are folded by this table: who changes it raises
+`edge_lpr.serve.database.VERSION`.
 """
 _FOLDED = {ord(c): group[0] for group in LOOKALIKES for c in group}
 _CODES = 255  # characters of a table that are told apart; all others are one, which is compared as text

@@ -18,6 +18,7 @@ __all__ = ["HasDetector", "blurred"]
 # Half and less of what a plate is read from: signs are covered too, and rather those than a plate left open.
 _THRESH, _BOX_THRESH = 0.15, 0.2
 _TILE, _OVERLAP = 960, 240  # pixels; no plate of a street camera is wider than the overlap where tiles matter
+_LARGEST = 4096  # pixels, beyond which nothing is enlarged: the plates that are seen are large enough
 # Of a box's height: what is added on each side. Where a plate was stored, it may have moved by then.
 _MARGIN, _STORED_MARGIN = 0.35, 0.6
 
@@ -31,7 +32,7 @@ class HasDetector(Protocol):
 def blurred(image: Image, reader: HasDetector, corners: Sequence[Quad] = ()) -> Image:
     """Makes all text in a picture unreadable, plates among it.
 
-    It is searched as a whole and, where it is large, in overlapping parts at full size, with thresholds that
+    It is searched as a whole, and in overlapping parts at full size and twice that, with thresholds that
     rather take a sign for a plate. What is found becomes one row of squares as high as it is: of a plate some
     mean colours are left, from which no text can be worked out.
 
@@ -50,23 +51,34 @@ def blurred(image: Image, reader: HasDetector, corners: Sequence[Quad] = ()) -> 
     settings = replace(known.settings, thresh=_THRESH, box_thresh=_BOX_THRESH, max_candidates=1000)
     detector = Detector(known.backend, known.model, settings, known.frames)
     found = [(np.asarray(one, np.float32).reshape(-1, 2), _STORED_MARGIN) for one in corners]
-    for x, y, part in _parts(image):
-        shift = np.array([x, y], np.float32)
-        found += [(outline + shift, _MARGIN) for box in detector.detect(part) for outline in box.outlines()]
+    for origin, scale, part in _parts(image):
+        for box in detector.detect(part):
+            found += [
+                (np.asarray((outline + origin) / scale, np.float32), _MARGIN) for outline in box.outlines()
+            ]
     result = image.copy()
     for outline, margin in found:
         _cover(image, result, outline, margin)
     return result
 
 
-def _parts(image: Image) -> Iterator[tuple[int, int, Image]]:
-    """Gives the whole picture, and parts of it where it is larger than a part."""
-    yield 0, 0, image
-    height, width = image.shape[:2]
-    if max(height, width) > _TILE:
+def _parts(image: Image) -> Iterator[tuple[Quad, int, Image]]:
+    """Gives the whole picture, and parts of it where it is larger than one, as it is and enlarged.
+
+    Yields:
+        float32 2, where the part begins, x and y in pixels of the enlarged picture; how often that is as
+        large; and the part.
+    """
+    yield np.zeros(2, np.float32), 1, image
+    for scale in (1, 2):
+        height, width = (side * scale for side in image.shape[:2])
+        if max(height, width) <= _TILE or (scale > 1 and max(height, width) > _LARGEST):
+            continue
+        whole = image if scale == 1 else np.asarray(cv2.resize(image, (width, height)), np.uint8)
         for y in _starts(height):
             for x in _starts(width):
-                yield x, y, np.ascontiguousarray(image[y : y + _TILE, x : x + _TILE])
+                part = np.ascontiguousarray(whole[y : y + _TILE, x : x + _TILE])
+                yield np.array([x, y], np.float32), scale, part
 
 
 def _starts(length: int) -> list[int]:

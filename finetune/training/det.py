@@ -106,7 +106,10 @@ class DetTraining:
                 arrays[name] = np.zeros_like(arrays[name])
         load_weights(network, {**arrays, **weights}, source=source)
         network.freeze(config.own.frozen_blocks)
+        self.new_norms: Collection[str] = ()
         if taken is not None:
+            norms = (name for name, m in network.named_modules() if isinstance(m, nn.BatchNorm2d))
+            self.new_norms = frozenset(name for name in norms if f"{name}.weight" not in taken)
             _refuse_frozen(network, taken)
             settle(network, taken, self.batch(0).images)
             for name, parameter in network.named_parameters():

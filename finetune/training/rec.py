@@ -180,6 +180,7 @@ class RecTraining:
     """
 
     metric = "accuracy"
+    new_norms = ()
 
     def __init__(
         self,

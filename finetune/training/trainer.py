@@ -12,7 +12,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -48,10 +48,18 @@ SHOWN_MEAN = 50
 
 
 class TrainingTask(Protocol[Batch]):
-    """What is trained: a network, its batches, its loss and its metric."""
+    """What is trained: a network, its batches, its loss and its metric.
+
+    Attributes:
+        network: The network.
+        metric: Which one of what `evaluate` returns decides.
+        new_norms: The network's batch norms that have no statistics from a training yet, by name: with these
+            frozen, ReLUs behind them die.
+    """
 
     network: nn.Module
     metric: str
+    new_norms: Collection[str]
 
     def batch(self, step: int) -> Batch:
         """Makes the batch of one step; the same for the same step, in any process.
@@ -146,11 +154,11 @@ def _batches(task: TrainingTask[Batch], config: TrainConfig, start: int) -> Iter
         ) from e
 
 
-def _train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:
+def _train_mode(network: nn.Module, freeze_batch_norm: bool, new: Collection[str]) -> None:
     network.train()
     if freeze_batch_norm:
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
+        for name, module in network.named_modules():
+            if isinstance(module, nn.BatchNorm2d) and name not in new:
                 module.eval()
 
 
@@ -301,7 +309,7 @@ def train(
         metrics, best = run.evaluate()
         run.save()  # from here on the run can be gone on with, whatever ends it
         report(StepReport(0, config.steps, math.nan, {}, 0.0, math.nan, metrics, best))
-    _train_mode(run.network, config.own.freeze_batch_norm)
+    _train_mode(run.network, config.own.freeze_batch_norm, task.new_norms)
     with Interrupts() as interrupts, interrupts.held(patient=False):
         try:
             _loop(run, report, interrupts)

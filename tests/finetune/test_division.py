@@ -12,7 +12,7 @@ pytest.importorskip("yaml", reason=reason("yaml", "finetune"))
 
 from edge_lpr.datasets.labels import LabelledPlate, Sample, load_labels
 from edge_lpr.errors import InputError
-from edge_lpr.finetune import release
+from edge_lpr.finetune import release, stages
 from edge_lpr.finetune.division import divide, split, write_samples
 from edge_lpr.io.image_io import write_image
 
@@ -104,7 +104,7 @@ def test_the_command_writes_both_and_none_of_it_over_the_data(
         f"{tmp_path / 'parts' / name}: {count} images"
         for name, count in zip(("learnt", "unseen"), counts, strict=True)
     ]
-    division = divide(load_labels([data]).samples, release.load_recipe()["held_out"])
+    division = divide(load_labels([data]).samples, stages.load_recipe()["held_out"])
     assert counts == [len(division.learnt), len(division.unseen)]
     learnt = tmp_path / "parts" / "learnt"
     assert release.main(["divide", "--data", str(learnt), "--out", str(tmp_path / "parts")]) == 2

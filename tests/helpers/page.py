@@ -27,7 +27,7 @@ from edge_lpr.serve.web.app import make_app
 from edge_lpr.serve.web.auth import ScryptHash
 from edge_lpr.serve.web.context import Areas, Polygons, WebContext
 from edge_lpr.types import Image
-from helpers.service import frame, track
+from helpers.stored_passages import frame, track
 
 ADDRESS = "http://127.0.0.1:8470"
 
@@ -35,7 +35,8 @@ ADDRESS = "http://127.0.0.1:8470"
 def cheap_hash(secret: str) -> str:
     """A hash that takes a fiftieth of the time of those that the command makes."""
     salt = b"salt of tests 12"
-    return str(ScryptHash(2**14, 1, 1, salt, hashlib.scrypt(secret.encode(), salt=salt, n=2**14, r=1, p=1)))
+    digest = hashlib.scrypt(secret.encode(), salt=salt, n=2**14, r=1, p=1, dklen=32)
+    return str(ScryptHash(2**14, 1, 1, salt, digest))
 
 
 def csrf_of(html: str) -> str:

@@ -30,9 +30,12 @@ class RunningService:
         folder: Where its configuration and data lie.
         text: The configuration, without [web].
         wait: Whether to wait until it is ready.
+        environment: What is in its environment beside this process's.
     """
 
-    def __init__(self, folder: Path, text: str, wait: bool = True) -> None:
+    def __init__(
+        self, folder: Path, text: str, wait: bool = True, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.config = folder / "cameras.toml"
         self.write(text)
@@ -44,6 +47,7 @@ class RunningService:
                 stdout=log,
                 stderr=log,
                 cwd=folder,
+                env={**os.environ, **(environment or {})},
             )
         if wait:
             wait_until(lambda: self.port or self.process.poll() is not None)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.service import NOON, database, event, fill
+from helpers.stored_passages import NOON, database, event, fill
 
 from edge_lpr.serve.counts import Count, CountQuery, counts
 

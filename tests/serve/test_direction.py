@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from helpers.service import plate, settings
+from helpers.stored_passages import plate, settings
 
 from edge_lpr.serve.direction import direction_of
 from edge_lpr.types import Quad

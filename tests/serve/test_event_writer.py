@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.service import Clock, NotingQueues, database, event, frame, noted, settings, track
 from helpers.small_disk import small_disk
+from helpers.stored_passages import Clock, NotingQueues, database, event, frame, noted, settings, track
 
 from edge_lpr.serve import event_writer
 from edge_lpr.serve.database import Database

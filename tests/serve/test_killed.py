@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.service import database, noted
+from helpers.stored_passages import database, noted
 from helpers.waiting import LONG
 
 from edge_lpr.serve.database import Database
@@ -20,7 +20,7 @@ from edge_lpr.serve.store import EventStore, Query, StoredEvent
 DRIVER = """
 import sys
 from pathlib import Path
-from helpers.service import Clock, NotingQueues, database, frame, settings, track
+from helpers.stored_passages import Clock, NotingQueues, database, frame, settings, track
 from edge_lpr.serve.lists import Lists
 from edge_lpr.serve.passages import Passages
 from edge_lpr.serve.pictures import Pictures

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from helpers.service import database, event, fill
+from helpers.stored_passages import database, event, fill
 
 from edge_lpr.datasets.labels import load_labels
 from edge_lpr.serve.label_export import label_parts

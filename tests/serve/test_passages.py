@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.service import NOON, Clock, NotingQueues, database, frame, noted, plate, settings, track
+from helpers.stored_passages import NOON, Clock, NotingQueues, database, frame, noted, plate, settings, track
 
 from edge_lpr.pipeline.wall_clock import iso
 from edge_lpr.plates.read import Candidate
+from edge_lpr.serve.database import Database
+from edge_lpr.serve.delivery.queue import SCHEMA as QUEUE_SCHEMA
+from edge_lpr.serve.delivery.queue import Queues
 from edge_lpr.serve.lists import Lists
 from edge_lpr.serve.passages import Passages
 from edge_lpr.serve.pictures import Pictures
 from edge_lpr.serve.record import PassageRecord
-from edge_lpr.serve.settings import ListSettings, RetentionSettings
-from edge_lpr.serve.store import EventStore
+from edge_lpr.serve.settings import ListSettings, RetentionSettings, ServeSettings
+from edge_lpr.serve.store import SCHEMA, EventStore
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -227,3 +230,20 @@ def test_what_is_told_of_an_event_is_in_the_database_first(tmp_path: Path) -> No
     service.passages.close_all()
     other.close()
     assert seen == [("new", 1), ("end", 2)]
+
+
+def test_the_queues_of_outputs_hold_what_is_told(tmp_path: Path) -> None:
+    base = Database(tmp_path / "both.db", (*SCHEMA, *QUEUE_SCHEMA))
+    files = {"type": "files", "folder": "out", "states": ["new", "end"]}
+    cameras = {"gate": {"source": "0", "same_plate_within": 0}}
+    given = ServeSettings.model_validate({"cameras": cameras, "outputs": {"log": files}})
+    queues = Queues(base, given.outputs, given.lists)
+    pictures = Pictures(tmp_path / "pictures", given.retention)
+    passages = Passages(base, pictures, Lists(), queues, given)
+    passages.take("gate", track(), frame())
+    passages.take("gate", track("京A12346", "update"), frame())
+    passages.take("gate", track("京A12346", "end"), None)
+    item = queues.next("log", 0.0)
+    assert item is not None and (item.id, item.revision, item.record["state"]) == ("track-1", 1, "new")
+    assert queues.depths() == {"log": 2}
+    base.close()

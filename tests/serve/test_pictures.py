@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.failing_disk import failing_disks, parts_in
-from helpers.service import Clock, database, frame
+from helpers.stored_passages import Clock, database, frame
 
 from edge_lpr.io.image_io import read_image
 from edge_lpr.serve import pictures as module

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.service import NOON, database, event, fill, frame
+from helpers.stored_passages import NOON, database, event, fill, frame
 
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.pictures import Pictures, note

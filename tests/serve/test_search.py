@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.service import NOON, database, event, fill
+from helpers.stored_passages import NOON, database, event, fill
 
 from edge_lpr.errors import InputError
 from edge_lpr.serve.record import Match

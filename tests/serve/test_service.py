@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -75,8 +78,30 @@ def test_cameras_give_events_one_that_is_gone_stops_none_and_all_is_told_at_the_
     assert pictures and "Traceback" not in service.told
 
 
-def test_the_configuration_is_read_again_without_losing_what_goes_on(tmp_path: Path) -> None:
-    with RunningService(tmp_path, READER + OUT + FILES) as service:
+@pytest.fixture
+def manager() -> Iterator[list[str]]:
+    """A service manager, as systemd is one; gives all lines that it was told."""
+    lines: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(f"\0edge-lpr-test-{os.getpid()}")
+
+        def listen() -> None:  # such a socket holds ten messages, and drops the rest
+            while (told := channel.recv(4096)) != b"over":
+                lines.extend(told.decode().splitlines())
+
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        yield lines
+        channel.sendto(b"over", channel.getsockname())
+        thread.join(LONG)
+
+
+def test_the_configuration_is_read_again_without_losing_what_goes_on(
+    tmp_path: Path, manager: list[str]
+) -> None:
+    told_by = {"NOTIFY_SOCKET": f"@edge-lpr-test-{os.getpid()}", "WATCHDOG_USEC": "1000000"}
+    with RunningService(tmp_path, READER + OUT + FILES, environment=told_by) as service:
+        wait_until(lambda: {"READY=1", "WATCHDOG=1"} <= set(manager))
         wait_until(service.events)
         before = {id_ for id_, *_ in service.events()}
         frames = service.cameras()["out"]["frames"]
@@ -101,6 +126,10 @@ def test_the_configuration_is_read_again_without_losing_what_goes_on(tmp_path: P
         assert still and set(still.values()) <= {"new", "update"}, "its passage goes on: sixty seconds"
         assert service.end(signal.SIGINT) == 0
     assert are_whole(told(tmp_path))
+    wait_until(lambda: manager[-1] == "STOPPING=1")
+    reloads = [n for n, line in enumerate(manager) if line == "RELOADING=1"]
+    assert len(reloads) == 3
+    assert all(manager[n + 1].startswith("MONOTONIC_USEC=") and "READY=1" in manager[n:] for n in reloads)
 
 
 def test_what_was_told_before_a_kill_is_told_once_and_to_its_end_afterwards(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from edge_lpr.serve.config import load_config
 from edge_lpr.serve.example import SAMPLE, example
 from edge_lpr.serve.settings_page import settings_page
 
-PAGE = Path(__file__).parents[2] / "docs" / "serve.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "serve.md"
 BEGIN, END = "<!-- settings: edge-lpr serve --settings -->\n", "<!-- end of settings -->\n"
 
 
@@ -29,12 +30,21 @@ def test_every_key_says_what_it_is_for() -> None:
 
 
 def test_the_example_is_good_and_names_the_sample_from_where_it_lies(tmp_path: Path) -> None:
-    for folder, shown in ((SAMPLE.parents[1], "samples/street.mp4"), (tmp_path, str(SAMPLE))):
+    sample = ROOT / SAMPLE
+    for folder, shown in ((ROOT, "samples/street.mp4"), (tmp_path, str(sample))):
         assert f'source = "{shown}"' in example(folder)
     path = tmp_path / "cameras.toml"
     path.write_text(example(tmp_path), encoding="utf-8")
     settings = load_config(path, {}).settings
-    assert [camera.source for camera in settings.cameras.values()] == [str(SAMPLE)] * 2
+    assert [camera.source for camera in settings.cameras.values()] == [str(sample)] * 2
+
+
+def test_the_example_of_an_installed_kit_names_the_sample_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_lpr.serve.example.ROOT", tmp_path / "site-packages")
+    assert 'source = "samples/street.mp4"' in example(ROOT)
+    assert 'source = "street.mp4"' in example(tmp_path)
 
 
 def test_what_the_example_leaves_to_be_taken_in_is_good_too(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from helpers.service import NOON, database, event, fill
+from helpers.stored_passages import NOON, database, event, fill
 
 from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.stays import Stay, occupancy, stays

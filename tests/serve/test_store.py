@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers.service import database, event, fill
+from helpers.stored_passages import database, event, fill
 
 from edge_lpr.errors import InputError
 from edge_lpr.serve.record import Match

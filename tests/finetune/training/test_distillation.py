@@ -165,6 +165,20 @@ def test_what_is_taken_over_can_wait_for_the_rest(weights: dict[str, np.ndarray]
     assert all(p.requires_grad for p in task(weights).network.parameters())
 
 
+def test_new_norms_learn_their_statistics_and_the_teachers_keep_theirs(
+    weights: dict[str, np.ndarray],
+) -> None:
+    found = task(weights).new_norms
+    assert {"backbone.conv.bn", "head.binarize.conv_bn1", "head.thresh.conv_bn2"} <= set(found)
+    assert not any(
+        name.startswith(("backbone.stage1", "backbone.stage2", "backbone.stage3")) for name in found
+    )
+    # A run that goes on from a slim one keeps all.
+    begun = weights_of(task(weights).network)
+    config = task(weights).config
+    assert not DetTraining(config, begun, "y", scene=scene, teacher=Teacher(weights, "t")).new_norms
+
+
 def test_another_network_needs_a_teacher_and_all_that_is_new(
     weights: dict[str, np.ndarray],
 ) -> None:

@@ -31,8 +31,9 @@ class Line:
 
     metric = "score"
 
-    def __init__(self, nan_from: int | None = None) -> None:
+    def __init__(self, nan_from: int | None = None, new_norms: tuple[str, ...] = ()) -> None:
         torch.manual_seed(0)
+        self.new_norms = new_norms
         self.network: nn.Module = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.Dropout(0.2))
         self.nan_from = nan_from
 
@@ -107,6 +108,13 @@ def test_frozen_batch_norms_keep_their_statistics(tmp_path: Path) -> None:
     train(Line(), config(steps=5, freeze_batch_norm=False), tmp_path / "free")
     assert weights(tmp_path / "frozen" / "latest.pdparams")["1._mean"] == 0
     assert weights(tmp_path / "free" / "latest.pdparams")["1._mean"] != 0
+
+
+def test_new_batch_norms_have_none_to_keep(tmp_path: Path) -> None:
+    train(Line(new_norms=("1",)), config(steps=5), tmp_path / "new")
+    train(Line(), config(steps=5, freeze_batch_norm=False), tmp_path / "free")
+    new, free = (weights(tmp_path / d / "latest.pdparams") for d in ("new", "free"))
+    assert new["1._mean"] == free["1._mean"] != 0
 
 
 def test_loss_that_is_not_a_number_ends_the_run_with_the_weights_before_it(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from helpers.extras import reason
 from helpers.page import Service
-from helpers.service import NOON
+from helpers.stored_passages import NOON
 from starlette.testclient import TestClient
 
 from edge_lpr import PlateReader
@@ -367,7 +367,7 @@ def test_a_picture_for_sharing_shows_no_plate(reading: Service) -> None:
 
 
 def _track_in(image: Any) -> Any:
-    from helpers.service import track
+    from helpers.stored_passages import track
 
     return track("京B12345", id="street", seconds=3600, crop=image[:40, :120])
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers.page import Service, csrf_of
-from helpers.service import event, fill
+from helpers.stored_passages import event, fill
 from starlette.testclient import TestClient
 
 from edge_lpr.datasets.labels import load_labels

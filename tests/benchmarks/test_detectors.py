@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.extras import reason
+
+pytest.importorskip("yaml", reason=reason("yaml", "finetune"))
+pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
+
+from edge_lpr.benchmarks.detectors import joined, main, ratio
+from edge_lpr.bundle.manifest import bundled, load_bundle
+from edge_lpr.io.image_io import write_image
+from edge_lpr.precisions import REFERENCE
+from edge_lpr.types import Image
+
+
+@pytest.fixture
+def data(tmp_path: Path, plate_scene: Callable[..., Image]) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    points = [[40, 90], [200, 90], [200, 141], [40, 141]]
+    label = json.dumps([{"transcription": "皖A13H25", "points": points}])
+    for number in range(8):
+        write_image(folder / f"{number}.png", plate_scene(x=40))
+    lines = "".join(f"{number}.png\t{label}\n" for number in range(8))
+    (folder / "det.txt").write_text(lines, encoding="utf-8")
+    return folder
+
+
+def test_ratios_are_those_of_pairs() -> None:
+    assert ratio([1, 30, 3], [2, 10, 6]) == 0.5
+
+
+def test_a_detector_and_a_recognizer_are_joined(tmp_path: Path) -> None:
+    own = load_bundle()
+    other = joined(own, own, tmp_path / "joined")
+    assert other.path == tmp_path / "joined"
+    for part in ("det", "rec"):
+        assert other.model(part, REFERENCE).sha256 == own.model(part, REFERENCE).sha256
+    names = ("input_name", "output_name", "stride", "limit_side_len", "limit_type", "max_side_len")
+    assert all(getattr(other.det, name) == getattr(own.det, name) for name in names)
+    assert other.det.postprocess == own.det.postprocess
+    assert other.rec.charset == own.rec.charset and other.rec.widths == own.rec.widths
+
+
+def test_the_table(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = load_bundle()
+    again = joined(own, own, tmp_path / "again").path
+    out = tmp_path / "d.json"
+    words = [str(data), "--bundle", str(bundled()), "--bundle", str(again), "--json", str(out)]
+    assert main(words) == 0
+    assert "2 scenes that are held out" in capsys.readouterr().out
+    found = json.loads(out.read_text(encoding="utf-8"))
+    first, second = found["detectors"].values()
+    assert list(found["detectors"]) == [str(bundled()), str(again)] and found["scenes"] == 2
+    assert first["reads"]["recall"] == first["boxes"]["recall"] == 1.0
+    assert (first["reads"], first["boxes"]) == (second["reads"], second["boxes"])
+    assert first["ratios"] == {"picture": 1.0, "network": 1.0}
+    assert 0 < first["ms"]["network"] < first["ms"]["picture"]
+    assert main([*words, "--all", "--limit", "5"]) == 0
+    assert json.loads(out.read_text(encoding="utf-8"))["scenes"] == 5
+
+
+def test_bad_input_is_one_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = str(bundled())
+    assert main([str(data), "--bundle", own, "--bundle", own]) == 2
+    assert "--bundle: the same folder is given twice" in capsys.readouterr().err
+    lines = (data / "det.txt").read_text(encoding="utf-8").splitlines()[:3]
+    (data / "det.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert main([str(data), "--bundle", own]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main([str(data), "--bundle", own, "--json", str(data / "det.txt")]) == 2
+    assert (data / "det.txt").read_text(encoding="utf-8").splitlines() == lines
