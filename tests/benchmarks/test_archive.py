@@ -38,11 +38,12 @@ def test_what_an_archive_takes_follows_from_what_was_measured(
         assert "not written by this command" in capsys.readouterr().err
 
 
-def test_the_committed_result_is_of_this_benchmark() -> None:
+def test_the_page_says_what_was_measured_or_that_nothing_was() -> None:
     path = Path(__file__).parents[2] / "benchmarks" / "results" / "archive.json"
-    measured = json.loads(path.read_text("utf-8"))
-    assert archive.sizing(measured, 1e9, 0, 25)["images"] == 1e9
-    middle = measured["median"]
     page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text("utf-8")
-    for name in ("steady_ratio", "sessions_ratio"):
-        assert f"{middle[name]:.2f}" in page, name
+    assert ("Not measured yet" in page) is not path.is_file()
+    if path.is_file():
+        measured = json.loads(path.read_text("utf-8"))
+        assert archive.sizing(measured, 1e9, 0, 25)["images"] == 1e9
+        for name in ("steady_ratio", "sessions_ratio"):
+            assert f"{measured['median'][name]:.2f}" in page, name
