@@ -9,7 +9,6 @@ import pytest
 
 from edge_lpr.benchmarks import archive
 
-
 MIDDLE = {
     "archive_cpu_seconds": 0.1,
     "decode_cpu_seconds": 0.005,
