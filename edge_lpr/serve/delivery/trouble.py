@@ -12,6 +12,7 @@ __all__ = ["FIRST_PAUSE", "Sayings", "Trouble", "pause_after"]
 FIRST_PAUSE = 1.0
 """Seconds after the first failure; each one more doubles it."""
 _SAY_AGAIN = 60.0  # seconds between two lines about the same
+_HOUR = 3600.0
 _LONE = 2  # passages that may fail in a row before it is the receiver that fails
 
 
@@ -75,7 +76,8 @@ class Trouble:
     def next_time(self, now: float) -> float:
         """Returns the seconds until something that failed may be tried again; a minute where nothing did."""
         times = [self.until] if self.until > now else [until for _, until in self._passages.values()]
-        return min(max(0.0, min(times, default=now + _SAY_AGAIN) - now), _SAY_AGAIN)
+        # One that is over was of a passage that waits no more: what a full queue had no room for.
+        return min(min((time for time in times if time > now), default=now + _SAY_AGAIN) - now, _SAY_AGAIN)
 
     def over(self, passage: str) -> bool:
         """Has a passage go on, as something of it was taken; returns whether the output was failing."""
@@ -108,6 +110,9 @@ class Trouble:
             pause = max(min(error.after, 10 * most), pause_after(self._streak, most, self.chance))
             self.until = now + pause
             return pause
+        self._passages = {
+            one: (n, until) for one, (n, until) in self._passages.items() if until > now - _HOUR
+        }
         failures = self._passages.get(passage, (0, 0.0))[0] + 1
         pause = max(min(error.after, 10 * most), pause_after(failures, most, self.chance))
         self._passages[passage] = (failures, now + pause)

@@ -31,3 +31,12 @@ def test_something_is_said_once_a_minute() -> None:
     assert not said.may_say("a", 59)
     assert said.may_say("a", 60)
     assert not said.may_say("a", 61)
+
+
+def test_who_waits_no_more_is_waited_for_no_more() -> None:
+    trouble = Trouble(random.Random(1))
+    pause = trouble.failed("dropped meanwhile", DeliveryError("500", whole=False), most=300, now=0)
+    assert trouble.next_time(0) == pause
+    assert trouble.next_time(pause + 1) == 60  # and not at once, again and again
+    trouble.failed("other", DeliveryError("500", whole=False), most=300, now=10_000)
+    assert list(trouble._passages) == ["other"]
