@@ -105,7 +105,9 @@ def test_what_was_killed_as_a_whole_goes_on(tmp_path: Path, blocks: Path, short_
     assert 2 <= committed < 10
     done = subprocess.run([*command, str(blocks)], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "an archive was begun there; --resume goes on with it" in done.stderr
-    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=LONG, check=False)
+    done = subprocess.run(
+        [*command, "--resume"], capture_output=True, text=True, timeout=3 * LONG, check=False
+    )
     assert done.returncode == 2, done.stderr
     lines = done.stderr.splitlines()
     assert all(line.startswith("edge-lpr: ") for line in lines), done.stderr
