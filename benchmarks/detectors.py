@@ -21,8 +21,7 @@ from typing import Any
 import cv2
 
 from edge_lpr.backends.lending import lend
-from edge_lpr.bundle.manifest import Bundle, load_bundle
-from edge_lpr.bundle.writer import BundleParts, create_bundle
+from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
 from edge_lpr.console.tables import table
@@ -31,6 +30,7 @@ from edge_lpr.environment import machine
 from edge_lpr.errors import InputError, SettingError
 from edge_lpr.evaluation.evaluate import score_json
 from edge_lpr.evaluation.metrics import DetScore, EndToEndScore
+from edge_lpr.export.join import join
 from edge_lpr.finetune.division import is_for, split
 from edge_lpr.finetune.stages import load_recipe
 from edge_lpr.io.atomic_io import write_json
@@ -39,7 +39,7 @@ from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.precisions import REFERENCE
 from edge_lpr.types import Image
 
-__all__ = ["Measured", "joined", "measure"]
+__all__ = ["Measured", "measure"]
 
 
 @dataclass
@@ -57,28 +57,6 @@ class Measured:
     reads: EndToEndScore = field(default_factory=EndToEndScore)
     picture: list[float] = field(default_factory=list)
     network: list[float] = field(default_factory=list)
-
-
-def joined(detector: Bundle, recognizer: Bundle, out: Path) -> Bundle:
-    """Writes a bundle of one bundle's detector and another one's recognizer, in FP32."""
-    det, rec = detector.raw["det"], recognizer.raw["rec"]
-    parts = BundleParts(
-        name=detector.name,
-        licence=detector.licence,
-        origin={"det": detector.origin.get("det"), "rec": recognizer.origin.get("rec")},
-        det=detector.model("det", REFERENCE).read(),
-        rec=recognizer.model("rec", REFERENCE).read(),
-        charset=rec["charset"],
-        unknown_class=rec["unknown_class"],
-        det_arch=det["arch"],
-        rec_arch=rec["arch"],
-        rec_height=recognizer.rec.height,
-        det_size=det["size"],
-        postprocess=det["postprocess"],
-        rec_widths=recognizer.rec.widths,
-        rec_resize_mode=recognizer.rec.resize_mode,
-    )
-    return create_bundle(parts, out)
 
 
 def measure(readers: Mapping[str, PlateReader], scenes: Sequence[Sample]) -> dict[str, Measured]:
@@ -178,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="edge-lpr-") as temporary:
         try:
             for number, (name, bundle) in enumerate(bundles.items()):
-                both = joined(bundle, recognizer, Path(temporary) / str(number))
+                both = join(bundle, recognizer, Path(temporary) / str(number))
                 readers[name] = PlateReader(both.path, precision=REFERENCE, threads=1)
             found = measure(readers, scenes)
         finally:

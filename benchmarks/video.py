@@ -6,9 +6,10 @@
 In one run, on drawn films whose vehicles are known: the sample street; its first half and an empty street at
 1920×1080 and 25 frames a second; a fast car; two that follow each other and one beside them; dusk; and a car
 that stops. Each is read with `--gate off` and `--gate auto`, decoded anew each time, and the seconds of all
-threads of this process count, those of decoding too. Ratios are what to compare between machines. With
-`--peer`, another reader reads each frame in an interpreter that has it, and of the texts that it reads of a
-vehicle the one that passes for a plate most often counts.
+threads of this process count, those of decoding too. Ratios are what to compare between machines. Where
+`--precision` is given again, each is compared with itself. With `--peer`, another reader reads each frame in
+an interpreter that has it, and of the texts that it reads of a vehicle the one that passes for a plate most
+often counts; it is compared with the last precision.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.settings import TrackSettings
 from edge_lpr.pipeline.stream import Stream
 from edge_lpr.plates import plate_formats
+from edge_lpr.precisions import PRECISIONS
 from edge_lpr.types import Quad
 
 SAMPLE = "sample"
@@ -85,9 +87,9 @@ class Vehicle:
     last: float = field(default=0.0)
 
 
-def read_film(path: Path, gate: str, threads: int) -> Reading:
-    """Reads a film as `edge-lpr FILM --gate GATE` does."""
-    with PlateReader(threads=threads, settings={"gate": gate}) as reader:
+def read_film(path: Path, gate: str, threads: int, precision: str = "auto") -> Reading:
+    """Reads a film as `edge-lpr FILM --gate GATE --precision PRECISION` does."""
+    with PlateReader(threads=threads, precision=precision, settings={"gate": gate}) as reader:
         start = time.process_time()
         with open_source(path) as source:
             stream = Stream(reader, source)
@@ -200,18 +202,28 @@ def _key(passage: Passage) -> tuple[str, float]:
 
 
 def compare(
-    names: Sequence[str], peers: Sequence[str], python: str, threads: int, folder: Path
+    names: Sequence[str],
+    peers: Sequence[str],
+    python: str,
+    threads: int,
+    folder: Path,
+    precisions: Sequence[str] = ("auto",),
 ) -> Iterator[dict[str, Any]]:
     """Reads each film in each way; yields after each what was measured up to there, ready for JSON."""
     films: dict[str, Any] = {}
     releases: dict[str, str] = {}
     for name in names:
         path, truth = _film(name, folder)
-        readings = {f"gate {gate}": read_film(path, gate, threads) for gate in ("off", "auto")}
+        films[name] = {}
+        for precision in precisions:
+            off, gated = (read_film(path, gate, threads, precision) for gate in ("off", "auto"))
+            suffix = "" if precision == "auto" else f", {precision}"
+            films[name][f"gate off{suffix}"] = score(off, truth, off)
+            films[name][f"gate auto{suffix}"] = score(gated, truth, off)
+            reference = off
         for peer in peers:
-            readings[peer], releases[peer] = read_with_peer(peer, python, path)
-        reference = readings["gate off"]
-        films[name] = {way: score(reading, truth, reference) for way, reading in readings.items()}
+            reading, releases[peer] = read_with_peer(peer, python, path)
+            films[name][peer] = score(reading, truth, reference)
         for way, result in films[name].items():
             say(line(name, way, result))
         yield {"films": films, "peers": releases}
@@ -220,7 +232,7 @@ def compare(
 def line(film: str, way: str, result: dict[str, Any]) -> str:
     """Writes a result as a line."""
     return (
-        f"{film:<8} {way:<10} {result['found']} of {result['vehicles']} vehicles, {result['extra']} extra, "
+        f"{film:<8} {way:<20} {result['found']} of {result['vehicles']} vehicles, {result['extra']} extra, "
         f"late {result['late']:.2f} s, early {result['early']:.2f} s; "
         f"{result['cpu_seconds_per_hour']:>6} CPU-s an hour, {result['times_faster']:.2f} times as fast, "
         f"{result['share_looked_at']:.1%} looked at"
@@ -247,6 +259,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--peer", action="append", choices=tuple(READERS), help="another reader beside it")
     parser.add_argument("--python", help="the interpreter that has the other readers")
+    parser.add_argument(
+        "--precision",
+        action="append",
+        choices=("auto", *PRECISIONS.names()),
+        help="what the networks run in, more where given again (default auto)",
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads of ONNX Runtime (default 1)")
     parser.add_argument("--out", help="a JSON file for the results")
     args = parser.parse_args(argv)
@@ -256,7 +274,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     cv2.setNumThreads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
         for found in compare(
-            args.film or names, args.peer or (), args.python or "", args.threads, Path(folder)
+            args.film or names,
+            args.peer or (),
+            args.python or "",
+            args.threads,
+            Path(folder),
+            args.precision or ("auto",),
         ):
             if args.out:
                 write_json(args.out, {"machine": machine("av"), "threads": args.threads, **found})

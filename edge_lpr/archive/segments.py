@@ -21,6 +21,7 @@ from edge_lpr.errors import SourceError
 from edge_lpr.geometry import crop_quad
 from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.frames import Frame, Source
+from edge_lpr.pipeline.look_back import Done
 from edge_lpr.pipeline.looks import Seen
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.stream import FrameResult, Stream
@@ -114,6 +115,13 @@ class _Recorded(Stream):
         row = {"frame": frame.index - self._first, "time": frame.time or 0.0, "reads": reads, "kept": kept}
         self.frames.append(row)
         return result
+
+    def looked_back(self, done: Done) -> None:
+        """See `Stream.looked_back`: what was read afterwards is what the frame shows."""
+        rows = {row["frame"]: row for row in self.frames} if done.found else {}
+        for frame, read, track in done.found:
+            row = rows[frame.index - self._first]
+            row["reads"].append(_read_row(read, track, frame if self._crops else None))
 
 
 def _read_row(read: PlateRead, track: int, frame: Frame | None) -> dict[str, Any]:

@@ -39,6 +39,8 @@ _USUAL, _LARGEST = (2.6, 4.0, 2.5), (3.6, 7.0, 3.0)
 _ENOUGH_READS, _STILL_READS = 4, 8
 # One that is known is read again after so many looks; between them it is enough to see that it is there.
 _READ_EVERY = 2
+# It is looked for so many times as seldom as what moves, if it goes by less than this share of its width.
+_KNOWN, _FAR = 2.0, 0.5
 # A plate that was not found so often is looked for less and less often.
 _MISSES = 3
 # How much larger than a plate the window around it is, in its widths and heights; one that was read once may
@@ -83,8 +85,13 @@ class Gate:
 
     @property
     def interval(self) -> float:
-        """Seconds between two looks at what moves, or at a plate that is known."""
+        """Seconds between two looks at what moves."""
         return self._settings.look_interval * self.stretch
+
+    @property
+    def known_interval(self) -> float:
+        """Seconds between two looks at a plate that is known."""
+        return _KNOWN * self.interval
 
     def plan(self, image: Image, time: float, places: Sequence[Place] = ()) -> Look:
         """Says what of the next frame is looked at, and takes it for looked at.
@@ -119,11 +126,10 @@ class Gate:
         self._note_tries(places, wanted, time)
         self._held = {n: at for n, at in self._held.items() if time - at <= _STARTS}
         self._held.update(dict.fromkeys(held, time))
+        followed = self._followed((p for p in places if p.number in wanted), time)
         for window in windows:
             self._scene.note_look(window, time)
-        again = _READ_EVERY * self.interval - _EVEN
-        followed = {p.number: p.expected for p in known if p.number in wanted and time - p.read < again}
-        return Look(tuple(windows), False, followed, held, share, looked)
+        return Look(tuple(windows), False, followed, held, _quads(places), share, looked)
 
     def _is_whole_due(self, time: float, places: Iterable[Place]) -> bool:
         due, since = self._settings.full_look * self.stretch, time - self._whole + _EVEN
@@ -135,10 +141,18 @@ class Gate:
 
     def _look_whole(self, changed: float, time: float, places: Sequence[Place]) -> Look:
         assert self._scene is not None
+        followed = self._followed(places, time)
         self._scene.note_look(None, time)
         self._whole, self._news = time, False
         self._note_tries(places, {place.number for place in places}, time)
-        return Look(None, changed=changed)
+        return Look(None, True, followed, plates=_quads(places), changed=changed)
+
+    def _followed(self, places: Iterable[Place], time: float) -> dict[int, Quad]:
+        """Returns where those of these plates should be that are known, and need not be read again yet."""
+        again = _READ_EVERY * self.known_interval - _EVEN
+        # One that has stopped is read, and then held.
+        moving = (p for p in places if _is_known(p) and not self._is_still(p))
+        return {p.number: p.expected for p in moving if time - p.read < again}
 
     def _note_tries(self, places: Sequence[Place], tried: Collection[int], time: float) -> None:
         """Takes in which plates are looked for; of those that are not, what was known before is kept."""
@@ -149,11 +163,15 @@ class Gate:
         }
 
     def _stands(self, place: Place, *, known: bool) -> bool:
-        """Tells whether a plate need not be looked at: it looks as it did when it was last seen."""
+        """Tells whether a plate need not be looked at: it looks as it did when it was last seen, and read."""
         assert self._scene is not None
-        at = self._scene.inside(Window.around(place.corners))
-        as_before = not self._scene.changed[at].any() and self._scene.looked[at].max() <= place.seen + _EVEN
-        return bool(as_before and (known or place.reads >= _STILL_READS))
+        looked = self._scene.looked[self._scene.inside(Window.around(place.corners))].max()
+        was_read = looked <= place.seen + _EVEN and place.shown >= place.seen - _EVEN
+        return bool(self._is_still(place) and was_read and (known or place.reads >= _STILL_READS))
+
+    def _is_still(self, place: Place) -> bool:
+        assert self._scene is not None
+        return not self._scene.changed[self._scene.inside(Window.around(place.corners))].any()
 
     def _misses(self, place: Place) -> int:
         last = self._tries.get(place.number)
@@ -165,11 +183,13 @@ class Gate:
         if self._is_gone(place):
             return None
         misses = self._misses(place)
-        stands = not self._scene.changed[self._scene.inside(Window.around(place.corners))].any()
+        stands = self._is_still(place)
         starts = place.number in self._held
         passed = _is_known(place) and not stands and not starts
         # One that is known and has gone is to be read no more, and not by chance a second later.
         pause = self.interval * 2 ** (misses if passed else max(misses - _MISSES + 1, 0))
+        if passed and not misses and _gone(place) < _FAR:
+            pause = self.known_interval
         last = max(place.seen, self._tries[place.number].time if misses else -math.inf)
         if (passed or stands or misses >= _MISSES) and time - last < pause - _EVEN:
             return None
@@ -213,8 +233,18 @@ class Gate:
             new[self._scene.inside(_vehicle(place.expected, _USUAL))] = 0
 
 
+def _quads(places: Iterable[Place]) -> tuple[Quad, ...]:
+    return tuple(place.expected for place in places)
+
+
 def _is_known(place: Place) -> bool:
     return place.is_sure and place.reads >= _ENOUGH_READS
+
+
+def _gone(place: Place) -> float:
+    """Returns how far a plate should have gone since it was seen, in its widths."""
+    way = place.expected.mean(axis=0) - place.corners.mean(axis=0)
+    return float(np.linalg.norm(way)) / max(float(side_lengths(place.corners)[0]), 1.0)
 
 
 def _parts(new: NDArray[np.uint8]) -> Iterator[tuple[Window, Grid]]:

@@ -22,22 +22,31 @@ class Look:
         followed: Where plates should be, by the number of their track, float32 4×2: a box there is no read
             anew.
         held: Numbers of the tracks whose plates stand where they were, and look the same.
+        plates: Where plates should be that were read before, float32 4×2 each: they are read as they stood.
         changed: The share of the frame that looks otherwise than when it was last looked at, 0 to 1.
-        share: The share of the frame that is looked at, 0 to 1.
+        share: How much is looked at, in whole frames, from 0: with what is looked at of frames gone by.
+        back: How many windows of frames gone by are looked at with it; see `LookBack`.
     """
 
     windows: tuple[Window, ...] | None = None
     rescan: bool = True
     followed: Mapping[int, Quad] = field(default_factory=dict)
     held: frozenset[int] = frozenset()
+    plates: tuple[Quad, ...] = ()
     changed: float = 1.0
     share: float = 1.0
+    back: int = 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is at all of a frame, of which nothing is known."""
+        return self.windows is None and not self.plates
 
     def __str__(self) -> str:
         what = "whole" if self.windows is None else f"{len(self.windows)} windows"
         return (
             f"{what}, {self.share:.1%} of it; {self.changed:.1%} changed; "
-            f"{len(self.followed)} plates followed, {len(self.held)} held"
+            f"{len(self.followed)} plates followed, {len(self.held)} held; {self.back} windows back"
         )
 
 
@@ -51,6 +60,7 @@ class Place:
         expected: Where it should be by now.
         seen: When it was last seen, in seconds.
         read: When it was last read.
+        shown: When it was last read, or stood as it was read.
         reads: How often it was read.
         is_sure: Whether its text is as sure as it has to be to be told at once.
     """
@@ -60,6 +70,7 @@ class Place:
     expected: Quad
     seen: float
     read: float
+    shown: float
     reads: int
     is_sure: bool
 

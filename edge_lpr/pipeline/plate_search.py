@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -18,7 +18,7 @@ from edge_lpr.pipeline.settings import MIN_SIDE, ReadSettings
 from edge_lpr.pipeline.views import View
 from edge_lpr.pipeline.windows import Window, detect_in_windows
 from edge_lpr.plates import PlateRead
-from edge_lpr.types import Image, Quad
+from edge_lpr.types import Image, Quad, Size
 
 __all__ = ["PlateSearch"]
 
@@ -69,19 +69,19 @@ class PlateSearch:
         views = [self._view.of(image) for image in images]
         found = self._read_whole(views) if self._settings.crops_only else self._find(views, rescan)
         return [
-            sorted(
-                (self._view.back(read, image.shape[:2]) for read in plates),
-                key=lambda r: tuple(r.corners.min(axis=0)[::-1]),
-            )
+            self._back(plates, (image.shape[0], image.shape[1]))
             for image, plates in zip(images, found, strict=True)
         ]
 
-    def read_windows(self, image: Image, look: Look) -> Seen:
-        """Reads the plates in parts of a frame; see `PlateReader.read_windows`."""
+    def read_look(self, image: Image, look: Look) -> Seen:
+        """Reads the plates in what is looked at of a frame; see `PlateReader.read_look`."""
         size = image.shape[0], image.shape[1]
         view = self._view.of(image)
-        windows = [Window.around(self._view.points(w.corners, size)) for w in look.windows or ()]
-        boxes = detect_in_windows(self._detector, view, windows)
+        if look.windows is None:
+            boxes = self._detector.detect(view)
+        else:
+            windows = [Window.around(self._view.points(w.corners, size)) for w in look.windows]
+            boxes = detect_in_windows(self._detector, view, windows)
         followed: dict[int, Quad] = {}
         for number, expected in look.followed.items():
             place = self._view.points(expected, size)
@@ -89,8 +89,16 @@ class PlateSearch:
             if shared and max(shared) >= _SAME_PLACE:
                 box = boxes.pop(shared.index(max(shared)))
                 followed[number] = self._view.back_points(box.corners, size)
-        (reads,) = self._read_boxes([view], [boxes])
-        return Seen(look, [self._view.back(read, size) for read in reads], followed)
+        plates = [self._view.points(quad, size) for quad in look.plates]
+        reads = self._read_boxes([view], [boxes], lambda box: any(_stands_at(box, quad) for quad in plates))
+        if look.windows is None:
+            self._look_again(reads, [view], [look.rescan and not followed])
+        return Seen(look, self._back(reads[0], size), followed)
+
+    def _back(self, plates: Iterable[PlateRead], size: Size) -> list[PlateRead]:
+        """Returns plates of a view where they are in the image, from top to bottom and left to right."""
+        back = (self._view.back(read, size) for read in plates)
+        return sorted(back, key=lambda read: tuple(read.corners.min(axis=0)[::-1]))
 
     def _find(self, views: Sequence[Image], rescan: Sequence[bool] | None) -> list[list[PlateRead]]:
         """Finds and reads the plates of each view, looking again where there is none."""
@@ -100,10 +108,7 @@ class PlateSearch:
         if stills:
             self._look(reads, views, self._read_whole, [_may_be_plate(view) for view in views], sure=True)
         self._look(reads, views, self._read_at)
-        for share in _RESCANS if self._settings.rescan_side else ():
-            side = max(round(share * self._settings.rescan_side), MIN_SIDE)
-            again = [w and side < max(view.shape[:2]) for w, view in zip(wanted, views, strict=True)]
-            self._look(reads, views, partial(self._read_at, longer_side=side), again, sure=True)
+        self._look_again(reads, views, wanted)
         if stills and self._tries_sides:
             on_end = [found if all(_stands_on_end(read) for read in found) else [] for found in reads]
             reads = [[] if lying else found for lying, found in zip(on_end, reads, strict=True)]
@@ -111,6 +116,15 @@ class PlateSearch:
                 self._look(reads, views, partial(self._read_turned, view=side_view), sure=True)
             reads = [found or lying for lying, found in zip(on_end, reads, strict=True)]
         return reads
+
+    def _look_again(
+        self, reads: list[list[PlateRead]], views: Sequence[Image], wanted: Sequence[bool]
+    ) -> None:
+        """Looks at other sizes at the views that show no plate yet, of those that are wanted."""
+        for share in _RESCANS if self._settings.rescan_side else ():
+            side = max(round(share * self._settings.rescan_side), MIN_SIDE)
+            again = [w and side < max(view.shape[:2]) for w, view in zip(wanted, views, strict=True)]
+            self._look(reads, views, partial(self._read_at, longer_side=side), again, sure=True)
 
     def _look(
         self,
@@ -142,8 +156,14 @@ class PlateSearch:
     def _read_at(self, images: Sequence[Image], longer_side: int | None = None) -> list[list[PlateRead]]:
         return self._read_boxes(images, self._detector.detect_batch(images, longer_side))
 
-    def _read_boxes(self, images: Sequence[Image], boxes: Sequence[Sequence[Box]]) -> list[list[PlateRead]]:
+    def _read_boxes(
+        self,
+        images: Sequence[Image],
+        boxes: Sequence[Sequence[Box]],
+        is_upright: Callable[[Box], bool] | None = None,
+    ) -> list[list[PlateRead]]:
         owners: list[int] = []
+        upright: list[bool] = []
         places: list[list[Crop]] = []
         for i, found in enumerate(boxes):
             for box in found:
@@ -152,13 +172,22 @@ class PlateSearch:
                     crops = [crop for crop in crops if self._settings.has_plate_shape(crop.image)]
                 if crops:
                     owners.append(i)
+                    upright.append(is_upright is not None and is_upright(box))
                     # Whichever way a plate reads better, the first outline is the truer one.
                     places.append([replace(crop, corners=crops[0].corners) for crop in crops])
         reads: list[list[PlateRead]] = [[] for _ in images]
-        for i, read in zip(owners, self._crops.read(places), strict=True):
+        found_at = self._crops.read(places, None if is_upright is None else upright)
+        for i, read in zip(owners, found_at, strict=True):
             if read is not None:
                 reads[i].append(read)
         return reads
+
+
+def _stands_at(box: Box, quad: Quad) -> bool:
+    """Tells whether a box is where a plate that stands upright is expected, within its width and height."""
+    reach = np.ptp(quad, axis=0)
+    apart = np.abs(box.rectangle.mean(axis=0) - quad.mean(axis=0))
+    return bool(quad[0, 1] < quad[3, 1] and (apart <= reach).all())
 
 
 def _stands_on_end(read: PlateRead) -> bool:

@@ -174,12 +174,12 @@ class PlateReader:
         with self.activity:
             return self._search.read(taken, rescan)
 
-    def read_windows(self, image: Image, look: Look) -> Seen:
-        """Reads the plates in parts of a video's frame, which are found as in the whole frame.
+    def read_look(self, image: Image, look: Look) -> Seen:
+        """Reads the plates in what is looked at of a video's frame; windows show them as all of it does.
 
         Args:
             image: The frame, uint8 H×W×3 BGR.
-            look: Its windows, and where plates are that need not be read again.
+            look: Its windows, and where plates are that were read before.
 
         Returns:
             The plates that were read, and where those are that were followed.
@@ -188,7 +188,7 @@ class PlateReader:
             BackendError: The backend failed.
         """
         with self.activity:
-            return self._search.read_windows(image, look)
+            return self._search.read_look(image, look)
 
     def read_batches(
         self, batches: Iterable[Sequence[ImageLike]]

@@ -160,8 +160,8 @@ class GateSettings(Settings):
         metavar="S",
     )
     look_interval: float = setting(
-        0.15,
-        "what moves, and a plate that is known, is looked at after so many seconds",
+        0.2,
+        "what moves is looked at after so many seconds; a plate that is known, after twice as many at most",
         low=0,
         high=60,
         metavar="S",

@@ -15,6 +15,7 @@ from edge_lpr.pipeline.detector import Detector
 from edge_lpr.pipeline.events import PlateEvent, event_id, states_of
 from edge_lpr.pipeline.gate import Gate
 from edge_lpr.pipeline.load import Load
+from edge_lpr.pipeline.look_back import Done, LookBack
 from edge_lpr.pipeline.looks import Look, Seen
 from edge_lpr.pipeline.ordered_pool import in_order
 from edge_lpr.pipeline.settings import GateSettings, ReadSettings, TrackSettings
@@ -61,8 +62,8 @@ class BatchReader(Tracking, Protocol):
         """Reads the plates of each image; see `PlateReader.read_batch`."""
         ...
 
-    def read_windows(self, image: Image, look: Look) -> Seen:
-        """Reads the plates in parts of a frame; see `PlateReader.read_windows`."""
+    def read_look(self, image: Image, look: Look) -> Seen:
+        """Reads the plates in what is looked at of a frame; see `PlateReader.read_look`."""
         ...
 
 
@@ -136,6 +137,9 @@ class Stream:
             self.tracker = tracker_of(reader, self._identify, source.label, tracking)
             self.tracker.states = states
         self._gate = _gate_for(reader) if self.tracker is not None else None
+        self._back: LookBack | None = None
+        if self._gate is not None and self.tracker is not None:
+            self._back = LookBack(reader, self.tracker)
         self._load = Load()
 
     def __iter__(self) -> Iterator[FrameResult]:
@@ -155,6 +159,8 @@ class Stream:
         for frames, found in in_order(self._read, batches, workers, _pixels, MAX_PIXELS):
             for (frame, _), seen in zip(frames, found, strict=True):
                 yield self.step(frame, seen)
+        if self._back is not None:
+            self.looked_back(self._back.finish())
 
     def look(self, frame: Frame) -> Look:
         """Says what of a frame is looked at; asked once for each, after the step of the one before."""
@@ -183,8 +189,12 @@ class Stream:
             self.tracker.keep(look.held, seen.followed, frame.index, seconds, frame.wall)
             events = self.tracker.update(list(seen.reads), frame.index, seconds, frame.image, frame.wall)
             known = self.tracker.known
+            if self._back is not None:  # while a camera is not kept up with, there is no time for it
+                back = self._back.update(frame, look, wanted=self._load.stretch == 1)
+                look = replace(look, back=back.windows, share=look.share + back.share)
+                self.looked_back(back)
             if look.windows is not None and self._gate is not None:
-                known = self.tracker.in_view(seconds, 2 * self._gate.interval)
+                known = self.tracker.in_view(seconds, 1.5 * self._gate.known_interval)
         return FrameResult(
             self.source,
             frame,
@@ -194,6 +204,9 @@ class Stream:
             known=known,
             look=None if self._gate is None else look,
         )
+
+    def looked_back(self, done: Done) -> None:
+        """Called with what frames that have gone by showed; for a stream that keeps what each frame shows."""
 
     def advance(self, time: float | None, losses: int) -> FrameResult:
         """Takes in that no frame has come.
@@ -289,15 +302,15 @@ def tracker_of(
 
 def see(reader: BatchReader, batch: Sequence[tuple[Frame, Look]]) -> list[Seen]:
     """Looks at frames, at those that are looked at as a whole in one batch; returns what each shows."""
-    whole = [(frame.image, look.rescan) for frame, look in batch if look.windows is None]
+    whole = [(frame.image, look.rescan) for frame, look in batch if look.is_plain]
     found = reader.read_batch([image for image, _ in whole], [again for _, again in whole]) if whole else []
     reads = iter(found)
     seen: list[Seen] = []
     for frame, look in batch:
-        if look.windows is None:
+        if look.is_plain:
             seen.append(Seen(look, next(reads)))
         else:
-            seen.append(reader.read_windows(frame.image, look) if look.windows else Seen(look))
+            seen.append(Seen(look) if look.windows == () else reader.read_look(frame.image, look))
     return seen
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
 import numpy as np
 
-from edge_lpr.geometry import bounding_box_iou, crop_quad, side_lengths
+from edge_lpr.geometry import bounding_box_iou, side_lengths
 from edge_lpr.pipeline.ctc import class_labels
 from edge_lpr.pipeline.events import Moment, PlateEvent, State, event_times
-from edge_lpr.pipeline.fusion import FusedText, Fusion, ReadSums, read_weight, text_similarity
+from edge_lpr.pipeline.fusion import FusedText, Fusion, text_similarity
 from edge_lpr.pipeline.looks import Place
 from edge_lpr.pipeline.settings import ReadSettings, TrackSettings
+from edge_lpr.pipeline.track import Track
 from edge_lpr.plates import PlateRead
 from edge_lpr.types import Image, Quad
 
@@ -90,7 +91,7 @@ class PlateTracker:
         self._source = source
         self._identify = identify
         self._fusion = Fusion(class_labels(charset, unknown_class))
-        self._open: list[_Track] = []
+        self._open: list[Track] = []
         self._count = 0
         self._last: float | None = None
         self._intervals: deque[float] = deque(maxlen=_INTERVALS)
@@ -129,7 +130,7 @@ class PlateTracker:
             ),
             reverse=True,
         )
-        owners: dict[int, _Track] = {}
+        owners: dict[int, Track] = {}
         busy: set[int] = set()
         for _, i, j in pairs:
             if i not in busy and j not in owners:
@@ -139,7 +140,7 @@ class PlateTracker:
         for j, read in enumerate(reads):
             if j not in owners:
                 self._count += 1
-                owners[j] = _Track(self._count, self._identify(self._count), read, moment, image)
+                owners[j] = Track(self._count, self._identify(self._count), read, moment, image)
                 self._open.append(owners[j])
         self.known = [self._as_known(read, owners[j]) for j, read in enumerate(reads)]
         self.owners = [owners[j].number for j in range(len(reads))]
@@ -155,6 +156,7 @@ class PlateTracker:
                 track.expected(time, steady),
                 track.last.time,
                 track.read_at,
+                track.shown.time,
                 track.reads,
                 (text := self._reportable(track)) is not None
                 and text.min_score >= self.settings.min_confidence,
@@ -182,9 +184,46 @@ class PlateTracker:
         moment = Moment(frame, time, wall)
         for track in self._open:
             if track.number in held:
-                track.keep(track.corners, moment)
+                track.hold(moment)
             elif track.number in followed:
-                track.keep(followed[track.number], moment)
+                track.follow(followed[track.number], moment)
+
+    def recall(
+        self,
+        number: int,
+        reads: Sequence[PlateRead],
+        frame: int,
+        time: float,
+        image: Image | None = None,
+        wall: float | None = None,
+    ) -> PlateRead | None:
+        """Takes in what a frame that has gone by shows at the place of one track.
+
+        Where its text is sure, a later read of another text does not say that its plate can still be read.
+
+        Args:
+            number: The track.
+            reads: What was read there; of those that are not its plate's nothing is kept.
+            frame: See `update`.
+            time: See `update`; before the first read of the track, or after the last one.
+            image: See `update`.
+            wall: See `update`.
+
+        Returns:
+            The one that is its plate's; None where none is.
+        """
+        for track in self._open:
+            if track.number != number:
+                continue
+            if time > track.shown.time and (known := self._reportable(track)) is not None:
+                sure = known.min_score >= self.settings.min_confidence
+                reads = [read for read in reads if not sure or read.text == known.text]
+            if reads:
+                affinity, best = max((self._affinity(track, read, time), -j) for j, read in enumerate(reads))
+                if affinity > 0:
+                    track.add(reads[-best], Moment(frame, time, wall), image)
+                    return reads[-best]
+        return None
 
     def in_view(self, time: float, within: float) -> list[PlateRead]:
         """Returns the plates that were seen less than so many seconds ago: where they should be by now.
@@ -230,9 +269,9 @@ class PlateTracker:
         gap = max(self.settings.max_gap, _GAP_FRAMES * self._interval)
         return self._end(lambda track: time - track.last.time > gap)
 
-    def _end(self, ended: Callable[[_Track], bool]) -> list[PlateEvent]:
+    def _end(self, ended: Callable[[Track], bool]) -> list[PlateEvent]:
         events: list[PlateEvent] = []
-        kept: list[_Track] = []
+        kept: list[Track] = []
         for track in self._open:
             if not ended(track):
                 kept.append(track)
@@ -240,8 +279,8 @@ class PlateTracker:
             text = self._reportable(track) or track.told
             if text is not None:
                 if track.told is None:
-                    events += self._tell(track, text, "new", track.last.time)
-                events += self._tell(track, text, "end", track.last.time)
+                    events += self._tell(track, text, "new", track.shown.time)
+                events += self._tell(track, text, "end", track.shown.time)
         self._open = kept
         return events
 
@@ -265,7 +304,7 @@ class PlateTracker:
                 events += self._tell(track, text, "update", time)
         return events
 
-    def _reportable(self, track: _Track) -> FusedText | None:
+    def _reportable(self, track: Track) -> FusedText | None:
         """Returns what can be told of a track, or None; fused again only where it has more reads."""
         # Reads are counted, and not frames: however few of those are read, one unsure read is one.
         if track.reads < self.settings.min_reads and track.best.min_score < self.settings.min_confidence:
@@ -275,7 +314,7 @@ class PlateTracker:
             track.known, track.is_fused = self._fusion.known(track.sums, self._min_score, sure), True
         return track.known
 
-    def _as_known(self, read: PlateRead, track: _Track) -> PlateRead:
+    def _as_known(self, read: PlateRead, track: Track) -> PlateRead:
         known = self._reportable(track)
         if known is None:
             return replace(read, text="")
@@ -288,7 +327,7 @@ class PlateTracker:
             char_scores=known.char_scores,
         )
 
-    def _tell(self, track: _Track, text: FusedText, state: State, time: float) -> list[PlateEvent]:
+    def _tell(self, track: Track, text: FusedText, state: State, time: float) -> list[PlateEvent]:
         track.told, track.told_at = text, time
         if state not in self.states:
             return []
@@ -310,11 +349,11 @@ class PlateTracker:
                 candidates=others or (),
                 first_corners=track.first_corners,
                 last_corners=track.corners,
-                **event_times(track.first, track.last),
+                **event_times(track.first, track.shown),
             )
         ]
 
-    def _affinity(self, track: _Track, read: PlateRead, time: float) -> float:
+    def _affinity(self, track: Track, read: PlateRead, time: float) -> float:
         similarity = text_similarity(track.best.text, read.text)
         expected = track.expected(time, max(_STEADY, self._interval))
         overlap = bounding_box_iou(expected, read.corners)
@@ -329,58 +368,3 @@ class PlateTracker:
         if overlap >= self.settings.min_iou or alike:
             return overlap + similarity + 1e-6
         return 0.0
-
-
-class _Track:
-    """One vehicle in view."""
-
-    def __init__(self, number: int, id: str, read: PlateRead, moment: Moment, image: Image | None) -> None:  # noqa: A002
-        self.number = number
-        self.id = id
-        self.reads = 0
-        self.first = moment
-        self.last = moment  # when its plate was seen last
-        self.read_at = moment.time  # and when it was read
-        self.sums = ReadSums()
-        self.known: FusedText | None = None  # what its reads say, where that is sure enough
-        self.is_fused = False  # whether `known` is that of all reads
-        self.known_since: float | None = None  # since when it may be reported, in seconds
-        self.told: FusedText | None = None  # what was told last
-        self.told_at = 0.0
-        self.best = read
-        self.crop: Image | None = None
-        self._best_weight = -1.0
-        self.first_corners = read.corners
-        self.corners = read.corners  # where its plate was seen last
-        self._speed = np.zeros(2)  # pixels per second
-        self.add(read, moment, image)
-
-    def add(self, read: PlateRead, moment: Moment, image: Image | None) -> None:
-        """Adds one read."""
-        self._move(read.corners, moment)
-        self.read_at = moment.time
-        self.reads += 1
-        weight = read_weight(read)
-        self.sums.add(read, weight)
-        self.is_fused = False
-        if weight > self._best_weight:
-            self._best_weight = weight
-            self.best = read
-            self.crop = None if image is None else crop_quad(image, read.corners)
-
-    def keep(self, corners: Quad, moment: Moment) -> None:
-        """Takes in where its plate is, unread."""
-        self._move(corners, moment)
-
-    def expected(self, time: float, steady: float) -> Quad:
-        """Returns where the plate's corners should be by now, if it moved on for at most `steady` seconds."""
-        ahead = min(time - self.last.time, steady)
-        return np.asarray(self.corners + self._speed * ahead, np.float32)
-
-    def _move(self, corners: Quad, moment: Moment) -> None:
-        elapsed = moment.time - self.last.time
-        if elapsed > 0:
-            moved = (corners.mean(axis=0) - self.corners.mean(axis=0)) / elapsed
-            self._speed = moved if self.reads < 2 else 0.5 * self._speed + 0.5 * moved
-        self.corners = corners
-        self.last = moment

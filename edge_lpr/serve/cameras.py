@@ -80,11 +80,11 @@ class Cameras:
             self._board.arrange({name: shown_source(one.source) for name, one in settings.cameras.items()})
             for name in list(self._running):
                 wanted = settings.cameras.get(name)
-                running = self._running[name]
-                if wanted is None or not wanted.enabled or is_other(wanted, running.source.settings):
+                source, stream = self._running[name].source, self._running[name].stream
+                if wanted is None or not wanted.enabled or is_other(wanted, source.settings):
                     del self._running[name]
-                    running.source.stop()
-                    self._reading.remove(running.stream)
+                    source.stop()
+                    self._reading.remove(stream)
             for name, one in settings.cameras.items():
                 if not one.enabled:
                     self._board[name].become("off", "not enabled")

@@ -12,13 +12,7 @@ from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, shown_source
 from edge_lpr.backends import AUTO, backend_choices
 from edge_lpr.errors import EdgeLprError, InputError, SourceError, shown
 from edge_lpr.io.sources import open_source
-from edge_lpr.pipeline.settings import (
-    DetectorSettings,
-    GateSettings,
-    ReadSettings,
-    TrackSettings,
-    split_settings,
-)
+from edge_lpr.pipeline.settings import DetectorSettings, GateSettings, ReadSettings, TrackSettings
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.serve.config_errors import Problem, nearest
 from edge_lpr.serve.lists import Lists
@@ -33,6 +27,7 @@ from edge_lpr.serve.settings import (
 )
 from edge_lpr.serve.spans import Spans
 from edge_lpr.serve.web.auth import ScryptHash, is_loopback
+from edge_lpr.settings import Settings
 
 __all__ = ["check", "is_file_source", "with_paths"]
 
@@ -42,6 +37,7 @@ _OUTPUT_FILES = {
     "command": (),
     "files": ("folder",),
 }
+_THRESHOLDS = (DetectorSettings, ReadSettings, TrackSettings, GateSettings)
 _READER_FILES = ("bundle", "engines")
 
 
@@ -108,22 +104,18 @@ def _check_reader(settings: ServeSettings) -> Iterator[Problem]:
         if (folder := getattr(reader, key)) is not None and not Path(folder).is_dir():
             yield Problem(("reader", key), f"no folder {folder}")
     place = ("reader", "thresholds")
-    known = [n for k in (DetectorSettings, ReadSettings, TrackSettings, GateSettings) for n in k.names()]
+    kinds: dict[str, type[Settings]] = {name: kind for kind in _THRESHOLDS for name in kind.names()}
     for name, value in reader.thresholds.items():
-        if name not in known:
-            yield Problem((*place, name), f"no such threshold{nearest(name, known)}")
+        if (kind := kinds.get(name)) is None:
+            yield Problem((*place, name), f"no such threshold{nearest(name, list(kinds))}")
             continue
-        with_it: list[str] = []
+        wrong = ""
         try:
-            for kind, changes in zip(
-                (DetectorSettings, ReadSettings, TrackSettings, GateSettings),
-                split_settings({name: value}),
-                strict=True,
-            ):
-                kind().changed(changes)
+            kind().changed({name: value})
         except EdgeLprError as e:
-            with_it.append(str(e))
-        yield from (Problem((*place, name), line.removeprefix(f"{name} is ")) for line in with_it)
+            wrong = str(e).removeprefix(f"{name} is ")
+        if wrong:
+            yield Problem((*place, name), wrong)
 
 
 def _check_camera(place: tuple[str, ...], camera: CameraSettings) -> Iterator[Problem]:

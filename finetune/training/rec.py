@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,7 +180,7 @@ class RecTraining:
     """
 
     metric = "accuracy"
-    new_norms = ()
+    new_norms: Collection[str] = ()
 
     def __init__(
         self,

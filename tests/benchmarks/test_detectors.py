@@ -10,10 +10,10 @@ from helpers.extras import reason
 pytest.importorskip("yaml", reason=reason("yaml", "finetune"))
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
-from edge_lpr.benchmarks.detectors import joined, main, ratio
+from edge_lpr.benchmarks.detectors import main, ratio
 from edge_lpr.bundle.manifest import bundled, load_bundle
+from edge_lpr.export.join import join
 from edge_lpr.io.image_io import write_image
-from edge_lpr.precisions import REFERENCE
 from edge_lpr.types import Image
 
 
@@ -34,21 +34,9 @@ def test_ratios_are_those_of_pairs() -> None:
     assert ratio([1, 30, 3], [2, 10, 6]) == 0.5
 
 
-def test_a_detector_and_a_recognizer_are_joined(tmp_path: Path) -> None:
-    own = load_bundle()
-    other = joined(own, own, tmp_path / "joined")
-    assert other.path == tmp_path / "joined"
-    for part in ("det", "rec"):
-        assert other.model(part, REFERENCE).sha256 == own.model(part, REFERENCE).sha256
-    names = ("input_name", "output_name", "stride", "limit_side_len", "limit_type", "max_side_len")
-    assert all(getattr(other.det, name) == getattr(own.det, name) for name in names)
-    assert other.det.postprocess == own.det.postprocess
-    assert other.rec.charset == own.rec.charset and other.rec.widths == own.rec.widths
-
-
 def test_the_table(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = load_bundle()
-    again = joined(own, own, tmp_path / "again").path
+    again = join(own, own, tmp_path / "again").path
     out = tmp_path / "d.json"
     words = [str(data), "--bundle", str(bundled()), "--bundle", str(again), "--json", str(out)]
     assert main(words) == 0

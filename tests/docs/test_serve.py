@@ -19,6 +19,7 @@ pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 
 from edge_lpr.serve.board import CameraBoard
 from edge_lpr.serve.config import load_config
+from edge_lpr.serve.data_folder import DataFolder
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery.command import VARIABLES
 from edge_lpr.serve.delivery.queue import SCHEMA, Queues
@@ -90,7 +91,7 @@ def test_figures_are_those_of_metrics(tmp_path: Path) -> None:
     assert rows[: len(told)] == told
 
 
-def test_topics_variables_and_look_alikes() -> None:
+def test_topics_variables_look_alikes_and_files(tmp_path: Path) -> None:
     topics = Topics("edge-lpr")
     for topic in (
         *(topics.status, topics.events("CAMERA"), topics.crop("CAMERA")),
@@ -100,3 +101,7 @@ def test_topics_variables_and_look_alikes() -> None:
     extra = {"EDGE_LPR_NAME", "EDGE_LPR_LIST", "EDGE_LPR_CROP", "EDGE_LPR_FRAME"}
     assert set(re.findall(r"`(EDGE_LPR_[A-Z_]+)`", TEXT)) == {*VARIABLES, *extra}
     assert f"`lookalikes`: {', '.join(' '.join(group) for group in LOOKALIKES)}" in TEXT
+    data = DataFolder(tmp_path / "data")
+    for path in (data.database, data.pictures):
+        assert re.search(rf"`{path.name}[`/]", TEXT)
+    data.close()

@@ -114,8 +114,9 @@ class Browser:
 
     def open(self, address: str) -> None:
         """Opens a page and waits until all of it is there."""
+        self.run("window.before = true")
         self.call("Page.navigate", url=address)
-        self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
+        self.wait("!window.before && document.readyState === 'complete'")
 
     def run(self, script: str) -> Any:
         """Runs an expression in the page and returns its value."""

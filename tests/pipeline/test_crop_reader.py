@@ -53,7 +53,7 @@ def test_what_reads_better_as_text_is_shown_only_on_request(shipped_reader: Plat
     [
         ({"min_score": 0.0, "retry_below": 0.0}, 1),
         ({"min_score": 1.0, "retry_below": 0.0}, 2),
-        ({"min_score": 0.0, "retry_below": 1.0}, 2),
+        ({"min_score": 0.0, "retry_below": 1.0}, 3),
     ],
     ids=["sure enough", "not to be reported", "to be looked at again"],
 )
@@ -73,6 +73,54 @@ def test_what_would_not_be_reported_is_looked_at_again(
     )
     CropReader(recognizer, ReadSettings().changed(settings)).read([[Crop.of_whole(image)]])
     assert sum(count > 0 for count in looked) == looks
+
+
+def counted(reader: PlateReader, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many crops are recognized together, time and again."""
+    looked: list[int] = []
+    whole = reader.recognizer.probabilities
+    monkeypatch.setattr(
+        reader.recognizer, "probabilities", lambda crops: [looked.append(len(crops)), whole(crops)][1]
+    )
+    return looked
+
+
+def test_a_mirror_is_asked_only_where_there_is_a_plate_to_deny(
+    shipped_reader: PlateReader, plate_scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = counted(shipped_reader, monkeypatch)
+    nothing = Crop.of_whole(plate_scene("皖A13H25")[0:51, 80:240])
+    assert CropReader(shipped_reader.recognizer, ReadSettings()).read([[nothing]]) == [None]
+    assert sum(looked) == 2  # as it stands, and turned round
+    # A text that is no plate may be a plate's in a mirror.
+    looked.clear()
+    CropReader(shipped_reader.recognizer, ReadSettings().changed({"any_text": True})).read([[nothing]])
+    assert sum(looked) == 3
+
+
+def test_of_a_video_a_first_crop_that_is_sure_is_enough_and_what_stands_upright_is_not_turned(
+    shipped_reader: PlateReader, plate_scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = plate_scene("皖A13H25")
+    plate, half, nothing = (
+        Crop.of_whole(scene[top : top + 51, 80:right]) for top, right in ((90, 240), (90, 170), (0, 240))
+    )
+    crops = CropReader(shipped_reader.recognizer, ReadSettings())
+    looked = counted(shipped_reader, monkeypatch)
+
+    def read(place: list[Crop], upright: bool | None) -> tuple[str | None, int]:
+        looked.clear()
+        (found,) = crops.read([place], None if upright is None else [upright])
+        return found and found.text, sum(looked)
+
+    assert read([plate, plate], None) == ("皖A13H25", 2)
+    assert read([plate, plate], upright=False) == read([plate, plate], upright=True) == ("皖A13H25", 1)
+    assert read([nothing, plate], upright=False) == ("皖A13H25", 2)
+    assert read([nothing, nothing], upright=False) == (None, 3)
+    assert read([nothing, nothing], upright=True) == (None, 1)
+    turned = plate.turned()
+    assert read([turned, turned], upright=False)[0] == "皖A13H25" != read([turned, turned], upright=True)[0]
+    assert read([half], upright=True)[0] is None
 
 
 def test_of_a_place_s_crops_the_best_counts(shipped_reader: PlateReader, plate_scene: Any) -> None:

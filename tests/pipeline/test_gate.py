@@ -30,7 +30,8 @@ def street(*cars: Window) -> NDArray[np.uint8]:
 
 
 def a_gate(**settings: float) -> Gate:
-    return Gate(GateSettings(**settings), lambda height, width: (544, 960))  # type: ignore[arg-type]
+    changed: dict[str, Any] = {"look_interval": 0.15, **settings}
+    return Gate(GateSettings(**changed), lambda height, width: (544, 960))
 
 
 def place(at: Window, seen: float, **changes: Any) -> Place:
@@ -40,6 +41,7 @@ def place(at: Window, seen: float, **changes: Any) -> Place:
         "expected": at.corners,
         "seen": seen,
         "read": seen,
+        "shown": seen,
         "reads": 9,
         "is_sure": True,
     }
@@ -94,16 +96,51 @@ def test_a_plate_is_looked_at_in_each_frame_until_it_is_known() -> None:
         assert holds(look, plate) and not look.followed
     looks = []
     seen = read = 4 / FPS
-    for n in range(5, 17):
+    for n in range(5, 25):
         plate = Window(440 + 3 * n, 280, 520 + 3 * n, 305)
-        known = place(plate, seen, read=read)
+        known = place(plate, seen, read=read, shown=read)
         look = gate.plan(street(Window(plate.left - 40, 200, plate.right + 40, 320)), n / FPS, [known])
         looks.append((n, bool(look.windows), bool(look.followed)))
         seen = n / FPS if look.windows else seen
         read = n / FPS if look.windows and not look.followed else read
-    # It is seen in each fourth frame, and read in each second of those; its car's motion is no news.
-    assert [n for n, looked, _ in looks if looked] == [8, 12, 16]
-    assert [n for n, _, followed in looks if followed] == [8, 16]
+    # It is seen in each eighth frame, and read in each second of those; its car's motion is no news.
+    assert [n for n, looked, _ in looks if looked] == [12, 20]
+    assert [n for n, _, followed in looks if followed] == [12]
+
+
+def test_a_known_plate_that_goes_fast_is_looked_at_twice_as_often() -> None:
+    def looks(speed: int) -> list[int]:
+        gate = a_gate()
+        gate.plan(street(), 0.0)
+        found, seen = [], 0
+        for n in range(1, 12):
+            was, now = (Window(100 + speed * m, 280, 180 + speed * m, 305) for m in (seen, n))
+            known = place(was, seen / FPS, expected=now.corners)
+            if gate.plan(street(Window(now.left - 40, 200, now.right + 40, 320)), n / FPS, [known]).windows:
+                found.append(n)
+                seen = n
+        return found
+
+    assert looks(3) == [8] and looks(12) == [4, 8]
+
+
+def test_a_plate_that_stops_is_read_before_it_is_held() -> None:
+    gate = a_gate()
+    plate = Window(440, 280, 520, 305)
+    gate.plan(street(CAR), 0.0)
+    # It was followed there, and not read.
+    looks = [gate.plan(street(CAR), n / FPS, [place(plate, 0.0, shown=-0.2, read=-0.2)]) for n in range(1, 5)]
+    assert not any(look.held for look in looks)
+    assert [(bool(look.windows), dict(look.followed)) for look in looks] == [(False, {})] * 3 + [(True, {})]
+    assert gate.plan(street(CAR), 5 / FPS, [place(plate, 4 / FPS)]).held == {1}
+
+
+def test_a_look_says_where_plates_were_read_before() -> None:
+    gate = a_gate()
+    plate = place(Window(440, 280, 520, 305), 0.0)
+    for n in range(2):
+        (quad,) = gate.plan(street(CAR), float(n), [plate]).plates
+        assert np.array_equal(quad, plate.expected)
 
 
 def test_a_plate_that_stands_is_held_until_something_changes_there() -> None:

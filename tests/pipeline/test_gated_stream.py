@@ -89,6 +89,33 @@ def test_a_car_that_stops_is_one_event_with_a_fraction_of_the_looks(
     assert events_of(steps_of(gated, passing)) == [(text, first, last)]
 
 
+def test_a_passage_begins_and_ends_as_without_the_gate_however_seldom_is_looked(
+    tmp_path: Path, plate_scene: Scene
+) -> None:
+    def bare(x: int) -> NDArray[np.uint8]:
+        image = car(plate_scene, x)
+        image[200:251, x : x + 160] = image[190, x]
+        return image
+
+    # It comes without a plate, and has one of a sudden.
+    way = [bare(60 + 12 * n) for n in range(11)]
+    way += [car(plate_scene, 60 + 12 * n) for n in range(11, 32)] + [car(plate_scene, -1)] * 40
+    video = write(tmp_path / "quick.avi", way)
+    with PlateReader(settings={**SMALL, "gate": "off"}, threads=1) as off:
+        ((expected, first, last),) = events_of(steps_of(off, video))
+    with PlateReader(settings={**SMALL, "look_interval": 0.28}, threads=1) as seldom:
+        steps = steps_of(seldom, video)
+    ((text, begun, ended),) = events_of(steps)
+    assert text == expected == TEXT
+    assert (begun, ended) == pytest.approx((first, last), abs=1.5 / FPS)
+    # It was found some frames later, and then before.
+    seen = next(step for step in steps if step.reads)
+    assert seen.frame is not None and seen.look is not None
+    assert seen.frame.index >= 13 and seen.look.back > 1
+    assert f"{seen.look.back} windows back" in str(seen.look)
+    assert sum(step.look.back for step in steps if step.look is not None) < 0.5 * len(steps)
+
+
 def test_boxes_move_on_between_looks(gated: PlateReader, passing: Path) -> None:
     steps = steps_of(gated, passing)[14:28]
     unread = [step for step in steps if not step.reads and step.known]
@@ -105,6 +132,8 @@ def test_a_plate_that_stands_does_not_time_out(tmp_path: Path, plate_scene: Scen
         steps = steps_of(reader, video)
     assert events_of(steps) == [(TEXT, 0.0, pytest.approx(3.9))]
     assert sum(step.look.windows is None for step in steps if step.look) <= 2
+    # It stands as it was read, so there is nothing to look back for.
+    assert sum(step.look.back for step in steps if step.look) == 0
 
 
 def test_a_stride_and_frames_far_apart_are_read_as_a_whole(

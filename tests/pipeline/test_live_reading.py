@@ -214,11 +214,14 @@ def test_reads_that_do_not_count_are_no_vehicles(reader: PlateReader, plate_scen
 def test_each_stream_may_decide_in_its_own_time(dull: PlateReader, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = dull
     monkeypatch.setattr(
-        reader, "read_batch", lambda images, rescan=None: [[read(TEXT, score=0.9)] for _ in images]
+        reader, "read_batch", lambda images, rescan=None: [looks.pop() if looks else [] for _ in images]
     )
-    tracking = reader.tracking.changed({"min_confidence": 1.0, "max_delay": 5.0})
+    # One look alone, which is not sure enough to be told at once, and a plate that is missed for long.
+    once = {"min_confidence": 1.0, "min_reads": 1, "max_gap": 10.0}
+    tracking = reader.tracking.changed({"max_delay": 5.0} | once)
     told = {}
     for name, settings in (("patient", tracking), ("hasty", tracking.changed({"max_delay": 0.3}))):
+        looks = [[read(TEXT, score=0.9)]]
         reading = LiveReading(1)
         camera = Camera(name, frames=30)
         reading.add(Stream(reader, camera, tracking=settings))

@@ -11,6 +11,7 @@ import pytest
 from edge_lpr import PlateReader
 from edge_lpr.geometry import whole
 from edge_lpr.pipeline.db_postprocess import Box
+from edge_lpr.pipeline.looks import Look
 from edge_lpr.types import Image
 
 
@@ -117,3 +118,42 @@ def test_two_rows_are_unfolded_out_of_every_outline(
     monkeypatch.setattr(shipped_reader.detector, "detect_batch", lambda images, *_: [[box] for _ in images])
     (read,) = shipped_reader.read_batch([plate], [False])[0]
     assert (read.text, read.kind) == ("浙A3M177", "yellow")
+
+
+def test_a_look_at_all_of_a_frame_reads_it_as_a_frame_is_read(
+    street_image: Image, shipped_reader: PlateReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (whole_reads,) = shipped_reader.read_batch([street_image], [False])
+    texts = [read.text for read in whole_reads]
+    crops: list[int] = []
+    read_crops = shipped_reader.recognizer.probabilities
+    monkeypatch.setattr(
+        shipped_reader.recognizer, "probabilities", lambda c: [crops.append(len(c)), read_crops(c)][1]
+    )
+    first, second = (read.corners for read in whole_reads)
+    seen = shipped_reader.read_look(street_image, Look(rescan=False, plates=(first, second)))
+    assert [read.text for read in seen.reads] == texts and not seen.followed
+    assert sum(crops) == 2  # one way each, as they stand
+    crops.clear()
+    seen = shipped_reader.read_look(street_image, Look(None, followed={7: first, 8: second}))
+    # They are there, so nothing is looked for at another size.
+    assert seen.reads == [] and set(seen.followed) == {7, 8} and sum(crops) == 0
+
+
+def test_an_empty_frame_is_looked_at_again_where_that_is_wanted(
+    shipped_reader: PlateReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides: list[int | None] = []
+    detect = shipped_reader.detector.detect_batch
+
+    def spy(images: Any, longer_side: int | None = None, *more: Any) -> Any:
+        sides.extend([longer_side] * len(images))
+        return detect(images, longer_side, *more)
+
+    monkeypatch.setattr(shipped_reader.detector, "detect_batch", spy)
+    grey = np.full((480, 640, 3), 128, np.uint8)
+    plate = np.array([[0, 0], [90, 0], [90, 30], [0, 30]], np.float32)
+    for rescan, expected in ((False, [None]), (True, [None, 320, 224])):
+        sides.clear()
+        assert shipped_reader.read_look(grey, Look(rescan=rescan, plates=(plate,))).reads == []
+        assert sides == expected

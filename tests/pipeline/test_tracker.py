@@ -344,11 +344,47 @@ def test_a_plate_that_is_held_or_followed_is_in_view_and_is_no_read() -> None:
     (shown,) = tracker.in_view(1.2, 0.2)
     assert shown.text == "皖A12345" and shown.corners[:, 0].min() == pytest.approx(220, abs=0.5)
     assert tracker.in_view(1.4, 0.2) == []
-    for n in range(12, 30):
+    tracker.update([read("皖A12345", x=220)], 12, 1.2)
+    for n in range(13, 30):
         tracker.keep({1}, {}, n, n / 10)
         tracker.update([], n, n / 10)
     (event,) = tracker.update([], 40, 4.0)
-    assert (event.reads, event.last_frame, event.last_seen) == (2, 29, pytest.approx(2.9))
+    assert (event.reads, event.last_frame, event.last_seen) == (3, 29, pytest.approx(2.9))
+
+
+def test_a_passage_ends_where_its_plate_was_last_read_however_long_it_was_seen() -> None:
+    tracker = PlateTracker(CHARSET, True, TrackSettings(max_gap=0.5))
+    for n in range(3):
+        tracker.update([read("皖A12345", x=100 + 10 * n)], n, n / 10)
+    (place,) = tracker.places(0.2)
+    tracker.keep((), {1: place.corners}, 3, 0.3)
+    tracker.keep({1}, {}, 4, 0.4)  # it stands as it was not read
+    (place,) = tracker.places(0.4)
+    assert (place.seen, place.shown) == (pytest.approx(0.4), pytest.approx(0.2))
+    (event,) = tracker.advance(2.0)
+    assert (event.last_frame, event.last_seen) == (2, pytest.approx(0.2))
+
+
+def test_reads_of_frames_that_have_gone_by_begin_and_end_a_passage() -> None:
+    tracker = PlateTracker(CHARSET, True, TrackSettings(max_gap=0.5))
+    tracker.update([read("皖A12345", x=140)], 4, 0.4)
+    assert tracker.recall(1, [read("京N99999", x=600), read("皖A12345", x=130)], 3, 0.3)
+    (place,) = tracker.places(0.2)
+    assert place.expected[:, 0].min() == pytest.approx(120, abs=0.1)
+    assert tracker.recall(1, [read("皖A12345", x=120)], 2, 0.2)
+    assert not tracker.recall(1, [read("京N99999", x=110)], 1, 0.1)
+    assert tracker.recall(1, [], 1, 0.1) is tracker.recall(7, [read("皖A12345")], 1, 0.1) is None
+    tracker.keep((), {1: read("皖A12345", x=170).corners}, 7, 0.7)
+    assert tracker.recall(1, [read("皖A12345", x=160)], 6, 0.6)
+    assert tracker.recall(1, [read("皖A12345", x=180)], 8, 0.8)
+    (place,) = tracker.places(0.9)
+    assert (place.reads, place.seen, place.shown) == (5, 0.8, 0.8)
+    assert place.expected[:, 0].min() == pytest.approx(190, abs=0.1)
+    # What fades is read wrongly, by chance.
+    assert not tracker.recall(1, [read("皖A12346", x=190)], 9, 0.9)
+    (event,) = tracker.advance(2.0)
+    assert (event.first_frame, event.first_seen, event.last_frame, event.last_seen) == (2, 0.2, 8, 0.8)
+    assert event.reads == 5
 
 
 def test_a_track_outlasts_five_looks_however_rare_they_are() -> None:

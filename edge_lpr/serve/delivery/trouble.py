@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ __all__ = ["FIRST_PAUSE", "Sayings", "Trouble", "pause_after"]
 FIRST_PAUSE = 1.0
 """Seconds after the first failure; each one more doubles it."""
 _SAY_AGAIN = 60.0  # seconds between two lines about the same
+_HOUR = 3600.0
 _LONE = 2  # passages that may fail in a row before it is the receiver that fails
 
 
@@ -74,15 +74,10 @@ class Trouble:
         return self._passages.get(passage, (0, 0.0))[1] > now
 
     def next_time(self, now: float) -> float:
-        """Returns the seconds until something that failed may be tried again; a minute where nothing did.
-
-        To be asked where nothing that may be tried now was found: what is due then is queued no more.
-        """
-        if self.until > now:
-            return min(self.until - now, _SAY_AGAIN)
-        self._passages = {one: held for one, held in self._passages.items() if held[1] > now}
-        times = [until for _, until in self._passages.values()]
-        return min(min(times, default=math.inf) - now, _SAY_AGAIN)
+        """Returns the seconds until something that failed may be tried again; a minute where nothing did."""
+        times = [self.until] if self.until > now else [until for _, until in self._passages.values()]
+        # One that is over was of a passage that waits no more: what a full queue had no room for.
+        return min(min((time for time in times if time > now), default=now + _SAY_AGAIN) - now, _SAY_AGAIN)
 
     def over(self, passage: str) -> bool:
         """Has a passage go on, as something of it was taken; returns whether the output was failing."""
@@ -120,6 +115,9 @@ class Trouble:
             pause = max(min(error.after, 10 * most), pause_after(self._streak, most, self.chance))
             self.until = now + pause
             return pause
+        self._passages = {
+            one: (n, until) for one, (n, until) in self._passages.items() if until > now - _HOUR
+        }
         failures = self._passages.get(passage, (0, 0.0))[0] + 1
         pause = max(min(error.after, 10 * most), pause_after(failures, most, self.chance))
         self._passages[passage] = (failures, now + pause)

@@ -55,7 +55,7 @@ def bar_chart(title: str, series: Sequence[str], bars: Sequence[Bar]) -> Markup:
     pitch = across / max(1, len(bars))
     every = max(1, math.ceil(len(bars) * 64 / across))
     for i, bar in enumerate(bars):
-        x, base = _LEFT + pitch * (i + 0.1), _TOP + down
+        x, base = _LEFT + pitch * (i + 0.1), float(_TOP + down)
         for number, count in enumerate(bar.counts):
             if count:
                 height = down * count / top

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from functools import partial
 
 from starlette.responses import Response, StreamingResponse
 
@@ -42,8 +43,7 @@ async def events_csv(ask: Ask) -> Response:
             )
             if not found.cursor:
                 return
-            after = replace(query, cursor=found.cursor)
-            found = await context.work(lambda after=after: page(after))
+            found = await context.work(partial(page, replace(query, cursor=found.cursor)))
 
     return StreamingResponse(parts(), headers=_attachment("events.csv"), media_type="text/csv")
 

@@ -70,6 +70,9 @@ class LiveResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends pictures until the browser goes, or stalls."""
+        if scope["method"] == "HEAD":
+            await Response(media_type="multipart/x-mixed-replace")(scope, receive, send)
+            return
         with self._viewers:
             kind = b"multipart/x-mixed-replace; boundary=" + _BOUNDARY
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})

@@ -25,6 +25,8 @@ _HEADER_BYTES = 16 << 10
 _REQUEST = 10.0  # seconds in which a request's head has to come
 _IDLE = 15  # seconds that a connection is kept between two requests
 _START = 10.0
+# Milliseconds after which the kernel gives up a client that takes nothing of what it asked for (Linux).
+_UNTAKEN = 30_000
 
 
 class _Protocol(H11Protocol):
@@ -167,6 +169,8 @@ def _bind(listen: str) -> socket.socket:
         raise InputError(f'[web] listen = "{listen}": {one_line(e)}') from e
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # taken over by its connections
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN)
         made.bind(address)
         made.listen(_CONNECTIONS)
     except OSError as e:

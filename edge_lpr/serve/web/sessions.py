@@ -125,7 +125,7 @@ class Attempts:
         now, key = self._clock(), _network(address)
         per_address, overall = self._limits
         with self._lock:
-            own = self._of.get(key, ())
+            own = self._of.get(key) or deque[float]()
             ends = [
                 times[0] + self._seconds - now
                 for times, limit in ((own, per_address), (self._all, overall))

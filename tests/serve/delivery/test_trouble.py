@@ -33,11 +33,10 @@ def test_something_is_said_once_a_minute() -> None:
     assert not said.may_say("a", 61)
 
 
-def test_what_was_dropped_from_the_queue_while_it_failed_keeps_nobody_awake() -> None:
+def test_who_waits_no_more_is_waited_for_no_more() -> None:
     trouble = Trouble(random.Random(1))
-    trouble.failed("a", DeliveryError("500", whole=False), most=300, now=0)
-    assert 0.5 <= trouble.next_time(0) <= 1
-    # It is due, and nothing was found: it is queued no more, and nothing is to be waited for.
-    assert trouble.next_time(1) == 60
-    pause = trouble.failed("b", DeliveryError("500", whole=False), most=300, now=1)
-    assert trouble.next_time(1) == pytest.approx(pause)
+    pause = trouble.failed("dropped meanwhile", DeliveryError("500", whole=False), most=300, now=0)
+    assert trouble.next_time(0) == pause
+    assert trouble.next_time(pause + 1) == 60  # and not at once, again and again
+    trouble.failed("other", DeliveryError("500", whole=False), most=300, now=10_000)
+    assert list(trouble._passages) == ["other"]

@@ -17,7 +17,7 @@ from edge_lpr.serve.web.live import LiveResponse, Viewers
 from edge_lpr.serve.web.problems import Problem
 
 HEAD = b"--edge-lpr-frame\r\nContent-Type: image/jpeg\r\n\r\n"
-SCOPE: Scope = {"type": "http"}
+SCOPE: Scope = {"type": "http", "method": "GET"}
 
 
 @pytest.fixture
@@ -118,6 +118,11 @@ def test_who_has_gone_is_noticed_on_a_still_picture(
         return len({part.removeprefix(HEAD) for part in client.pictures()})
 
     assert asyncio.run(look()) == 1
+
+
+def test_who_only_asks_for_the_head_does_not_look(service: Service) -> None:
+    answer = service.client().head("/cameras/gate/live.mjpeg")
+    assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_so_many_may_look() -> None:

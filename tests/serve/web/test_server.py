@@ -14,9 +14,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from helpers.page import Service, configuration
 from helpers.stored_passages import frame
+from helpers.waiting import wait_until
 
 from edge_lpr.errors import InputError
 from edge_lpr.serve.web import server as module
@@ -177,6 +179,26 @@ def test_a_head_that_never_ends_is_refused(tmp_path: Path) -> None:
                 while sent < 8 << 20:
                     sent += sender.send(b"GET / HTTP/1.1\r\nX: " if not sent else b"x" * 4096)
                 pytest.fail("it takes heads of any length")
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="a setting of Linux")
+def test_one_who_takes_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_UNTAKEN", 500)
+    with running(tmp_path) as (server, service):
+        noise = np.random.default_rng(0).integers(0, 256, (2000, 3000, 3), np.uint8)
+        service.see("gate", noise)
+        host, port = server.address.removeprefix("http://").split(":")
+        with socket.socket() as stuck:
+            stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stuck.connect((host, int(port)))
+            stuck.sendall(b"GET /cameras/gate/still.jpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            wait_until(lambda: connections(server) == 1)
+            wait_until(lambda: connections(server) == 0)
+
+
+def connections(server: WebServer) -> int:
+    """How many there are."""
+    return len(server._server.server_state.connections)
 
 
 def test_one_who_takes_nothing_holds_nobody_up(tmp_path: Path) -> None:
