@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from edge_lpr.environment import machine
 from edge_lpr.finetune.synthesis.street.film import STREET, film
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs
+from edge_lpr.pipeline.wall_clock import parse_iso
 from edge_lpr.types import Image
 
 __all__ = ["measure", "recall", "row", "soak"]
@@ -101,7 +101,7 @@ def recall(events: Sequence[dict[str, Any]], result: dict[str, Any], turns: int)
     truth = {trajectory.plate.text for trajectory in STREET}
     texts: dict[str, tuple[str, str]] = {}
     for one in events:  # the last that is told of a passage counts
-        if start <= datetime.fromisoformat(one["first_utc"].replace("Z", "+00:00")).timestamp() < stop:
+        if start <= parse_iso(one["first_utc"]).timestamp() < stop:
             texts[one["id"]] = one["camera"], one["text"]
     told = Counter(texts.values())
     right = {key: count for key, count in told.items() if key[1] in truth}

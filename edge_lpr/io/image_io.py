@@ -92,34 +92,46 @@ def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image:
     return _turned(to_bgr8(_by_opencv(data, header, name)), header.orientation)
 
 
-def encode_image(image: Image, suffix: str) -> bytes | None:
+def encode_image(image: Image, suffix: str, quality: int | None = None) -> bytes | None:
     """Encodes an image.
 
     Args:
         image: uint8 H×W×3 BGR.
         suffix: Of `IMAGES_WRITTEN`.
+        quality: Of JPEG, 0 to 100; OpenCV's 95 by default.
 
     Returns:
         The bytes of its file; None where the format cannot hold it, or is none that is written.
     """
     try:
-        ok, data = cv2.imencode(suffix, image)
+        ok, data = cv2.imencode(suffix, image, [] if quality is None else [cv2.IMWRITE_JPEG_QUALITY, quality])
     except cv2.error:
         return None
     return data.tobytes() if ok else None
 
 
-def write_image(path: Path, image: Image) -> None:
+def write_image(path: Path, image: Image, quality: int | None = None) -> int:
     """Encodes an image by its suffix and writes it aside, then gives it its name.
+
+    Not written through to the disk: a power cut may take it with it.
+
+    Args:
+        path: The file.
+        image: uint8 H×W×3 BGR.
+        quality: See `encode_image`.
+
+    Returns:
+        How many bytes it has.
 
     Raises:
         OutputError: It cannot be encoded or written.
     """
-    data = encode_image(image, path.suffix)
+    data = encode_image(image, path.suffix, quality)
     if data is None:
         height, width = image.shape[:2]
         raise OutputError(f"{path}: {width}×{height} pixels cannot be encoded as {path.suffix}")
     write_bytes(path, data, durable=False)
+    return len(data)
 
 
 def _by_opencv(data: bytes, header: ImageHeader, name: str) -> NDArray[Any]:

@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import cv2
+import numpy as np
 
+from edge_lpr.io.image_io import encode_image
 from edge_lpr.masking import masked
 from edge_lpr.pipeline.wall_clock import iso, utc
 from edge_lpr.types import Image
 
-__all__ = ["CameraBoard", "CameraCounts", "CameraEntry", "CameraState"]
+__all__ = ["CameraBoard", "CameraCounts", "CameraEntry", "CameraState", "CameraStateName"]
 
 CameraStateName = Literal["starting", "live", "lost", "error", "off", "ended"]
 _WIDTH = 1280  # pixels of the picture that is shown, at most
@@ -183,10 +185,10 @@ class CameraEntry:
                     shown = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
                 else:
                     shown = frame
-                done, data = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-                if not done:
+                data = encode_image(np.asarray(shown, np.uint8), ".jpg", _QUALITY)
+                if data is None:
                     return None
-                self._jpeg = number, data.tobytes()
+                self._jpeg = number, data
             return self._jpeg[1]
 
 

@@ -108,7 +108,6 @@ class CameraSource(PolledSource):
         """
         self.settings = settings
         self._spans = Spans.parse(settings.schedule, "schedule")
-        self._mask: NDArray[np.uint8] | None = None  # 255 where it is painted over
         self._look_at = min(self._look_at, self._clock())
 
     def read(self, wait: float = 0.0) -> Frame | None:
@@ -263,19 +262,10 @@ class CameraSource(PolledSource):
             image = np.asarray(cv2.rotate(image, turn), np.uint8)
         if self.settings.flip:
             image = np.asarray(cv2.flip(image, 1), np.uint8)
-        if self.settings.masks:
-            if self._mask is None or self._mask.shape != image.shape[:2]:
-                self._mask = _painted(self.settings.masks, image.shape[1], image.shape[0])
-            image[self._mask > 0] = _PAINT
+        last = image.shape[1] - 1, image.shape[0] - 1
+        for polygon in self.settings.masks:
+            cv2.fillPoly(image, [np.rint(np.array(polygon) * last).astype(np.int32)], _PAINT)
         return image
-
-
-def _painted(polygons: list[Polygon], width: int, height: int) -> NDArray[np.uint8]:
-    mask = np.zeros((height, width), np.uint8)
-    for polygon in polygons:
-        points = np.rint(np.array(polygon) * (width - 1, height - 1)).astype(np.int32)
-        cv2.fillPoly(mask, [points], 255)
-    return mask
 
 
 def _holds(polygon: Polygon, point: NDArray[np.floating]) -> bool:

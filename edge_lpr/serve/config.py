@@ -19,7 +19,7 @@ from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.masking import remember, remember_secret
 from edge_lpr.serve import toml_lines
 from edge_lpr.serve.config_checks import check, with_paths
-from edge_lpr.serve.config_errors import Problem, dotted, problems_of
+from edge_lpr.serve.config_errors import Problem, dotted, is_address_at, is_secret, problems_of
 from edge_lpr.serve.settings import ServeSettings
 
 if sys.version_info >= (3, 11):
@@ -156,10 +156,9 @@ def _remember(data: Any, place: toml_lines.Path) -> None:  # noqa: ANN401 - what
         for key, value in data.items() if isinstance(data, dict) else enumerate(data):
             _remember(value, (*place, key))
         return
-    last = place[-1] if place else ""
-    if isinstance(data, str) and (last in ("password", "secret", "hash") or "headers" in place[:-1]):
+    if isinstance(data, str) and is_secret(place):
         remember_secret(data)
-    elif isinstance(data, str) and last in ("source", "url"):
+    elif isinstance(data, str) and is_address_at(place):
         remember(data)
 
 

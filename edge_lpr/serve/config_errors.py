@@ -17,10 +17,18 @@ from edge_lpr.errors import shown
 from edge_lpr.serve.settings import ServeSettings
 from edge_lpr.serve.toml_lines import Path
 
-__all__ = ["Problem", "dotted", "fields_at", "nearest", "problems_of", "shown_value"]
+__all__ = [
+    "Problem",
+    "dotted",
+    "fields_at",
+    "is_address_at",
+    "is_secret",
+    "nearest",
+    "problems_of",
+    "shown_value",
+]
 
-_SECRET = frozenset({"password", "secret", "hash"})
-_ADDRESSES = frozenset({"source", "url"})
+_SECRET, _ADDRESSES = (["password"], ["secret"], ["hash"]), (["source"], ["url"])
 _TYPES = {
     "string_type": "expected a text in quotes",
     "int_type": "expected a whole number",
@@ -66,14 +74,28 @@ def nearest(word: object, known: Sequence[str]) -> str:
     return f"; there {'are' if len(known) > 1 else 'is'} {listed}" if known else "; there is none"
 
 
+def is_secret(place: Path) -> bool:
+    """Tells whether what stands at a place is a password, or may hold one."""
+    names = _names(place)
+    return names[-1:] in _SECRET or "headers" in names[:-1]
+
+
+def is_address_at(place: Path) -> bool:
+    """Tells whether what stands at a place is an address, which may have a password in it."""
+    return _names(place)[-1:] in _ADDRESSES
+
+
+def _names(place: Path) -> list[str]:
+    return [part for part in place if isinstance(part, str)]
+
+
 def shown_value(place: Path, value: object) -> str:
     """Returns a value as a message shows it; none that is a secret, or may hold one."""
-    names = [part for part in place if isinstance(part, str)]
-    if _SECRET & set(names[-1:]) or "headers" in names[:-1]:
+    if is_secret(place):
         return f"a value that is not shown ({HIDDEN})"
     if isinstance(value, Mapping):
         return "a table"
-    if isinstance(value, str) and _ADDRESSES & set(names[-1:]):
+    if isinstance(value, str) and is_address_at(place):
         return shown(shown_source(value))
     if isinstance(value, bool):
         return str(value).lower()

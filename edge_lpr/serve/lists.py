@@ -7,20 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
 
 from edge_lpr.datasets.label_text import clean_text
 from edge_lpr.errors import InputError, shown
 from edge_lpr.serve.list_files import read_list
 from edge_lpr.serve.matching import PlateTable, fold, is_pattern, pattern_regex
 from edge_lpr.serve.plate_entry import MAX_PLATE, PlateEntry, parse_day
-from edge_lpr.serve.record import Match
+from edge_lpr.serve.record import How, Match
 from edge_lpr.serve.settings import ListSettings
 from edge_lpr.serve.spans import Spans
 
 __all__ = ["Lists", "PlateList"]
 
-How = Literal["exact", "lookalike", "doubtful", "candidate", "pattern"]
 # Of lists of one priority: what keeps out goes before what lets in.
 _ACTIONS = ("deny", "allow", "watch")
 _MAX_STARS = 4  # of a pattern: each lets the matching begin anew

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -10,13 +11,12 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from edge_lpr.environment import memory, tool
-from edge_lpr.serve.board import CameraBoard
+from edge_lpr.serve.board import CameraBoard, CameraStateName
 from edge_lpr.serve.delivery.queue import Queues
 
 __all__ = ["Metrics"]
 
 _LATENCIES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
-_STATES = ("starting", "live", "lost", "error", "off", "ended")
 _COUNTERS = (
     ("frames", "frames that were read"),
     ("dropped", "frames that were passed over for a newer one"),
@@ -111,20 +111,21 @@ class _Live(Collector):
         state = GaugeMetricFamily("edge_lpr_camera_state", "1 for how it is", labels=["camera", "state"])
         for camera in cameras:
             rate.add_metric([camera.name], camera.fps)
-            for one in _STATES:
+            for one in get_args(CameraStateName):
                 state.add_metric([camera.name, one], float(one == camera.state))
         yield rate
         yield state
 
     def _outputs(self) -> Iterable[Metric]:
         depth = GaugeMetricFamily("edge_lpr_queue_depth", "events that wait for an output", labels=["output"])
-        for name, waiting in self._queues.depths().items():
-            depth.add_metric([name], waiting)
+        found = self._queues.counts()
+        for name, counts in found.items():
+            depth.add_metric([name], counts.waiting)
         yield depth
         for kind in ("delivered", "given_up", "dropped"):
             counter = CounterMetricFamily(
                 f"edge_lpr_output_{kind}", f"events that were {kind.replace('_', ' ')}", labels=["output"]
             )
-            for name, counts in self._queues.counts().items():
+            for name, counts in found.items():
                 counter.add_metric([name], getattr(counts, kind))
             yield counter

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
-
 from edge_lpr.errors import OutputError
-from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.file_names import PART
+from edge_lpr.io.image_io import write_image
 from edge_lpr.serve.settings import RetentionSettings
 from edge_lpr.types import Image
 
@@ -127,15 +125,13 @@ class Pictures:
             target = self.folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             self._check_room()
-            data = _encoded(image, kind)
-            # A power cut may take a picture with it; waiting for the disk would hold the cameras up.
-            write_bytes(target, data, durable=False)
-        except (OSError, OutputError, cv2.error) as e:
+            size = write_image(target, image, _QUALITY[kind])  # no wait for the disk: cameras would wait too
+        except (OSError, OutputError) as e:
             self.pause()
             self._drop(f"no pictures are kept: {e}")
             return None
         self._say("")
-        return Picture(path, event, time.time(), len(data))
+        return Picture(path, event, time.time(), size)
 
     def open_path(self, relative: str) -> Path | None:
         """Returns the path of a picture; None where there is no such picture, or the name leads elsewhere."""
@@ -220,13 +216,6 @@ def note(tx: sqlite3.Connection, picture: Picture) -> None:
         "INSERT OR REPLACE INTO pictures (path, event, written, bytes) VALUES (?, ?, ?, ?)",
         (picture.path, picture.event, picture.written, picture.bytes),
     )
-
-
-def _encoded(image: Image, kind: Kind) -> bytes:
-    ok, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY[kind]])
-    if not ok:
-        raise OutputError(f"{image.shape[1]}×{image.shape[0]} pixels cannot be encoded as JPEG")
-    return data.tobytes()
 
 
 def _file_name(event: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-__all__ = ["RECORD_VERSION", "Match", "PassageRecord"]
+__all__ = ["RECORD_VERSION", "Action", "Direction", "How", "Match", "PassageRecord", "State"]
 
 RECORD_VERSION = 1
 """Grows when the meaning of a field changes."""
 State = Literal["new", "update", "end"]
 Direction = Literal["", "in", "out"]
+Action = Literal["allow", "deny", "watch"]
+How = Literal["exact", "lookalike", "doubtful", "candidate", "pattern"]
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,10 @@ class Match:
     """
 
     list: str
-    action: Literal["allow", "deny", "watch"]
+    action: Action
     name: str
     plate: str
-    how: Literal["exact", "lookalike", "doubtful", "candidate", "pattern"]
+    how: How
 
 
 @dataclass(frozen=True)

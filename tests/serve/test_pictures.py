@@ -14,7 +14,6 @@ from helpers.failing_disk import failing_disks, parts_in
 from helpers.stored_passages import Clock, database, frame
 
 from edge_lpr.io.image_io import read_image
-from edge_lpr.serve import pictures as module
 from edge_lpr.serve.pictures import Pictures, note
 from edge_lpr.serve.settings import RetentionSettings
 
@@ -163,5 +162,7 @@ def test_strays_of_a_killed_process_are_deleted(tmp_path: Path) -> None:
 def test_a_crop_keeps_more_than_a_frame(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 200, 3), np.uint8)
     smooth = cv2.GaussianBlur(noise, (5, 5), 0)
-    sizes = {kind: len(module._encoded(np.asarray(smooth, np.uint8), kind)) for kind in ("crop", "frame")}
-    assert sizes["crop"] > sizes["frame"]
+    pictures, image = opened(tmp_path), np.asarray(smooth, np.uint8)
+    crop = pictures.put("one", "2026-11-27", "crop", image)
+    whole = pictures.put("one", "2026-11-27", "frame", image)
+    assert crop is not None and whole is not None and crop.bytes > whole.bytes

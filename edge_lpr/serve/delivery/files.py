@@ -13,7 +13,6 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from edge_lpr.errors import EdgeLprError, InputError, one_line
@@ -21,6 +20,7 @@ from edge_lpr.io.appended_text import AppendedText
 from edge_lpr.io.atomic_io import create_folder
 from edge_lpr.io.csv_text import BYTE_ORDER_MARK, csv_row, is_csv_row
 from edge_lpr.io.text_file import LineFormat
+from edge_lpr.pipeline.wall_clock import parse_iso
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
 from edge_lpr.serve.record_table import COLUMNS, record_row
@@ -137,7 +137,7 @@ class FilesSender(Sender):
 
 
 def _local_day(first_utc: str) -> str:
-    return datetime.fromisoformat(first_utc.replace("Z", "+00:00")).astimezone().date().isoformat()
+    return parse_iso(first_utc).astimezone().date().isoformat()
 
 
 def _tail(path: Path) -> str:

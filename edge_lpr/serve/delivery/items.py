@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 __all__ = ["Counts", "DeliveryError", "Item"]
@@ -29,7 +30,7 @@ class Item:
     body: str
     queued: float
 
-    @property
+    @cached_property
     def record(self) -> dict[str, Any]:
         """The record's values, as `PassageRecord.to_dict` has them."""
         found: dict[str, Any] = json.loads(self.body)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, fields
 from typing import Any
@@ -10,18 +9,15 @@ from typing import Any
 from starlette.responses import Response
 
 from edge_lpr.serve.counts import Count
-from edge_lpr.serve.list_hits import ListHits, list_hits
+from edge_lpr.serve.list_hits import ListHits
 from edge_lpr.serve.stays import Stay, occupancy
 from edge_lpr.serve.web.asking import Ask, Operation
 from edge_lpr.serve.web.downloads import csv_response
 from edge_lpr.serve.web.openapi import json_of, list_of, schema_of
 from edge_lpr.serve.web.problems import json_response
-from edge_lpr.serve.web.totals import COUNT_FILTERS, STAY_FILTERS, counted, found_stays
+from edge_lpr.serve.web.totals import COUNT_FILTERS, HIT_DAYS, STAY_FILTERS, counted, found_stays, listed
 
-__all__ = ["HIT_DAYS", "TOTALS", "TOTAL_SCHEMAS"]
-
-HIT_DAYS = 30
-"""Of which hits of lists are told."""
+__all__ = ["TOTALS", "TOTAL_SCHEMAS"]
 
 
 def _counts(ask: Ask) -> Response:
@@ -44,22 +40,7 @@ def _stays_csv(ask: Ask) -> Response:
 
 
 def _lists(ask: Ask) -> Response:
-    context = ask.context
-    hits = list_hits(context.store.database, time.time() - HIT_DAYS * 86_400)
-    sizes = context.lists.sizes()
-    return json_response(
-        {
-            "lists": [
-                {
-                    "name": name,
-                    "action": one.action,
-                    "plates": sizes.get(name, 0),
-                    **asdict(hits.get(name, ListHits())),
-                }
-                for name, one in context.settings.lists.items()
-            ]
-        }
-    )
+    return json_response({"lists": listed(ask.context, ask.context.settings.lists)})
 
 
 def _columns(kind: type[Count] | type[Stay]) -> tuple[str, ...]:

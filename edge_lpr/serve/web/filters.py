@@ -10,7 +10,7 @@ from edge_lpr.plates import plate_kinds
 from edge_lpr.serve.search import MAX_LIMIT, Query
 from edge_lpr.serve.web.parameters import Parameter
 
-__all__ = ["CAMERA", "EVENT_ID", "FILTERS", "PAGING", "SPAN", "query_of", "query_string"]
+__all__ = ["CAMERA", "EVENT_ID", "FILTERS", "PAGING", "SPAN", "kinds", "query_of", "query_string"]
 
 EVENT_ID = Parameter("id", "the event's id", place="path")
 CAMERA = Parameter("name", "the camera's name", place="path", most=48)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict
 from typing import Any
 
 from starlette.responses import Response
 
-from edge_lpr.serve.list_hits import ListHits, list_hits
 from edge_lpr.serve.settings import ListSettings
 from edge_lpr.serve.stays import occupancy
-from edge_lpr.serve.web.api_totals import HIT_DAYS
 from edge_lpr.serve.web.asking import Ask, Operation
 from edge_lpr.serve.web.charts import bar_chart
 from edge_lpr.serve.web.downloads import training_zip
@@ -20,9 +16,11 @@ from edge_lpr.serve.web.parameters import Parameter
 from edge_lpr.serve.web.totals import (
     BY,
     COUNT_FILTERS,
+    HIT_DAYS,
     STAY_FILTERS,
     counted,
     found_stays,
+    listed,
     sites,
     table_of,
 )
@@ -34,19 +32,14 @@ _APART = Parameter("apart", "what the chart tells apart", choices=BY, default=BY
 
 
 def _lists(ask: Ask) -> Response:
-    context = ask.context
-    hits = list_hits(context.store.database, time.time() - HIT_DAYS * 86_400)
-    sizes = context.lists.sizes()
+    context, lists = ask.context, ask.context.settings.lists
     shown = [
         {
-            "name": name,
-            "action": one.action,
-            "plates": sizes.get(name, 0),
-            "holds": _holds(one),
-            "shown": context.lists.plates(name, _SHOWN),
-            **asdict(hits.get(name, ListHits())),
+            **one,
+            "holds": _holds(lists[one["name"]]),
+            "shown": context.lists.plates(one["name"], _SHOWN),
         }
-        for name, one in context.settings.lists.items()
+        for one in listed(context, lists)
     ]
     return ask.page("lists.html", lists=shown, days=HIT_DAYS)
 

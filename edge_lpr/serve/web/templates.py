@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from edge_lpr._version import __version__
+from edge_lpr.pipeline.wall_clock import parse_iso
 
 __all__ = ["STATIC", "local_time", "render", "static_file", "zone"]
 
@@ -40,7 +41,7 @@ def local_time(stamp: str) -> str:
     """Returns a time, ISO 8601 UTC, as the clock of this machine shows it; "" for none."""
     if not stamp:
         return ""
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return parse_iso(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def zone() -> str:

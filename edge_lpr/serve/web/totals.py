@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from edge_lpr.serve.counts import Count, CountQuery
-from edge_lpr.serve.settings import ServeSettings
+from edge_lpr.serve.list_hits import ListHits, list_hits
+from edge_lpr.serve.settings import ListSettings, ServeSettings
 from edge_lpr.serve.stays import Stay
 from edge_lpr.serve.web.asking import Ask
 from edge_lpr.serve.web.charts import SERIES, Bar
+from edge_lpr.serve.web.context import WebContext
 from edge_lpr.serve.web.filters import SPAN
 from edge_lpr.serve.web.parameters import Parameter
 from edge_lpr.serve.web.problems import Problem
@@ -19,16 +22,20 @@ from edge_lpr.serve.web.problems import Problem
 __all__ = [
     "BY",
     "COUNT_FILTERS",
+    "HIT_DAYS",
     "STAY_FILTERS",
     "Table",
     "counted",
     "found_stays",
+    "listed",
     "sites",
     "span",
     "table_of",
 ]
 
-_HOUR, _DAY = 3600.0, 86_400.0
+_DAY = 86_400.0
+HIT_DAYS = 30
+"""Of which hits of lists are told."""
 _MOST = {"hour": 14 * _DAY, "day": 400 * _DAY}
 _SHARE = Parameter("by", "what the time is cut into", choices=("hour", "day"), default="hour")
 BY = ("direction", "kind", "camera")
@@ -110,6 +117,26 @@ def sites(settings: ServeSettings) -> list[str]:
     """Returns the sites whose cameras tell entries from exits."""
     cameras = settings.cameras.values()
     return sorted({one.site for one in cameras if one.role or one.direction != "none"})
+
+
+def listed(context: WebContext, lists: Mapping[str, ListSettings]) -> list[dict[str, Any]]:
+    """Returns of each list its name and action, how many plates it has, and how often it has matched.
+
+    Args:
+        context: The service.
+        lists: The lists of the configuration that holds.
+    """
+    hits = list_hits(context.store.database, time.time() - HIT_DAYS * _DAY)
+    sizes = context.lists.sizes()
+    return [
+        {
+            "name": name,
+            "action": one.action,
+            "plates": sizes.get(name, 0),
+            **asdict(hits.get(name, ListHits())),
+        }
+        for name, one in lists.items()
+    ]
 
 
 def found_stays(ask: Ask) -> list[Stay]:
