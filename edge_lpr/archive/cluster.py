@@ -142,7 +142,11 @@ def connected(address: str | None, verbose: bool = False) -> Iterator[Cluster]:
 
 def _started(address: str | None, verbose: bool) -> Any:  # noqa: ANN401 - Ray's own
     import ray
+    from ray._private import ray_constants
 
+    # Ray runs what anybody sends it, and asks for no password: of this machine alone it is on 127.0.0.1. It
+    # has no setting for that where clusters are meant to be.
+    ray_constants.ENABLE_RAY_CLUSTER = address is not None
     own: dict[str, Any] = {
         "num_cpus": cores(),
         "include_dashboard": False,

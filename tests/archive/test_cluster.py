@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,42 @@ def test_what_was_killed_as_a_whole_goes_on(tmp_path: Path, blocks: Path, short_
     assert "10 failures" in lines[-1] and lines[-1].endswith("failures.jsonl")
     assert rows_of(out) == undisturbed
     assert not list(out.rglob("*.part*")) and not list(out.glob("_archive/attempts/*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_nobody_elsewhere_reaches_the_ray_of_one_machine() -> None:
+    before = _listening()
+    with connected(None):
+        opened = _listening() - before
+        assert opened and all(address.endswith("0100007F") for address, _ in opened)
+
+
+def _listening() -> set[tuple[str, str]]:
+    """Addresses and ports at which this process and those below it listen, as /proc/net has them."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    own = {os.getpid()}
+    for _ in parents:
+        more = {number for number, parent in parents.items() if parent in own} - own
+        if not more:
+            break
+        own |= more
+    sockets: set[str] = set()
+    for number in own:
+        with suppress(OSError):
+            for link in Path(f"/proc/{number}/fd").iterdir():
+                with suppress(OSError):
+                    sockets.add(str(link.readlink()))
+    lines = [line.split() for name in ("tcp", "tcp6") for line in _table(name)]
+    rows = (line for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets)
+    return {(line[1].rpartition(":")[0], line[1].rpartition(":")[2]) for line in rows}
+
+
+def _table(name: str) -> list[str]:
+    path = Path("/proc/net", name)
+    return path.read_text().splitlines()[1:] if path.exists() else []
 
 
 def test_a_cluster_that_is_not_there_is_named() -> None:
