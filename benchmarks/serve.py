@@ -35,6 +35,7 @@ from edge_lpr.types import Image
 __all__ = ["measure", "recall", "row", "soak"]
 
 _WARM_UP = 10.0  # seconds before anything counts
+_AFTER = 5.0  # seconds that it goes on, for what has begun by then
 _STREET = 8.0  # seconds after which the last vehicle of the street has gone by
 _POLL = 0.2
 _MIB = 1 << 20
@@ -59,6 +60,8 @@ def measure(run: Run, cameras: Sequence[str], frames: int, turns: int) -> dict[s
     while min(_came(before, after, one) for one in cameras) < turns * frames:
         time.sleep(_POLL)
         after = run.look()
+    # Who came into view just now is told of in a moment, and not if the service is ended at once.
+    time.sleep(_AFTER)
     seconds = after.time - before.time
     read, dropped = (_grown(f"edge_lpr_camera_{kind}_total", before, after) for kind in ("frames", "dropped"))
     cpu = after.cpu - before.cpu
@@ -92,8 +95,7 @@ def recall(events: Sequence[dict[str, Any]], result: dict[str, Any], turns: int)
 
     Returns:
         Ready for JSON: `vehicles` that came by, those that were `found` with the right text, events that were
-        `wrong`, with a text that no vehicle has, and `again`: a vehicle told more often than it came. One
-        that came at the window's very edge may be taken for missing.
+        `wrong`, with a text that no vehicle has, and `again`: a vehicle told more often than it came.
     """
     start, stop = result.pop("window")
     truth = {trajectory.plate.text for trajectory in STREET}

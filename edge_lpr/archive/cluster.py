@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import threading
@@ -19,17 +20,20 @@ from typing import Any
 
 from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.units import Unit
-from edge_lpr.archive.worker import Done, Orders, Worker
+from edge_lpr.archive.worker import Actor, Done, Orders
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, EdgeLprError, InputError, SettingError, one_line
 
-__all__ = ["Cluster", "connected"]
+__all__ = ["Cluster", "check_answers", "connected"]
 
 _QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_TQDM": "0",
 }
+_WAVE = 20_000  # units that Ray is given at once: each is an object of its own
 _ANSWER_SECONDS = 10.0
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_STARTS = 3  # tries: Ray gives its own processes half a minute, which a busy machine may need more than
 _STORE_BYTES = 128 << 20  # what readers are handed is names; Ray would take a third of the memory
 
 
@@ -83,21 +87,22 @@ class Cluster:
         from ray.data import ActorPoolStrategy, from_items
 
         rows = [{"unit": unit.to_json()} for unit in units]
-        if not rows:
-            return
-        pool = ActorPoolStrategy(min_size=1, max_size=min(self.readers(settings), len(rows)))
-        data = from_items(rows, override_num_blocks=len(rows)).map(
-            Worker,
-            fn_constructor_args=(orders,),
-            compute=pool,
-            num_cpus=settings.cpus_per_reader,
-            num_gpus=settings.gpus_per_reader or None,
-        )
-        try:
-            for row in data.iter_rows():
-                yield Done(**json.loads(row["done"]))
-        except ray.exceptions.RayError as e:
-            raise _ours(e) from e
+        for first in range(0, len(rows), _WAVE):
+            wave = rows[first : first + _WAVE]
+            most = min(self.readers(settings), len(wave))
+            # A block for each unit: what Ray hands out, and does again, is one unit.
+            data = from_items(wave, override_num_blocks=len(wave)).map(
+                Actor,
+                fn_constructor_args=(orders,),
+                compute=ActorPoolStrategy(min_size=1, max_size=most, initial_size=most),
+                num_cpus=settings.cpus_per_reader,
+                num_gpus=settings.gpus_per_reader or None,
+            )
+            try:
+                for row in data.iter_rows():
+                    yield Done(**json.loads(row["done"]))
+            except ray.exceptions.RayError as e:
+                raise _ours(e) from e
 
 
 @contextmanager
@@ -116,25 +121,9 @@ def connected(address: str | None, verbose: bool = False) -> Iterator[Cluster]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    if address:
-        _check_answers(address)
-    own: dict[str, Any] = {
-        "num_cpus": cores(),
-        "include_dashboard": False,
-        "object_store_memory": _STORE_BYTES,
-    }
+    check_answers(address)
     before = signal.getsignal(signal.SIGTERM)
-    try:
-        context = ray.init(
-            address=address or "local",
-            log_to_driver=verbose,
-            logging_level=logging.INFO if verbose else logging.ERROR,
-            **({} if address else own),
-        )
-    except (ConnectionError, ValueError, RuntimeError, OSError) as e:
-        if address:
-            raise SettingError(f"--ray {address}: no Ray cluster answers there ({one_line(e, 160)})") from e
-        raise BackendError(f"Ray does not start here: {one_line(e, 160)}") from e
+    context = _started(address, verbose)
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # which Ray takes: the command has its own
@@ -151,15 +140,48 @@ def connected(address: str | None, verbose: bool = False) -> Iterator[Cluster]:
         ray.shutdown()
 
 
-def _check_answers(address: str) -> None:
+def _started(address: str | None, verbose: bool) -> Any:  # noqa: ANN401 - Ray's own
+    import ray
+
+    own: dict[str, Any] = {
+        "num_cpus": cores(),
+        "include_dashboard": False,
+        "object_store_memory": _STORE_BYTES,
+    }
+    for left in reversed(range(_STARTS)):
+        try:
+            return ray.init(
+                address=address or "local",
+                log_to_driver=verbose,
+                logging_level=logging.INFO if verbose else logging.ERROR,
+                **({} if address else own),
+            )
+        except Exception as e:  # Ray raises bare ones
+            ray.shutdown()
+            if address:
+                raise SettingError(
+                    f"--ray {address}: no Ray cluster answers there ({one_line(e, 160)})"
+                ) from e
+            if not left:
+                raise BackendError(f"Ray does not start here: {one_line(e, 160)}") from e
+    raise AssertionError
+
+
+def check_answers(address: str | None) -> None:
     """Sees that somebody answers at an address: Ray itself asks for minutes.
 
+    Args:
+        address: See `connected`.
+
     Raises:
-        SettingError: It is none, or nobody does.
+        ModuleNotFoundError: Ray is not installed.
+        SettingError: It is no address, or nobody answers there.
     """
-    if address == "auto":
+    import ray  # noqa: F401 - that it can be
+
+    if address in (None, "auto"):
         return
-    host, _, port = address.rpartition(":")
+    host, _, port = str(address).rpartition(":")
     if not host or not port.isdecimal() or "/" in host:
         raise SettingError(
             f"--ray {address}: expected auto, or HOST:PORT of the cluster's head, as `ray start` tells it"
@@ -185,11 +207,13 @@ def _quieten(ray: Any, verbose: bool) -> None:  # noqa: ANN401 - a module
 
 
 def _ours(error: BaseException) -> EdgeLprError:
-    """Returns the error of ours that a reader raised, out of what Ray wraps it in."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, EdgeLprError):
-            kind = InputError if isinstance(cause, InputError) else BackendError
-            return kind(str(cause).strip().splitlines()[-1])
-        cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
-    return BackendError(f"Ray gave up: {one_line(error, 300)}")
+    """Returns the error of ours that a reader raised, out of what Ray wraps it in.
+
+    Where a reader could not be opened, Ray has no more of that than the text of its traceback.
+    """
+    text = _COLOUR.sub("", str(error))
+    found = re.findall(r"^edge_lpr\.errors\.(\w+): (.+)$", text, re.MULTILINE)
+    if not found:
+        return BackendError(f"Ray gave up: {one_line(Exception(text), 300)}")
+    name, message = found[-1]
+    return InputError(message) if name == "InputError" else BackendError(message)

@@ -51,13 +51,17 @@ def cut(address: str, label: str, seconds: float, stride: int, rescan_interval: 
     Raises:
         SourceError: It cannot be opened.
     """
+    import av
+
     check_video(label, head_of(address))
     container = open_video(open_remote(address) if is_address(address) else address, label)
     with container:
         stream = container.streams.best("video")
-        if stream is None or stream.time_base is None:
+        if not isinstance(stream, av.VideoStream) or stream.time_base is None:
             raise SourceError(f"{label}: no video in it")
         packets = list(_packets(container))
+        if container.format.name == "avi" and stream.codec_context.has_b_frames:
+            packets = [(None, is_key) for _, is_key in packets]  # its stamps say when a frame is stored
         return segments_of(
             packets,
             stream.time_base.numerator,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from edge_lpr.addresses import is_address
@@ -87,6 +88,8 @@ class _SegmentDecoder(VideoDecoder):
         self.seconds = segment.before
 
     def _packets(self, container: InputContainer) -> Iterator[Packet[Stream] | None]:
+        import av
+
         begins, ends = self._segment.begins, self._segment.ends
         if begins is not None:
             container.seek(begins, stream=self._stream)
@@ -101,7 +104,7 @@ class _SegmentDecoder(VideoDecoder):
                     container.seek(self._stream.start_time or 0, stream=self._stream)
                     packets = super()._packets(container)
                     continue
-                started = ours and packet.pts == begins
+                started = ours and packet.pts == begins and packet.is_keyframe
                 if not started:
                     continue
             if ours and ends is not None and packet.pts is not None and packet.pts >= ends:
@@ -109,4 +112,7 @@ class _SegmentDecoder(VideoDecoder):
             yield packet
         if not started:
             raise SourceError(f"{self._label}: its key frame at {begins} is not found; was it changed?")
-        yield None
+        # As the container's own end: frames that the decoder still holds then keep their times.
+        flush = av.Packet()
+        flush.stream, flush.time_base = self._stream, self._stream.time_base or Fraction(1)
+        yield flush

@@ -157,7 +157,8 @@ class Store:
             self.plan, 64 << 20, "a plan", InputError, missing=f"{self.folder}: no archive there"
         )
         try:
-            plan: dict[str, Any] = json.loads(data)
+            plan: dict[str, Any] = {**json.loads(data)}  # a TypeError for all but an object
+            plan["failures"] = [*plan["failures"]]
             units = pq.read_table(self.units).column("unit").to_pylist()
             return plan, [Unit.from_json(text) for text in units]
         except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as e:

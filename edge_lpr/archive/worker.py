@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from edge_lpr.archive.pictures import read_pictures
 from edge_lpr.archive.segments import read_segment
 from edge_lpr.archive.store import Store
 from edge_lpr.archive.units import Unit
-from edge_lpr.errors import InputError
+from edge_lpr.errors import BackendError, EdgeLprError, InputError
 
-__all__ = ["Done", "Orders", "Worker"]
+__all__ = ["Actor", "Done", "Orders", "Worker"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Done:
         rows: Rows that were written with it: those of a video with its last segment.
         failures: Sources that could not be read, or not wholly.
         seconds: How long it took.
+        cpu: For how long its process has computed, in seconds of one core.
         process: The number of the process that did it.
         reader: What reads there.
     """
@@ -63,8 +65,29 @@ class Done:
     rows: int
     failures: int
     seconds: float
+    cpu: float
     process: int
     reader: str
+
+
+class Actor:
+    """A `Worker` as Ray Data has it: units come and go as JSON, and errors are such as can be sent.
+
+    Args:
+        orders: What it is told.
+
+    Raises:
+        EdgeLprError: As for `Worker`.
+    """
+
+    def __init__(self, orders: Orders) -> None:
+        with _sent():
+            self._worker = Worker(orders)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Does a unit."""
+        with _sent():
+            return {"done": json.dumps(asdict(self._worker.do(Unit.from_json(row["unit"]))))}
 
 
 class Worker:
@@ -103,16 +126,22 @@ class Worker:
         Raises:
             EdgeLprError: The models fail, or nothing can be written.
         """
-        began = time.monotonic()
+        began, computed = time.monotonic(), time.process_time()
         rows, failures = 0, 0
         if not self._store.is_done(unit):
             with Attempt(self._store.attempts_path(unit), self._orders.retries) as attempt:
                 rows, failures = self._segment(unit, attempt) if unit.video else self._pictures(unit, attempt)
         if unit.video:
             rows = self._join(unit)
-        spent = time.monotonic() - began
         return Done(
-            unit.id, unit.frames, rows, failures, round(spent, 3), os.getpid(), self._reader.description
+            unit=unit.id,
+            frames=unit.frames,
+            rows=rows,
+            failures=failures,
+            seconds=round(time.monotonic() - began, 3),
+            cpu=round(time.process_time() - computed, 3),
+            process=os.getpid(),
+            reader=self._reader.description,
         )
 
     def _join(self, unit: Unit) -> int:
@@ -156,10 +185,16 @@ class Worker:
         self._store.commit_segment(unit, frames, told, failures)
         return 0, len(failures)
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Does a unit as Ray Data hands it over; see `edge_lpr.archive.cluster`."""
-        return {"done": json.dumps(asdict(self.do(Unit.from_json(row["unit"]))))}
-
     def close(self) -> None:
         """Frees the models."""
         self._reader.close()
+
+
+@contextmanager
+def _sent() -> Iterator[None]:
+    """Makes errors of ours such as another process can put together again: of a message alone."""
+    try:
+        yield
+    except EdgeLprError as e:
+        kind = InputError if isinstance(e, InputError) else BackendError
+        raise kind(str(e)) from None

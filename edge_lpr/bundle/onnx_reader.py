@@ -81,6 +81,7 @@ class OnnxModel:
         constants: The constants by name.
         inputs: The inputs that are no constants, with their shapes; -1 where a side is free.
         outputs: Names of the outputs.
+        output_shapes: Their shapes, as far as the file says; -1 where a side is free.
     """
 
     domains: set[str] = field(default_factory=set)
@@ -88,6 +89,7 @@ class OnnxModel:
     constants: dict[str, Tensor] = field(default_factory=dict)
     inputs: dict[str, Shape] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
+    output_shapes: dict[str, Shape] = field(default_factory=dict)
 
 
 def read_onnx(data: bytes) -> OnnxModel:
@@ -137,7 +139,9 @@ class _Reader:
                 name, shape = self._value_info(value)
                 declared[name] = shape
             elif number == 12:
-                model.outputs.append(self._value_info(value)[0])
+                name, shape = self._value_info(value)
+                model.outputs.append(name)
+                model.output_shapes[name] = shape
             elif number == 15:
                 raise ValueError("it has sparse constants")
         model.inputs = {name: shape for name, shape in declared.items() if name not in model.constants}

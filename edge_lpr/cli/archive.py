@@ -181,13 +181,18 @@ def _tell_plan(job: Job, messages: Messages) -> int:
 
 
 def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) -> int:
+    from edge_lpr.archive.cluster import check_answers
     from edge_lpr.archive.run import ArchiveRun
     from edge_lpr.archive.settings import ReaderSettings
 
+    check_answers(args.ray)  # before hours may go into a plan
     settings = ReaderSettings(**given(args, ReaderSettings))
     run = ArchiveRun(store, job, settings, args.ray, messages.note, shows("debug"))
     written = [store.failures] if args.resume else [store.plan, store.units, store.failures]
-    check_outputs((("--out", path) for path in written), _inputs(args, job))
+    if any(path.exists() for path in written):  # else none is read; to find out which are may take long
+        check_outputs((("--out", path) for path in written), _inputs(args, job))
+    if args.ray is None:  # what is wrong with the models is told at once, and not by each reader
+        job.open_reader(1).close()
     with Interrupts(), run.alone():
         units, found = run.prepare(args.resume)
         for failure in found:

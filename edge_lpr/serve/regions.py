@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from edge_lpr.errors import InputError
 from edge_lpr.io.atomic_io import json_text, write_bytes
 from edge_lpr.io.bounded_io import read_bounded
-from edge_lpr.serve.settings import Name, Polygon, ServeSettings, Table
+from edge_lpr.serve.settings import MOST_POLYGONS, Name, Polygon, ServeSettings, Table
 
 __all__ = ["DrawnRegions", "RegionFile", "as_toml", "with_drawn"]
 
@@ -21,8 +21,8 @@ _MOST_BYTES = 4 << 20
 class DrawnRegions(Table):
     """What was drawn for one camera; in shares of the frame's width and height."""
 
-    regions: list[Polygon] = Field(default_factory=list, max_length=32)
-    masks: list[Polygon] = Field(default_factory=list, max_length=32)
+    regions: list[Polygon] = Field(default_factory=list, max_length=MOST_POLYGONS)
+    masks: list[Polygon] = Field(default_factory=list, max_length=MOST_POLYGONS)
 
 
 _FORM = TypeAdapter(dict[Name, DrawnRegions])

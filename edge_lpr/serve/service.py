@@ -6,10 +6,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from edge_lpr.errors import EdgeLprError, InputError, shown
 from edge_lpr.health.activity import Activity
@@ -37,9 +36,9 @@ from edge_lpr.serve.passages import Passages
 from edge_lpr.serve.pictures import Pictures
 from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.regions import DrawnRegions, RegionFile, with_drawn
-from edge_lpr.serve.settings import Polygon, ReaderSettings, ServeSettings
+from edge_lpr.serve.settings import ReaderSettings, ServeSettings
 from edge_lpr.serve.signals import Signals
-from edge_lpr.serve.web.context import Areas, WebContext
+from edge_lpr.serve.web.context import Areas, Polygons, WebContext
 from edge_lpr.serve.web.server import WebServer
 
 __all__ = ["Service", "open_reader"]
@@ -104,7 +103,6 @@ class Service:
             self._database = Database(self._folder.database, (*store.SCHEMA, *queue.SCHEMA))
             parts.callback(self._database.close)
             self._pictures = Pictures(self._folder.pictures, settings.retention)
-            self._pictures.remove_strays(self._database.reader())
             self._regions = RegionFile(self._folder.regions)
             self._drawn = self._regions.read()
             self._board = CameraBoard()
@@ -163,8 +161,9 @@ class Service:
                         health.sources = self._cameras.sources
                     if (failure := self._cameras.failure) is not None:
                         raise failure
-                    health.frames = sum(one.counts.frames for one in self._board.snapshot())
-                    health.results = sum(one.counts.events for one in self._board.snapshot())
+                    cameras = self._board.snapshot()
+                    health.frames = sum(one.counts.frames for one in cameras)
+                    health.results = sum(one.counts.events for one in cameras)
                     time.sleep(_PAUSE)
             finally:
                 self._end()
@@ -257,7 +256,6 @@ class Service:
                 self._queues.reload(before.outputs, before.lists)
                 raise
             self._passages.reload(lists, settings)
-            self._pictures.reload(settings.retention)
             self._housekeeping.reload(settings.retention)
             for camera in set(before.cameras) - set(settings.cameras):
                 self._metrics.forget(camera)
@@ -267,18 +265,15 @@ class Service:
             if self._page is not None:
                 self._page.reload_certificate()
 
-    def _change_regions(self, camera: str, regions: Sequence[Any], masks: Sequence[Any]) -> None:
+    def _change_regions(self, camera: str, regions: Polygons, masks: Polygons) -> None:
         with self._lock:
             settings = self._config.settings
             if camera not in settings.cameras:
                 raise InputError(f"no camera {shown(camera)}")
-            drawn: DrawnRegions | None = DrawnRegions.model_validate(
-                {"regions": _plain(regions), "masks": _plain(masks)}
-            )
+            drawn = DrawnRegions.model_validate({"regions": regions, "masks": masks})
             own = settings.cameras[camera]
-            if drawn is not None and (drawn.regions, drawn.masks) == (own.regions, own.masks):
-                drawn = None  # the file says the same
-            self._regions.write(camera, drawn)
+            is_same = (drawn.regions, drawn.masks) == (own.regions, own.masks)
+            self._regions.write(camera, None if is_same else drawn)  # what the file says, it goes on to say
             self._drawn = self._regions.read()
             self._cameras.apply(with_drawn(settings, self._drawn))
 
@@ -317,7 +312,3 @@ class Service:
         if not self._cameras.is_reading:
             return "cameras are not read (yet)"
         return self._passages.state
-
-
-def _plain(polygons: Sequence[Sequence[tuple[float, float]]]) -> list[Polygon]:
-    return [[(float(x), float(y)) for x, y in polygon] for polygon in polygons]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "MOST_POLYGONS",
     "CameraSettings",
     "CommandSettings",
     "FilesSettings",
@@ -33,6 +34,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Share, Share]
 """x and y in shares of the frame's width and height, 0 to 1: right for any size that the camera has."""
 Polygon = Annotated[list[Point], Field(min_length=3, max_length=64)]
+MOST_POLYGONS = 32
+"""Regions, or masks, of a camera."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$")]
 Span = Annotated[str, Field(max_length=80)]
 """Days and times of day: "Mon-Fri 07:00-19:00", "Sat,Sun", "22:00-06:00"; local time."""
@@ -108,12 +111,12 @@ class CameraSettings(Table):
     flip: bool = Field(default=False, description="the camera mirrors")
     regions: list[Polygon] = Field(
         default_factory=list,
-        max_length=32,
+        max_length=MOST_POLYGONS,
         description="plates whose middle lies in one of these are read; all if none",
     )
     masks: list[Polygon] = Field(
         default_factory=list,
-        max_length=32,
+        max_length=MOST_POLYGONS,
         description="painted over before anything is read, stored or shown",
     )
     min_plate_width: int = Field(

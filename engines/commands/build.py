@@ -17,13 +17,14 @@ from edge_lpr.console.progress import Progress
 from edge_lpr.console.text import duration, pad
 from edge_lpr.devices import add_device_option
 from edge_lpr.engines.commands._options import add_build_options, settings_from
-from edge_lpr.errors import EdgeLprError
+from edge_lpr.errors import EdgeLprError, SettingError
 from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.precisions import engine_precisions
 from edge_lpr.signatures import load_public_key
 
 if TYPE_CHECKING:
     from edge_lpr.backends.tensorrt.engine_manifest import Machine
+    from edge_lpr.bundle.manifest import Bundle
     from edge_lpr.engines.build import BuildJob
     from edge_lpr.engines.build_settings import BuildSettings
 
@@ -40,6 +41,7 @@ examples:
   edge-lpr build --batch 1 8 32                   fast for one image, for 8 and for 32
   edge-lpr build --rebuild never --json           only tell what is missing or stale
   edge-lpr build --dry-run                        show what would be built; needs no GPU
+  edge-lpr build --triton repository/             both models for NVIDIA Triton, as ONNX
 
 Engines lie in ~/.cache/edge-lpr/engines, or where $EDGE_LPR_ENGINES or --out says; edge-lpr takes
 those of --out with --engines."""
@@ -74,6 +76,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="where a model has no engine yet, one that is built in seconds and runs slower is there until "
         "the real one is (default)",
     )
+    add = parser.add_argument_group("NVIDIA Triton").add_argument
+    add(
+        "--triton",
+        metavar="DIR",
+        help="write a model repository for Triton instead: ONNX of one --precision (default fp32), which "
+        "needs no GPU; --batch is the most that are joined",
+    )
+    add(
+        "--triton-plans",
+        action="store_true",
+        help="with --triton: engines that were built with --float-map, in place of ONNX",
+    )
     parser.add_argument("--dry-run", action="store_true", help="show what would be built, and stop")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -84,6 +98,10 @@ def run(args: argparse.Namespace) -> int:
     from edge_lpr.engines.build_process import drop_quick
 
     bundle = load_bundle(args.bundle, load_public_key(args.verify_key))
+    if args.triton is not None:
+        return _write_repository(args, bundle)
+    if args.triton_plans:
+        raise SettingError("--triton-plans goes with --triton")
     settings = settings_from(args)
     jobs = list(build_jobs(bundle, args.precision, settings))
     folder = engines_folder(args.out)
@@ -129,6 +147,23 @@ def run(args: argparse.Namespace) -> int:
             f"{folder.absolute()}"
         )
     return code
+
+
+def _write_repository(args: argparse.Namespace, bundle: Bundle) -> int:
+    from edge_lpr.engines.triton import engines_for, models_of, write_repository
+
+    if len(args.precision) > 1:
+        raise SettingError("--triton: a repository has one precision of each model; give one --precision")
+    precision = args.precision[0] if args.precision else "fp32"
+    folder = Path(args.triton)
+    models = models_of(bundle, precision, max(args.batches or (8,)))
+    if args.triton_plans:
+        models = engines_for(models, engines_folder(args.out))
+    inputs = chain(files_in("BUNDLE", bundle.path), [("--verify-key", args.verify_key)])
+    check_outputs((("--triton", path) for model in models for path in model.paths(folder)), inputs)
+    for path in write_repository(folder, models):
+        say(str(path))
+    return 0
 
 
 def _build_quick(jobs: Sequence[BuildJob], folder: Path, machine: Machine, args: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,11 +22,11 @@ pytest.importorskip("ray", reason=reason("ray", "scale"))
 pytest.importorskip("pyarrow", reason=reason("pyarrow", "scale"))
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
-from edge_lpr.archive.cluster import connected
+from edge_lpr.archive.cluster import _ours, connected
 from edge_lpr.archive.status import status_of
 from edge_lpr.archive.store import Store
 from edge_lpr.archive.worker import Done
-from edge_lpr.errors import SettingError
+from edge_lpr.errors import BackendError, InputError, SettingError
 
 from .conftest import begin, read_here, rows_of
 
@@ -61,14 +62,11 @@ def short_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_killed_reader_and_a_lost_machine_change_no_row(tmp_path: Path, blocks: Path) -> None:
-    from ray.cluster_utils import Cluster
-
     job = {"block": BLOCK, "segment": 1.0, "stride": 3}
     undisturbed = read_here(tmp_path / "alone", blocks, STREET, **job)
     node = {"num_cpus": 1, "object_store_memory": 100 << 20}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    cluster, second = two_machines(**node)
     try:
-        second = cluster.add_node(**node)
         run, units, found = begin(tmp_path / "out", blocks, STREET, **job)
         run.address = cluster.address
         done: list[Done] = []
@@ -107,7 +105,9 @@ def test_what_was_killed_as_a_whole_goes_on(tmp_path: Path, blocks: Path, short_
     assert 2 <= committed < 10
     done = subprocess.run([*command, str(blocks)], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "an archive was begun there; --resume goes on with it" in done.stderr
-    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=LONG, check=False)
+    done = subprocess.run(
+        [*command, "--resume"], capture_output=True, text=True, timeout=3 * LONG, check=False
+    )
     assert done.returncode == 2, done.stderr
     lines = done.stderr.splitlines()
     assert all(line.startswith("edge-lpr: ") for line in lines), done.stderr
@@ -123,6 +123,43 @@ def test_a_cluster_that_is_not_there_is_named() -> None:
         connected("127.0.0.1:1"),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        (
+            "\x1b[36mray::Actor.__init__()\x1b[39m (pid=1)\n  x\nedge_lpr.errors.InputError: b: another one",
+            InputError,
+            "b: another one",
+        ),
+        (
+            "ray::x\nedge_lpr.errors.BackendError: no\n\nThe above\nedge_lpr.errors.BackendError: GPU lost",
+            BackendError,
+            "GPU lost",
+        ),
+        ("The node\nhas died", BackendError, "Ray gave up: The node has died"),
+    ],
+)
+def test_what_a_reader_raised_is_told_as_it_was(text: str, kind: type[Exception], said: str) -> None:
+    error = _ours(Exception(text))
+    assert (type(error), str(error)) == (kind, said)
+
+
+def two_machines(**node: Any) -> tuple[Any, Any]:
+    """Starts a cluster, again where a busy machine takes too long for Ray; returns its second machine too."""
+    from ray.cluster_utils import Cluster
+
+    for left in (2, 1, 0):
+        cluster = Cluster()
+        try:
+            cluster.add_node(**node, include_dashboard=False)
+            return cluster, cluster.add_node(**node)
+        except Exception:
+            cluster.shutdown()
+            if not left:
+                raise
+    raise AssertionError
 
 
 def processes_in(folder: Path) -> list[str]:

@@ -145,3 +145,9 @@ def test_a_reader_says_what_is_wrong_with_its_machine(tmp_path: Path, pictures: 
 
 def test_columns_are_the_fields_with_types() -> None:
     assert [name for name, *_ in COLUMNS] == [*(name for name, _, _ in FIELDS), "unit", "image"]
+
+
+def test_the_docs_table_is_the_schema() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{name}` | {kind} | {unit} | {meaning} |" for name, kind, unit, meaning in COLUMNS]

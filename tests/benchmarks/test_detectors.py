@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,32 +12,17 @@ pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 from edge_lpr.benchmarks.detectors import main, ratio
 from edge_lpr.bundle.manifest import bundled, load_bundle
 from edge_lpr.export.join import join
-from edge_lpr.io.image_io import write_image
-from edge_lpr.types import Image
-
-
-@pytest.fixture
-def data(tmp_path: Path, plate_scene: Callable[..., Image]) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    points = [[40, 90], [200, 90], [200, 141], [40, 141]]
-    label = json.dumps([{"transcription": "皖A13H25", "points": points}])
-    for number in range(8):
-        write_image(folder / f"{number}.png", plate_scene(x=40))
-    lines = "".join(f"{number}.png\t{label}\n" for number in range(8))
-    (folder / "det.txt").write_text(lines, encoding="utf-8")
-    return folder
 
 
 def test_ratios_are_those_of_pairs() -> None:
     assert ratio([1, 30, 3], [2, 10, 6]) == 0.5
 
 
-def test_the_table(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table(scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = load_bundle()
     again = join(own, own, tmp_path / "again").path
     out = tmp_path / "d.json"
-    words = [str(data), "--bundle", str(bundled()), "--bundle", str(again), "--json", str(out)]
+    words = [str(scenes), "--bundle", str(bundled()), "--bundle", str(again), "--json", str(out)]
     assert main(words) == 0
     assert "2 scenes that are held out" in capsys.readouterr().out
     found = json.loads(out.read_text(encoding="utf-8"))
@@ -52,13 +36,13 @@ def test_the_table(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert json.loads(out.read_text(encoding="utf-8"))["scenes"] == 5
 
 
-def test_bad_input_is_one_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_line(scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = str(bundled())
-    assert main([str(data), "--bundle", own, "--bundle", own]) == 2
+    assert main([str(scenes), "--bundle", own, "--bundle", own]) == 2
     assert "--bundle: the same folder is given twice" in capsys.readouterr().err
-    lines = (data / "det.txt").read_text(encoding="utf-8").splitlines()[:3]
-    (data / "det.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert main([str(data), "--bundle", own]) == 2
+    lines = (scenes / "det.txt").read_text(encoding="utf-8").splitlines()[:3]
+    (scenes / "det.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert main([str(scenes), "--bundle", own]) == 2
     assert capsys.readouterr().err.count("\n") == 1
-    assert main([str(data), "--bundle", own, "--json", str(data / "det.txt")]) == 2
-    assert (data / "det.txt").read_text(encoding="utf-8").splitlines() == lines
+    assert main([str(scenes), "--bundle", own, "--json", str(scenes / "det.txt")]) == 2
+    assert (scenes / "det.txt").read_text(encoding="utf-8").splitlines() == lines

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +9,9 @@ from helpers.extras import reason
 
 from edge_lpr.benchmarks.recognizers import VIEWS, held_out_plates, main, shrunk, slanted
 from edge_lpr.datasets.labels import load_labels
-from edge_lpr.io.image_io import write_image
-from edge_lpr.types import Image, Quad
+from edge_lpr.types import Quad
 
 QUAD: Quad = np.array([[40, 30], [140, 30], [140, 60], [40, 60]], np.float32)
-
-
-@pytest.fixture
-def data(tmp_path: Path, plate_scene: Callable[..., Image]) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    points = [[40, 90], [200, 90], [200, 141], [40, 141]]
-    label = json.dumps([{"transcription": "皖A13H25", "points": points}])
-    for number in range(8):
-        write_image(folder / f"{number}.png", plate_scene(x=40))
-    lines = "".join(f"{number}.png\t{label}\n" for number in range(8))
-    (folder / "det.txt").write_text(lines, encoding="utf-8")
-    return folder
 
 
 def test_a_slanted_crop_shows_a_slanted_plate() -> None:
@@ -44,15 +29,15 @@ def test_views_are_images_and_none_is_another() -> None:
     assert shrunk(shown[0], 12).shape[0] == 12 and shrunk(shown[0], 500) is shown[0]
 
 
-def test_every_fourth_plate_is_held_out(data: Path) -> None:
-    samples = load_labels([data]).samples
+def test_every_fourth_plate_is_held_out(scenes: Path) -> None:
+    samples = load_labels([scenes]).samples
     assert [plate.text for plate in held_out_plates(samples)] == ["皖A13H25"] * 2
 
 
-def test_both_tables(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_both_tables(scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     out = tmp_path / "r.json"
-    assert main([str(data), "--limit", "1", "--json", str(out)]) == 0
+    assert main([str(scenes), "--limit", "1", "--json", str(out)]) == 0
     assert "1 plates that were held out" in capsys.readouterr().out
     found = json.loads(out.read_text(encoding="utf-8"))
     assert set(found["right"]) == set(VIEWS) and list(found["right"]["as it is"].values()) == [1]

@@ -18,9 +18,11 @@ pytest.importorskip("uvicorn", reason=reason("uvicorn", "serve"))
 
 from edge_lpr.benchmarks import serve
 from edge_lpr.benchmarks.rtsp_films import gst_python
-from edge_lpr.benchmarks.serve import main, recall
+from edge_lpr.benchmarks.serve import main, recall, row
 from edge_lpr.benchmarks.serve_run import Look, quantile
 from edge_lpr.errors import BackendError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def look(**buckets: float) -> Look:
@@ -82,3 +84,22 @@ def test_all_of_it_runs_over_a_real_server(
     assert run["cpu_cores"] > 0
     assert run["memory_mib"] > 50 < run["decoders_mib"]
     assert "2 cameras: " in capsys.readouterr().out
+
+
+def test_what_is_committed_is_what_the_page_shows() -> None:
+    page = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
+
+    def runs(name: str) -> list[dict[str, Any]]:
+        told = json.loads((ROOT / "benchmarks" / "results" / name).read_text(encoding="utf-8"))
+        assert told["note"]
+        found: list[dict[str, Any]] = told["runs"]
+        return found
+
+    for run in (*runs("serve.json"), *runs("serve-quiet.json")):
+        assert row(run) in page
+    (soaked,) = runs("serve-soak.json")
+    assert f"{soaked['frames_come']:,} frames" in page
+    assert soaked["frames_come"] >= 100_000
+    for name in ("memory", "decoders", "threads", "descriptors"):
+        figures = [f"{soaked[name][moment]:g}" for moment in ("first", "most", "last")]
+        assert f"| {' | '.join(figures)} |" in page

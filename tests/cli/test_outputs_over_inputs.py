@@ -30,7 +30,7 @@ OUTPUTS = {
     "export": {"--out", "--report", "--pretrained"},
     "dataset": {"--out"},
     "finetune": {"--out"},
-    "build": {"--out"},
+    "build": {"--out", "--triton"},
     "archive": {"--out"},
     # A new key takes the place of no file, and a signature lies beside its manifest.
     "sign": {"PATH", "--new-key"},

@@ -14,7 +14,7 @@ from edge_lpr.errors import InputError, shown
 from edge_lpr.io.plain_data import parse_json
 from edge_lpr.serve.board import CameraState
 from edge_lpr.serve.regions import DrawnRegions, as_toml
-from edge_lpr.serve.settings import Polygon
+from edge_lpr.serve.settings import MOST_POLYGONS, Polygon
 from edge_lpr.serve.web.asking import Ask, Operation
 from edge_lpr.serve.web.context import Polygons, WebContext
 from edge_lpr.serve.web.filters import CAMERA
@@ -28,7 +28,6 @@ __all__ = ["CAMERA_PAGES", "CameraView", "camera_views", "polygons_of"]
 _DONE = Parameter("done", "what was done", choices=("saved",), default="")
 _COUNT = Parameter("n", "any number: another picture is asked for", most=20, default="")
 _POLYGONS = TypeAdapter(list[Polygon])
-_MOST = 32  # of `CameraSettings.regions`
 _viewers = Viewers()
 _logger = logging.getLogger("edge_lpr")
 
@@ -85,8 +84,8 @@ def polygons_of(text: str, name: str) -> list[Polygon]:
             f"{name}: polygon, corner {where or 1}: {first['msg']}; found {shown(first['input'], 40)}, "
             "expected polygons of 3 to 64 corners [x, y], 0 to 1"
         ) from None
-    if len(found) > _MOST:
-        raise InputError(f"{name}: {len(found)} polygons, expected {_MOST} at most")
+    if len(found) > MOST_POLYGONS:
+        raise InputError(f"{name}: {len(found)} polygons, expected {MOST_POLYGONS} at most")
     return found
 
 

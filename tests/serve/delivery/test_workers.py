@@ -13,7 +13,7 @@ import pytest
 from helpers.extras import reason
 from helpers.passages import record
 from helpers.receiver import Receiver, Request
-from helpers.waiting import wait_until
+from helpers.waiting import LONG, wait_until
 
 pytest.importorskip("httpx", reason=reason("httpx", "serve"))
 pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
@@ -73,17 +73,21 @@ def test_what_cannot_be_delivered_when_it_ends_stays_and_nobody_waits_for_it(tmp
 
 
 def test_an_end_does_not_wait_for_who_hangs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    command = CommandSettings(type="command", command=[sys.executable, "-c", "import time; time.sleep(5)"])
+    code = "import time; from pathlib import Path; Path('at work').touch()\n"
+    code += "while Path('at work').exists(): time.sleep(0.02)"
+    command = CommandSettings(type="command", command=[sys.executable, "-c", code], timeout=LONG)
     with Service(tmp_path, {"run": command}) as service:
         service.offer(record())
-        time.sleep(0.3)  # it is at work
+        wait_until((tmp_path / "at work").exists)
+        (delivering,) = (one for one in threading.enumerate() if one.name == "output run")
         began = time.monotonic()
         with caplog.at_level(logging.WARNING, "edge_lpr"):
             service.deliveries.stop(0)
         assert time.monotonic() - began < 4
         assert "run: is left in the middle of an event, which stays queued" in caplog.text
         assert service.waiting == 1
-        time.sleep(5)  # before the database is closed
+        (tmp_path / "at work").unlink()
+        delivering.join(LONG)  # before the database is closed
 
 
 def test_outputs_that_stay_the_same_are_not_disturbed(tmp_path: Path) -> None:
