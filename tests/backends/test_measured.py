@@ -193,7 +193,9 @@ def test_of_the_default_bundle_auto_takes_the_recognizer_alone() -> None:
     judged = default.model("det", "int8-cpu").extra["budget"]
     small = judged["small_plates"]
     # The detector's INT8 loses small plates, by more than chance and by more than the budget.
-    assert (small["won"] - small["lost"]) / small["items"] < -judged["points"] / 100 and small["low_points"] < 0
+    assert (small["won"] - small["lost"]) / small["items"] < -judged["points"] / 100 and small[
+        "low_points"
+    ] < 0
     assert (judged["kept"], small["kept"]) == (False, False)
     assert [candidate(default, part) is not None for part in PARTS] == [False, True]
     for part in PARTS:

@@ -37,7 +37,7 @@ def scene(tmp_path: Path) -> Sample:
     cv2.imwrite(str(tmp_path / "scene.png"), image)
     corners = np.array([[260, 80], [390, 80], [390, 120], [260, 120]], np.float32)
     plates = (LabelledPlate("A1", corners), LabelledPlate("###", corners - 50))
-    return Sample(tmp_path / "scene.png", "scenes", plates)
+    return Sample(tmp_path / "scene.png", plates, "scenes")
 
 
 def blind(share: float) -> onnx.ModelProto:
@@ -59,7 +59,9 @@ def test_each_plate_is_shown_at_each_height_where_it_lies(scene: Sample) -> None
         rows, columns = np.nonzero(plate.image[..., 0] > 125)
         assert (columns.min(), rows.min()) == pytest.approx((left, top), abs=1.5)
     # One that is no higher than that is not made larger.
-    flat = [p._replace(corners=p.corners * np.float32(0.25)) for p in scene.plates or () if p.corners is not None]
+    flat = [
+        p._replace(corners=p.corners * np.float32(0.25)) for p in scene.plates or () if p.corners is not None
+    ]
     assert len(list(small_plates([replace(scene, plates=tuple(flat))], 32))) == 1
     assert [p.image.shape[0] for p in small_plates([scene], 128)] == [256] * 3
 
@@ -93,5 +95,7 @@ def test_the_budget_is_not_kept_where_small_plates_are_lost(
     )
     _, facts = make(job, lambda n: None)
     small = facts["budget"]["small_plates"]
-    assert not facts["budget"]["kept"] and not small["kept"] and small["lost"] >= 2 and small["low_points"] < 0
+    assert (
+        not facts["budget"]["kept"] and not small["kept"] and small["lost"] >= 2 and small["low_points"] < 0
+    )
     assert any("--precision auto leaves it out" in line for line in lines) and data.warnings
