@@ -145,7 +145,7 @@ def _judged_on_small_plates(job: Job, spec: DetSpec, model: onnx.ModelProto, tic
 
     Returns:
         What `bundle.json` is to say of it: plates shown, those that FP32 or INT8 alone finds, the lower end
-        of the difference's 95 % confidence interval in points, and whether what was lost is within the budget.
+        of the difference's 95 % confidence interval in points, and whether the loss is within the budget.
     """
     paired = compare_small_plates(spec, job.model, model, job.data.validation, tick)
     kept = paired.items == 0 or -paired.difference <= job.options.budget / 100 + 1e-9

@@ -1,8 +1,8 @@
 """What a detector finds of small plates in INT8 and in FP32: the plates that rounding loses first.
 
 The budget of accuracy is tenths of a point. One or two hundred scenes as they are, most of whose plates are
-large, cannot tell that: of 175 plates the default bundle's first INT8 for a CPU lost none, and 2 of 67 others,
-small ones. So each labelled plate is also shown at heights that FP32 finds only some of, and what either
+large, cannot tell that: of 175 plates the default bundle's first INT8 for a CPU lost none, and of 67 others
+2 small ones. So each labelled plate is also shown at heights that FP32 finds only some of, and what either
 model finds alone is counted in pairs: several hundred of them, of the plates that are near to being lost.
 """
 
