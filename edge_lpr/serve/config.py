@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edge_lpr.errors import InputError
+from edge_lpr.errors import InputError, one_line
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.masking import remember, remember_secret
 from edge_lpr.serve import toml_lines
@@ -30,6 +30,8 @@ else:
 __all__ = ["Config", "ConfigError", "load_config"]
 
 _MOST_BYTES = 16 << 20
+_DEEPEST = 16  # tables and lists in one another; what is declared has six
+_LARGEST = 2**63
 _VARIABLE = re.compile(r"\$(\$|)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _WHERE = re.compile(r"\s*\(at line (\d+), column \d+\)$|\s*\(at end of document\)$")
 
@@ -90,7 +92,10 @@ def load_config(path: str | Path, environment: Mapping[str, str] = os.environ) -
         problems += [problem for problem in problems_of(errors, data) if problem.place not in known]
     if settings is not None and not problems:
         settings = with_paths(settings, path.absolute().parent)
-        problems += check(settings)
+        try:
+            problems += check(settings)
+        except OSError as e:  # a name that no file can have, as it is too long
+            raise ConfigError([f"{path}:1: {one_line(e)}"]) from e
     if problems or settings is None:
         found = sorted({(_line(p.place, lines), f"{dotted(p.place)}: {p.text}") for p in problems})
         raise ConfigError([f"{path}:{line}: {text}" for line, text in found])
@@ -126,6 +131,9 @@ def _filled(
     problems: list[Problem],
 ) -> Any:  # noqa: ANN401
     """Puts in the variables of all texts, and writes days and times as texts."""
+    if (unfit := _unfit(value, place)) is not None:
+        problems.append(unfit)
+        return None
     if isinstance(value, dict):
         return {k: _filled(v, (*place, k), environment, problems) for k, v in value.items()}
     if isinstance(value, list):
@@ -148,6 +156,17 @@ def _filled(
         return text
 
     return _VARIABLE.sub(found, value)
+
+
+def _unfit(value: Any, place: toml_lines.Path) -> Problem | None:  # noqa: ANN401 - whatever TOML has
+    """Returns what is wrong with what TOML allows, and all that comes after would fail at."""
+    if len(place) > _DEEPEST:
+        return Problem(place[:3], f"nested deeper than {_DEEPEST} levels")
+    if isinstance(value, int) and abs(value) >= _LARGEST:
+        return Problem(place, "a number that is too large")
+    if isinstance(value, str) and "\0" in value:
+        return Problem(place, r"has the character \u0000 in it")
+    return None
 
 
 def _remember(data: Any, place: toml_lines.Path) -> None:  # noqa: ANN401 - whatever TOML has

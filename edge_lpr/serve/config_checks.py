@@ -235,6 +235,12 @@ def _check_web(settings: ServeSettings) -> Iterator[Problem]:
     except InputError as e:
         yield Problem(("web", "listen"), str(e).partition(": ")[2])
         return
+    if web.hosts and not (web.password or web.tokens):
+        yield Problem(
+            ("web", "hosts"),
+            "are for a proxy, which others may reach, and there is no password; set web.password to what "
+            "edge-lpr serve --hash prints",
+        )
     if is_open:
         yield Problem(
             ("web", "listen"),

@@ -27,6 +27,8 @@ MAX_WAITING = 20_000
 """Records that may wait in memory, a few kilobytes each; then the oldest are lost, and counted."""
 _AT_ONCE = 100  # records of a transaction when they are written at last
 _PAUSE = 1.0  # seconds between two tries
+_UNFIT = (ValueError, TypeError, OverflowError, sqlite3.IntegrityError, sqlite3.DataError)
+_NO_ROOM_MATTER = ("locked", "readonly")  # what SQLite says where no deleted picture helps
 
 _logger = logging.getLogger("edge_lpr")
 
@@ -70,6 +72,7 @@ class EventWriter:
         self._next_try = 0.0
         self._room_after = 0.0
         self._shrunk = False
+        self._singly = False
 
     @property
     def waiting(self) -> int:
@@ -100,13 +103,18 @@ class EventWriter:
             now: It is.
         """
         while self._waiting and (now or self._clock() >= self._next_try):
-            batch = [self._waiting[i] for i in range(min(_AT_ONCE, len(self._waiting)))]
+            batch = [
+                self._waiting[i] for i in range(min(1 if self._singly else _AT_ONCE, len(self._waiting)))
+            ]
             try:
                 self._commit(batch)
             except sqlite3.ProgrammingError:
                 raise
+            except _UNFIT as e:
+                self._left_out(batch, e)
+                continue
             except sqlite3.Error as e:
-                if self._made_room():
+                if _is_room_missing(e) and self._made_room():
                     continue
                 self._failed(e)
                 return
@@ -151,6 +159,7 @@ class EventWriter:
             self.state = ""
         self._next_try = self._room_after = 0.0
         self._shrunk = False
+        self._singly = self._singly and bool(self._waiting)
         self._queues.wake()
         for record, _ in batch:
             for listener in self.listeners:
@@ -158,6 +167,17 @@ class EventWriter:
                     listener(record)
                 except Exception:  # whoever listens does not end the writing
                     _logger.exception("a listener failed at event %s/%d", record.id, record.revision)
+
+    def _left_out(self, batch: Sequence[tuple[PassageRecord, Sequence[Picture]]], error: Exception) -> None:
+        """Leaves a record out that no database takes, however often it is tried; else none after it came."""
+        if len(batch) > 1:
+            self._singly = True  # to find out which it is
+            return
+        record, _ = self._waiting.popleft()
+        self.lost += 1
+        self._singly = bool(self._waiting)
+        told = one_line(error, named=True)
+        _logger.error("event %s/%d cannot be kept and is lost: %s", record.id, record.revision, told)
 
     def _failed(self, error: sqlite3.Error) -> None:
         self._next_try = self._clock() + _PAUSE
@@ -170,3 +190,8 @@ class EventWriter:
                 MAX_WAITING,
             )
         self.state = f"events cannot be written: {one_line(error)}"
+
+
+def _is_room_missing(error: sqlite3.Error) -> bool:
+    """Tells whether pictures are to go for an event: what another process holds may have room enough."""
+    return not any(word in str(error) for word in _NO_ROOM_MATTER)

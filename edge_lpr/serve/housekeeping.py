@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 
 from edge_lpr.errors import one_line
@@ -62,6 +61,6 @@ class Housekeeping:
                     events, pictures = self._retention.clean()
                     if events or pictures:
                         _logger.info("deleted as they are due: %d events, %d pictures", events, pictures)
-            except (sqlite3.Error, OSError) as e:  # a disk that fails may come back
+            except Exception as e:  # a disk that fails may come back; whatever it is, passages end
                 _logger.warning("housekeeping: %s", one_line(e, named=True))
             ticks += 1

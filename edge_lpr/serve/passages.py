@@ -31,7 +31,8 @@ from edge_lpr.types import Image
 
 __all__ = ["Passages"]
 
-_GONE = CameraSettings.model_validate({"source": "-"})  # of a camera that the configuration has no more
+_UNKNOWN = CameraSettings.model_validate({"source": "-"})
+_LAST_WORD = 10.0  # seconds in which a camera that is gone has told the end of the vehicles that were in view
 # What is worth telling; how sure a text is, and how long it was seen, is told with the end.
 _NEWS = ("text", "kind", "direction", "matches")
 
@@ -69,6 +70,7 @@ class Passages:
         self._clock = clock
         self._lock = threading.RLock()
         self._open: dict[str, list[OpenPassage]] = {}
+        self._gone: dict[str, CameraSettings] = {}
         self._writer = EventWriter(database, pictures, queues, clock)
         pictures.remove_strays(database.reader())
         for record in open_records(database.reader()):
@@ -150,15 +152,24 @@ class Passages:
             self._writer.retry(now=True)
 
     def reload(self, lists: Lists, settings: ServeSettings) -> None:
-        """Heeds other lists and settings from now on; passages go on, but of cameras that are gone."""
+        """Heeds other lists and settings from now on; passages go on, but of cameras that are gone.
+
+        What is in view of such a camera ends once its reading tells so: ended before, it would be told anew.
+        """
         with self._lock:
+            for name, camera in self._settings.cameras.items():
+                if name not in settings.cameras:  # its last records have its role and site still
+                    self._gone[name] = camera.model_copy(update={"same_plate_within": 0.0})
             self._lists, self._settings = lists, settings
             self._pictures.reload(settings.retention)
-            for camera in set(self._open) - set(settings.cameras):
-                self.close_all(camera)
+            now = self._clock()
+            for name in set(self._open) - set(settings.cameras):
+                for passage in self._open[name]:
+                    passage.ends_at = now + _LAST_WORD if passage.ends_at is None else now
+                self._end_due(name)
 
     def _camera(self, name: str) -> CameraSettings:
-        return self._settings.cameras.get(name, _GONE)
+        return self._settings.cameras.get(name) or self._gone.get(name, _UNKNOWN)
 
     def _end_due(self, camera: str) -> None:
         """Ends the passages of a camera whose plate has not come back in time."""

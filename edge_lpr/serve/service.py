@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
-from edge_lpr.errors import EdgeLprError, InputError, shown
+from edge_lpr.errors import EdgeLprError, InputError, one_line, shown
 from edge_lpr.health.activity import Activity
 from edge_lpr.health.monitor import Monitor
 from edge_lpr.health.sd_notify import ServiceManager
@@ -29,6 +29,7 @@ from edge_lpr.serve.delivery import queue
 from edge_lpr.serve.delivery.queue import Queues
 from edge_lpr.serve.delivery.sender import Surroundings
 from edge_lpr.serve.delivery.workers import Deliveries
+from edge_lpr.serve.fixed_settings import heeded
 from edge_lpr.serve.housekeeping import Housekeeping
 from edge_lpr.serve.lists import Lists
 from edge_lpr.serve.metrics import Metrics
@@ -47,7 +48,6 @@ _logger = logging.getLogger("edge_lpr")
 _PAUSE = 0.1  # seconds between two looks at signals
 _END = 4.0  # seconds that the end takes at most, all in all
 _PAGE_SECONDS, _DELIVERY_SECONDS = 1.0, 1.0  # of them
-_FIXED = ("service", "reader")  # what is heeded at the next start alone
 
 
 def open_reader(settings: ServeSettings) -> PlateReader:
@@ -230,8 +230,9 @@ class Service:
         try:
             self._heed(load_config(self._config.path))
             _logger.info("%s was read again", self._config.path)
-        except EdgeLprError as e:
-            lines = e.lines if isinstance(e, ConfigError) else (str(e),)
+        except Exception as e:  # also one that nobody thought of: it ends no service that goes well
+            known = isinstance(e, EdgeLprError)
+            lines = e.lines if isinstance(e, ConfigError) else (str(e) if known else one_line(e, named=True),)
             for line in (*lines, f"{self._config.path} was not taken; the service goes on as before"):
                 _logger.log(logging.ERROR, "%s", line)
         manager.notify("READY=1")
@@ -243,11 +244,10 @@ class Service:
             EdgeLprError: It cannot.
         """
         with self._lock:
-            before, settings = self._config.settings, config.settings
-            for name in [n for n in _FIXED if getattr(before, n) != getattr(settings, n)]:
-                _logger.warning("[%s] has changed: that is heeded at the next start", name)
-            if before.web.listen != settings.web.listen:
-                _logger.warning("[web] listen has changed: that is heeded at the next start")
+            before = self._config.settings
+            settings = heeded(config.settings, before, _logger.warning)
+            if self._page is not None:
+                self._page.reload_certificate()  # first: where it cannot be used, nothing is changed
             lists = Lists.load(settings.lists, config.path.parent)
             self._queues.reload(settings.outputs, settings.lists)
             try:
@@ -260,10 +260,8 @@ class Service:
             for camera in set(before.cameras) - set(settings.cameras):
                 self._metrics.forget(camera)
             self._cameras.apply(with_drawn(settings, self._drawn))
-            self._config = config
+            self._config = Config(config.path, settings)
             self._context.settings, self._context.lists = settings, lists
-            if self._page is not None:
-                self._page.reload_certificate()
 
     def _change_regions(self, camera: str, regions: Polygons, masks: Polygons) -> None:
         with self._lock:
@@ -279,7 +277,9 @@ class Service:
 
     def _areas(self, camera: str) -> Areas:
         drawn = self._drawn.get(camera)
-        own = drawn or self._config.settings.cameras[camera]
+        own = drawn or self._config.settings.cameras.get(camera)
+        if own is None:  # it comes or goes just now
+            return Areas((), (), is_drawn=False)
         return Areas(own.regions, own.masks, drawn is not None)
 
     # The page.

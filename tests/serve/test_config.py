@@ -198,6 +198,28 @@ def test_what_does_not_go_together_is_told_with_its_line(folder: Path, text: str
     assert any(line.startswith(told) for line in wrong(folder, text)), wrong(folder, text)
 
 
+DEEP = "[" * 400 + "]" * 400
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{GATE}x = {DEEP}", "3: cameras.gate.x: nested deeper than 16 levels"),
+        (f"{GATE}regions = {DEEP}", "3: cameras.gate.regions: nested deeper"),
+        (f"{GATE}{'a.' * 600}a = 1", "3: cameras.gate.a: nested deeper"),
+        (f"[{'a.' * 600}a]\nb = 1\n{GATE}", "1: a.a.a: nested deeper"),
+        (f"{GATE}min_plate_width = 0x{'f' * 9000}", "3: cameras.gate.min_plate_width: a number that is too"),
+        (f'{GATE}[service]\ndata = "a\\u0000"', "4: service.data: has the character"),
+        (f'{GATE}[lists.a]\naction = "deny"\nfile = "\\u0000"', "5: lists.a.file: has the character"),
+        (f'{GATE}[service]\ndata = "{"a" * 5000}"', "1: "),
+        (f'[cameras.gate]\nsource = "{"a" * 2000}"', "1: "),
+        (f'{GATE}[web]\nhosts = ["gate.example"]', "4: web.hosts: are for a proxy, which others may reach"),
+    ],
+)
+def test_what_no_file_should_say_is_told_all_the_same(folder: Path, text: str, told: str) -> None:
+    assert wrong(folder, text)[0].startswith(told)
+
+
 def test_everything_that_is_wrong_is_told_at_once(folder: Path) -> None:
     lines = wrong(folder, "[service]\nx = 1\ny = 2\n" + GATE + "z = ''\ntimeout = 'long'\n")
     assert [line.partition(": ")[2].partition(":")[0] for line in lines] == [

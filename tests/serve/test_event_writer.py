@@ -133,6 +133,42 @@ def test_pictures_go_before_an_event_waits(tmp_path: Path, monkeypatch: pytest.M
     assert removed == [f"2026-11-26/old-{i}-frame.jpg" for i in range(3)]
 
 
+@pytest.mark.parametrize("why", ["database is locked", "attempt to write a readonly database"])
+def test_no_picture_goes_for_a_database_that_another_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    writing = Writing(tmp_path)
+    put = writing.pictures.put("old", "2026-11-26", "frame", frame())
+    assert put is not None
+    with writing.base.transaction() as tx:
+        note(tx, put)
+    with monkeypatch.context() as held:
+
+        def transaction() -> None:
+            raise sqlite3.OperationalError(why)
+
+        held.setattr(writing.base, "transaction", transaction)
+        assert writing.write(0) == [False]
+    assert writing.pictures.open_path(put.path) is not None
+    assert writing.pictures.put("new", "2026-11-26", "frame", frame()) is not None, "the disk has room"
+    writing.writer.retry(now=True)
+    assert writing.ids() == ["passage-0"]
+
+
+def test_a_record_that_no_database_takes_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    writing = Writing(tmp_path)
+    disk = FullDisk(writing.base, monkeypatch, False)
+    bad = event(9, text="\ud800")  # no UTF-8
+    assert writing.write(0) == [False] and not writing.writer.write(bad, ()) and writing.write(1) == [False]
+    disk.full = False
+    writing.writer.retry(now=True)
+    assert writing.ids() == ["passage-0", "passage-1"] and writing.writer.waiting == 0
+    assert writing.writer.lost == 1 and "event passage-9/1 cannot be kept and is lost" in caplog.text
+    assert writing.write(2) == [True]
+
+
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     """Eight megabytes: first pictures go, then events wait in memory, then all of them are written."""
     with small_disk(tmp_path, 8) as disk:

@@ -192,7 +192,27 @@ def test_a_camera_that_is_gone_ends_its_passages(tmp_path: Path) -> None:
     assert [(one.camera, one.state) for one in service.told][-1] == ("gate", "end")
     only = settings().model_copy(update={"cameras": {"gate": settings().cameras["gate"]}})
     service.passages.reload(Lists(), only)
+    service.clock.now += 10.1  # nothing more was told of it
+    service.passages.tick()
     assert (service.told[-1].camera, service.told[-1].state) == ("yard", "end")
+
+
+def test_what_is_in_view_of_a_camera_that_goes_is_one_passage_to_its_end(tmp_path: Path) -> None:
+    service = Service(tmp_path, site="yard", role="entry")
+    service.passages.take("gate", track(), frame())
+    service.passages.take("gate", track("沪B88888", id="track-2"), frame())
+    service.passages.take("gate", track("沪B88888", id="track-2", state="end"), frame())
+    without = settings().model_copy(update={"cameras": {"yard": settings().cameras["yard"]}})
+    service.passages.reload(Lists(), without)
+    assert [(one.id, one.state) for one in service.told][-1] == ("track-2", "end"), "it had left the view"
+    # The camera's reading ends after that, and tells the end of what it has in view.
+    service.passages.take("gate", track(state="end"), None)
+    assert [(one.id, one.state) for one in service.told if one.id != "track-2"] == [
+        ("track-1", "new"),
+        ("track-1", "end"),
+    ]
+    assert {(one.site, one.role) for one in service.told} == {("yard", "entry")}
+    assert service.passages.open_count() == 0
 
 
 def test_a_listener_that_fails_is_logged_and_harms_nobody(

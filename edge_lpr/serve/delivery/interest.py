@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 
-from edge_lpr.serve.record import PassageRecord
+from edge_lpr.serve.record import Match, PassageRecord
 from edge_lpr.serve.settings import ListSettings, Target
 
 __all__ = ["SCHEMA", "Interest"]
@@ -48,10 +48,16 @@ class Interest:
         key = (name, record.id)
         matches = record.matches
         if target.events == "lists":
-            matches = tuple(m for m in matches if name in self._named.get(m.list, frozenset()))
+            matches = tuple(m for m in _counting(matches) if name in self._named.get(m.list, frozenset()))
         told = tx.execute("SELECT 1 FROM queue_told WHERE target = ? AND passage = ?", key).fetchone()
         if record.state == "end":
             tx.execute("DELETE FROM queue_told WHERE target = ? AND passage = ?", key)
         elif matches and told is None:
             tx.execute("INSERT INTO queue_told VALUES (?, ?)", key)
         return told is not None or bool(matches)
+
+
+def _counting(matches: tuple[Match, ...]) -> tuple[Match, ...]:
+    """Returns the matches whose lists have outputs told: none lets in what one before it keeps out."""
+    denied = next((n for n, one in enumerate(matches) if one.action == "deny"), len(matches))
+    return tuple(one for n, one in enumerate(matches) if n < denied or one.action != "allow")

@@ -71,13 +71,17 @@ class Queues:
         self._more = threading.Condition()
         self._changes = 0
         self._troubles: dict[str, Trouble] = {}
+        self._targets: dict[str, Target] = {}
         newest = database.reader().execute("SELECT COALESCE(MAX(number), 0) FROM queue").fetchone()
         self._before = int(newest[0])  # items up to here are of an earlier process
         self.reload(targets, lists or {})
 
     def reload(self, targets: Mapping[str, Target], lists: Mapping[str, ListSettings]) -> None:
         """Takes other outputs and lists; what is queued stays queued, that of an output that is gone too."""
-        self._targets = dict(targets)
+        before, self._targets = self._targets, dict(targets)
+        for name, target in targets.items():
+            if before.get(name, target) != target:
+                self._trouble(name).anew()
         self._interest = interest.Interest(self._targets, lists)
         for name, waiting in self.depths().items():
             if waiting and name not in self._targets:

@@ -87,6 +87,11 @@ class Trouble:
         self._since.clear()
         return was
 
+    def anew(self) -> None:
+        """Has all be tried at once: the output has other settings."""
+        # Others, not emptied: who delivers may be looking at them.
+        self.until, self._streak, self._passages, self._since = 0.0, 0, {}, set()
+
     def forget(self, passage: str) -> None:
         """Forgets what failed of a passage."""
         self._passages.pop(passage, None)

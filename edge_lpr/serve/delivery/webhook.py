@@ -18,6 +18,7 @@ import hmac
 import logging
 import ssl
 import time
+from contextlib import closing, suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -108,10 +109,7 @@ class WebhookSender(Sender):
             )
         try:
             response = self._client.send(request, stream=True)
-            try:
-                _drain(response)
-            finally:
-                response.close()
+            _drain(response, time.monotonic() + self._settings.timeout)
         except httpx.TimeoutException as e:
             raise DeliveryError(f"{self._shown} gives no answer within {self._settings.timeout:g} s") from e
         except (httpx.HTTPError, httpx.StreamError, OSError) as e:
@@ -180,12 +178,14 @@ def _context(folder: Path, settings: WebhookSettings) -> ssl.SSLContext:
     return context
 
 
-def _drain(response: httpx.Response) -> None:
+def _drain(response: httpx.Response, until: float) -> None:
+    """Reads what follows the status, a part of it at most: what becomes of the event, the status has said."""
     read = 0
-    for chunk in response.iter_raw():
-        read += len(chunk)
-        if read > _DRAINED:
-            return
+    with closing(response), suppress(httpx.HTTPError, httpx.StreamError, OSError):
+        for chunk in response.iter_raw():
+            read += len(chunk)
+            if read > _DRAINED or time.monotonic() > until:
+                return
 
 
 def _retry_after(text: str) -> float:

@@ -13,6 +13,9 @@ from edge_lpr.serve.web.sessions import Attempts, Sessions, Tokens
 
 __all__ = ["Access", "Viewer"]
 
+# What proxies say of who asked them. Not all do, so [web] hosts, which is for one, needs a password as well.
+_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
 
 @dataclass(frozen=True)
 class Viewer:
@@ -53,9 +56,16 @@ class Access:
             address: Where the request comes from.
 
         Raises:
-            Problem: A token is wrong, or too many were.
+            Problem: A token is wrong, or too many were; or nobody has to sign in, and it is another machine
+                that asks, through a proxy on this one.
         """
         if self.is_open(web):
+            if any(name in headers for name in _OF_PROXIES):
+                raise Problem(
+                    403,
+                    "this came through a proxy, which others may reach: set web.password, or a token, to "
+                    "what edge-lpr serve --hash prints",
+                )
             return Viewer("local", browser, write=True)
         scheme, _, secret = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":

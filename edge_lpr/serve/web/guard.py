@@ -6,10 +6,10 @@ Written for ASGI itself and not as a framework's middleware, so that no route ca
 from __future__ import annotations
 
 import asyncio
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, quote
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -209,10 +209,9 @@ def address_of(scope: Scope) -> str:
 
 
 def _cookies(header: str) -> dict[str, str]:
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(header).items()}
-    except CookieError:
-        return {}
+    # Not the standard library's reader: it gives up at the first cookie that it does not like, and programs
+    # at other ports of this machine have theirs sent to us too.
+    return cookie_parser(header)
 
 
 async def _body(headers: Headers, receive: Receive, limit: int) -> bytes:

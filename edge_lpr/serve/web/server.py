@@ -22,7 +22,7 @@ __all__ = ["WebServer"]
 
 _CONNECTIONS = 64
 _HEADER_BYTES = 16 << 10
-_FIRST_REQUEST = 10.0  # seconds in which a connection has to have sent a request's head
+_REQUEST = 10.0  # seconds in which a request's head has to come
 _IDLE = 15  # seconds that a connection is kept between two requests
 _START = 10.0
 # Milliseconds after which the kernel gives up a client that takes nothing of what it asked for (Linux).
@@ -30,18 +30,42 @@ _UNTAKEN = 30_000
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 that closes connections which send no request: else a few of them keep everybody out."""
+    """HTTP/1.1 that closes connections which send no request: else a few of them keep everybody out.
+
+    The first request, and each later one from its first byte on, has so long to come; so has what is left of
+    a body that was answered before it was there.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(_FIRST_REQUEST, self._close_if_silent)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._deadline.cancel()
+        self._answer_begins()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_answering():
+            self._answer_begins()
+        elif self._deadline is None:
+            self._expect()
+
+    def _expect(self) -> None:
+        self._deadline = self.loop.call_later(_REQUEST, self._close_if_silent)
+
+    def _answer_begins(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _close_if_silent(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        self._deadline = None
+        if not (self._is_answering() or self.transport.is_closing()):
             self.transport.close()
 
 

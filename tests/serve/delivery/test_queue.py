@@ -168,6 +168,18 @@ def test_a_full_queue_drops_the_oldest_counts_them_and_says_so(
     ]
 
 
+def test_other_settings_are_tried_at_once(database: Database) -> None:
+    queued = queues(database)
+    offer(database, queued, record("a"))
+    item = now(queued)
+    assert item is not None
+    queued.failed(item, DeliveryError("404", after=300))
+    queued.reload({"hook": webhook()}, {})
+    assert now(queued) is None, "nothing has changed of it"
+    queued.reload({"hook": webhook(timeout=3)}, {})
+    assert taken(queued) == [("a", 1)]
+
+
 def test_an_event_that_was_dropped_while_it_was_sent_counts_once(database: Database) -> None:
     queued = queues(database, hook=webhook(queue=1))
     offer(database, queued, record("a"))
@@ -272,6 +284,27 @@ def test_each_output_has_what_it_asks_for(database: Database) -> None:
     assert taken(queued, "yard") == [("y", 1)]
     assert taken(queued, "listed") == [("s", 1), ("p", 1)]
     assert taken(queued, "barrier") == [("s", 1)]
+
+
+def test_no_barrier_is_told_of_a_plate_that_another_list_keeps_out(database: Database) -> None:
+    lists = {
+        "staff": ListSettings(action="allow", outputs=["barrier"]),
+        "stolen": ListSettings(action="deny", outputs=["guard"]),
+        "police": ListSettings(action="watch", outputs=["guard"]),
+    }
+    targets = {"barrier": webhook(events="lists"), "guard": webhook(events="lists")}
+    queued = queues(database, lists, **targets)
+    staff, stolen, police = match("staff"), match("stolen", "deny"), match("police", "watch")
+    offer(
+        database,
+        queued,
+        record("kept out", matches=(stolen, staff)),
+        record("let in", matches=(staff, stolen)),  # of a higher priority
+        record("seen", matches=(stolen, police)),
+        record("watched", matches=(staff, police)),
+    )
+    assert taken(queued, "barrier") == [("let in", 1), ("watched", 1)]
+    assert [name for name, _ in taken(queued, "guard")] == ["kept out", "let in", "seen", "watched"]
 
 
 def test_who_was_told_of_a_plate_hears_how_it_goes_on(database: Database) -> None:

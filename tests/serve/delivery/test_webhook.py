@@ -217,3 +217,10 @@ def test_a_receiver_that_fails_and_comes_back_has_each_event_in_its_order(tmp_pa
     for number in range(10):
         of_one = list(dict.fromkeys(key for key in taken if key.startswith(f"p{number}/")))
         assert of_one == [f"p{number}/{rev}" for rev in (1, 2, 3)]
+
+
+def test_the_status_says_what_becomes_of_an_event_and_not_what_follows_it() -> None:
+    with Receiver(lambda _: (200, {"Content-Length": "100"})) as receiver:  # of which two come
+        post(receiver, timeout=0.5)
+    with Receiver(lambda _: (403, {"Content-Length": "100"})) as receiver:
+        assert "answers 403" in failure(receiver, timeout=0.5).reason

@@ -103,6 +103,22 @@ def test_a_new_event_comes_by_itself_and_is_told(browser: Browser, served: tuple
     service.board["gate"].become("live", "")
 
 
+def test_a_camera_that_comes_while_one_looks_is_shown(
+    browser: Browser, served: tuple[Service, WebServer]
+) -> None:
+    service, server = served
+    browser.open(server.address)
+    shown = "[...document.querySelectorAll('.camera h3')].map((h) => h.textContent).join()"
+    assert browser.run(shown) == "gate,yard"
+    service.board.arrange({"new": "1", "gate": "0", "yard": "1"})
+    try:
+        wait_until(lambda: browser.run(shown) == "new,gate,yard")
+        service.see("new", frame())
+        wait_until(lambda: browser.run("document.querySelectorAll('img.still').length") == 3)
+    finally:
+        service.board.arrange({"gate": "0", "yard": "1"})
+
+
 def test_stills_are_refreshed(browser: Browser, served: tuple[Service, WebServer]) -> None:
     service, server = served
     browser.open(server.address)

@@ -168,6 +168,28 @@ def test_any_cookie_is_answered(guarded: Service, cookie: str) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("other", ["path=x", 'a={"b":1}', "Expires", 'x="'])
+def test_a_cookie_of_another_program_of_this_machine_takes_no_session_away(
+    guarded: Service, other: str
+) -> None:
+    client = guarded.client()
+    assert sign_in(client) == 303
+    cookies = f"{other}; edge_lpr_session={client.cookies['edge_lpr_session']}"
+    assert guarded.client().get("/events", headers={"Cookie": cookies}).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
+def test_a_proxy_opens_to_nobody_what_needs_no_password_on_this_machine(
+    local: Service, guarded: Service, header: str
+) -> None:
+    through = {header: "for=192.0.2.7"}
+    answer = local.client().get("/api/v1/events", headers=through)
+    assert answer.status_code == 403 and "edge-lpr serve --hash" in answer.json()["detail"]
+    assert local.client().get("/healthz", headers=through).status_code == 200
+    client = guarded.client(headers=through)
+    assert sign_in(client) == 303 and client.get("/events").status_code == 200
+
+
 def test_where_to_after_signing_in_is_a_page_of_ours(guarded: Service) -> None:
     for where in (
         "https://evil.example/",

@@ -135,7 +135,7 @@ def test_what_is_no_certificate_is_named(tmp_path: Path) -> None:
 
 
 def test_a_connection_that_asks_nothing_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FIRST_REQUEST", 0.3)
+    monkeypatch.setattr(module, "_REQUEST", 0.3)
     with running(tmp_path) as (server, _):
         host, port = server.address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=30) as silent:
@@ -145,6 +145,29 @@ def test_a_connection_that_asks_nothing_is_closed(tmp_path: Path, monkeypatch: p
             assert client.get(f"{server.address}/healthz").status_code == 200
             time.sleep(0.5)
             assert client.get(f"{server.address}/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("first", "rest"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"G"),
+        (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n", b"1"),
+    ],
+)
+def test_a_connection_that_begins_another_request_has_to_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bytes, rest: bytes
+) -> None:
+    monkeypatch.setattr(module, "_REQUEST", 0.5)
+    with running(tmp_path) as (server, _):
+        host, port = server.address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as slow:
+            slow.sendall(first)
+            came = b""
+            while not came.endswith(b"ok\n"):
+                came += slow.recv(1000)
+            slow.sendall(rest)
+            with contextlib.suppress(ConnectionError):
+                assert slow.recv(100) == b"", "closed"
 
 
 def test_a_head_that_never_ends_is_refused(tmp_path: Path) -> None:

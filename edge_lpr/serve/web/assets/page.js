@@ -64,6 +64,11 @@ if (fresh.length) {
     setTimeout(step, 3000);
   };
   const update = (page) => {
+    // A camera that has come, gone, or has its first picture: states would stand at others, so all is anew.
+    for (const old of all("[data-whole]")) {
+      const now = page.getElementById(old.id);
+      if (now && now.dataset.whole !== old.dataset.whole) return location.reload();
+    }
     for (const old of all("[data-fresh]")) {
       const now = page.getElementById(old.id);
       if (!now) continue;
