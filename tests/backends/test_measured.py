@@ -176,7 +176,7 @@ def test_asked_for_it_is_taken_unmeasured(bundle: Bundle, own_cache: Path, tmp_p
 
 def test_the_default_bundle_has_it_for_both_networks_and_reads_the_sample_alike() -> None:
     default = load_bundle()
-    assert all(candidate(default, part) is not None for part in PARTS)
+    assert all("int8-cpu" in models for models in default.files().values())
     texts, corners = [], []
     for precision in ("fp32", "int8-cpu"):
         with PlateReader(precision=precision, threads=1) as reader:
@@ -186,6 +186,24 @@ def test_the_default_bundle_has_it_for_both_networks_and_reads_the_sample_alike(
         corners.append(np.array([read.corners for read in reads]))
     assert texts[0] == texts[1]
     assert np.abs(corners[0] - corners[1]).max() < 3
+
+
+def test_of_the_default_bundle_auto_takes_the_recognizer_alone() -> None:
+    default = load_bundle()
+    judged = default.model("det", "int8-cpu").extra["budget"]
+    small = judged["small_plates"]
+    # The detector's INT8 loses small plates, by more than chance and by more than the budget.
+    assert (small["won"] - small["lost"]) / small["items"] < -judged["points"] / 100 and small[
+        "low_points"
+    ] < 0
+    assert (judged["kept"], small["kept"]) == (False, False)
+    assert [candidate(default, part) is not None for part in PARTS] == [False, True]
+    for part in PARTS:
+        if candidate(default, part) is not None:
+            remember(default, part, 1, Speed("int8-cpu", 50, 20))
+    models = open_models(default, backend="onnxruntime", options={"threads": 1})
+    assert (models.det.precision, models.rec.precision) == ("fp32", "int8-cpu")
+    models.close()
 
 
 def test_a_real_measurement_is_of_both(bundle: Bundle) -> None:
