@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_lpr.benchmarks.films import FILMS, Film, Passage
 from edge_lpr.benchmarks import video
+from edge_lpr.benchmarks.films import FILMS, Film, Passage
 from edge_lpr.benchmarks.video import Reading, main, read_film, read_with_peer, score, vote
 from edge_lpr.errors import BackendError
 from edge_lpr.pipeline.windows import Window
