@@ -17,7 +17,8 @@ from edge_lpr.precisions import PRECISIONS, Precision
 def test_fp32_comes_first_and_every_precision_runs_on_every_backend() -> None:
     found = variants(load_bundle(), ["auto", "onnxruntime"])
     assert found[0] == Variant("fp32", "auto")
-    assert [str(v) for v in found[3:]] == ["fp32 onnxruntime", "fp16 onnxruntime", "int8 onnxruntime"]
+    own = ["fp32", "fp16", "int8", "int8-cpu"]
+    assert [str(v) for v in found] == [f"{p} {b}" for b in ("auto", "onnxruntime") for p in own]
 
 
 @pytest.mark.parametrize(
