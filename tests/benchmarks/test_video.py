@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_lpr.benchmarks import video
 from edge_lpr.benchmarks.films import FILMS, Film, Passage
 from edge_lpr.benchmarks.video import Reading, main, read_film, read_with_peer, score, vote
 from edge_lpr.errors import BackendError
@@ -45,6 +46,26 @@ def test_a_film_says_what_it_shows(tmp_path: Path) -> None:
     (passage,) = short.write(tmp_path / "fast.mp4")
     assert passage.text == film.vehicles[0].plate.text and 0.8 <= passage.first <= passage.last < 1.6
     assert read_film(tmp_path / "fast.mp4", "auto", 1).frames == 32
+
+
+def test_each_precision_is_compared_with_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    read: list[tuple[str, str]] = []
+
+    def fake(path: Path, gate: str, threads: int, precision: str) -> Reading:
+        read.append((gate, precision))
+        cpu = {"fp32": 8.0, "int8-cpu": 4.0}[precision] / (1 if gate == "off" else 2)
+        return reading(*TRUTH, cpu=cpu)
+
+    monkeypatch.setattr(video, "read_film", fake)
+    (found,) = video.compare(["sample"], [], "", 1, tmp_path, ("fp32", "int8-cpu"))
+    assert read == [(gate, precision) for precision in ("fp32", "int8-cpu") for gate in ("off", "auto")]
+    faster = {way: result["times_faster"] for way, result in found["films"]["sample"].items()}
+    assert faster == {
+        "gate off, fp32": 1,
+        "gate auto, fp32": 2,
+        "gate off, int8-cpu": 1,
+        "gate auto, int8-cpu": 2,
+    }
 
 
 def test_another_reader_has_an_interpreter_of_its_own(
