@@ -13,6 +13,7 @@ import pytest
 
 from edge_lpr.errors import OutputError
 from edge_lpr.io.appended_text import AppendedText
+from edge_lpr.io.csv_text import csv_row
 from edge_lpr.io.text_file import LineFormat, ReplacedText, TextFile
 from edge_lpr.outputs import csv as csv_output
 from edge_lpr.outputs import jsonl as jsonl_output
@@ -141,7 +142,7 @@ def test_what_is_something_else_is_not_added_to(lines: LineFormat, there: bytes,
 
 
 def test_a_table_of_other_columns_is_not_added_to(tmp_path: Path) -> None:
-    (tmp_path / "o").write_text("\ufeff" + csv_output._row(csv_output._columns()[:-1]), encoding="utf-8")
+    (tmp_path / "o").write_text("\ufeff" + csv_row(csv_output._columns()[:-1]), encoding="utf-8")
     with pytest.raises(OutputError, match="not a table with the columns of this version"):
         AppendedText(tmp_path / "o", csv_output._LINES, print)
 
