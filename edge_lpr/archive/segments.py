@@ -27,7 +27,7 @@ from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.stream import FrameResult, Stream
 from edge_lpr.plates import PlateRead
 
-__all__ = ["read_segment"]
+__all__ = ["RecordedStream", "read_segment"]
 
 Frames = list[dict[str, Any]]
 
@@ -73,7 +73,7 @@ def read_segment(
         with SegmentSource(
             file.address, file.name, unit.segment, options, warnings.append, threads
         ) as source:
-            stream = _Recorded(reader, source, unit, crops)
+            stream = RecordedStream(reader, source, unit, crops)
             for _ in stream:
                 pass
             told.update(received=source.received, fps=source.fps, look_interval=stream.look_interval)
@@ -86,7 +86,7 @@ def read_segment(
     return frames, told, [Failure(file.name, line, partly=True, unit=unit.id) for line in warnings]
 
 
-class _Recorded(Stream):
+class RecordedStream(Stream):
     """A stream over a segment that keeps what each frame shows."""
 
     def __init__(self, reader: PlateReader, source: Source, unit: Unit, crops: bool) -> None:
@@ -104,16 +104,18 @@ class _Recorded(Stream):
 
     def step(self, frame: Frame, seen: Seen) -> FrameResult:
         """See `Stream.step`."""
+        kept: list[dict[str, Any]] = [{"track": number, "corners": None} for number in sorted(seen.look.held)]
+        kept += [{"track": number, "corners": corners.ravel()} for number, corners in seen.followed.items()]
+        place = frame.index - self._first
+        row: dict[str, Any] = {"frame": place, "time": frame.time or 0.0, "reads": [], "kept": kept}
+        self.frames.append(row)  # before the step, which may look back at this very frame
         result = super().step(frame, seen)
         assert self.tracker is not None
         reads = [
             _read_row(read, track, frame if self._crops else None)
             for read, track in zip(seen.reads, self.tracker.owners, strict=True)
         ]
-        kept: list[dict[str, Any]] = [{"track": number, "corners": None} for number in sorted(seen.look.held)]
-        kept += [{"track": number, "corners": corners.ravel()} for number, corners in seen.followed.items()]
-        row = {"frame": frame.index - self._first, "time": frame.time or 0.0, "reads": reads, "kept": kept}
-        self.frames.append(row)
+        row["reads"] = [*reads, *row["reads"]]
         return result
 
     def looked_back(self, done: Done) -> None:

@@ -9,18 +9,24 @@ from typing import Any
 
 import pytest
 from helpers.extras import reason
+from helpers.reads import read
 
 pytest.importorskip("pyarrow", reason=reason("pyarrow", "scale"))
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
 from edge_lpr.archive.schema import COLUMNS
+from edge_lpr.archive.segment_source import SegmentSource
+from edge_lpr.archive.segments import RecordedStream
 from edge_lpr.archive.store import Store
 from edge_lpr.archive.worker import Orders, Worker
 from edge_lpr.errors import InputError
 from edge_lpr.io.capture_options import CaptureOptions
+from edge_lpr.io.frames import Frame
 from edge_lpr.io.image_io import decode_image
 from edge_lpr.io.sources import find_targets, open_source
 from edge_lpr.outputs.records import FIELDS, results, to_record
+from edge_lpr.pipeline.look_back import Done, Found
+from edge_lpr.pipeline.looks import Look, Seen
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.stream import Stream
 
@@ -76,6 +82,26 @@ def test_with_the_gate_vehicles_are_the_same_and_times_a_look_apart(tmp_path: Pa
         assert abs(row["last_seen"] - by_text[row["text"]]["last_seen"]) <= 0.5
     again = read_here(tmp_path / "again", STREET, segment=1.0, seed=2, settings={"gate": "auto"})
     assert again == rows
+
+
+def test_what_looking_back_finds_in_the_newest_frame_is_of_that_frame(tmp_path: Path) -> None:
+    _, (unit,), _ = begin(tmp_path / "out", STREET)
+    assert unit.segment is not None
+    with (
+        PlateReader(precision="fp32", threads=1, settings=SMALL) as reader,
+        SegmentSource(str(STREET), "street", unit.segment, CaptureOptions(), print, 1) as source,
+    ):
+        stream = RecordedStream(reader, source, unit, crops=False)
+        frame = next(iter(source))
+
+        class Back:
+            def update(self, frame: Frame, look: Look, *, wanted: bool) -> Done:
+                return Done(1, 0.1, (Found(frame, read("京A12345"), 1),))
+
+        stream._back = Back()  # type: ignore[assignment]
+        stream.step(frame, Seen(Look(), [read("苏E7K52M")]))
+    (row,) = stream.frames
+    assert [one["text"] for one in row["reads"]] == ["苏E7K52M", "京A12345"]
 
 
 def test_crops_are_those_of_the_best_reads(tmp_path: Path, pictures: Path) -> None:
