@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge_lpr.backends import AUTO
 from edge_lpr.bundle.manifest import bundled
-from edge_lpr.cli.options import add_model_options, backend_arguments
+from edge_lpr.cli.options import add_model_options, add_threshold_options, backend_arguments
 from edge_lpr.cli.read.messages import Messages
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.log_level import shows
@@ -87,12 +87,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("how pictures and frames are read").add_argument
     add_options(add, ReadSettings)
     add_options(add, CaptureOptions, ("stride", "max_pixels"))
-    add = parser.add_argument_group("tracking in videos").add_argument
-    add_options(add, TrackSettings)
-    add = parser.add_argument_group("what of a video's frames is looked at").add_argument
-    add_options(add, GateSettings)
-    add = parser.add_argument_group("detection, by PP-OCR's names (default: the bundle's)").add_argument
-    add_options(add, DetectorSettings, show_default=False)
+    add_threshold_options(parser, "videos")
 
 
 def run(args: argparse.Namespace) -> int:

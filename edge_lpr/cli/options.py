@@ -7,9 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_lpr.backends import AUTO, backend_choices, backend_options
+from edge_lpr.pipeline.settings import DetectorSettings, GateSettings, TrackSettings
 from edge_lpr.precisions import PRECISIONS
+from edge_lpr.settings import add_options
 
-__all__ = ["add_backend_options", "add_model_options", "backend_arguments", "model_arguments"]
+__all__ = [
+    "add_backend_options",
+    "add_model_options",
+    "add_threshold_options",
+    "backend_arguments",
+    "model_arguments",
+]
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +39,21 @@ def add_backend_options(add: Callable[..., Any]) -> None:
     for option in backend_options():
         if option.flag:
             add(option.flag, dest=option.name, default=None, **dict(option.arguments or {}))
+
+
+def add_threshold_options(parser: argparse.ArgumentParser, moving: str) -> None:
+    """Adds the options of tracking, of the gate and of detection, each in a group.
+
+    Args:
+        parser: The command's.
+        moving: What it tracks plates in, for --help.
+    """
+    add = parser.add_argument_group(f"tracking in {moving}").add_argument
+    add_options(add, TrackSettings)
+    add = parser.add_argument_group("what of a video's frames is looked at").add_argument
+    add_options(add, GateSettings)
+    add = parser.add_argument_group("detection, by PP-OCR's names (default: the bundle's)").add_argument
+    add_options(add, DetectorSettings, show_default=False)
 
 
 def backend_arguments(args: argparse.Namespace) -> dict[str, Any]:

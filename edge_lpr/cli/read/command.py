@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from edge_lpr.cli.options import add_model_options
+from edge_lpr.cli.options import add_model_options, add_threshold_options
 from edge_lpr.cli.read.run import ReadRun
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.log_level import shows
@@ -14,7 +14,7 @@ from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.recording import RecordingSettings
 from edge_lpr.outputs import OUTPUTS
 from edge_lpr.pipeline.events import REPORTS
-from edge_lpr.pipeline.settings import DetectorSettings, GateSettings, ReadSettings, TrackSettings
+from edge_lpr.pipeline.settings import ReadSettings
 from edge_lpr.settings import add_options
 
 DESCRIPTION = """\
@@ -95,12 +95,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("running for years").add_argument
     add("--status", metavar="FILE", help="how the run is, as JSON, written anew each second")
     add_options(add, WatchdogSettings)
-    add = parser.add_argument_group("tracking in videos and streams").add_argument
-    add_options(add, TrackSettings)
-    add = parser.add_argument_group("what of a video's frames is looked at").add_argument
-    add_options(add, GateSettings)
-    add = parser.add_argument_group("detection, by PP-OCR's names (default: the bundle's)").add_argument
-    add_options(add, DetectorSettings, show_default=False)
+    add_threshold_options(parser, "videos and streams")
 
 
 def run(args: argparse.Namespace) -> int:
