@@ -177,9 +177,9 @@ def _det_task(
     augment, epochs = None if own.camera else (config.det.view, config.det.crop, config.det.paste), None
     if own.render:
         real = own.real_share if files.labelled else 0.0
-        scenes = Scenes(photos, own.swapped_share, real, augment=augment)
+        scenes = Scenes(photos, own.swapped_share, real, smallest=own.smallest_plate, augment=augment)
     elif len(photos):
-        scenes = Scenes(photos, swapped=0.0, real=1.0, augment=augment)
+        scenes = Scenes(photos, swapped=0.0, real=1.0, smallest=own.smallest_plate, augment=augment)
         epochs = Epochs(located, labels, config.data.batch, config.seed)
     else:
         raise SettingError("--ccpd has no scene with corners: the detector learns from det.txt or CCPD names")
