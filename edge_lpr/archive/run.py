@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from edge_lpr.archive.cluster import Cluster, connected
 from edge_lpr.archive.finding import HIDDEN_NAME, find
 from edge_lpr.archive.job import Job
+from edge_lpr.archive.models import offer
 from edge_lpr.archive.places import lock_of
 from edge_lpr.archive.planning import Plan, cut_here, plan
 from edge_lpr.archive.settings import ReaderSettings
@@ -155,7 +156,11 @@ class ArchiveRun:
             EdgeLprError: The models fail, or nothing can be written; what is committed stays.
         """
         orders = Orders(
-            str(self.store.folder), self.job.to_dict(), self.settings.cpus_per_reader, self.settings.retries
+            str(self.store.folder),
+            self.job.to_dict(),
+            self.settings.cpus_per_reader,
+            self.settings.retries,
+            fetch=self.address is not None,
         )
         frames = rows = 0
         seconds, processes, began = 0.0, set[int](), time.monotonic()
@@ -163,6 +168,7 @@ class ArchiveRun:
             if cluster is not None:
                 self._tell(cluster)
                 if self.address is not None:  # of this machine alone, the command has opened one itself
+                    offer(self.job, self.store.models)
                     cluster.try_reader(orders, self.settings)
                 for done in cluster.work(units, orders, self.settings):
                     frames, rows = frames + done.frames, rows + done.rows

@@ -54,6 +54,7 @@ class Store:
         self.plan = self._own / "plan.json"
         self.units = self._own / "units.parquet"
         self.failures = self._own / "failures.jsonl"
+        self.models = self._own / "models"
         self._known: tuple[str, list[Unit]] = "", []
 
     def create(self) -> None:

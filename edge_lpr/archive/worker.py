@@ -16,6 +16,7 @@ import cv2
 from edge_lpr._version import __version__
 from edge_lpr.archive.attempts import Attempt
 from edge_lpr.archive.job import Job
+from edge_lpr.archive.models import made_ready
 from edge_lpr.archive.passages import rows_of_video
 from edge_lpr.archive.pictures import read_pictures
 from edge_lpr.archive.places import place_of
@@ -37,6 +38,7 @@ class Orders:
         threads: Of models on the CPU, and of FFmpeg.
         retries: See `ReaderSettings`.
         tool: The version of the kit that gives them.
+        fetch: Whether a machine that lacks the models takes, or makes, its own: on a cluster.
     """
 
     out: str
@@ -44,6 +46,7 @@ class Orders:
     threads: int = 1
     retries: int = 2
     tool: str = __version__
+    fetch: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,8 @@ class Worker:
                 "or an object store"
             )
         self._job = Job.from_dict(orders.job)
+        if orders.fetch:
+            self._job = made_ready(self._job, self._store.models)
         cv2.setNumThreads(orders.threads)
         self._reader = self._job.open_reader(orders.threads)
 

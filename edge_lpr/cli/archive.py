@@ -25,6 +25,7 @@ from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.claims import Named, check_outputs, files_in
 from edge_lpr.pipeline.settings import DetectorSettings, GateSettings, ReadSettings, TrackSettings
 from edge_lpr.settings import add_options, given
+from edge_lpr.signatures import load_public_key
 
 if TYPE_CHECKING:
     from edge_lpr.archive.job import Job
@@ -151,7 +152,8 @@ def _job(args: argparse.Namespace, store: Store) -> Job:
     }
     models = {
         **({"bundle": absolute(args.bundle)} if args.bundle else {}),
-        **({"verify_key": absolute(args.verify_key)} if args.verify_key else {}),
+        # The key itself: a cluster's machines need not have the file.
+        **({"verify_key": str(load_public_key(args.verify_key))} if args.verify_key else {}),
         **({"backend": args.backend} if args.backend != AUTO else {}),
         **({"precision": args.precision} if args.precision != AUTO else {}),
         **({"options": options} if options else {}),
