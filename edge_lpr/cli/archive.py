@@ -68,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         required=True,
-        metavar="DIR",
+        metavar="PLACE",
         help="the data set's folder, which all machines see, or its address in an object store (s3:// …)",
     )
     what = parser.add_mutually_exclusive_group()
