@@ -10,7 +10,7 @@ import io
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edge_lpr.addresses import is_address
-from edge_lpr.archive.storage import check_address, file_system
+from edge_lpr.archive.storage import StorageError, check_address, file_system
 from edge_lpr.environment import cache_folder
 from edge_lpr.errors import InputError, OutputError, SettingError, one_line
 from edge_lpr.io.atomic_io import create_folder, write_bytes
@@ -56,6 +56,9 @@ class Address:
 
     Attributes:
         text: The address, "s3://bucket/plates".
+
+    Raises:
+        StorageError: From all that asks the store: it cannot be asked.
     """
 
     text: str
@@ -78,8 +81,8 @@ class Address:
 
     def exists(self) -> bool:
         """Tells whether there is such an object, or one below it."""
-        fs, path = _fresh(self)
-        return bool(fs.exists(path))
+        with _asked(self) as (fs, path):
+            return bool(fs.exists(path))
 
     is_file = exists
 
@@ -89,8 +92,8 @@ class Address:
         Raises:
             FileNotFoundError: Nothing does.
         """
-        fs, path = _fresh(self)
-        names = {PurePosixPath(found.rstrip("/")).name for found in fs.ls(path, detail=False)}
+        with _asked(self) as (fs, path):
+            names = {PurePosixPath(found.rstrip("/")).name for found in fs.ls(path, detail=False)}
         yield from (self / name for name in sorted(names) if name and name != self.name)
 
     def glob(self, pattern: str) -> Iterator[Address]:
@@ -107,9 +110,8 @@ class Address:
         Raises:
             FileNotFoundError: It is not there.
         """
-        fs, path = _fresh(self)
-        data: bytes = fs.cat_file(path)
-        return data
+        with _asked(self) as (fs, path):
+            return bytes(fs.cat_file(path))
 
     def read_text(self, encoding: str) -> str:
         """Returns its text."""
@@ -117,8 +119,8 @@ class Address:
 
     def stat(self) -> SimpleNamespace:
         """Returns its size, as `Path.stat` does."""
-        fs, path = _fresh(self)
-        return SimpleNamespace(st_size=int(fs.info(path)["size"]))
+        with _asked(self) as (fs, path):
+            return SimpleNamespace(st_size=int(fs.info(path)["size"]))
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Removes it.
@@ -126,9 +128,9 @@ class Address:
         Raises:
             FileNotFoundError: It is not there, and that is not `missing_ok`.
         """
-        fs, path = _fresh(self)
         try:
-            fs.rm_file(path)
+            with _asked(self) as (fs, path):
+                fs.rm_file(path)
         except FileNotFoundError:
             if not missing_ok:
                 raise
@@ -181,7 +183,7 @@ def write_whole(place: Place, data: bytes, *, durable: bool = True) -> None:
         write_bytes(place, data, durable=durable)
         return
     try:
-        fs, path = _fresh(place)
+        fs, path = file_system(place.text)
         fs.pipe_file(path, data)  # one object, or the parts of one that the last call puts together
     except Exception as e:  # of whatever storage there is
         raise OutputError(f"{place}: cannot be written ({one_line(e, 120, named=True)})") from e
@@ -229,8 +231,6 @@ def read_whole(place: Place, limit: int, what: str, missing: str) -> bytes:
             return place.read_bytes()
     except FileNotFoundError as e:
         raise InputError(missing) from e
-    except Exception as e:  # of whatever storage there is
-        raise InputError(f"{place}: cannot be read ({one_line(e, 120, named=True)})") from e
     raise InputError(f"{place}: {size} bytes, larger than {limit >> 20} MiB: not {what}")
 
 
@@ -250,8 +250,7 @@ def remove_all(place: Place) -> None:
     if isinstance(place, Path):
         shutil.rmtree(place, ignore_errors=True)
         return
-    fs, path = _fresh(place)
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError), _asked(place) as (fs, path):
         fs.rm(path, recursive=True)
 
 
@@ -334,8 +333,14 @@ class _ObjectNotes:
             self._address.unlink(missing_ok=True)
 
 
-def _fresh(address: Address) -> tuple[Any, str]:
-    """Returns the file system of an address and the path in it; what it remembers of it is forgotten."""
+@contextmanager
+def _asked(address: Address) -> Iterator[tuple[Any, str]]:
+    """Gives the file system of an address and the path in it; what it remembers of it is forgotten."""
     fs, path = file_system(address.text)
     fs.invalidate_cache()
-    return fs, path
+    try:
+        yield fs, path
+    except FileNotFoundError:
+        raise
+    except Exception as e:  # of whatever storage there is
+        raise StorageError(f"{address}: cannot be asked for ({one_line(e, 120, named=True)})") from e

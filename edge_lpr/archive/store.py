@@ -319,7 +319,7 @@ class Store:
         except FileNotFoundError:
             return True
         except OSError as e:
-            raise InputError(unreadable(self.folder, e)) from e
+            raise InputError(unreadable(str(self.folder), e)) from e
 
     def note_failures(self, name: str, failures: Sequence[Failure]) -> None:
         """Notes what of a unit or video could not be read, in place of what was noted before.
