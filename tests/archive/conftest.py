@@ -63,6 +63,21 @@ def read_here(folder: Path | str, *sources: Path | str, seed: int = 1, **job: An
     return rows_of(folder)
 
 
+def two_machines(*nodes: dict[str, Any]) -> tuple[Any, Any]:
+    """Starts a cluster, again where a busy machine takes too long for Ray; returns its last machine too."""
+    from ray.cluster_utils import Cluster
+
+    for left in (2, 1, 0):
+        cluster = Cluster()
+        try:
+            return cluster, [cluster.add_node(**node, include_dashboard=False) for node in nodes][-1]
+        except Exception:
+            cluster.shutdown()
+            if not left:
+                raise
+    raise AssertionError
+
+
 @pytest.fixture
 def pictures(tmp_path: Path, plate_scene: Callable[..., NDArray[np.uint8]]) -> Path:
     """A folder of six pictures with plates, and two that are damaged, one in each block of four."""

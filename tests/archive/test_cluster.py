@@ -34,7 +34,7 @@ from edge_lpr.archive.store import Store
 from edge_lpr.archive.worker import Done, Orders, error_of, error_text
 from edge_lpr.errors import BackendError, EdgeLprError, InputError, OutputError, SettingError, SourceError
 
-from .conftest import Rows, begin, read_here, rows_of
+from .conftest import Rows, begin, read_here, rows_of, two_machines
 
 STREET = Path(__file__).parents[2] / "samples" / "street.mp4"
 # What Ray leaves to the collector of garbage, and says of its own future.
@@ -78,7 +78,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, blocks: Path) -> Rows:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A cluster of two machines that nothing happens to."""
-    made, _ = two_machines(**NODE)
+    made, _ = two_machines(NODE, NODE)
     yield made
     made.shutdown()
 
@@ -86,7 +86,7 @@ def cluster() -> Iterator[Any]:
 def test_a_killed_reader_and_a_lost_machine_change_no_row(
     tmp_path: Path, blocks: Path, undisturbed: Rows
 ) -> None:
-    cluster, second = two_machines(**NODE)
+    cluster, second = two_machines(NODE, NODE)
     try:
         run, units, found = begin(tmp_path / "out", blocks, STREET, **JOB)
         run.address = cluster.address
@@ -283,22 +283,6 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
     """Runs `edge-lpr` with its output into pipes."""
     line = [sys.executable, "-m", "edge_lpr", *words]
     return subprocess.run(line, capture_output=True, text=True, timeout=3 * LONG, check=False)
-
-
-def two_machines(**node: Any) -> tuple[Any, Any]:
-    """Starts a cluster, again where a busy machine takes too long for Ray; returns its second machine too."""
-    from ray.cluster_utils import Cluster
-
-    for left in (2, 1, 0):
-        cluster = Cluster()
-        try:
-            cluster.add_node(**node, include_dashboard=False)
-            return cluster, cluster.add_node(**node)
-        except Exception:
-            cluster.shutdown()
-            if not left:
-                raise
-    raise AssertionError
 
 
 def processes_in(folder: Path) -> list[str]:

@@ -33,7 +33,16 @@ from edge_lpr.engines.build import build_jobs
 from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.errors import InputError
 
+from .conftest import two_machines
+
 STAND_IN = Path(__file__).parent / "stand_in"
+# What Ray leaves to the collector of garbage, and says of its own future.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 PROGRAM = """\
 import json, pickle, sys
 from edge_lpr.archive.models import made_ready
@@ -117,20 +126,13 @@ def test_two_readers_on_each_of_two_machines_make_everything_once(
     tmp_path: Path, offers: tuple[Job, Path], builds: int
 ) -> None:
     ray = pytest.importorskip("ray", reason=reason("ray", "scale"))
-    from ray.cluster_utils import Cluster
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     job, place = offers
     machines = [Machine(tmp_path / name) for name in ("first", "second")]
-    cluster = Cluster()
+    node = {"num_cpus": 2, "object_store_memory": 100 << 20}
+    cluster, _ = two_machines(*({**node, "env_vars": one.environment} for one in machines))
     try:
-        for one in machines:
-            cluster.add_node(
-                num_cpus=2,
-                object_store_memory=100 << 20,
-                include_dashboard=False,
-                env_vars={"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", **one.environment},
-            )
         ray.init(address=cluster.address, log_to_driver=False)
 
         def reader() -> tuple[str, int, str]:
