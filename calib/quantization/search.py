@@ -160,7 +160,7 @@ class Search:
             sensitivity = self._sensitivity(nearest)
             in_float = self._most_sensitive(nearest, sensitivity, float_budget, size_budget)
         accuracies: dict[QuantConfig, float] = {}
-        for candidate in _shortlist(distances):
+        for candidate in self.shortlist(distances, in_float):
             accuracies[candidate] = self._accuracy(candidate, self._without(in_float))
             count = f"{len(self.layers) - len(in_float)} of {len(self.layers)} layers in INT8"
             self.report(f"{count}, {candidate}: {accuracies[candidate]:.4f}")
@@ -179,6 +179,17 @@ class Search:
         reasons = self.refused | found
         return SearchResult(self.build(config, quantized), config, reasons, share, accuracy, reference)
 
+    def shortlist(
+        self, distances: Mapping[QuantConfig, float], in_float: Sequence[QuantLayer]
+    ) -> list[QuantConfig]:
+        """Orders the configs that are about as near as the nearest: whose accuracy is measured first.
+
+        Args:
+            distances: How far each moves the output.
+            in_float: The layers that stay in float.
+        """
+        return _shortlist(distances)
+
     def build(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> onnx.ModelProto:
         """Quantizes some layers of the network by a config."""
         graph = OnnxGraph(self.model)
@@ -196,15 +207,19 @@ class Search:
         self.target.insert(graph, chosen, ranges)
         return graph.to_model("int8")
 
+    def key(self, what: str, config: QuantConfig, layers: Sequence[QuantLayer]) -> str:
+        """Names a figure of a model for the cache."""
+        return f"{self.target.name}|{what}|{config}|{_names(layers)}"
+
     def _reference(self) -> float:
         return self.cache.get(REFERENCE, lambda: self.objective.accuracy(self.model))
 
     def _distance(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> float:
-        key = f"{self.target.name}|distance|{config}|{_names(layers)}"
+        key = self.key("distance", config, layers)
         return self.cache.get(key, lambda: self.objective.distance(self.build(config, layers)))
 
     def _accuracy(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> float:
-        key = f"{self.target.name}|accuracy|{config}|{_names(layers)}"
+        key = self.key("accuracy", config, layers)
         return self.cache.get(key, lambda: self.objective.accuracy(self.build(config, layers)))
 
     def _sensitivity(self, config: QuantConfig) -> Sensitivity:
