@@ -5,8 +5,8 @@ smooth figure and a few images give it. What is promised, and what the accuracy 
 objective's accuracy on labelled images (`Objective.accuracy`), which chooses among the nearest configs.
 
 Accuracy does not see all the noise that distance does. So the layers are also tried one by one
-(`Sensitivity`), and the most sensitive for their cost stay in float: up to a share of the multiply-adds, the
-float budget, and up to a size of the file. Where the accuracy budget is missed even so, more of them do, as
+(`Sensitivity`), and the most sensitive for their cost stay in float: up to a share of all cost, the float
+budget, and up to a size of the file. Where the accuracy budget is missed even so, more of them do, as
 few as keep it.
 """
 
@@ -125,7 +125,8 @@ class Search:
         graph = OnnxGraph(model)
         self.refused = target.refused(graph, shapes)
         self.layers = [layer for layer in find_layers(graph) if layer.name not in self.refused]
-        self.costs = multiply_adds(graph, shapes)
+        self.multiply_adds = multiply_adds(graph, shapes)
+        self.costs = target.float_costs(graph, shapes)
         self.weights = {
             la.name: graph.constants[la.weight].size for la in self.layers if la.weight is not None
         }
@@ -141,7 +142,7 @@ class Search:
 
         Args:
             budget: Accuracy that may be lost, 0 to 1.
-            float_budget: Share of the multiply-adds that may stay in float for less noise even where the
+            float_budget: Share of what layers cost in float that may stay so for less noise even where the
                 accuracy budget is kept without, 0 to 1. What the target refuses is part of it.
             size_budget: Share of FP32's bytes that the file may grow to with these layers, 0 to 1.
             configs: What to try.
@@ -174,7 +175,8 @@ class Search:
             count_needed, accuracy = self._fewest(config, in_float + more, len(in_float), wanted)
             in_float = (in_float + more)[:count_needed]
         quantized = self._without(in_float)
-        share = sum(self.costs[layer.name] for layer in quantized) / total
+        work = self.multiply_adds
+        share = sum(work[layer.name] for layer in quantized) / max(sum(work.values()), 1)
         found = {} if sensitivity is None else {la.name: sensitivity.reason(la) for la in in_float}
         reasons = self.refused | found
         return SearchResult(self.build(config, quantized), config, reasons, share, accuracy, reference)
@@ -229,7 +231,7 @@ class Search:
             distances[layer.name] = self._distance(config, [layer])
             moves = f"alone it moves the output by {distances[layer.name]:.5f}"
             self.report(f"sensitivity of layer {i} of {len(self.layers)}, {layer.name}: {moves}")
-        return Sensitivity(distances, self.costs)
+        return Sensitivity(distances, self.costs, self.target.cost_unit)
 
     def _most_sensitive(
         self, config: QuantConfig, sensitivity: Sensitivity, float_budget: float, size_budget: float
