@@ -18,7 +18,8 @@ __all__ = ["Window", "detect_in_windows", "joined"]
 
 _SAME = 0.5  # intersection over union from which on two boxes of overlapping windows are one
 _CUT = 3.0  # pixels of the detector's input: a box that ends so near a window's border goes on beyond it
-_LEAST = 128  # pixels of the detector's input that a window's sides have, at least: in smaller ones it loses small plates
+# Pixels of the detector's input that a window's sides have, at least: with less around them it loses small plates.
+_LEAST = 128
 
 
 class Window(NamedTuple):
