@@ -9,6 +9,7 @@ from pathlib import Path
 from edge_lpr.errors import SettingError
 from edge_lpr.precisions import PRECISIONS, Target
 from edge_lpr.settings import Settings, setting
+from edge_lpr.types import PARTS, Part
 
 __all__ = ["CalibrationOptions", "makeable", "wanted"]
 
@@ -39,6 +40,7 @@ class CalibrationOptions(Settings):
 
     Attributes:
         precisions: What to make, by name (`edge_lpr.precisions`).
+        parts: Of which networks; the other one keeps what it has.
         budget: Accuracy that INT8 may lose, in percentage points, 0 to 100.
         float_budget: Share of the multiply-adds that INT8 may leave in float though accuracy does not need
             it, in per cent, 0 to 100; None is what suits each part.
@@ -55,6 +57,7 @@ class CalibrationOptions(Settings):
     """
 
     precisions: tuple[str, ...] = field(default_factory=lambda: makeable("tensorrt"))
+    parts: tuple[Part, ...] = PARTS
     budget: float = setting(
         PRECISIONS["int8"].budget,
         "accuracy that INT8 may lose, in percentage points",

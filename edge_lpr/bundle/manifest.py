@@ -170,18 +170,32 @@ def bundled(name: str = DEFAULT_BUNDLE) -> Path:
     return Path(str(files("edge_lpr"))) / "bundles" / name
 
 
+def bundle_folder(given: str | Path | None) -> Path:
+    """Returns the folder of a bundle as users give it.
+
+    Args:
+        given: The folder; the name of a bundle that the package carries, where no folder is called so; None
+            for the default one.
+    """
+    if given is None:
+        return bundled()
+    folder = Path(given)
+    carried = bundled(str(given))
+    return carried if len(folder.parts) == 1 and not folder.exists() and carried.is_dir() else folder
+
+
 def load_bundle(path: str | Path | None = None, verify_key: PublicKey | None = None) -> Bundle:
     """Reads and checks a bundle's `bundle.json`; the model files are checked as they are read.
 
     Args:
-        path: The bundle's folder; None takes the one that the package carries.
+        path: What `bundle_folder` takes.
         verify_key: The key that it has to be signed with; None asks for no signature.
 
     Raises:
         SignatureError: It is not signed by that key, or is not what was signed.
         BundleError: Not a bundle, damaged, of a newer format, or with a value out of range.
     """
-    folder = bundled() if path is None else Path(path)
+    folder = bundle_folder(path)
     manifest = folder / BUNDLE_JSON
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; a bundle is a folder with a bundle.json")
@@ -190,7 +204,10 @@ def load_bundle(path: str | Path | None = None, verify_key: PublicKey | None = N
     if verify_key is not None:
         verify_key.check(manifest, data)
     raw = parse_json(data, str(manifest), BundleError, remedy="; make or copy the bundle again")
-    return replace(_Reader(manifest).bundle(raw), verify_key=verify_key)
+    # Those of the package, and they alone, may share a network.
+    carried = bundled().parent.resolve()
+    root = carried if folder.resolve().parent == carried else None
+    return replace(_Reader(manifest, root).bundle(raw), verify_key=verify_key)
 
 
 class _Reader(JsonReader):

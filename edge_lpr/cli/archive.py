@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lpr.backends import AUTO
-from edge_lpr.bundle.manifest import bundled
+from edge_lpr.bundle.manifest import bundle_folder
 from edge_lpr.cli.options import add_model_options, add_threshold_options, backend_arguments
 from edge_lpr.cli.read.messages import Messages
 from edge_lpr.console.interrupts import Interrupts
@@ -223,6 +223,6 @@ def _inputs(args: argparse.Namespace, job: Job) -> Iterator[Named]:
 
     yield from (("SOURCE", source[1:]) for source in job.sources if source.startswith("@"))
     yield "--verify-key", args.verify_key
-    yield from chain(files_in("--bundle", args.bundle or bundled()), files_in("--engines", args.engines))
+    yield from chain(files_in("--bundle", bundle_folder(args.bundle)), files_in("--engines", args.engines))
     found = find(job.sources, job.column)
     yield from (("SOURCE", file.address) for file in (*found.pictures, *found.videos))

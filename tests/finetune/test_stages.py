@@ -60,7 +60,7 @@ def test_the_recipe() -> None:
     recipe = stages.load_recipe()
     runs = runs_of(recipe)
     assert tuple(recipe["parts"]) == release.TRAINED
-    outs = ["det-1", "det-2", "rec-1", "rec-2", "rec-3", "slim-1", "slim-2"]
+    outs = ["det-1", "det-2", "rec-1", "rec-2", "rec-3", "slim-1", "slim-2", "slim-3"]
     assert [step["out"] for _, step in runs] == outs
     # What the bundle that ships says of its runs.
     made = json.loads((files("edge_lpr") / "bundles/default/bundle.json").read_text(encoding="utf-8"))[
