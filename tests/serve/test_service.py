@@ -69,7 +69,7 @@ def test_cameras_give_events_one_that_is_gone_stops_none_and_all_is_told_at_the_
         assert status == 200 and b'edge_lpr_camera_frames_total{camera="in"}' in figures
         began = time.monotonic()
         assert service.end() == 0
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < LONG / 2  # no camera that is gone holds it up
         events = service.events()
         assert {state for _, _, state, _ in events} == {"end"}
     records = told(tmp_path)

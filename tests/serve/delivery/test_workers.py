@@ -83,7 +83,7 @@ def test_an_end_does_not_wait_for_who_hangs(tmp_path: Path, caplog: pytest.LogCa
         began = time.monotonic()
         with caplog.at_level(logging.WARNING, "edge_lpr"):
             service.deliveries.stop(0)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < LONG / 2  # what hangs has LONG
         assert "run: is left in the middle of an event, which stays queued" in caplog.text
         assert service.waiting == 1
         (tmp_path / "at work").unlink()
