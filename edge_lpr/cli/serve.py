@@ -87,6 +87,7 @@ def _serve(args: argparse.Namespace) -> int:
 
         show(summary(config))
         return 0
+    from edge_lpr.serve.ending import LastResort
     from edge_lpr.serve.logs import service_log
     from edge_lpr.serve.service import Service
     from edge_lpr.serve.signals import Signals
@@ -97,6 +98,7 @@ def _serve(args: argparse.Namespace) -> int:
         libraries_apart(shown=shows("debug")),
         service_log(config.settings.service.log, level),
         Signals() as signals,
+        LastResort(signals),
         Service(config, signals) as service,
     ):
         code = service.run()
