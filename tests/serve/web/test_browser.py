@@ -120,6 +120,20 @@ def test_the_focus_stays_in_its_row(browser: Browser, served: tuple[Service, Web
     assert browser.run(focused).startswith("t1 ")
 
 
+@pytest.mark.parametrize("typed", ["[[[0.1, 0.1]", "7", '[[["a", 0], [1, 0], [1, 1]]]'])
+def test_a_text_that_is_no_polygons_is_told(
+    browser: Browser, served: tuple[Service, WebServer], typed: str
+) -> None:
+    browser.open(served[1].address + "/cameras/gate")
+    browser.run(
+        f"{{const area = document.getElementById('masks'); area.value = {typed!r};"
+        "area.dispatchEvent(new Event('change'))}"
+    )
+    told = browser.run("document.getElementById('editor-status').textContent")
+    assert told.startswith("The text of the masks is no list of polygons")
+    assert browser.run("document.getElementById('masks').getAttribute('aria-invalid')") == "true"
+
+
 def test_a_picture_that_loads_often_is_waited_for_once(
     browser: Browser, served: tuple[Service, WebServer]
 ) -> None:

@@ -149,9 +149,11 @@ for (const editor of all("[data-editor]")) {
         for (const points of JSON.parse(area.value || "[]")) {
           found.push({ kind, points: points.map(([x, y]) => [round(+x), round(+y)]) });
         }
+        if (found.some((shape) => shape.points.flat().some(Number.isNaN))) throw new TypeError("no number");
         area.removeAttribute("aria-invalid");
       } catch {
         area.setAttribute("aria-invalid", "true");
+        say(`The text of the ${kind}s is no list of polygons; the picture shows what was before.`);
         return;
       }
     }
