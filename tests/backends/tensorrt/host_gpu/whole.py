@@ -266,7 +266,7 @@ def quick_first(folder: Path, model: ModelFile) -> None:
 
 
 def archive(folder: Path, model: ModelFile) -> None:
-    """A reader whose machine has neither bundle nor engines fetches and builds them, and the next does not."""
+    """A reader whose machine has no bundle and no engines fetches and builds them; the next does not."""
     sys.path.append(str(Path(__file__).resolve().parents[3]))
     from helpers.tiny_bundle import write_bundle
 
