@@ -62,9 +62,14 @@ def run(args: argparse.Namespace) -> int:
         show(settings_page().rstrip("\n"))
         return 0
     if args.example:
-        from edge_lpr.serve.example import example
+        from edge_lpr.serve.example import example, find_sample
 
         show(example().rstrip("\n"))
+        if not find_sample():
+            say(
+                "no sample video here: put the addresses of your cameras in for camera.example",
+                stream=sys.stderr,
+            )
         return 0
     if args.hash:
         return _hash()
