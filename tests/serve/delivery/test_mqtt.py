@@ -25,7 +25,7 @@ from helpers.deliveries import Service
 
 from edge_lpr.errors import InputError
 from edge_lpr.serve.delivery.workers import make_sender
-from edge_lpr.serve.settings import MqttSettings
+from edge_lpr.serve.output_settings import MqttSettings
 
 TESTS = Path(__file__).resolve().parents[2]
 
