@@ -23,7 +23,7 @@ from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.file_lock import locked
 from edge_lpr.signatures import load_public_key, signature_path
 
-__all__ = ["made_ready", "offer"]
+__all__ = ["made_ready", "may_build", "offer"]
 
 
 def offer(job: Job, place: Place) -> None:
@@ -51,6 +51,12 @@ def offer(job: Job, place: Place) -> None:
                         _copy(path, place / "engines" / path.name)
 
 
+def may_build(job: Job) -> bool:
+    """Tells whether a machine builds what it lacks, and nobody offers: where its backend was asked for."""
+    backend = job.models.get("backend", AUTO)
+    return backend != AUTO and bool(BACKENDS[backend].readiness)
+
+
 def made_ready(job: Job, place: Place) -> Job:
     """Returns a job whose models are on this machine: fetched, or built, where they were not.
 
@@ -71,7 +77,7 @@ def made_ready(job: Job, place: Place) -> Job:
         ready = import_module(kind.readiness).make_ready
         # Without --backend what is there is taken: nothing is built, and another backend will do.
         with suppress(*((BackendError, MissingExtraError) if backend == AUTO else ())):
-            options = ready(_load(job), precision, options, offers, build=backend != AUTO)
+            options = ready(_load(job), precision, options, offers, build=may_build(job))
     folder = options.get("engines")
     if folder is not None and not Path(folder).is_dir() and offers.names("*"):
         del options["engines"]  # of the command's machine alone, and nothing of it fits here

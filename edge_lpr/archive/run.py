@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from edge_lpr.archive.cluster import Cluster, connected
 from edge_lpr.archive.finding import HIDDEN_NAME, find
 from edge_lpr.archive.job import Job
-from edge_lpr.archive.models import offer
+from edge_lpr.archive.models import may_build, offer
 from edge_lpr.archive.places import lock_of
 from edge_lpr.archive.planning import Plan, cut_here, plan
 from edge_lpr.archive.settings import ReaderSettings
@@ -169,6 +169,10 @@ class ArchiveRun:
                 self._tell(cluster)
                 if self.address is not None:  # of this machine alone, the command has opened one itself
                     offer(self.job, self.store.models)
+                    if may_build(self.job):
+                        self.note(
+                            "a machine that has no engine that fits it builds its own, which takes minutes"
+                        )
                     cluster.try_reader(orders, self.settings)
                 for done in cluster.work(units, orders, self.settings):
                     frames, rows = frames + done.frames, rows + done.rows

@@ -192,8 +192,9 @@ def test_what_no_reader_can_have_is_told_at_once_and_in_its_own_words(
     done = command("archive", str(pictures), "--out", out, "--ray", cluster.address, *words)
     assert done.returncode == plain.returncode
     told = done.stderr.splitlines()
-    assert told[-1] == f"{plain.stderr.strip()} (on {platform.node()})" and len(told) == 2, told
+    assert told[-1] == f"{plain.stderr.strip()} (on {platform.node()})" and len(told) == 3, told
     assert told[0] == "edge-lpr: 2 readers on 2 machines, 2 cores"
+    assert told[1].endswith("builds its own, which takes minutes")
 
 
 def test_what_one_readers_machine_lacks_ends_the_run_in_its_own_words(
