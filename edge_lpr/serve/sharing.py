@@ -34,8 +34,8 @@ def blurred(image: Image, reader: HasDetector, corners: Sequence[Quad] = ()) -> 
     """Makes all text in a picture unreadable, plates among it.
 
     It is searched as a whole, and in overlapping parts at full size and twice that (where it is small, as a
-    whole again), with thresholds that rather take a sign for a plate. What is found becomes one row of squares as high as it is: of a plate some
-    mean colours are left, from which no text can be worked out.
+    whole again), with thresholds that rather take a sign for a plate. What is found becomes one row of
+    squares as high as it is: of a plate some mean colours are left, from which no text can be worked out.
 
     Args:
         image: uint8 H×W×3 BGR; not changed.
