@@ -69,7 +69,7 @@ class CalibrationOptions(Settings):
         None,
         "share of the multiply-adds, on a CPU of the values that layers make, that INT8 may leave in float, "
         "the most sensitive layers first, to come closer to FP32 than --budget asks for (default: 9 for the "
-        "detector, 4.5 for the recognizer; on a CPU 7 and 0)",
+        "detector, 4.5 for the recognizer; on a CPU 0)",
         low=0,
         high=100,
         metavar="PERCENT",

@@ -18,7 +18,7 @@ __all__ = ["HasDetector", "blurred"]
 # Half and less of what a plate is read from: signs are covered too, and rather those than a plate left open.
 _THRESH, _BOX_THRESH = 0.15, 0.2
 _TILE, _OVERLAP = 960, 240  # pixels; no plate of a street camera is wider than the overlap where tiles matter
-_SCALES = 1, 2, 4
+_SCALES = 1, 2
 _LARGEST = 4096  # pixels, beyond which nothing is enlarged: the plates that are seen are large enough
 # Of a box's height: what is added on each side. Where a plate was stored, it may have moved by then.
 _MARGIN, _STORED_MARGIN = 0.35, 0.6
@@ -33,9 +33,9 @@ class HasDetector(Protocol):
 def blurred(image: Image, reader: HasDetector, corners: Sequence[Quad] = ()) -> Image:
     """Makes all text in a picture unreadable, plates among it.
 
-    It is searched as a whole, and in overlapping parts at full size and twice that, with thresholds that
-    rather take a sign for a plate. What is found becomes one row of squares as high as it is: of a plate some
-    mean colours are left, from which no text can be worked out.
+    It is searched as a whole, and in overlapping parts at full size and twice that (where it is small, as a
+    whole again), with thresholds that rather take a sign for a plate. What is found becomes one row of
+    squares as high as it is: of a plate some mean colours are left, from which no text can be worked out.
 
     Args:
         image: uint8 H×W×3 BGR; not changed.

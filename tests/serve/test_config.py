@@ -13,7 +13,7 @@ pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 from edge_lpr.errors import InputError
 from edge_lpr.masking import masked
 from edge_lpr.serve.config import Config, ConfigError, load_config
-from edge_lpr.serve.settings import CommandSettings, FilesSettings, MqttSettings, WebhookSettings
+from edge_lpr.serve.output_settings import CommandSettings, FilesSettings, MqttSettings, WebhookSettings
 from edge_lpr.serve.web.auth import ScryptHash
 
 GATE = '[cameras.gate]\nsource = "rtsp://admin:hunter22@10.0.0.5/1"\n'

@@ -17,7 +17,7 @@ from edge_lpr.serve.board import CameraBoard
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery import queue
 from edge_lpr.serve.metrics import Metrics
-from edge_lpr.serve.settings import FilesSettings
+from edge_lpr.serve.output_settings import FilesSettings
 
 
 def test_all_figures_by_camera_and_output(tmp_path: Path) -> None:

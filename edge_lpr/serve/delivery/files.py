@@ -23,8 +23,8 @@ from edge_lpr.io.text_file import LineFormat
 from edge_lpr.pipeline.wall_clock import parse_iso
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
+from edge_lpr.serve.output_settings import FilesSettings
 from edge_lpr.serve.record_table import COLUMNS, record_row
-from edge_lpr.serve.settings import FilesSettings
 
 __all__ = ["FilesSender"]
 

@@ -27,7 +27,7 @@ from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
 from edge_lpr.serve.delivery.topics import OFFLINE, ONLINE, Topics, discovery
 from edge_lpr.serve.delivery.trouble import Sayings
-from edge_lpr.serve.settings import MqttSettings
+from edge_lpr.serve.output_settings import MqttSettings
 
 __all__ = ["MqttSender"]
 

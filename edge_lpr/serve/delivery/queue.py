@@ -23,8 +23,9 @@ from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery import interest
 from edge_lpr.serve.delivery.items import Counts, DeliveryError, Item
 from edge_lpr.serve.delivery.trouble import Trouble
+from edge_lpr.serve.output_settings import Target
 from edge_lpr.serve.record import PassageRecord
-from edge_lpr.serve.settings import ListSettings, Target
+from edge_lpr.serve.settings import ListSettings
 
 __all__ = ["SCHEMA", "Queues"]
 

@@ -33,7 +33,7 @@ from edge_lpr.io.tls import client_context
 from edge_lpr.masking import remember, remember_secret
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
-from edge_lpr.serve.settings import WebhookSettings
+from edge_lpr.serve.output_settings import WebhookSettings
 
 __all__ = ["SIGNATURE_HEADER", "WebhookSender", "signature"]
 

@@ -12,7 +12,7 @@ from edge_lpr.serve.deadline import Deadline
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
 from edge_lpr.serve.delivery.trouble import Sayings
-from edge_lpr.serve.settings import (
+from edge_lpr.serve.output_settings import (
     CommandSettings,
     FilesSettings,
     MqttSettings,

@@ -20,9 +20,9 @@ from helpers.deliveries import Service
 from edge_lpr.serve.delivery.files import FilesSender
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Surroundings
+from edge_lpr.serve.output_settings import FilesSettings
 from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.record_table import COLUMNS
-from edge_lpr.serve.settings import FilesSettings
 
 
 def sender(folder: Path, form: Any = "jsonl") -> FilesSender:

@@ -25,7 +25,7 @@ from helpers.deliveries import Service
 
 from edge_lpr.errors import InputError
 from edge_lpr.serve.delivery.workers import make_sender
-from edge_lpr.serve.settings import MqttSettings
+from edge_lpr.serve.output_settings import MqttSettings
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -93,7 +93,7 @@ def test_what_it_cannot_reach_is_named(tmp_path: Path, caplog: pytest.LogCapture
 def test_the_broker_says_offline_for_who_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from helpers.deliveries import Service; "
-        "from edge_lpr.serve.settings import MqttSettings; "
+        "from edge_lpr.serve.output_settings import MqttSettings; "
         "output = MqttSettings(type='mqtt', host='127.0.0.1', port=int(sys.argv[1])); "
         "service = Service(Path(sys.argv[2]), {'mqtt': output}).__enter__(); time.sleep(1000)"
     )

@@ -32,7 +32,7 @@ from edge_lpr.errors import InputError
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Surroundings
 from edge_lpr.serve.delivery.webhook import WebhookSender, signature
-from edge_lpr.serve.settings import WebhookSettings
+from edge_lpr.serve.output_settings import WebhookSettings
 
 AROUND = Surroundings(queues=None, folder=Path())  # type: ignore[arg-type]
 ITEM = Item(1, "hook", "a", 1, json.dumps(record(crop="d/a-crop.jpg", frame="d/a-frame.jpg").to_dict()), 0.0)

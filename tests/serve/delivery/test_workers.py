@@ -24,7 +24,7 @@ from edge_lpr.errors import InputError
 from edge_lpr.serve.delivery import workers
 from edge_lpr.serve.delivery.items import Item
 from edge_lpr.serve.delivery.sender import Sender
-from edge_lpr.serve.settings import CommandSettings, FilesSettings, OutputSettings, WebhookSettings
+from edge_lpr.serve.output_settings import CommandSettings, FilesSettings, OutputSettings, WebhookSettings
 
 FILES = FilesSettings(type="files", folder="out")
 
