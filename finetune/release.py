@@ -13,8 +13,8 @@ trained on, the fourth is held out; `held-out` prints its figures. A scene that 
 out the recognizer may have learnt, so what neither has seen is counted once more. `divide` writes what may be
 calibrated on (parts/learnt) and what neither network has seen (parts/unseen) into folders of their own. The
 runs resume when the command is given again. The recipe is configs/release.yml. Its part `slim` is the
-detector that ships, taught by that of its part `det`, which `bundle --detector det` puts into a bundle:
-`accurate`.
+detector that ships, taught by that of its part `det`; `train --part slim` makes it alone, and
+`bundle --detector det` puts its teacher into a bundle: `accurate`.
 """
 
 from __future__ import annotations
