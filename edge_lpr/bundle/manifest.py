@@ -198,15 +198,19 @@ def load_bundle(path: str | Path | None = None, verify_key: PublicKey | None = N
     folder = bundle_folder(path)
     manifest = folder / BUNDLE_JSON
     if not folder.is_dir():
-        raise BundleError(f"{folder}: no such folder; a bundle is a folder with a bundle.json")
+        carried = ", ".join(sorted(one.name for one in bundled().parent.iterdir()))
+        raise BundleError(
+            f"{folder}: no such folder; a bundle is a folder with a bundle.json, or one of the package: "
+            f"{carried}"
+        )
     missing = f"{folder}: no bundle.json in it; make a bundle with: edge-lpr export"
     data = read_bounded(manifest, MAX_JSON_BYTES, "a bundle.json", BundleError, missing=missing)
     if verify_key is not None:
         verify_key.check(manifest, data)
     raw = parse_json(data, str(manifest), BundleError, remedy="; make or copy the bundle again")
     # Those of the package, and they alone, may share a network.
-    carried = bundled().parent.resolve()
-    root = carried if folder.resolve().parent == carried else None
+    own = bundled().parent.resolve()
+    root = own if folder.resolve().parent == own else None
     return replace(_Reader(manifest, root).bundle(raw), verify_key=verify_key)
 
 

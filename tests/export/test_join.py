@@ -56,7 +56,7 @@ def test_each_part_is_that_of_its_bundle(
         assert found.raw[key] == own.raw[key]
     assert found.origin["rec"] == own.origin["rec"]
     told = json.loads((out / "parity.json").read_text(encoding="utf-8"))
-    assert told["passed"] is True and told["seconds"] == 1.5 and told["of_rec"] == {"seconds": 300.8}
+    assert told["passed"] is True and told["seconds"] == 1.5 and set(told["of_rec"]) == {"seconds"}
     # The proof is the recognizer's own: that of `other` would fail.
     capsys.readouterr()
     assert edge_lpr(["export", "--verify", str(out)]) == 0
