@@ -33,7 +33,7 @@ from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
 from edge_lpr.console.tables import table
 from edge_lpr.environment import cores, machine
-from edge_lpr.errors import InputError
+from edge_lpr.errors import InputError, SettingError
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import check_outputs
@@ -60,10 +60,17 @@ def measure(video: Path, copies: int, rounds: int, block: int) -> dict[str, Any]
 
     Returns:
         What `results/archive.json` has.
+
+    Raises:
+        SettingError: There are no more pictures than one unit has.
     """
     with tempfile.TemporaryDirectory() as folder:
         pictures = Path(folder, "pictures")
         count = _write_pictures(video, copies, pictures)
+        if count <= block:
+            raise SettingError(
+                f"--block {block}: all {count} pictures are one unit; expected two units or more"
+            )
         size = sum(path.stat().st_size for path in pictures.iterdir()) / count
         found = [
             {
@@ -235,10 +242,10 @@ def _medians(rounds: Sequence[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-@module_main("archive")
+@module_main("benchmarks.archive")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    parser = Parser(description=__doc__)
+    parser = Parser(prog="python -m edge_lpr.benchmarks.archive", description=__doc__)
     parser.add_argument("--video", default=str(SAMPLE), metavar="FILE", help="whose frames are the pictures")
     parser.add_argument("--copies", type=int, default=3, metavar="N", help="pictures of each frame (3)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often all is measured (3)")
@@ -258,6 +265,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"{args.measured}: not written by this command with --json ({e!r})") from e
         show(table([(name.replace("_", " "), f"{value:,.1f}") for name, value in sized.items()]))
         return 0
+    for name in ("copies", "rounds", "block"):
+        if getattr(args, name) < 1:
+            raise SettingError(f"--{name} {getattr(args, name)}: must be an integer ≥ 1")
     check_outputs([("--json", args.json)], [("--video", args.video)])
     measured = measure(Path(args.video), args.copies, args.rounds, args.block)
     if args.json:

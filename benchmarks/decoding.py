@@ -27,6 +27,7 @@ from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
 from edge_lpr.datasets.labels import Sample, label_inputs, load_labels
 from edge_lpr.environment import machine
+from edge_lpr.errors import SettingError
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs
 from edge_lpr.pipeline.crop import Crop
@@ -171,6 +172,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_outputs([("--json", args.json)], label_inputs("DATA", args.data))
     samples = load_labels(args.data).samples
     drawn = np.random.default_rng(0).permutation(len(samples))[: args.limit]
+    if not len(drawn):
+        raise SettingError(f"--limit {args.limit}: leaves no image to read; expected 1 or more")
     bench = Bench(load_bundle(), args.threads)
     try:
         result = measure(bench, [samples[i] for i in sorted(drawn)], args.repeats)

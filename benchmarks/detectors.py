@@ -124,7 +124,7 @@ def _json(found: Mapping[str, Measured]) -> dict[str, Any]:
     }
 
 
-@module_main("detectors")
+@module_main("benchmarks.detectors")
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints a table of the detectors."""
     parser = Parser(prog="python -m edge_lpr.benchmarks.detectors", description=__doc__)

@@ -39,7 +39,7 @@ class Film:
         fps: Frames per second.
         zoom: How much larger than 960×540 its frames are.
         light: What is left of the light, 0 to 1.
-        noise: The camera's noise, in levels of 255.
+        noise: The most that the camera's noise deviates, in levels of 255.
     """
 
     shows: str

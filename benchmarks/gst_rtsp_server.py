@@ -43,7 +43,9 @@ def main() -> int:
         factory.set_launch(_PIPELINE.format(path=path, fps=args.fps))
         server.get_mount_points().add_factory(f"/{name}", factory)
     if not server.attach(None):
-        sys.stderr.write("no port to listen on\n")
+        sys.stderr.write(
+            f"port {args.port} of 127.0.0.1 cannot be listened on; leave --port out for a free one\n"
+        )
         return 1
     sys.stdout.write(f"rtsp://127.0.0.1:{server.get_bound_port()}/\n")
     sys.stdout.flush()

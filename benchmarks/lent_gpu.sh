@@ -2,7 +2,8 @@
 # lent_gpu.sh VERB …: the hour on a GPU machine that has no network and is lent for half an hour. README.md beside this
 # has the order of the calls.
 #
-#   here:   pack OUT DATA      what the calls carry, into OUT: the kit, pictures (at most 22 MiB), wheels, TensorRT
+#   here:   pack OUT DATA      what the calls carry, into OUT: the kit, pictures (at most 18 MiB), wheels, TensorRT
+#           kit OUT DATA       what of it comes from this checkout and DATA; needs no network
 #           check OUT          whether each call's share fits
 #   there:  train [ARGUMENTS]  begins a training that goes on while later calls carry TensorRT's parts
 #           fetch              what that training has, to $OUT
@@ -16,6 +17,8 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 WORK=${WORK:-/var/tmp/lent}          # there: outlives a call, not the machine
 SITE=$WORK/site
 RUN=$WORK/run
+REPORT=$WORK/report                  # what bench has measured so far: $OUT is empty in each call
+PREFIX=${PREFIX:-/opt/trt86}         # where unpack.sh puts TensorRT
 TACTICS=(EDGE_MASK_CONVOLUTIONS JIT_CONVOLUTIONS)   # the pack has stand-ins for cuBLAS and cuDNN
 # What that machine's python3 (3.12, with PyTorch, ONNX, ONNX Runtime, OpenCV and numpy 2) lacks for training.
 WHEELS=(pyclipper rapidfuzz platformdirs)
@@ -23,19 +26,28 @@ WHEELS=(pyclipper rapidfuzz platformdirs)
 EXTRA="opencv-python-headless==4.11.0.86 pyclipper==1.4.0 onnxruntime==1.20.1 onnx==1.17.0 av==17.1.0 platformdirs rich
   rapidfuzz pillow pytest"
 
-pack() {
-  local out data part
-  out=$(realpath -m "$1") data=$(realpath "$2")
-  local root; root=$(cd "$HERE/.." && pwd)
-  mkdir -p "$out/kit" "$out/wheels" "$out/weights"
+need() {   # PATH WHAT-TO-DO
+  [ -e "$1" ] || { echo "lent_gpu.sh: no $1; $2" >&2; exit 1; }
+}
+
+kit() {
+  local out data root
+  out=$(realpath -m "$1") data=$(realpath "$2") root=$(cd "$HERE/.." && pwd)
+  mkdir -p "$out/kit" "$out/data" "$out/weights"
   # The checkout's own files, without what is only measured or documented; the weights that training starts from apart.
   (cd "$root" && git ls-files -z -- edge_lpr engines benchmarks calib export finetune tests/helpers tests/backends \
     tests/conftest.py samples pyproject.toml ':!benchmarks/results' ':!samples/*.jpg' ':!finetune/weights' |
     xargs -0 tar -cf -) | tar -C "$out/kit" -xf -
-  cp "$root"/finetune/weights/* "$out/weights/"
+  cp -R "$root/finetune/weights/." "$out/weights/"
   cp "${BASH_SOURCE[0]}" "$out/"
-  mkdir -p "$out/data"
   cp -R "$data/." "$out/data/"
+}
+
+pack() {
+  local out
+  out=$(realpath -m "$1")
+  kit "$@"
+  mkdir -p "$out/wheels"
   python3 -m pip download -q --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
     --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64 \
     --platform manylinux2014_x86_64 -d "$out/wheels" "${WHEELS[@]}"
@@ -104,23 +116,32 @@ stop() {
 }
 
 unpack() {
-  bash "$HERE/tensorrt/unpack.sh"
-  if [ -x /opt/trt86/bin/python ]; then /opt/trt86/bin/python /opt/trt86/smoke.py; fi
+  need "$HERE/tensorrt/unpack.sh" "carry tensorrt/unpack.sh, tensorrt/trt86.sha256 and a part, as pack has written them"
+  PREFIX=$PREFIX bash "$HERE/tensorrt/unpack.sh"
+  if [ -x "$PREFIX/bin/python" ]; then "$PREFIX/bin/python" "$PREFIX/smoke.py"; fi
 }
 
 bench() {
+  local code=0
+  : "${OUT:?"is not set; it names the folder whose files come back"}"
+  need "$HERE/kit" "carry the folder kit that pack has written"
+  need "$HERE/data" "carry the folder data that pack has written"
+  need "$PREFIX/bin/python" "unpack all parts of TensorRT first: lent_gpu.sh unpack"
   export PYTHONPATH=$HERE/kit PYTHONUNBUFFERED=1 EDGE_LPR_TACTIC_SOURCES="${TACTICS[*]}"
   cd "$HERE/kit"
-  mkdir -p "$OUT"
+  mkdir -p "$OUT" "$REPORT"
+  cp "$REPORT"/* "$OUT/" 2>/dev/null || true   # a report is gone on with where it lies
   nvidia-smi -q -d CLOCK,POWER >"$OUT/clocks.txt" 2>&1 || true
-  [ -n "${NO_TESTS:-}" ] || /opt/trt86/bin/python -m pytest -q -p no:cacheprovider -m gpu tests/backends || true
-  /opt/trt86/bin/python -m edge_lpr.benchmarks.gpu --data "$HERE/data" --engines "$WORK/engines" --out "$OUT/gpu.json" \
-    --tactic-sources "${TACTICS[@]}" "$@"
+  [ -n "${NO_TESTS:-}" ] || "$PREFIX/bin/python" -m pytest -q -p no:cacheprovider -m gpu tests/backends || true
+  "$PREFIX/bin/python" -m edge_lpr.benchmarks.gpu --data "$HERE/data" --engines "$WORK/engines" --out "$OUT/gpu.json" \
+    --tactic-sources "${TACTICS[@]}" "$@" || code=$?
+  cp "$OUT"/gpu* "$REPORT/" 2>/dev/null || true
+  return "$code"
 }
 
-verb=${1:?VERB: pack, check, train, fetch, stop, unpack or bench}
+verb=${1:?VERB: pack, kit, check, train, fetch, stop, unpack or bench}
 shift
 case $verb in
-  pack | check | train | fetch | stop | unpack | bench) "$verb" "$@" ;;
+  pack | kit | check | train | fetch | stop | unpack | bench) "$verb" "$@" ;;
   *) echo "lent_gpu.sh: no verb $verb" >&2; exit 2 ;;
 esac

@@ -58,7 +58,7 @@ def confusions(pairs: Iterable[tuple[str, str]]) -> Counter[str]:
     return found
 
 
-@module_main("lookalikes")
+@module_main("benchmarks.lookalikes")
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the pairs."""
     parser = Parser(prog="python -m edge_lpr.benchmarks.lookalikes", description=__doc__)

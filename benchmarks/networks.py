@@ -171,7 +171,7 @@ def _pair(option: str, text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-@module_main("networks")
+@module_main("benchmarks.networks")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command of this module."""
     parser = Parser(prog="python -m edge_lpr.benchmarks.networks", description=__doc__)

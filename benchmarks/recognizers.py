@@ -140,7 +140,7 @@ def measure(
     return right, spent
 
 
-@module_main("recognizers")
+@module_main("benchmarks.recognizers")
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints both tables."""
     parser = Parser(prog="python -m edge_lpr.benchmarks.recognizers", description=__doc__)

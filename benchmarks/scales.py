@@ -89,7 +89,7 @@ def cost(readers: Sequence[PlateReader], images: Sequence[Image]) -> list[float]
     return [1000 * seconds / max(1, len(images)) for seconds in spent]
 
 
-@module_main("scales")
+@module_main("benchmarks.scales")
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints both tables."""
     parser = Parser(prog="python -m edge_lpr.benchmarks.scales", description=__doc__)

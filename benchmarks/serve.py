@@ -78,7 +78,8 @@ def measure(run: Run, cameras: Sequence[str], frames: int, turns: int) -> dict[s
         "cpu_cores_a_camera": round(cpu / seconds / len(cameras), 3),
         "cpu_ms_a_frame_read": round(1000 * cpu / read, 2),
         "latency_seconds": {
-            f"p{round(q * 100)}": round(quantile(q, before, after), 3) for q in (0.5, 0.95, 0.99)
+            f"p{round(q * 100)}": None if (found := quantile(q, before, after)) is None else round(found, 3)
+            for q in (0.5, 0.95, 0.99)
         },
         "memory_mib": round(after.memory / _MIB, 1),
         "decoders_mib": round(after.decoders / _MIB, 1),
@@ -170,19 +171,24 @@ def _grown(name: str, before: Look, after: Look) -> float:
     return after.total(name) - before.total(name)
 
 
+def _latencies(result: dict[str, Any]) -> dict[str, str]:
+    """Returns the latencies as texts; "-" where no event came."""
+    return {name: "-" if s is None else f"{s:.2f}" for name, s in result["latency_seconds"].items()}
+
+
 def _line(result: dict[str, Any]) -> str:
-    latency = result["latency_seconds"]
+    latency = _latencies(result)
     return (
         f"{result['cameras']:>3} cameras: {result['found']} of {result['vehicles']} vehicles "
         f"({result['recall']:.1%}), {result['wrong']} wrong, {result['again']} again; "
         f"{result['share_read']:.0%} of frames read, {result['cpu_cores']:.2f} cores, "
-        f"p50 {latency['p50']:.2f} s, p99 {latency['p99']:.2f} s, {result['memory_mib']:.0f} MiB"
+        f"p50 {latency['p50']} s, p99 {latency['p99']} s, {result['memory_mib']:.0f} MiB"
     )
 
 
 def row(result: dict[str, Any]) -> str:
     """Writes a result as a row of docs/serve.md."""
-    latency = " / ".join(f"{result['latency_seconds'][name]:.2f}" for name in ("p50", "p95", "p99"))
+    latency = " / ".join(_latencies(result).values())
     cells = (
         str(result["cameras"]),
         f"{result['found']} of {result['vehicles']} ({result['recall']:.1%})",

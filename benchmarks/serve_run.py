@@ -142,7 +142,7 @@ def serving(folder: Path, cameras: Mapping[str, str], threads: int | None = None
         run.ended = time.monotonic() - began
 
 
-def quantile(share: float, before: Look, after: Look) -> float:
+def quantile(share: float, before: Look, after: Look) -> float | None:
     """Estimates below which latency so many events lie, as Prometheus' histogram_quantile does.
 
     Args:
@@ -151,7 +151,7 @@ def quantile(share: float, before: Look, after: Look) -> float:
         after: Its end.
 
     Returns:
-        Seconds; within a bucket events count as evenly spread. NaN where there were no events.
+        Seconds; within a bucket events count as evenly spread. None where there were no events.
     """
     name = "edge_lpr_event_latency_seconds_bucket"
     counts: dict[float, float] = {}
@@ -164,7 +164,7 @@ def quantile(share: float, before: Look, after: Look) -> float:
     limits = sorted(counts)
     total = counts[limits[-1]] if limits else 0.0
     if not total:
-        return float("nan")
+        return None
     low = below = 0.0
     for limit in limits:
         if counts[limit] >= share * total:

@@ -38,6 +38,7 @@ from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.progress import Progress
 from edge_lpr.datasets.labels import Sample, label_inputs, load_labels
 from edge_lpr.environment import machine, peak_memory
+from edge_lpr.errors import InputError
 from edge_lpr.evaluation.metrics import EndToEndScore
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs
@@ -231,6 +232,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--before {args.before}: holds no edge_lpr; expected a checkout of this kit")
     check_outputs([("--out", args.out)], label_inputs("data", args.data))
     samples = [s for s in load_labels(args.data).scenes if s.plates is not None]
+    if not samples:
+        raise InputError(
+            f"{', '.join(args.data)}: no labelled scene in it; expected pictures, not cut-out plates"
+        )
     if args.limit and args.limit < len(samples):
         samples = random.Random(0).sample(samples, args.limit)
     cv2.setNumThreads(args.threads)

@@ -95,7 +95,7 @@ def estimates(bundle: Bundle) -> Iterator[dict[str, Any]]:
             }
 
 
-@module_main("traffic")
+@module_main("benchmarks.traffic")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command of this module."""
     parser = Parser(prog="python -m edge_lpr.benchmarks.traffic", description=__doc__)

@@ -116,9 +116,11 @@ def read_with_peer(name: str, python: str, path: Path) -> tuple[Reading, str]:
         BackendError: It cannot be run.
     """
     script = Path(__file__).with_name("peer_frames.py")
-    run = subprocess.run(
-        [python, str(script), name, str(path)], capture_output=True, text=True, timeout=_LIMIT, check=False
-    )
+    command = [python, str(script), name, str(path)]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
+    except subprocess.TimeoutExpired as e:
+        raise BackendError(f"{name} has not read {path.name} within {_LIMIT:.0f} s; it was ended") from e
     if run.returncode:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]
         raise BackendError(f"{name} cannot read {path.name} in {python}: {last}")

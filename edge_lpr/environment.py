@@ -106,7 +106,13 @@ def cache_folder(name: str) -> Path:
     """
     from platformdirs import user_cache_path
 
-    return user_cache_path("edge-lpr", appauthor=False) / name
+    try:
+        cache = user_cache_path("edge-lpr", appauthor=False)
+    except RuntimeError:
+        cache = Path()
+    # A user without a home, as systemd's DynamicUser is one: below the root, as where HOME is "/", and not
+    # in a folder that others may fill.
+    return (cache if cache.is_absolute() else Path("/", ".cache", "edge-lpr").absolute()) / name
 
 
 def _cpu() -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from edge_lpr.backends.tensorrt.engine_manifest import Machine
 from edge_lpr.errors import BackendError
 from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.io.file_lock import locked
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -61,18 +62,9 @@ class TimingCache:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps other processes from reading and writing in between, where the system can."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.with_name(f"{self.path.name}.lock").open("w") as file:
-            _lock(file)
+        # On Windows, which has none: of two builds that end at once, one teaches the next nothing.
+        with locked(self.path.with_name(f"{self.path.name}.lock")):
             yield
-
-
-def _lock(file: IO[str]) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows: of two builds that end at once, one teaches the next nothing
-        return
-    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def slug(text: str) -> str:

@@ -3,8 +3,9 @@
     python -m edge_lpr.export.join --det slim/ --rec edge_lpr/bundles/default --out my-bundle/
 
 For a detector that was trained anew beside a recognizer whose checkpoint is not at hand. Both are taken as
-they are, in FP32; `edge-lpr calibrate` makes the other precisions. `reference.npz` and `parity.json`, each
-part's of the bundle that it comes from, come along where both bundles have them.
+they are, the recognizer in all its precisions, the detector in FP32: `edge-lpr calibrate --part det` makes
+its others. `reference.npz` and `parity.json`, each part's of the bundle that it comes from, come along where
+both bundles have them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from edge_lpr.bundle.manifest import MAX_JSON_BYTES, Bundle, load_bundle
-from edge_lpr.bundle.writer import BundleParts, check_replaceable, create_bundle
+from edge_lpr.bundle.writer import (
+    BundleParts,
+    NewModel,
+    add_precisions,
+    calibration_key,
+    check_replaceable,
+    create_bundle,
+)
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say
 from edge_lpr.errors import BundleError
@@ -23,7 +31,8 @@ from edge_lpr.export.parity.reference import REFERENCE_FILE, pack_reference, rea
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.io.plain_data import parse_json
-from edge_lpr.precisions import REFERENCE
+from edge_lpr.precisions import PRECISIONS, REFERENCE, Target
+from edge_lpr.types import Part
 
 __all__ = ["join"]
 
@@ -31,11 +40,11 @@ PARITY = "parity.json"
 
 
 def join(detector: Bundle, recognizer: Bundle, out: Path, name: str | None = None) -> Bundle:
-    """Writes a bundle of one bundle's detector and another one's recognizer, in FP32.
+    """Writes a bundle of one bundle's detector and another one's recognizer.
 
     Args:
-        detector: Whose detector it gets.
-        recognizer: Whose recognizer it gets.
+        detector: Whose detector it gets, in FP32.
+        recognizer: Whose recognizer it gets, in all precisions.
         out: The bundle's folder; see `create_bundle`.
         name: The bundle's name; None takes the recognizer's.
 
@@ -68,7 +77,16 @@ def join(detector: Bundle, recognizer: Bundle, out: Path, name: str | None = Non
         rec_widths=recognizer.rec.widths,
         rec_resize_mode=recognizer.rec.resize_mode,
     )
-    return create_bundle(parts, out, _proof(detector, recognizer))
+    made = create_bundle(parts, out, _proof(detector, recognizer))
+    for target in get_args(Target):
+        models: dict[tuple[Part, str], NewModel] = {
+            ("rec", name): NewModel(model.read(), model.extra)
+            for name, model in recognizer.rec.precisions.items()
+            if name != REFERENCE and PRECISIONS[name].target == target
+        }
+        if models:
+            add_precisions(load_bundle(out), models, recognizer.raw.get(calibration_key(target), {}))
+    return load_bundle(made.path)
 
 
 def _proof(detector: Bundle, recognizer: Bundle) -> dict[str, bytes]:

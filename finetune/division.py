@@ -43,8 +43,10 @@ def split(samples: Sequence[Sample], every: int) -> tuple[list[Sample], list[Sam
         samples: In the order of their label files, so that the division is always the same.
         every: Each so many-th sample is held out.
     """
-    held = [s for i, s in enumerate(samples) if i % every == every - 1]
-    return [s for s in samples if all(s is not h for h in held)], held
+    parts: tuple[list[Sample], list[Sample]] = [], []
+    for number, sample in enumerate(samples, 1):
+        parts[number % every == 0].append(sample)
+    return parts
 
 
 def is_for(part: Part, sample: Sample) -> bool:

@@ -12,8 +12,9 @@
 trained on, the fourth is held out; `held-out` prints its figures. A scene that the detector's training holds
 out the recognizer may have learnt, so what neither has seen is counted once more. `divide` writes what may be
 calibrated on (parts/learnt) and what neither network has seen (parts/unseen) into folders of their own. The
-runs resume when the command is given again. The recipe is configs/release.yml; its part `slim` is trained and
-put into a bundle where it is asked for, by `train --part slim` and `bundle --detector slim`.
+runs resume when the command is given again. The recipe is configs/release.yml. Its part `slim` is the
+detector that ships, taught by that of its part `det`; `train --part slim` makes it alone, and
+`bundle --detector det` puts its teacher into a bundle: `accurate`.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ if TYPE_CHECKING:
 __all__ = ["export_command", "held_out", "made"]
 
 ORIGIN = "origin.json"
-DETECTORS = ("det", "slim")
+DETECTORS = ("slim", "det")
 TRAINED = (*PARTS, "slim")
-"""All parts of the recipe; those that ship are trained where none is named."""
+"""All parts of the recipe, each after those that it learns from."""
 _MAX_JSON_BYTES = 64 << 20
 
 
-def export_command(runs: Path, out: Path, detector: str = "det") -> list[str]:
+def export_command(runs: Path, out: Path, detector: str = DETECTORS[0]) -> list[str]:
     """Returns the words of the `edge-lpr export` that makes the bundle.
 
     Args:
@@ -69,7 +70,7 @@ def export_command(runs: Path, out: Path, detector: str = "det") -> list[str]:
     return ["edge-lpr", "export", *(word for name, value in given.items() for word in (f"--{name}", value))]
 
 
-def made(runs: Path, detector: str = "det") -> dict[str, Any]:
+def made(runs: Path, detector: str = DETECTORS[0]) -> dict[str, Any]:
     """Returns how the weights were made, as `origin.made` of the bundle tells it.
 
     Args:
@@ -171,7 +172,7 @@ def _outputs(args: argparse.Namespace) -> Iterator[Named]:
 
 def _made_by(args: argparse.Namespace) -> list[Path]:
     parts = load_recipe()["parts"]
-    return [args.out / step["out"] for name in args.part or PARTS for step in parts[name]["steps"]]
+    return [args.out / step["out"] for name in args.part or TRAINED for step in parts[name]["steps"]]
 
 
 def _inputs(args: argparse.Namespace) -> Iterator[Named]:
@@ -180,7 +181,7 @@ def _inputs(args: argparse.Namespace) -> Iterator[Named]:
     if args.stage == "train":
         yield "--font", args.font
         recipe, made_here = load_recipe(), set(_made_by(args))
-        begun_with = [args.out / path for name in args.part or PARTS for path in inputs(recipe, name)]
+        begun_with = [args.out / path for name in args.part or TRAINED for path in inputs(recipe, name)]
         yield from (("--out", path) for path in begun_with if path not in made_here)
     if args.stage in ("train", "divide"):
         yield from label_inputs("--data", args.data)
@@ -213,7 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--part",
         choices=TRAINED,
         action="append",
-        help=f"only this one; may be repeated (default: {' and '.join(PARTS)})",
+        help=f"only this one; may be repeated (default: {', '.join(TRAINED)})",
     )
     training.add_argument("--out", type=Path, required=True, help="folder of the runs")
     bundle = stages.add_parser("bundle", help="print the command that exports the weights")
@@ -222,7 +223,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--out", type=Path, default=Path("bundle"), help="the bundle's folder (default: %(default)s)"
     )
     bundle.add_argument(
-        "--detector", choices=DETECTORS, default="det", help="the bundle's detector (default: %(default)s)"
+        "--detector",
+        choices=DETECTORS,
+        default=DETECTORS[0],
+        help="the bundle's detector (default: %(default)s)",
     )
     unseen = stages.add_parser("held-out", help="measure a bundle on the images held out")
     unseen.add_argument("--data", type=Path, nargs="+", required=True, help="labelled images")
@@ -248,7 +252,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_samples(samples, args.out / name)
             show(f"{args.out / name}: {len(samples)} images")
     else:
-        for name in args.part or PARTS:
+        for name in args.part or TRAINED:
             train(name, args.data, args.out, args.font)
     return 0
 

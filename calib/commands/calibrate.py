@@ -17,6 +17,7 @@ from edge_lpr.io.atomic_io import check_writable
 from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.precisions import Target
 from edge_lpr.settings import add_options, given
+from edge_lpr.types import PARTS
 
 DESCRIPTION = """\
 Makes typed FP16 and explicit INT8 (Q/DQ) ONNX models of a bundle's FP32 ones, and measures on
@@ -74,6 +75,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what to make (default: all of the target)",
     )
     parser.add_argument(
+        "--part",
+        choices=PARTS,
+        help="only the detector (det) or the recognizer (rec); the other keeps what it has (default: both)",
+    )
+    parser.add_argument(
         "--target",
         choices=get_args(Target),
         help=f"what it is for: tensorrt makes {' and '.join(makeable('tensorrt'))} (default), cpu makes "
@@ -100,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
     check_writable(Path(args.bundle, "bundle.json") if Path(args.bundle).is_dir() else None)
     chosen = given(args, CalibrationOptions)
     chosen["precisions"] = wanted(args.target, args.precision)
+    if args.part:
+        chosen["parts"] = (args.part,)
     chosen["cache"] = (
         cache_folder("calibrate") if args.cache is None else Path(args.cache) if args.cache else None
     )

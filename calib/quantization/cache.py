@@ -14,7 +14,7 @@ from edge_lpr.io.plain_data import parse_json
 
 __all__ = ["Cache", "cache_key"]
 
-FORMAT = "edge-lpr calibration 2"
+FORMAT = "edge-lpr calibration 3"
 """Part of every key. A change to how models are made or measured must count it up: the older figures, which
 the key would else find, would no longer be those of the models that are made."""
 _MAX_BYTES = 64 << 20

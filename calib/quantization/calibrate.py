@@ -83,7 +83,7 @@ def calibrate(
     wanted = present.admitted(data, report)
     made: dict[tuple[Part, str], NewModel] = {}
     kept: dict[str, str] = {}
-    for part in PARTS:
+    for part in options.parts:
         job = Job(
             part=part,
             model=models[part],
@@ -110,10 +110,7 @@ def calibrate(
     calibration = _calibration(data, options) | {"precisions": list(wanted)}
     if data.labelled:
         calibration["end_to_end"] = _end_to_end(opened, models, made, data, options, stage, report)
-    # What was made for one target says nothing of the other's.
-    targets = {PRECISIONS[precision].target for precision in wanted}
-    key = "calibration" if "tensorrt" in targets else "calibration_cpu"
-    add_precisions(opened, made, calibration, key)
+    add_precisions(opened, made, calibration)
     return wanted
 
 
@@ -181,7 +178,11 @@ def _end_to_end(
     with stage("end to end", len(data.validation) * (1 + len(wanted))) as meter:
         for precision in (REFERENCE, *wanted):
             det, rec = (
-                models[part].SerializeToString() if precision == REFERENCE else made[part, precision].data
+                made[part, precision].data
+                if (part, precision) in made
+                else bundle.files()[part][precision].read()
+                if precision != REFERENCE and precision in bundle.files()[part]
+                else models[part].SerializeToString()
                 for part in PARTS
             )
             opened = Models(

@@ -66,6 +66,7 @@ class CalibrationData:
         plates: Crops and texts that it is measured on.
         validation_key: What tells this validation set from another.
         labelled: Whether the labels are a person's; else they are FP32's own readings.
+        scenes: The scenes that the detector's ranges come from, with the plates that FP32 finds and reads.
         warnings: What is thin or unsuitable.
         unread: A line for each image that cannot be read.
     """
@@ -80,6 +81,7 @@ class CalibrationData:
     plates: list[tuple[Image, str]]
     validation_key: str
     labelled: bool
+    scenes: list[Sample] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
@@ -122,9 +124,9 @@ def collect(
         )
     teacher = _Teacher(bundle, models)
     with stage("cutting plates out", len(chosen)) as meter:
-        found = [pair for sample in chosen for pair in _found_plates(teacher, sample, meter)]
+        found = [_found_plates(teacher, sample, meter) for sample in chosen]
     # Other texts widen the ranges; they are better than nothing for weights that read no plate yet.
-    cut = [crop for crop, is_plate in found if is_plate] or [crop for crop, _ in found]
+    cut = [crop for _, crops, _ in found for crop in crops] or [c for *_, other in found for c in other]
     cut += [sample.read() for sample in chosen_crops]
     if not cut:
         raise InputError(
@@ -155,6 +157,7 @@ def collect(
         plates=plates,
         validation_key=cache_key(*(s.path.name for s in validation), *(text for _, text in plates)),
         labelled=labelled,
+        scenes=[scene for scene, *_ in found],
         warnings=warnings,
         unread=list(dict.fromkeys(unread)),
     )
@@ -172,14 +175,25 @@ def _rec_inputs(bundle: Bundle, model: onnx.ModelProto, crops: Sequence[Image], 
     return [inputs[bundle.rec.input_name] for inputs in backend.inputs]
 
 
-def _found_plates(teacher: _Teacher, sample: Sample, meter: Meter) -> list[tuple[Image, bool]]:
-    """Cuts out what detection really finds in a plate's shape, and tells what reads as a plate."""
+def _found_plates(teacher: _Teacher, sample: Sample, meter: Meter) -> tuple[Sample, list[Image], list[Image]]:
+    """Cuts out what detection really finds in a plate's shape.
+
+    Returns:
+        The scene with what reads as a plate, those cut out, and the others.
+    """
     image = sample.read()
-    crops = [crop_quad(image, box.corners) for box in teacher.detector.detect(image)]
+    boxes = [(box.corners, crop_quad(image, box.corners)) for box in teacher.detector.detect(image)]
     meter.update(1)
-    plates = [crop for crop in crops if ReadSettings().has_plate_shape(crop)]
-    readings = teacher.recognizer.probabilities(plates)
-    return [(c, teacher.decoder.decode(p).format is not None) for c, p in zip(plates, readings, strict=True)]
+    boxes = [(corners, crop) for corners, crop in boxes if ReadSettings().has_plate_shape(crop)]
+    plates: list[LabelledPlate] = []
+    crops: tuple[list[Image], list[Image]] = ([], [])
+    readings = teacher.recognizer.probabilities([crop for _, crop in boxes])
+    for (corners, crop), probs in zip(boxes, readings, strict=True):
+        decoded = teacher.decoder.decode(probs)
+        if decoded.format is not None:
+            plates.append(LabelledPlate(decoded.text, corners))
+        crops[decoded.format is None].append(crop)
+    return Sample(sample.path, tuple(plates), sample.subset), *crops
 
 
 def _validation(

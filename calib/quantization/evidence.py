@@ -7,7 +7,7 @@ plates have judged, and that reads them no worse.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import onnx
 
@@ -17,7 +17,7 @@ from edge_lpr.calib.quantization.job import Job
 from edge_lpr.calib.quantization.options import CalibrationOptions
 from edge_lpr.errors import BundleError, InputError
 from edge_lpr.evaluation.significance import items_needed
-from edge_lpr.types import PARTS, Part
+from edge_lpr.types import Part
 
 __all__ = ["LOSS", "NEEDED", "Present"]
 
@@ -39,7 +39,7 @@ class Present:
     def __init__(self, bundle: Bundle, options: CalibrationOptions) -> None:
         self._bundle, self._options = bundle, options
         wanted = () if options.force else options.precisions
-        self._models = {precision: _readable(bundle, precision) for precision in wanted}
+        self._models = {precision: _readable(bundle, options.parts, precision) for precision in wanted}
 
     def admitted(self, data: CalibrationData, report: Callable[[str], None]) -> tuple[str, ...]:
         """Chooses what is to be made, before any work: what is there takes enough plates to be replaced.
@@ -97,10 +97,10 @@ class Present:
         return f"{self._bundle.path}: keeps its {precision}: {why}; --force replaces it all the same"
 
 
-def _readable(bundle: Bundle, precision: str) -> dict[Part, bytes]:
+def _readable(bundle: Bundle, parts: Sequence[Part], precision: str) -> dict[Part, bytes]:
     """A bundle's models of a precision; one that is missing or damaged is nothing to keep."""
     found: dict[Part, bytes] = {}
-    for part in PARTS:
+    for part in parts:
         try:
             found[part] = bundle.model(part, precision).read()
         except BundleError:
@@ -111,7 +111,8 @@ def _readable(bundle: Bundle, precision: str) -> dict[Part, bytes]:
 def _too_few(data: CalibrationData, options: CalibrationOptions) -> str:
     """Says how few plates judge the accuracy, how many it takes, and what to give; nothing where they do."""
     located = sum(not plate.ignored for sample in data.validation for plate in sample.plates or ())
-    if min(located, len(data.plates)) >= NEEDED:
+    judges: dict[Part, int] = {"det": located, "rec": len(data.plates)}
+    if min(judges[part] for part in options.parts) >= NEEDED:
         return ""
     # Half of the scenes, `images` at most, give the ranges.
     scenes = NEEDED + min(options.images, NEEDED)

@@ -9,6 +9,7 @@ from pathlib import Path
 from edge_lpr.errors import SettingError
 from edge_lpr.precisions import PRECISIONS, Target
 from edge_lpr.settings import Settings, setting
+from edge_lpr.types import PARTS, Part
 
 __all__ = ["CalibrationOptions", "makeable", "wanted"]
 
@@ -39,9 +40,10 @@ class CalibrationOptions(Settings):
 
     Attributes:
         precisions: What to make, by name (`edge_lpr.precisions`).
+        parts: Of which networks; the other one keeps what it has.
         budget: Accuracy that INT8 may lose, in percentage points, 0 to 100.
-        float_budget: Share of the multiply-adds that INT8 may leave in float though accuracy does not need
-            it, in per cent, 0 to 100; None is what suits each part.
+        float_budget: Share of the multiply-adds, on a CPU of the values that layers make, that INT8 may leave
+            in float though accuracy does not need it, in per cent, 0 to 100; None is what suits each part.
         images: Scenes to calibrate the detector on; the recognizer takes what is cut out of them, and up to
             twice as many labelled crops.
         validation: At most so many scenes, and four times as many plates, measure the accuracy.
@@ -55,6 +57,7 @@ class CalibrationOptions(Settings):
     """
 
     precisions: tuple[str, ...] = field(default_factory=lambda: makeable("tensorrt"))
+    parts: tuple[Part, ...] = PARTS
     budget: float = setting(
         PRECISIONS["int8"].budget,
         "accuracy that INT8 may lose, in percentage points",
@@ -64,9 +67,9 @@ class CalibrationOptions(Settings):
     )
     float_budget: float | None = setting(
         None,
-        "share of the multiply-adds that INT8 may leave in float, the most sensitive layers first, to come "
-        "closer to FP32 than --budget asks for (default: 9 for the detector, 4.5 for the "
-        "recognizer, 0 on a CPU)",
+        "share of the multiply-adds, on a CPU of the values that layers make, that INT8 may leave in float, "
+        "the most sensitive layers first, to come closer to FP32 than --budget asks for (default: 9 for the "
+        "detector, 4.5 for the recognizer; on a CPU 0)",
         low=0,
         high=100,
         metavar="PERCENT",

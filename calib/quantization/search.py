@@ -5,8 +5,8 @@ smooth figure and a few images give it. What is promised, and what the accuracy 
 objective's accuracy on labelled images (`Objective.accuracy`), which chooses among the nearest configs.
 
 Accuracy does not see all the noise that distance does. So the layers are also tried one by one
-(`Sensitivity`), and the most sensitive for their cost stay in float: up to a share of the multiply-adds, the
-float budget, and up to a size of the file. Where the accuracy budget is missed even so, more of them do, as
+(`Sensitivity`), and the most sensitive for their cost stay in float: up to a share of all cost, the float
+budget, and up to a size of the file. Where the accuracy budget is missed even so, more of them do, as
 few as keep it.
 """
 
@@ -125,7 +125,8 @@ class Search:
         graph = OnnxGraph(model)
         self.refused = target.refused(graph, shapes)
         self.layers = [layer for layer in find_layers(graph) if layer.name not in self.refused]
-        self.costs = multiply_adds(graph, shapes)
+        self.multiply_adds = multiply_adds(graph, shapes)
+        self.costs = target.float_costs(graph, shapes)
         self.weights = {
             la.name: graph.constants[la.weight].size for la in self.layers if la.weight is not None
         }
@@ -141,7 +142,7 @@ class Search:
 
         Args:
             budget: Accuracy that may be lost, 0 to 1.
-            float_budget: Share of the multiply-adds that may stay in float for less noise even where the
+            float_budget: Share of what layers cost in float that may stay so for less noise even where the
                 accuracy budget is kept without, 0 to 1. What the target refuses is part of it.
             size_budget: Share of FP32's bytes that the file may grow to with these layers, 0 to 1.
             configs: What to try.
@@ -160,7 +161,7 @@ class Search:
             sensitivity = self._sensitivity(nearest)
             in_float = self._most_sensitive(nearest, sensitivity, float_budget, size_budget)
         accuracies: dict[QuantConfig, float] = {}
-        for candidate in _shortlist(distances):
+        for candidate in self.shortlist(distances, in_float):
             accuracies[candidate] = self._accuracy(candidate, self._without(in_float))
             count = f"{len(self.layers) - len(in_float)} of {len(self.layers)} layers in INT8"
             self.report(f"{count}, {candidate}: {accuracies[candidate]:.4f}")
@@ -174,10 +175,22 @@ class Search:
             count_needed, accuracy = self._fewest(config, in_float + more, len(in_float), wanted)
             in_float = (in_float + more)[:count_needed]
         quantized = self._without(in_float)
-        share = sum(self.costs[layer.name] for layer in quantized) / total
+        work = self.multiply_adds
+        share = sum(work[layer.name] for layer in quantized) / max(sum(work.values()), 1)
         found = {} if sensitivity is None else {la.name: sensitivity.reason(la) for la in in_float}
         reasons = self.refused | found
         return SearchResult(self.build(config, quantized), config, reasons, share, accuracy, reference)
+
+    def shortlist(
+        self, distances: Mapping[QuantConfig, float], in_float: Sequence[QuantLayer]
+    ) -> list[QuantConfig]:
+        """Orders the configs that are about as near as the nearest: whose accuracy is measured first.
+
+        Args:
+            distances: How far each moves the output.
+            in_float: The layers that stay in float.
+        """
+        return _shortlist(distances)
 
     def build(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> onnx.ModelProto:
         """Quantizes some layers of the network by a config."""
@@ -196,15 +209,19 @@ class Search:
         self.target.insert(graph, chosen, ranges)
         return graph.to_model("int8")
 
+    def key(self, what: str, config: QuantConfig, layers: Sequence[QuantLayer]) -> str:
+        """Names a figure of a model for the cache."""
+        return f"{self.target.name}|{what}|{config}|{_names(layers)}"
+
     def _reference(self) -> float:
         return self.cache.get(REFERENCE, lambda: self.objective.accuracy(self.model))
 
     def _distance(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> float:
-        key = f"{self.target.name}|distance|{config}|{_names(layers)}"
+        key = self.key("distance", config, layers)
         return self.cache.get(key, lambda: self.objective.distance(self.build(config, layers)))
 
     def _accuracy(self, config: QuantConfig, layers: Sequence[QuantLayer]) -> float:
-        key = f"{self.target.name}|accuracy|{config}|{_names(layers)}"
+        key = self.key("accuracy", config, layers)
         return self.cache.get(key, lambda: self.objective.accuracy(self.build(config, layers)))
 
     def _sensitivity(self, config: QuantConfig) -> Sensitivity:
@@ -214,7 +231,7 @@ class Search:
             distances[layer.name] = self._distance(config, [layer])
             moves = f"alone it moves the output by {distances[layer.name]:.5f}"
             self.report(f"sensitivity of layer {i} of {len(self.layers)}, {layer.name}: {moves}")
-        return Sensitivity(distances, self.costs)
+        return Sensitivity(distances, self.costs, self.target.cost_unit)
 
     def _most_sensitive(
         self, config: QuantConfig, sensitivity: Sensitivity, float_budget: float, size_budget: float

@@ -25,11 +25,13 @@ class Sensitivity:
 
     Attributes:
         distances: How far each layer, alone in INT8, moves the output, by name; 0 or more.
-        costs: Multiply-adds of each convolution and matrix product of the network, by name.
+        costs: What each convolution and matrix product of the network costs in float, by name.
+        unit: What that counts.
     """
 
     distances: Mapping[str, float]
     costs: Mapping[str, int]
+    unit: str = "multiply-adds"
 
     @property
     def noise(self) -> float:
@@ -45,7 +47,7 @@ class Sensitivity:
         return self.of(layer) >= NOTABLE * self.noise
 
     def by_cost(self, layers: Sequence[QuantLayer]) -> list[QuantLayer]:
-        """Orders layers, those first that make most noise for their multiply-adds."""
+        """Orders layers, those first that make most noise for their cost."""
         return sorted(layers, key=lambda layer: -self.of(layer) / max(self.costs[layer.name], 1))
 
     def reason(self, layer: QuantLayer) -> str:
@@ -53,5 +55,5 @@ class Sensitivity:
         return (
             f"alone it moves the output by {self.distances[layer.name]:.5f}: "
             f"{self.of(layer) / max(self.noise, 1e-30):.1%} of the noise for "
-            f"{self.costs[layer.name] / max(sum(self.costs.values()), 1):.2%} of the multiply-adds"
+            f"{self.costs[layer.name] / max(sum(self.costs.values()), 1):.2%} of the {self.unit}"
         )

@@ -19,11 +19,13 @@ class Target(Protocol):
         float_bytes: Bytes of a weight that stays in float.
         keeps_products: Whether SmoothQuant may leave a product with a constant before a layer, where it
             cannot go into what makes the layer's input.
+        cost_unit: What `float_costs` counts, for messages.
     """
 
     name: str
     float_bytes: int
     keeps_products: bool
+    cost_unit: str
 
     def refused(self, graph: OnnxGraph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
         """Says which layers stay in float whatever their accuracy, and why.
@@ -34,6 +36,15 @@ class Target(Protocol):
 
         Returns:
             Reasons by the layers' names.
+        """
+        ...
+
+    def float_costs(self, graph: OnnxGraph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+        """Says what each convolution and matrix product costs that stays in float, by the nodes' names.
+
+        Args:
+            graph: The graph, in float.
+            shapes: What was seen of its activations (`observe_shapes`).
         """
         ...
 

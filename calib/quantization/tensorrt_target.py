@@ -30,7 +30,15 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import onnx
 
-from edge_lpr.calib.quantization.layers import CONV, CONV_TRANSPOSE, MATMUL, QuantLayer, find_layers, watch
+from edge_lpr.calib.quantization.layers import (
+    CONV,
+    CONV_TRANSPOSE,
+    MATMUL,
+    QuantLayer,
+    find_layers,
+    multiply_adds,
+    watch,
+)
 from edge_lpr.calib.quantization.qdq import QdqPairs, quantize_weight
 from edge_lpr.onnx_graph.graph import OnnxGraph
 
@@ -46,6 +54,7 @@ class TensorRTTarget:
     name = "tensorrt"
     float_bytes = 2
     keeps_products = False
+    cost_unit = "multiply-adds"
 
     def refused(self, graph: OnnxGraph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
         """See `Target.refused`."""
@@ -54,6 +63,10 @@ class TensorRTTarget:
             layer.name: _reason(graph, layer, nodes[layer.name], shapes) for layer in find_layers(graph)
         }
         return {name: why for name, why in reasons.items() if why}
+
+    def float_costs(self, graph: OnnxGraph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+        """See `Target.float_costs`."""
+        return multiply_adds(graph, shapes)
 
     def tensors(self, graph: OnnxGraph, layers: Sequence[QuantLayer]) -> dict[str, int | None]:
         """See `Target.tensors`."""

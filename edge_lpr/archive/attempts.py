@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+
+from edge_lpr.archive.places import BEGIN, Notes
 
 __all__ = ["Attempt"]
 
 
 class Attempt:
-    """One attempt at a unit, which leaves a file behind where its process dies; a context manager.
-
-    Not written through to the disk: what is to be survived is the end of a process.
+    """One attempt at a unit, which leaves notes behind where its process dies; a context manager.
 
     Args:
-        path: The file of the unit, which all attempts add to.
+        notes: The notes of the unit, which all attempts add to.
         retries: How many more attempts there are at what one died of.
     """
 
-    def __init__(self, path: Path, retries: int) -> None:
-        self._path = path
+    def __init__(self, notes: Notes, retries: int) -> None:
+        self._notes = notes
         self._retries = retries
         self._deaths: dict[int, int] = {}
-        self._file: BinaryIO | None = None
-        with suppress(OSError):
-            for line in path.read_bytes().split(b"begin\n")[1:]:
-                if places := line.split():  # one that had not come so far died of something else
-                    place = int(places[-1]) if places[-1].isdigit() else 0
-                    self._deaths[place] = self._deaths.get(place, 0) + 1
+        for line in notes.read().split(BEGIN)[1:]:
+            if places := line.split():  # one that had not come so far died of something else
+                place = int(places[-1]) if places[-1].isdigit() else 0
+                self._deaths[place] = self._deaths.get(place, 0) + 1
 
     def __enter__(self) -> Attempt:
-        with suppress(OSError):
-            self._file = self._path.open("ab", buffering=0)
-            self._file.write(b"begin\n")
+        self._notes.add(BEGIN)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.close()
-        with suppress(OSError):
-            self._path.unlink()
+        self._notes.close()
 
     def may_try(self, place: int) -> bool:
         """Tells whether something is to be read; where so, notes that this attempt is at it.
@@ -53,9 +43,7 @@ class Attempt:
         """
         if self._deaths.get(place, 0) > self._retries:
             return False
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.write(b"%d\n" % place)
+        self._notes.add(b"%d\n" % place)
         return True
 
     def deaths(self, place: int) -> int:

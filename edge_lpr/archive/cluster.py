@@ -14,15 +14,15 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.units import Unit
-from edge_lpr.archive.worker import Actor, Done, Orders
+from edge_lpr.archive.worker import Actor, Done, Orders, error_of, try_worker
 from edge_lpr.environment import cores
-from edge_lpr.errors import BackendError, EdgeLprError, InputError, SettingError, one_line
+from edge_lpr.errors import BackendError, SettingError, one_line
 
 __all__ = ["Cluster", "check_answers", "connected"]
 
@@ -40,37 +40,70 @@ _STORE_BYTES = 128 << 20  # what readers are handed is names; Ray would take a t
 class Cluster:
     """What readers run on.
 
-    Attributes:
+    Args:
         dashboard: The address of Ray's dashboard; "" where there is none.
+        machines: CPU cores and GPUs of each machine.
+        shared: Whether it is one that others use too, and not this process's own.
+
+    Attributes:
+        dashboard: See above.
         cpus: CPU cores of all machines together.
         nodes: How many machines there are.
     """
 
-    def __init__(self, dashboard: str, cpus: int, gpus: float, nodes: int) -> None:
+    def __init__(self, dashboard: str, machines: Sequence[tuple[float, float]], shared: bool = False) -> None:
         self.dashboard = dashboard
-        self.cpus = cpus
-        self.nodes = nodes
-        self._gpus = gpus
+        self.cpus = int(sum(cpus for cpus, _ in machines))
+        self.nodes = len(machines)
+        self._machines = machines
+        self._shared = shared
 
     def readers(self, settings: ReaderSettings) -> int:
-        """Returns how many readers there is room for.
+        """Returns how many readers there is room for: each has all that it has on one machine.
 
         Raises:
             SettingError: There is room for none.
         """
-        by_cpu = self.cpus // settings.cpus_per_reader
-        if settings.cpus_per_reader and not by_cpu:
+        by_cpu = [int(cpus // settings.cpus_per_reader) for cpus, _ in self._machines]
+        if not any(by_cpu):
+            most = max((cpus for cpus, _ in self._machines), default=0)
             raise SettingError(
-                f"--cpus-per-reader {settings.cpus_per_reader}: there are {self.cpus} CPU cores"
+                f"--cpus-per-reader {settings.cpus_per_reader}: no machine has more than {most:g} CPU cores"
             )
         if not settings.gpus_per_reader:
-            return by_cpu
-        by_gpu = int(self._gpus / settings.gpus_per_reader + 1e-9)
-        if not by_gpu:
+            return sum(by_cpu)
+        by_gpu = [int(gpus / settings.gpus_per_reader + 1e-9) for _, gpus in self._machines]
+        readers = sum(min(pair) for pair in zip(by_cpu, by_gpu, strict=True))
+        if not readers:
+            most = max(gpus for _, gpus in self._machines)
             raise SettingError(
-                f"--gpus-per-reader {settings.gpus_per_reader:g}: Ray knows of {self._gpus:g} GPUs"
+                f"--gpus-per-reader {settings.gpus_per_reader:g} with --cpus-per-reader "
+                f"{settings.cpus_per_reader}: no machine has both free; Ray knows of {most:g} GPUs on one"
             )
-        return min(by_cpu, by_gpu)
+        return readers
+
+    def try_reader(self, orders: Orders, settings: ReaderSettings) -> None:
+        """Opens one reader, on whichever machine has room: what is wrong with all is told before any work.
+
+        Args:
+            orders: What readers are told.
+            settings: What each reader has.
+
+        Raises:
+            EdgeLprError: It cannot be opened.
+        """
+        import ray
+
+        self.readers(settings)  # for what there is no room, Ray would wait
+        task = ray.remote(
+            num_cpus=settings.cpus_per_reader, num_gpus=settings.gpus_per_reader or None, max_retries=1
+        )(try_worker)
+        try:
+            error = ray.get(task.remote(orders))
+        except ray.exceptions.RayError as e:
+            raise _gave_up(e) from e
+        if error:
+            raise error_of(error, self._shared)
 
     def work(self, units: Iterable[Unit], orders: Orders, settings: ReaderSettings) -> Iterator[Done]:
         """Has units done, each once or, where a reader was lost, again; gives what became of each.
@@ -100,9 +133,11 @@ class Cluster:
             )
             try:
                 for row in data.iter_rows():
+                    if row["error"]:
+                        raise error_of(row["error"], self._shared)
                     yield Done(**json.loads(row["done"]))
             except ray.exceptions.RayError as e:
-                raise _ours(e) from e
+                raise _gave_up(e) from e
 
 
 @contextmanager
@@ -120,24 +155,22 @@ def connected(address: str | None, verbose: bool = False) -> Iterator[Cluster]:
     os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
+    from ray._private import ray_constants
 
     check_answers(address)
     before = signal.getsignal(signal.SIGTERM)
-    context = _started(address, verbose)
+    clusters = ray_constants.ENABLE_RAY_CLUSTER
     try:
+        context = _started(address, verbose)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # which Ray takes: the command has its own
         _quieten(ray, verbose)
-        resources = ray.cluster_resources()
-        nodes = sum(1 for node in ray.nodes() if node["Alive"])
-        yield Cluster(
-            str(context.dashboard_url or ""),
-            int(resources.get("CPU", 0)),
-            float(resources.get("GPU", 0)),
-            nodes,
-        )
+        there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        machines = [(float(one.get("CPU", 0)), float(one.get("GPU", 0))) for one in there]
+        yield Cluster(str(context.dashboard_url or ""), machines, address is not None)
     finally:
         ray.shutdown()
+        ray_constants.ENABLE_RAY_CLUSTER = clusters
 
 
 def _started(address: str | None, verbose: bool) -> Any:  # noqa: ANN401 - Ray's own
@@ -164,7 +197,8 @@ def _started(address: str | None, verbose: bool) -> Any:  # noqa: ANN401 - Ray's
             ray.shutdown()
             if address:
                 raise SettingError(
-                    f"--ray {address}: no Ray cluster answers there ({one_line(e, 160)})"
+                    f"--ray {address}: no Ray cluster answers there ({one_line(e, 160)}); where it asks for "
+                    "a token: RAY_AUTH_MODE=token, and the head's ~/.ray/auth_token here too"
                 ) from e
             if not left:
                 raise BackendError(f"Ray does not start here: {one_line(e, 160)}") from e
@@ -210,14 +244,6 @@ def _quieten(ray: Any, verbose: bool) -> None:  # noqa: ANN401 - a module
         ray._private.worker._worker_logs_enabled = False
 
 
-def _ours(error: BaseException) -> EdgeLprError:
-    """Returns the error of ours that a reader raised, out of what Ray wraps it in.
-
-    Where a reader could not be opened, Ray has no more of that than the text of its traceback.
-    """
-    text = _COLOUR.sub("", str(error))
-    found = re.findall(r"^edge_lpr\.errors\.(\w+): (.+)$", text, re.MULTILINE)
-    if not found:
-        return BackendError(f"Ray gave up: {one_line(Exception(text), 300)}")
-    name, message = found[-1]
-    return InputError(message) if name == "InputError" else BackendError(message)
+def _gave_up(error: BaseException) -> BackendError:
+    """Returns what Ray says, in one line: readers' own errors come another way (`Actor`)."""
+    return BackendError(f"Ray gave up: {one_line(Exception(_COLOUR.sub('', str(error))), 300)}")

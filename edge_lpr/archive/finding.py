@@ -19,7 +19,10 @@ from edge_lpr.io.sniff import IMAGE_SUFFIXES, VIDEO_SUFFIXES, sniff
 from edge_lpr.io.sources import find_targets
 from edge_lpr.io.targets import Target
 
-__all__ = ["Found", "find"]
+__all__ = ["HIDDEN_NAME", "Found", "find"]
+
+HIDDEN_NAME = "://…"
+"""What the name of a source ends with that is not to be told."""
 
 
 @dataclass
@@ -76,7 +79,11 @@ def _add(found: Found, kind: str, file: SourceFile, first: int) -> None:
 
 
 def _shown(name: str) -> str:
-    return name if not is_address(name) else name.partition("://")[0] + "://…"
+    """Returns a source as a failure names it: of an address that holds a secret the scheme alone."""
+    try:
+        return check_address(name) if is_address(name) else name
+    except SourceError:
+        return name.partition("://")[0] + HIDDEN_NAME
 
 
 def _of_files(name: str, found: Found) -> Iterator[tuple[str, SourceFile]]:

@@ -125,8 +125,12 @@ class Job:
             raise
         return reader
 
+    def is_of(self, bundle: Bundle) -> bool:
+        """Tells whether a bundle is the one that the archive was begun with."""
+        return not self.digest or _digest(bundle) == self.digest
+
     def _check_bundle(self, bundle: Bundle) -> None:
-        if self.digest and _digest(bundle) != self.digest:
+        if not self.is_of(bundle):
             raise InputError(
                 f"{bundle.path}: another bundle than the archive was begun with; put that one there, on each "
                 "machine"

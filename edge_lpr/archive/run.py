@@ -8,8 +8,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 
 from edge_lpr.archive.cluster import Cluster, connected
-from edge_lpr.archive.finding import find
+from edge_lpr.archive.finding import HIDDEN_NAME, find
 from edge_lpr.archive.job import Job
+from edge_lpr.archive.models import may_build, offer
+from edge_lpr.archive.places import lock_of
 from edge_lpr.archive.planning import Plan, cut_here, plan
 from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.store import Store
@@ -69,17 +71,19 @@ class ArchiveRun:
         Raises:
             SettingError: One does already.
         """
-        self.store.folder.mkdir(parents=True, exist_ok=True)
-        if in_use(self.store.folder):
+        lock = lock_of(self.store.folder)
+        lock.mkdir(parents=True, exist_ok=True)
+        if in_use(lock):
             raise SettingError(f"--out {self.store.folder}: another run is at work there")
-        with held(self.store.folder):
+        with held(lock):
             yield
 
-    def prepare(self, resume: bool) -> tuple[list[Unit], list[Failure]]:
+    def prepare(self, resume: bool, again: bool = False) -> tuple[list[Unit], list[Failure]]:
         """Returns the units that are left to do, and what failed before there were any; writes the plan.
 
         Args:
             resume: Whether an archive that was begun is gone on with.
+            again: Whether what failed of it is read again.
 
         Raises:
             SettingError: One was begun there, and `resume` is not asked for.
@@ -93,6 +97,8 @@ class ArchiveRun:
                 )
             stored, units = self.store.read_plan()
             failures = [Failure(**one) for one in stored["failures"]]
+            if again and failures:
+                units, failures = self._found_again(units, failures)
         else:
             if not self.store.is_empty():
                 raise SettingError(
@@ -106,13 +112,37 @@ class ArchiveRun:
             )
         self.store.create()
         self.store.clear_leftovers()
+        if again:
+            self._mark(units)
         done = self.store.done(units)
         return [unit for unit in units if unit.id not in done or self._is_unjoined(unit)], failures
 
     def _is_unjoined(self, unit: Unit) -> bool:
         """Tells whether a video waits for its rows alone, once for each: its last segment stands for it."""
         last = bool(unit.video) and unit.part == unit.parts - 1
-        return last and not self.store.rows_path(unit.day, unit.video).exists()
+        return last and not self.store.is_joined(unit)
+
+    def _found_again(self, units: list[Unit], failures: list[Failure]) -> tuple[list[Unit], list[Failure]]:
+        """Looks again for what was not found as the archive was begun, and adds units of what is there."""
+        hidden = [failure for failure in failures if failure.source.endswith(HIDDEN_NAME)]
+        found = find([failure.source for failure in failures if failure not in hidden])
+        known = {file.address for unit in units for file in unit.files}
+        found.pictures = [file for file in found.pictures if file.address not in known]
+        found.videos = [file for file in found.videos if file.address not in known]
+        made = plan(found, self.job, cut_here(self.job, 2 * cores()))
+        units, failures = [*units, *made.units], [*hidden, *made.failures]
+        self.store.write_plan({**self.job.to_dict(), "failures": [asdict(one) for one in failures]}, units)
+        return units, failures
+
+    def _mark(self, units: list[Unit]) -> None:
+        """Marks what is committed and lacks something: blocks of pictures, and whole videos."""
+        done, marked = self.store.done(units), self.store.marked()
+        failed = {one.unit for one in self.store.gathered_failures()}
+        names = {u.video or u.id for u in units if u.id in failed & done and not self._is_unjoined_video(u)}
+        self.store.mark(u for u in units if (u.video or u.id) in names - marked)
+
+    def _is_unjoined_video(self, unit: Unit) -> bool:
+        return bool(unit.video) and not self.store.is_joined(unit)
 
     def run(self, units: list[Unit], found: list[Failure], on_done: Callable[[Done], object]) -> Summary:
         """Has all units done.
@@ -126,13 +156,24 @@ class ArchiveRun:
             EdgeLprError: The models fail, or nothing can be written; what is committed stays.
         """
         orders = Orders(
-            str(self.store.folder), self.job.to_dict(), self.settings.cpus_per_reader, self.settings.retries
+            str(self.store.folder),
+            self.job.to_dict(),
+            self.settings.cpus_per_reader,
+            self.settings.retries,
+            fetch=self.address is not None,
         )
         frames = rows = 0
         seconds, processes, began = 0.0, set[int](), time.monotonic()
         with connected(self.address, self.verbose) if units else nullcontext() as cluster:
             if cluster is not None:
                 self._tell(cluster)
+                if self.address is not None:  # of this machine alone, the command has opened one itself
+                    offer(self.job, self.store.models)
+                    if may_build(self.job):
+                        self.note(
+                            "a machine that has no engine that fits it builds its own, which takes minutes"
+                        )
+                    cluster.try_reader(orders, self.settings)
                 for done in cluster.work(units, orders, self.settings):
                     frames, rows = frames + done.frames, rows + done.rows
                     processes.add(done.process)

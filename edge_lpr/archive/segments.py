@@ -64,7 +64,7 @@ def read_segment(
     told: dict[str, Any] = {"received": unit.frames, "fps": None, "look_interval": 0.0}
     if not attempt.may_try(0):
         reason = f"{unit.label}: the reader died as it was read, {attempt.deaths(0)} times"
-        return [], told, [Failure(file.name, reason, partly=unit.parts > 1, unit=unit.id)]
+        return [], told, [Failure(file.name, reason, unit.parts > 1, unit.id, lost=True)]
     warnings: list[str] = []
 
     def read() -> Frames:
@@ -82,7 +82,7 @@ def read_segment(
     try:
         frames = tried(read, retries)
     except SourceError as e:
-        return [], told, [Failure(file.name, str(e), partly=unit.parts > 1, unit=unit.id)]
+        return [], told, [Failure(file.name, str(e), unit.parts > 1, unit.id, lost=True)]
     return frames, told, [Failure(file.name, line, partly=True, unit=unit.id) for line in warnings]
 
 

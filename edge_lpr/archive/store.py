@@ -3,14 +3,13 @@
 A unit is committed where its file has its name: ``day=2026-11-27/ID.parquet`` for rows, and for a segment of
 a video, until the video's rows are there, ``_archive/segments/ID.parquet``. There is no other list of what is
 done that could say something else. A file that is written twice, because a machine was taken for lost and
-went on, is the same file.
+went on, is the same file. What failed and is to be read again has a mark, ``_archive/again/ID``, until it is
+committed again: older rows stay until then.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -20,13 +19,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from edge_lpr.archive.places import (
+    Notes,
+    Place,
+    create,
+    notes_at,
+    opened,
+    read_whole,
+    remove_all,
+    write_table,
+    write_whole,
+)
 from edge_lpr.archive.schema import reads_schema, rows_schema
 from edge_lpr.archive.units import Failure, Unit
-from edge_lpr.errors import InputError, OutputError, one_line
-from edge_lpr.io.atomic_io import create_folder, write_bytes
-from edge_lpr.io.bounded_io import read_bounded
+from edge_lpr.errors import InputError, one_line
 from edge_lpr.io.file_names import PART
-from edge_lpr.io.out_file import PartFile
 from edge_lpr.io.walk import unreadable
 
 __all__ = ["Store"]
@@ -38,15 +45,16 @@ class Store:
     """One archive's folder.
 
     Args:
-        folder: The folder; it need not be there yet.
+        folder: The folder, here or in an object store; it need not be there yet.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
         self._own = folder / _OWN
         self.plan = self._own / "plan.json"
         self.units = self._own / "units.parquet"
         self.failures = self._own / "failures.jsonl"
+        self.models = self._own / "models"
         self._known: tuple[str, list[Unit]] = "", []
 
     def create(self) -> None:
@@ -55,31 +63,70 @@ class Store:
         Raises:
             OutputError: They cannot be written.
         """
-        for name in ("", "segments", "failures", "attempts"):
-            create_folder(self._own / name)
+        for name in ("", "segments", "failures", "attempts", "again"):
+            create(self._own / name)
 
-    def rows_path(self, day: str, name: str) -> Path:
+    def rows_path(self, day: str, name: str) -> Place:
         """Returns the file of a unit's or video's rows."""
         return self.folder / f"day={day}" / f"{name}.parquet"
 
-    def segment_path(self, unit: Unit) -> Path:
+    def segment_path(self, unit: Unit) -> Place:
         """Returns the file of a segment's reads."""
         return self._own / "segments" / f"{unit.id}.parquet"
 
-    def attempts_path(self, unit: Unit) -> Path:
+    def attempts_path(self, unit: Unit) -> Place:
         """Returns the file in which readers say what of a unit they are at."""
         return self._own / "attempts" / unit.id
 
+    def notes(self, unit: Unit) -> Notes:
+        """Returns what readers say of a unit that they are at."""
+        return notes_at(self.attempts_path(unit))
+
+    def is_again(self, name: str) -> bool:
+        """Tells whether a unit of pictures, or a video, is to be read again where it failed."""
+        return self._again(name).exists()
+
     def is_done(self, unit: Unit) -> bool:
-        """Tells whether a unit is committed, by itself or as a part of its video."""
-        rows = self.rows_path(unit.day, unit.video or unit.id)
-        return rows.exists() or (bool(unit.video) and self.segment_path(unit).exists())
+        """Tells whether a unit is committed, by itself or as a part of its video, and not marked."""
+        name = unit.video or unit.id
+        if self.rows_path(unit.day, name).exists() and not self.is_again(name):
+            return True
+        return bool(unit.video) and self.segment_path(unit).exists()
+
+    def is_joined(self, unit: Unit) -> bool:
+        """Tells whether a video's rows are committed, those of what is read again too."""
+        return self.rows_path(unit.day, unit.video).exists() and not self.is_again(unit.video)
 
     def done(self, units: Iterable[Unit]) -> set[str]:
         """Returns the identifiers of those of some units that are committed; looks into each folder once."""
-        rows = {path.stem for path in self.folder.glob("day=*/*.parquet")}
+        rows = {path.stem for path in self.folder.glob("day=*/*.parquet")} - self.marked()
         segments = {path.stem for path in (self._own / "segments").glob("*.parquet")}
         return {u.id for u in units if (u.video or u.id) in rows or (u.video and u.id in segments)}
+
+    def marked(self) -> set[str]:
+        """Returns the units of pictures, and the videos, that are to be read again where they failed."""
+        return {path.name for path in (self._own / "again").glob("*")}
+
+    def mark(self, units: Iterable[Unit]) -> None:
+        """Has units of pictures, and all segments of videos, read again where they failed.
+
+        Raises:
+            OutputError: That cannot be written.
+        """
+        names = set()
+        for unit in units:
+            names.add(unit.video or unit.id)
+            if unit.video:  # of a run that was killed as it took them away
+                self.segment_path(unit).unlink(missing_ok=True)
+        for name in sorted(names):
+            write_whole(self._again(name), b"", durable=False)
+
+    def unmark(self, name: str) -> None:
+        """Forgets that something is to be read again."""
+        self._again(name).unlink(missing_ok=True)
+
+    def _again(self, name: str) -> Place:
+        return self._own / "again" / name
 
     def commit_rows(
         self, day: str, name: str, rows: Sequence[dict[str, Any]], failures: Sequence[Failure]
@@ -89,10 +136,26 @@ class Store:
         Raises:
             OutputError: They cannot be written.
         """
-        self._note_failures(name, failures)
-        path = self.rows_path(day, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, pa.Table.from_pylist([*rows], rows_schema()))
+        self.note_failures(name, failures)
+        self.write_rows(day, name, rows)
+
+    def write_rows(self, day: str, name: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Writes the rows of a unit or video.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        write_table(self.rows_path(day, name), pa.Table.from_pylist([*rows], rows_schema()))
+
+    def read_rows(self, day: str, name: str) -> list[dict[str, Any]]:
+        """Returns the rows of a unit or video that is committed.
+
+        Raises:
+            FileNotFoundError: They are not there.
+        """
+        with opened(self.rows_path(day, name)) as file:
+            rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+        return rows
 
     def commit_segment(
         self, unit: Unit, frames: Sequence[dict[str, Any]], told: dict[str, Any], failures: Sequence[Failure]
@@ -103,14 +166,17 @@ class Store:
             unit: The segment.
             frames: Its frames, as `reads_schema` has them.
             told: What is to be known of it beside them.
-            failures: What of it could not be read.
+            failures: What of it could not be read. Of a video that is read again they are noted with its
+                rows: it may go worse this time.
 
         Raises:
             OutputError: They cannot be written.
         """
-        self._note_failures(unit.id, failures)
+        if not self.is_again(unit.video):
+            self.note_failures(unit.id, failures)
+        told = {**told, "failures": [failure.to_dict() for failure in failures]}
         schema = reads_schema({"edge_lpr.segment": json.dumps(told)})
-        _write(self.segment_path(unit), pa.Table.from_pylist([*frames], schema))
+        write_table(self.segment_path(unit), pa.Table.from_pylist([*frames], schema))
 
     def read_segment(self, unit: Unit) -> tuple[dict[str, Any], Iterator[dict[str, Any]]]:
         """Returns what is known of a committed segment, and its frames.
@@ -118,15 +184,26 @@ class Store:
         Raises:
             FileNotFoundError: It is not there, or not any more.
         """
-        file = pq.ParquetFile(self.segment_path(unit))
+        source = opened(self.segment_path(unit))
+        file = pq.ParquetFile(source)
         told: dict[str, Any] = json.loads((file.schema_arrow.metadata or {})[b"edge_lpr.segment"])
 
         def frames() -> Iterator[dict[str, Any]]:
-            with file:
+            with source, file:
                 for batch in file.iter_batches(1024):
                     yield from batch.to_pylist()
 
         return told, frames()
+
+    def segment_failures(self, unit: Unit) -> list[Failure]:
+        """Returns what of a committed segment could not be read.
+
+        Raises:
+            FileNotFoundError: It is not there, or not any more.
+        """
+        with opened(self.segment_path(unit)) as file:
+            metadata = pq.read_schema(file).metadata or {}
+        return [Failure(**one) for one in json.loads(metadata[b"edge_lpr.segment"])["failures"]]
 
     def drop_segments(self, units: Iterable[Unit]) -> None:
         """Takes away the reads of a video whose rows are committed."""
@@ -140,10 +217,10 @@ class Store:
             OutputError: They cannot be written.
         """
         columns = {"unit": [unit.to_json() for unit in units], "video": [unit.video for unit in units]}
-        _write(
+        write_table(
             self.units, pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
         )
-        write_bytes(
+        write_whole(
             self.plan, (json.dumps(plan, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "replace")
         )
 
@@ -153,13 +230,12 @@ class Store:
         Raises:
             InputError: There is none, or it is damaged.
         """
-        data = read_bounded(
-            self.plan, 64 << 20, "a plan", InputError, missing=f"{self.folder}: no archive there"
-        )
+        data = read_whole(self.plan, 64 << 20, "a plan", f"{self.folder}: no archive there")
         try:
             plan: dict[str, Any] = {**json.loads(data)}  # a TypeError for all but an object
             plan["failures"] = [*plan["failures"]]
-            units = pq.read_table(self.units).column("unit").to_pylist()
+            with opened(self.units) as file:
+                units = pq.read_table(file).column("unit").to_pylist()
             return plan, [Unit.from_json(text) for text in units]
         except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as e:
             raise InputError(
@@ -169,7 +245,8 @@ class Store:
     def segments_of(self, video: str) -> list[Unit]:
         """Returns all segments of a video, in order."""
         if video != self._known[0]:
-            table = pq.read_table(self.units, columns=["unit"], filters=[("video", "=", video)])
+            with opened(self.units) as file:
+                table = pq.read_table(file, columns=["unit"], filters=[("video", "=", video)])
             units = [Unit.from_json(text) for text in table.column("unit").to_pylist()]
             self._known = video, sorted(units, key=lambda unit: unit.part)
         return self._known[1]
@@ -186,9 +263,8 @@ class Store:
             found: What was found before there were units.
         """
         failures = [*found]
-        for path in sorted((self._own / "failures").glob("*.jsonl")):
-            with suppress(OSError, ValueError, TypeError):
-                failures += [Failure(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+        for name in sorted(path.stem for path in (self._own / "failures").glob("*.jsonl")):
+            failures += self.failures_of(name)
         return failures
 
     def write_failures(self, failures: Sequence[Failure]) -> None:
@@ -198,11 +274,15 @@ class Store:
             OutputError: It cannot be written.
         """
         lines = [json.dumps(failure.to_dict(), ensure_ascii=False) + "\n" for failure in failures]
-        write_bytes(self.failures, "".join(lines).encode("utf-8", "replace"))
+        write_whole(self.failures, "".join(lines).encode("utf-8", "replace"))
 
     def rows(self) -> int:
         """Counts the rows that are committed, by what their files say of themselves."""
-        return sum(pq.read_metadata(path).num_rows for path in self.folder.glob("day=*/*.parquet"))
+        count = 0
+        for path in self.folder.glob("day=*/*.parquet"):
+            with opened(path) as file:
+                count += pq.read_metadata(file).num_rows
+        return count
 
     def bytes(self) -> Counter[str]:
         """Returns how many bytes there are of rows, and of reads that are to become rows."""
@@ -215,17 +295,18 @@ class Store:
 
     def clear_leftovers(self) -> None:
         """Takes away what a run that was killed left half written, and forgets at what its readers died."""
-        for folder in (self._own, *self._own.glob("*/"), *self.folder.glob("day=*/")):
-            for path in folder.glob(".*"):
-                if PART.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
-        shutil.rmtree(self._own / "attempts", ignore_errors=True)
-        create_folder(self._own / "attempts")
+        if isinstance(self._own, Path) and isinstance(self.folder, Path):  # objects are never half written
+            for folder in (self._own, *self._own.glob("*/"), *self.folder.glob("day=*/")):
+                for path in folder.glob(".*"):
+                    if PART.fullmatch(path.name):
+                        path.unlink(missing_ok=True)
+        remove_all(self._own / "attempts")
+        create(self._own / "attempts")
 
     def finish(self) -> None:
         """Takes away what is needed no more once all units are committed."""
-        for name in ("segments", "attempts"):
-            shutil.rmtree(self._own / name, ignore_errors=True)
+        for name in ("segments", "attempts", "again"):
+            remove_all(self._own / name)
 
     def is_empty(self) -> bool:
         """Tells whether nothing lies in the folder that an archive could be mixed with.
@@ -238,29 +319,24 @@ class Store:
         except FileNotFoundError:
             return True
         except OSError as e:
-            raise InputError(unreadable(self.folder, e)) from e
+            raise InputError(unreadable(str(self.folder), e)) from e
 
-    def _note_failures(self, name: str, failures: Sequence[Failure]) -> None:
+    def note_failures(self, name: str, failures: Sequence[Failure]) -> None:
+        """Notes what of a unit or video could not be read, in place of what was noted before.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
         path = self._own / "failures" / f"{name}.jsonl"
         if failures:
             lines = [json.dumps(failure.to_dict(), ensure_ascii=False) + "\n" for failure in failures]
-            write_bytes(path, "".join(lines).encode("utf-8", "replace"), durable=False)
+            write_whole(path, "".join(lines).encode("utf-8", "replace"), durable=False)
         else:
             path.unlink(missing_ok=True)
 
-
-def _write(path: Path, table: pa.Table) -> None:
-    part: PartFile | None = None
-    try:
-        # Processes of several machines may have one number, and write one file.
-        part = PartFile(path, f".{secrets.token_hex(8)}")
-        pq.write_table(table, part, compression="zstd")
-        part.complete()
-        part = None
-    except (OSError, pa.ArrowException) as e:
-        raise OutputError(
-            f"{path}: cannot be written ({getattr(e, 'strerror', None) or one_line(e, 120)})"
-        ) from e
-    finally:
-        if part is not None:
-            part.discard()
+    def failures_of(self, name: str) -> list[Failure]:
+        """Returns what of a unit could not be read."""
+        path = self._own / "failures" / f"{name}.jsonl"
+        with suppress(OSError, ValueError, TypeError):
+            return [Failure(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+        return []

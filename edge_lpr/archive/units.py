@@ -108,12 +108,14 @@ class Failure:
         reason: One line, secrets masked.
         partly: Whether what could be read of it is in the rows.
         unit: The unit that it belongs to; "" where it was found before there were any.
+        lost: Whether nothing of its segment could be read; of a video alone.
     """
 
     source: str
     reason: str
     partly: bool = False
     unit: str = ""
+    lost: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Returns it as plain Python values."""

@@ -127,6 +127,9 @@ class BackendKind:
         check: Raises `SettingError` for a value of these settings that cannot be, whichever backend will run.
         picks_precision: Whether `open` takes `AUTO` for a precision and picks one by itself; else it is given
             the reference, FP32, in its place.
+        readiness: Module of a stage with `make_ready` and `offered`, imported only when it is asked for, that
+            sees that a machine of a cluster has what `open` needs beside the bundle
+            (`edge_lpr.engines.readiness`); "" where that is nothing.
     """
 
     name: str
@@ -136,6 +139,7 @@ class BackendKind:
     options: tuple[BackendOption, ...] = ()
     check: Callable[[Mapping[str, Any]], None] = lambda options: None
     picks_precision: bool = False
+    readiness: str = ""
 
 
 _THREADS = Rule("CPU threads (default: one per core)", low=1, whole=True, optional=True)

@@ -18,10 +18,11 @@ class JsonReader:
 
     Args:
         file: The file that the JSON is of.
+        root: The folder that all files which it names lie in; the file's own if None.
     """
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, file: Path, root: Path | None = None) -> None:
+        self.file, self.root = file, root or file.parent
 
     def fail(self, key: str, found: object, expected: str) -> BundleError:
         """Makes the error of a value that is not what is expected."""
@@ -59,12 +60,12 @@ class JsonReader:
         return value
 
     def inside(self, node: object, key: str) -> Path:
-        """Returns the path of a file that lies in the JSON file's own folder."""
+        """Returns the path of a file, named from the JSON file's own folder, that lies in the root."""
         # What comes from somebody else may name any file: neither ".." nor a link may lead out of the folder.
-        name, folder = self.text(node, key), self.file.parent
-        path = folder / name
+        name = self.text(node, key)
+        path = self.file.parent / name
         try:
-            inside = path.resolve().is_relative_to(folder.resolve())
+            inside = path.resolve().is_relative_to(self.root.resolve())
         except (OSError, ValueError):
             inside = False
         if not inside or not name:

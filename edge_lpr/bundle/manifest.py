@@ -170,27 +170,48 @@ def bundled(name: str = DEFAULT_BUNDLE) -> Path:
     return Path(str(files("edge_lpr"))) / "bundles" / name
 
 
+def bundle_folder(given: str | Path | None) -> Path:
+    """Returns the folder of a bundle as users give it.
+
+    Args:
+        given: The folder; the name of a bundle that the package carries, where no folder is called so; None
+            for the default one.
+    """
+    if given is None:
+        return bundled()
+    folder = Path(given)
+    carried = bundled(str(given))
+    return carried if len(folder.parts) == 1 and not folder.exists() and carried.is_dir() else folder
+
+
 def load_bundle(path: str | Path | None = None, verify_key: PublicKey | None = None) -> Bundle:
     """Reads and checks a bundle's `bundle.json`; the model files are checked as they are read.
 
     Args:
-        path: The bundle's folder; None takes the one that the package carries.
+        path: What `bundle_folder` takes.
         verify_key: The key that it has to be signed with; None asks for no signature.
 
     Raises:
         SignatureError: It is not signed by that key, or is not what was signed.
         BundleError: Not a bundle, damaged, of a newer format, or with a value out of range.
     """
-    folder = bundled() if path is None else Path(path)
+    folder = bundle_folder(path)
     manifest = folder / BUNDLE_JSON
     if not folder.is_dir():
-        raise BundleError(f"{folder}: no such folder; a bundle is a folder with a bundle.json")
+        carried = ", ".join(sorted(one.name for one in bundled().parent.iterdir()))
+        raise BundleError(
+            f"{folder}: no such folder; a bundle is a folder with a bundle.json, or one of the package: "
+            f"{carried}"
+        )
     missing = f"{folder}: no bundle.json in it; make a bundle with: edge-lpr export"
     data = read_bounded(manifest, MAX_JSON_BYTES, "a bundle.json", BundleError, missing=missing)
     if verify_key is not None:
         verify_key.check(manifest, data)
     raw = parse_json(data, str(manifest), BundleError, remedy="; make or copy the bundle again")
-    return replace(_Reader(manifest).bundle(raw), verify_key=verify_key)
+    # Those of the package, and they alone, may share a network.
+    own = bundled().parent.resolve()
+    root = own if folder.resolve().parent == own else None
+    return replace(_Reader(manifest, root).bundle(raw), verify_key=verify_key)
 
 
 class _Reader(JsonReader):

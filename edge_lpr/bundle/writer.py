@@ -26,7 +26,7 @@ from edge_lpr.io.atomic_io import write_bytes
 from edge_lpr.io.file_names import part_path
 from edge_lpr.io.out_file import OutFile, held
 from edge_lpr.pipeline.settings import DetectorSettings
-from edge_lpr.precisions import REFERENCE
+from edge_lpr.precisions import PRECISIONS, REFERENCE, Target
 from edge_lpr.signatures import SUFFIX, drop_signature
 from edge_lpr.types import Part
 
@@ -37,6 +37,7 @@ __all__ = [
     "BundleParts",
     "NewModel",
     "add_precisions",
+    "calibration_key",
     "check_replaceable",
     "create_bundle",
 ]
@@ -153,11 +154,15 @@ def create_bundle(
     return load_bundle(out)
 
 
+def calibration_key(target: Target) -> str:
+    """Returns where `bundle.json` says how the models for a target were made: of each target by itself."""
+    return "calibration_cpu" if target == "cpu" else "calibration"
+
+
 def add_precisions(
     bundle: Bundle,
     models: Mapping[tuple[Part, str], NewModel],
     calibration: Mapping[str, Any],
-    key: str = "calibration",
 ) -> None:
     """Adds models of other precisions to a bundle, or replaces those that it has.
 
@@ -167,9 +172,8 @@ def add_precisions(
 
     Args:
         bundle: The bundle, as it was loaded.
-        models: The new models, by part and precision.
+        models: The new models, by part and precision, all for one target.
         calibration: What `bundle.json` is to say of how they were made.
-        key: Where it is to say that.
 
     Raises:
         OutputError: A file cannot be written.
@@ -189,10 +193,12 @@ def add_precisions(
                 write_bytes(previous.path, model.data)
         else:
             write_bytes(bundle.path / name, model.data)
-            if previous is not None:
+            # The network that a bundle of the package shares with another is not this one's to delete.
+            if previous is not None and previous.path.parent == bundle.path:
                 replaced.add(previous.path)
         raw[part]["precisions"][precision] = _entry(name, model.data) | dict(model.facts)
-    raw[key] = dict(calibration)
+    for target in {PRECISIONS[precision].target for _, precision in models}:
+        raw[calibration_key(target)] = dict(calibration)
     drop_signature(bundle.path / BUNDLE_JSON)
     write_bytes(bundle.path / BUNDLE_JSON, _json(raw))
     for path in replaced:

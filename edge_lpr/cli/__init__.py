@@ -136,7 +136,7 @@ def _main(name: str, arguments: list[str], debug: bool) -> int:
     try:
         return _run(name, arguments if name == "read" else arguments[1:], interrupts)
     except KeyboardInterrupt as e:
-        return _fail("interrupted", interrupt_code(e), debug)
+        return _fail(str(e) or "interrupted", interrupt_code(e), debug)
     except BrokenPipeError:
         # Who read our output has left (| head); Python would complain once more as it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from edge_lpr.backends import AUTO
-from edge_lpr.bundle.manifest import bundled
+from edge_lpr.bundle.manifest import bundle_folder
 from edge_lpr.cli.options import add_model_options, add_threshold_options, backend_arguments
 from edge_lpr.cli.read.messages import Messages
 from edge_lpr.console.interrupts import Interrupts
@@ -24,6 +25,7 @@ from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.claims import Named, check_outputs, files_in
 from edge_lpr.pipeline.settings import DetectorSettings, GateSettings, ReadSettings, TrackSettings
 from edge_lpr.settings import add_options, given
+from edge_lpr.signatures import load_public_key
 
 if TYPE_CHECKING:
     from edge_lpr.archive.job import Job
@@ -42,6 +44,7 @@ examples:
   edge-lpr archive photos/ videos/ --out plates/       all cores of this machine
   edge-lpr archive photos/ --out plates/ --plan        what there is, and what it will take
   edge-lpr archive --out plates/ --resume              goes on with it
+  edge-lpr archive --out plates/ --retry-failed        reads again what failed
   edge-lpr archive --out plates/ --status              how far it is, as JSON
   edge-lpr archive @list.parquet --column uri --out /share/plates --ray auto
   edge-lpr archive s3://archive/2026/ --out /share/plates --ray 10.0.0.5:6379 --gpus-per-reader 0.25
@@ -63,11 +66,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="what is read; see below")
     parser.add_argument(
-        "--out", required=True, metavar="DIR", help="the data set's folder, which all machines see"
+        "--out",
+        required=True,
+        metavar="PLACE",
+        help="the data set's folder, which all machines see, or its address in an object store (s3:// …)",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--resume", action="store_true", help="go on with an archive; sources need not be given again"
+    )
+    what.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="read again what failed of an archive, and nothing else: after a disk was put back",
     )
     what.add_argument("--status", action="store_true", help="tell how far an archive is, as JSON, and leave")
     what.add_argument(
@@ -92,17 +103,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
+    from edge_lpr.archive.places import place_of
     from edge_lpr.archive.status import status_of
     from edge_lpr.archive.store import Store
 
-    store = Store(Path(args.out).absolute())
+    store = Store(place_of(args.out))
+    args.resume = args.resume or args.retry_failed
     if args.status:
         say_json(status_of(store))
         return 0
     with libraries_apart(shown=shows("debug")):
         messages = Messages(args.quiet)
         job = _job(args, store)
-        return _tell_plan(job, messages) if args.plan else _read(args, store, job, messages)
+        if args.plan:
+            return _tell_plan(job, messages)
+        try:
+            return _read(args, store, job, messages)
+        except KeyboardInterrupt as e:
+            if store.plan.exists():
+                e.args = (f"interrupted; go on with it: edge-lpr archive --out {quote(args.out)} --resume",)
+            raise
 
 
 def _job(args: argparse.Namespace, store: Store) -> Job:
@@ -117,7 +137,7 @@ def _job(args: argparse.Namespace, store: Store) -> Job:
     from edge_lpr.archive.storage import check_source
 
     if not args.sources and not args.resume:
-        raise SettingError("no SOURCE: give what is to be read, or --resume or --status")
+        raise SettingError("no SOURCE: give what is to be read, or --resume, --retry-failed or --status")
     for source in args.sources:
         check_source(source)
     before = (
@@ -132,7 +152,8 @@ def _job(args: argparse.Namespace, store: Store) -> Job:
     }
     models = {
         **({"bundle": absolute(args.bundle)} if args.bundle else {}),
-        **({"verify_key": absolute(args.verify_key)} if args.verify_key else {}),
+        # The key itself: a cluster's machines need not have the file.
+        **({"verify_key": str(load_public_key(args.verify_key))} if args.verify_key else {}),
         **({"backend": args.backend} if args.backend != AUTO else {}),
         **({"precision": args.precision} if args.precision != AUTO else {}),
         **({"options": options} if options else {}),
@@ -184,12 +205,13 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
     settings = ReaderSettings(**given(args, ReaderSettings))
     run = ArchiveRun(store, job, settings, args.ray, messages.note, shows("debug"))
     written = [store.failures] if args.resume else [store.plan, store.units, store.failures]
-    if any(path.exists() for path in written):  # else none is read; to find out which are may take long
-        check_outputs((("--out", path) for path in written), _inputs(args, job))
+    there = [path for path in written if isinstance(path, Path) and path.exists()]
+    if there:  # else none is read; to find out which are may take long
+        check_outputs((("--out", path) for path in written if isinstance(path, Path)), _inputs(args, job))
     if args.ray is None:  # what is wrong with the models is told at once, and not by each reader
         job.open_reader(1).close()
     with Interrupts(), run.alone():
-        units, found = run.prepare(args.resume)
+        units, found = run.prepare(args.resume, args.retry_failed)
         for failure in found:
             messages.fail(failure.reason)
         total = sum(unit.frames for unit in units)
@@ -223,6 +245,6 @@ def _inputs(args: argparse.Namespace, job: Job) -> Iterator[Named]:
 
     yield from (("SOURCE", source[1:]) for source in job.sources if source.startswith("@"))
     yield "--verify-key", args.verify_key
-    yield from chain(files_in("--bundle", args.bundle or bundled()), files_in("--engines", args.engines))
+    yield from chain(files_in("--bundle", bundle_folder(args.bundle)), files_in("--engines", args.engines))
     found = find(job.sources, job.column)
     yield from (("SOURCE", file.address) for file in (*found.pictures, *found.videos))

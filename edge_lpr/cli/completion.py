@@ -33,7 +33,7 @@ _SOURCES_IN_FISH = (
     "complete -c edge-lpr -n _shtab_edge_lpr_using -a '(__fish_complete_path (commandline -ct))'"
 )
 _FILES = frozenset({"FILE", "PATH", "KEY", "DATA", "BUNDLE", "ENGINE", "SOURCE", "IMAGES", "TXT"})
-_FOLDERS = frozenset({"DIR"})
+_FOLDERS = frozenset({"DIR", "PLACE"})
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from edge_lpr.bundle.manifest import bundled
+from edge_lpr.bundle.manifest import bundle_folder
 from edge_lpr.cli.options import add_model_options, model_arguments
 from edge_lpr.console.output import say, show
 from edge_lpr.console.progress import Progress
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingError("--decoder greedy is for rec alone: the pipeline reads with the plate decoder")
     if args.anonymous and not args.json:
         raise SettingError("--anonymous goes with --json alone")
-    bundle = files_in("--bundle", args.bundle or bundled())
+    bundle = files_in("--bundle", bundle_folder(args.bundle))
     key = [("--verify-key", args.verify_key)]
     check_outputs([("--json", args.json)], chain(bundle, key, label_inputs("DATA", args.data)))
     check_writable(args.json)

@@ -23,7 +23,11 @@ __all__ = [
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options that choose models and what runs them; `model_arguments` takes them back."""
     add = parser.add_argument_group("model").add_argument
-    add("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
+    add(
+        "--bundle",
+        metavar="DIR",
+        help="model bundle, a folder or the name of one in the package (default: default)",
+    )
     add("--verify-key", metavar="KEY", help="take only models signed by this public key (edge-lpr sign)")
     add("--backend", default=AUTO, choices=backend_choices(), help="what runs the models")
     add("--precision", default=AUTO, choices=(AUTO, *PRECISIONS.names()), help="which models of the bundle")

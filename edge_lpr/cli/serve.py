@@ -62,9 +62,14 @@ def run(args: argparse.Namespace) -> int:
         show(settings_page().rstrip("\n"))
         return 0
     if args.example:
-        from edge_lpr.serve.example import example
+        from edge_lpr.serve.example import example, find_sample
 
         show(example().rstrip("\n"))
+        if not find_sample():
+            say(
+                "no sample video here: put the addresses of your cameras in for camera.example",
+                stream=sys.stderr,
+            )
         return 0
     if args.hash:
         return _hash()
@@ -87,6 +92,7 @@ def _serve(args: argparse.Namespace) -> int:
 
         show(summary(config))
         return 0
+    from edge_lpr.serve.ending import LastResort
     from edge_lpr.serve.logs import service_log
     from edge_lpr.serve.service import Service
     from edge_lpr.serve.signals import Signals
@@ -97,6 +103,7 @@ def _serve(args: argparse.Namespace) -> int:
         libraries_apart(shown=shows("debug")),
         service_log(config.settings.service.log, level),
         Signals() as signals,
+        LastResort(signals),
         Service(config, signals) as service,
     ):
         code = service.run()

@@ -21,7 +21,7 @@ from edge_lpr.masking import masked
 
 __all__ = ["Parser", "add_log_options", "exit_code_of", "interrupt_code", "module_main", "refuse_addresses"]
 
-_TAKE_ADDRESSES = ("SOURCE", "ADDRESS")
+_TAKE_ADDRESSES = ("SOURCE", "ADDRESS", "PLACE")
 
 Parameters = ParamSpec("Parameters")
 

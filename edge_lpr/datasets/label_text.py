@@ -45,6 +45,8 @@ def clean_text(text: str) -> str:
     dashes, blanks and invisible characters go.
     """
     plain = unicodedata.normalize("NFKC", text).upper()
+    if plain.isalnum():  # as nearly all are, of lists of a hundred thousand
+        return plain
     return "".join(c for c in plain if c not in _DOTS and unicodedata.category(c) not in _SEPARATORS)
 
 

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from edge_lpr._version import __version__
 from edge_lpr.errors import SourceError
+from edge_lpr.io.tls import client_context
 
 __all__ = ["HttpClient", "NotHttpError", "Response", "UnreachableError"]
 
@@ -51,9 +52,6 @@ class HttpClient:
             self._url, user, password = _split_login(address)
         except ValueError as e:  # a password with signs in it that are not percent-encoded
             raise NotHttpError from e
-        context = ssl.create_default_context()
-        if any_certificate:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
         if user or password:
             # All paths of the host: one may redirect to another.
@@ -62,7 +60,7 @@ class HttpClient:
         for handler in (
             urllib.request.ProxyHandler(),
             urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(context=context),
+            urllib.request.HTTPSHandler(context=client_context(any_certificate=any_certificate)),
             urllib.request.HTTPDefaultErrorHandler(),
             urllib.request.HTTPErrorProcessor(),
             urllib.request.HTTPBasicAuthHandler(passwords),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,13 @@ class OnnxGraph:
                 alive.append(node)
         self.nodes = alive[::-1]
         self.constants = {n: c for n, c in self.constants.items() if n in needed}
+
+    def part(self, output: str) -> onnx.ModelProto:
+        """Returns what makes one tensor, float32, as a model of its own; it is not checked."""
+        part = copy(self)
+        part.outputs = [helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None)]
+        part.remove_dead()
+        return part._assemble()
 
     def to_model(self, name: str, doc: str = "") -> onnx.ModelProto:
         """Writes the graph back as a model: dead parts dropped, shapes inferred, nodes named, checked.

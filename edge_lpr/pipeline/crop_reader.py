@@ -77,11 +77,12 @@ class CropReader:
         # box's corners can turn a plate upside down and so can a camera; and unfolded, where two rows fit in.
         retries: list[tuple[int, Crop]] = []
         mirrored: list[tuple[int, Crop]] = []
-        for i, (reading, _, crop) in enumerate(best):
+        for i, (reading, _, _) in enumerate(best):
             if not self._is_plate(reading) or reading.min_score < self._settings.retry_below:
+                # Along each outline: what tells a plate upside down from what a mirror makes of it is little.
                 if not upright[i]:
-                    retries.append((i, crop.turned()))
-                    mirrored.append((i, crop.mirrored()))
+                    retries.extend((i, other.turned()) for other in places[i])
+                    mirrored.extend((i, other.mirrored()) for other in places[i])
                 # Read as one row, two say nothing about which crop shows them better.
                 retries.extend((i, other.unfolded()) for other in places[i] if other.is_high)
         self._improve(best, retries)

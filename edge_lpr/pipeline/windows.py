@@ -18,7 +18,9 @@ __all__ = ["Window", "detect_in_windows", "joined"]
 
 _SAME = 0.5  # intersection over union from which on two boxes of overlapping windows are one
 _CUT = 3.0  # pixels of the detector's input: a box that ends so near a window's border goes on beyond it
-_LEAST = 64  # pixels of the detector's input that a window's sides have, at least
+# Pixels of the detector's input that a window's sides have, at least: with less around them, small plates
+# are lost.
+_LEAST = 128
 
 
 class Window(NamedTuple):
@@ -113,20 +115,24 @@ def _better_as_one(a: Window, b: Window) -> bool:
     return a.shared(b) > 0 and a.union(b).area <= a.area + b.area
 
 
-def detect_in_windows(detector: Detector, image: Image, windows: Sequence[Window]) -> list[Box]:
+def detect_in_windows(
+    detector: Detector, image: Image, windows: Sequence[Window], zoom: int = 1
+) -> list[Box]:
     """Finds the text boxes in windows of a frame, each at the scale that the whole frame is looked at in.
 
     Args:
         detector: The detector.
         image: The frame, uint8 H×W×3 BGR.
         windows: In the frame's pixels; each is grown to a size that the network takes.
+        zoom: How many times as large the windows are looked at.
 
     Returns:
         The boxes, in the frame's pixels, each once: without those that a window's border cuts, where it is
         not the frame's too.
     """
     size: Size = image.shape[0], image.shape[1]
-    whole = detector.input_size(*size)
+    height, width = detector.input_size(*size)
+    whole = zoom * height, zoom * width
     fitted = [_fitted(window, size, whole, detector.model.stride) for window in windows]
     found = detector.detect_batch([w.of(image) for w, _ in fitted], sizes=[taken for _, taken in fitted])
     boxes: list[Box] = []

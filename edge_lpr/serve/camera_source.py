@@ -23,7 +23,8 @@ from edge_lpr.io.targets import Target
 from edge_lpr.plates import PlateRead
 from edge_lpr.serve.board import CameraEntry
 from edge_lpr.serve.config_checks import is_file_source
-from edge_lpr.serve.settings import CameraSettings, Polygon
+from edge_lpr.serve.setting_types import Polygon
+from edge_lpr.serve.settings import CameraSettings
 from edge_lpr.serve.spans import Spans
 from edge_lpr.types import Image
 

@@ -21,7 +21,6 @@ from edge_lpr.serve.settings import CameraSettings, ServeSettings
 __all__ = ["Cameras", "Take"]
 
 _logger = logging.getLogger("edge_lpr")
-_END = 2.0  # seconds that what is being read gets at the end
 
 Take = Callable[[str, FrameResult], None]
 """Takes what a camera, by its name, has shown or told; called in the reading thread."""
@@ -77,6 +76,8 @@ class Cameras:
             settings: The settings; the cameras' sources with absolute paths.
         """
         with self._lock:
+            if self._stop.is_set():  # it was read again as the end came
+                return
             self._board.arrange({name: shown_source(one.source) for name, one in settings.cameras.items()})
             for name in list(self._running):
                 wanted = settings.cameras.get(name)
@@ -95,18 +96,26 @@ class Cameras:
                     if running.stream.tracker is not None:
                         running.stream.tracker.settings = self._tracking(one)
 
-    def stop(self) -> bool:
-        """Ends the reading, and gives the vehicles in view to `take`; returns whether it has ended."""
+    def stop(self, seconds: float) -> bool:
+        """Ends the reading; returns whether it has ended within so many seconds. See `flush`."""
         self._stop.set()
         for source in self.sources:
             source.stop()
         if self._thread.ident is not None:
-            self._thread.join(_END)
-        if self._thread.is_alive():
-            return False
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def flush(self, take: Take) -> None:
+        """Gives the vehicles in view to `take`; once, after `stop`.
+
+        A frame that is still being read is left out: its vehicles are told as they were before it.
+        """
         for running in list(self._running.values()):
-            self._give(running.stream.flush())
-        return True
+            name = running.source.label
+            try:
+                take(name, running.stream.flush())
+            except Exception:  # also of a frame whose reading ends just now: the others are told
+                _logger.exception("%s: what was read cannot be told", name)
 
     def close(self, seconds: float) -> None:
         """Closes what is open, as far as that is done within so many seconds; after `stop`."""

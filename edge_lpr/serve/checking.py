@@ -9,15 +9,15 @@ from edge_lpr.console.tables import Cell, table
 from edge_lpr.serve.config import Config
 from edge_lpr.serve.data_folder import REGIONS
 from edge_lpr.serve.lists import Lists
-from edge_lpr.serve.regions import RegionFile, as_toml
-from edge_lpr.serve.settings import (
-    CameraSettings,
+from edge_lpr.serve.output_settings import (
     CommandSettings,
     FilesSettings,
     MqttSettings,
     OutputSettings,
     WebhookSettings,
 )
+from edge_lpr.serve.regions import RegionFile, as_toml
+from edge_lpr.serve.settings import CameraSettings
 
 __all__ = ["summary"]
 

@@ -114,6 +114,11 @@ def _text(path: Path) -> str:
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
+    if line := toml_lines.long_key_line(text):
+        most = toml_lines.MOST_PARTS
+        raise ConfigError(
+            [f"{path}:{line}: a key of more than {most} names with dots between, expected a few"]
+        )
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:

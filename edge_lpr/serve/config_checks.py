@@ -16,15 +16,14 @@ from edge_lpr.pipeline.settings import DetectorSettings, GateSettings, ReadSetti
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.serve.config_errors import Problem, nearest
 from edge_lpr.serve.lists import Lists
-from edge_lpr.serve.settings import (
-    CameraSettings,
+from edge_lpr.serve.output_settings import (
     CommandSettings,
     FilesSettings,
     MqttSettings,
     OutputSettings,
-    ServeSettings,
     WebhookSettings,
 )
+from edge_lpr.serve.settings import CameraSettings, ServeSettings
 from edge_lpr.serve.spans import Spans
 from edge_lpr.serve.web.auth import ScryptHash, is_loopback
 from edge_lpr.settings import Settings

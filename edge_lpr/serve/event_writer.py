@@ -1,24 +1,28 @@
 """Writes what is told of passages: an event and its places in the queues together, or neither.
 
-Where the disk takes nothing (it is full, or its file system has failed), records wait in memory, in their
-order, and are written once it does; pictures are deleted before an event waits.
+Where the database takes nothing (the disk is full or has failed, another process holds the file), records
+wait in memory, in their order, and are written once it does; pictures are deleted before an event waits for
+room. What still waits as the service ends lies in a file of its own until the next start.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from edge_lpr.errors import one_line
-from edge_lpr.serve.database import Database
+from edge_lpr.errors import EdgeLprError, one_line
+from edge_lpr.serve.database import Database, is_held
 from edge_lpr.serve.pictures import Picture, Pictures, note
 from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.retention import make_room
-from edge_lpr.serve.rows import write_event
+from edge_lpr.serve.rows import is_written, write_event
+from edge_lpr.serve.set_aside import SetAside, Told
 
 __all__ = ["MAX_WAITING", "EventWriter", "Listener", "Offering"]
 
@@ -27,8 +31,8 @@ MAX_WAITING = 20_000
 """Records that may wait in memory, a few kilobytes each; then the oldest are lost, and counted."""
 _AT_ONCE = 100  # records of a transaction when they are written at last
 _PAUSE = 1.0  # seconds between two tries
+_TURN = 0.2  # seconds that what has waited is written at once: cameras are read in between
 _UNFIT = (ValueError, TypeError, OverflowError, sqlite3.IntegrityError, sqlite3.DataError)
-_NO_ROOM_MATTER = ("locked", "readonly")  # what SQLite says where no deleted picture helps
 
 _logger = logging.getLogger("edge_lpr")
 
@@ -68,7 +72,9 @@ class EventWriter:
         self._pictures = pictures
         self._queues = queues
         self._clock = clock
-        self._waiting: deque[tuple[PassageRecord, Sequence[Picture]]] = deque()
+        self._waiting: deque[Told] = deque()
+        self._aside = SetAside(database.path.with_name("waiting.jsonl"))
+        self._is_aside = False  # whether some of what waits lies there
         self._next_try = 0.0
         self._room_after = 0.0
         self._shrunk = False
@@ -78,6 +84,38 @@ class EventWriter:
     def waiting(self) -> int:
         """How many records wait in memory."""
         return len(self._waiting)
+
+    def take_in(self) -> dict[str, PassageRecord]:
+        """Writes what the last service could not, before anything else is written.
+
+        Returns:
+            The last record of each passage that still waits, by its id.
+
+        Raises:
+            InputError: The file with it cannot be read.
+        """
+        found = self._aside.read()
+        connection = self._database.reader()
+        # A service that was killed as it took them in has written some.
+        self._waiting.extend(one for one in found if not is_written(connection, one[0]))
+        self._is_aside = bool(found)
+        if found:
+            _logger.info("%s: %d events of the last service are written now", self._aside.path, len(found))
+        self.retry(now=True, seconds=math.inf)
+        self._forget_aside()
+        return {record.id: record for record, _ in self._waiting}
+
+    def set_aside(self) -> None:
+        """Keeps what waits in a file until the next start; the service ends."""
+        if not self._waiting:
+            return
+        try:
+            self._aside.write(self._waiting)
+        except EdgeLprError as e:
+            lost = f"{len(self._waiting)} events are lost with the end of the service"
+            _logger.log(logging.ERROR, "%s: %s", lost, e)
+        else:
+            _logger.warning("%d events lie in %s until the next start", len(self._waiting), self._aside.path)
 
     def write(self, record: PassageRecord, pictures: Sequence[Picture]) -> bool:
         """Writes a record after all that waits.
@@ -89,20 +127,28 @@ class EventWriter:
         Returns:
             Whether it is on the disk; else it waits.
         """
+        self.add(record, pictures)
+        self.retry()
+        return not self._waiting
+
+    def add(self, record: PassageRecord, pictures: Sequence[Picture]) -> None:
+        """Has a record wait for `retry`, where many are to be written together; see `write`."""
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
             self.lost += 1
         self._waiting.append((record, pictures))
-        self.retry()
-        return not self._waiting
 
-    def retry(self, now: bool = False) -> None:
+    def retry(self, now: bool = False, seconds: float = _TURN) -> None:
         """Writes what waits, if it is time for the next try.
 
         Args:
             now: It is.
+            seconds: After which the rest is left for the next time.
         """
+        until = time.monotonic() + seconds
         while self._waiting and (now or self._clock() >= self._next_try):
+            if time.monotonic() >= until:
+                return
             batch = [
                 self._waiting[i] for i in range(min(1 if self._singly else _AT_ONCE, len(self._waiting)))
             ]
@@ -114,7 +160,7 @@ class EventWriter:
                 self._left_out(batch, e)
                 continue
             except sqlite3.Error as e:
-                if _is_room_missing(e) and self._made_room():
+                if not _is_no_matter_of_room(e) and self._made_room():
                     continue
                 self._failed(e)
                 return
@@ -144,7 +190,7 @@ class EventWriter:
             return True
         return False
 
-    def _commit(self, batch: Sequence[tuple[PassageRecord, Sequence[Picture]]]) -> None:
+    def _commit(self, batch: Sequence[Told]) -> None:
         with self._database.transaction() as tx:
             for record, pictures in batch:
                 write_event(tx, record)
@@ -152,7 +198,14 @@ class EventWriter:
                     note(tx, picture)
                 self._queues.offer(tx, record)
 
-    def _written(self, batch: Sequence[tuple[PassageRecord, Sequence[Picture]]]) -> None:
+    def _forget_aside(self) -> None:
+        if self._is_aside and not self._waiting:
+            with suppress(OSError):  # then it is passed over the next time
+                self._aside.remove()
+            self._is_aside = False
+
+    def _written(self, batch: Sequence[Told]) -> None:
+        self._forget_aside()
         if self.state and not self._waiting:
             lost = f"; {self.lost} were lost" if self.lost else ""
             _logger.warning("events are written again, none waits%s", lost)
@@ -168,7 +221,7 @@ class EventWriter:
                 except Exception:  # whoever listens does not end the writing
                     _logger.exception("a listener failed at event %s/%d", record.id, record.revision)
 
-    def _left_out(self, batch: Sequence[tuple[PassageRecord, Sequence[Picture]]], error: Exception) -> None:
+    def _left_out(self, batch: Sequence[Told], error: Exception) -> None:
         """Leaves a record out that no database takes, however often it is tried; else none after it came."""
         if len(batch) > 1:
             self._singly = True  # to find out which it is
@@ -183,15 +236,17 @@ class EventWriter:
         self._next_try = self._clock() + _PAUSE
         self._shrunk = False
         if not self.state:
+            do = "end what holds it" if is_held(error) else "make room on the disk"
             _logger.error(
-                "%s: cannot be written (%s): events wait in memory, at most %d; make room on the disk",
+                "%s: cannot be written (%s): events wait in memory, at most %d; %s",
                 self._database.path,
                 one_line(error),
                 MAX_WAITING,
+                do,
             )
         self.state = f"events cannot be written: {one_line(error)}"
 
 
-def _is_room_missing(error: sqlite3.Error) -> bool:
-    """Tells whether pictures are to go for an event: what another process holds may have room enough."""
-    return not any(word in str(error) for word in _NO_ROOM_MATTER)
+def _is_no_matter_of_room(error: sqlite3.Error) -> bool:
+    """Tells whether no deleted picture helps: what another process holds may have room enough."""
+    return is_held(error) or "readonly" in str(error)

@@ -6,9 +6,7 @@ import logging
 import threading
 
 from edge_lpr.errors import one_line
-from edge_lpr.serve.database import Database
 from edge_lpr.serve.passages import Passages
-from edge_lpr.serve.pictures import Pictures
 from edge_lpr.serve.retention import Retention
 from edge_lpr.serve.settings import RetentionSettings
 
@@ -24,17 +22,13 @@ class Housekeeping:
     """A thread that does what is due.
 
     Args:
-        database: The database.
-        pictures: The pictures.
         passages: The passages.
-        settings: What is kept, for how long.
+        retention: Deletes what is due.
     """
 
-    def __init__(
-        self, database: Database, pictures: Pictures, passages: Passages, settings: RetentionSettings
-    ) -> None:
+    def __init__(self, passages: Passages, retention: Retention) -> None:
         self._passages = passages
-        self._retention = Retention(database, pictures, settings)
+        self._retention = retention
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="edge-lpr housekeeping", daemon=True)
 
@@ -46,11 +40,12 @@ class Housekeeping:
         """Heeds other settings from now on."""
         self._retention.settings = settings
 
-    def stop(self) -> None:
-        """Ends it, as far as it ends within half a second."""
+    def stop(self, seconds: float) -> bool:
+        """Ends it; returns whether it has ended within so many seconds."""
         self._stop.set()
         if self._thread.ident is not None:
-            self._thread.join(0.5)
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         ticks = 0

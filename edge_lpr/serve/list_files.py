@@ -70,7 +70,7 @@ def _rows(text: str, file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     names: tuple[str, ...] | None = None
     try:
         for row in reader:
-            cells = [cell.strip() for cell in row]
+            cells = list(map(str.strip, row))
             if not any(cells):
                 continue
             if names is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
@@ -11,8 +11,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from edge_lpr.environment import memory, tool
+from edge_lpr.serve.age_clock import AgeClock
 from edge_lpr.serve.board import CameraBoard, CameraStateName
 from edge_lpr.serve.delivery.queue import Queues
+from edge_lpr.serve.passages import Passages
+from edge_lpr.serve.pictures import Pictures
 
 __all__ = ["Metrics"]
 
@@ -33,16 +36,18 @@ class Metrics:
     Args:
         board: The cameras.
         queues: The outputs' queues.
-        pictures_dropped: Returns how many pictures were not kept.
-        events_waiting: Returns how many events wait for the disk.
+        pictures: The pictures.
+        passages: The passages.
+        ages: How old what is kept is.
     """
 
     def __init__(
         self,
         board: CameraBoard,
         queues: Queues,
-        pictures_dropped: Callable[[], int] = lambda: 0,
-        events_waiting: Callable[[], int] = lambda: 0,
+        pictures: Pictures,
+        passages: Passages,
+        ages: AgeClock,
     ) -> None:
         self._registry = CollectorRegistry()
         self._latency = Histogram(
@@ -52,7 +57,7 @@ class Metrics:
             buckets=_LATENCIES,
             registry=self._registry,
         )
-        self._registry.register(_Live(board, queues, pictures_dropped, events_waiting))
+        self._registry.register(_Live(board, queues, pictures, passages, ages))
 
     def note_latency(self, camera: str, seconds: float) -> None:
         """Counts how long an event took."""
@@ -75,13 +80,15 @@ class _Live(Collector):
         self,
         board: CameraBoard,
         queues: Queues,
-        pictures_dropped: Callable[[], int],
-        events_waiting: Callable[[], int],
+        pictures: Pictures,
+        passages: Passages,
+        ages: AgeClock,
     ) -> None:
         self._board = board
         self._queues = queues
-        self._pictures_dropped = pictures_dropped
-        self._events_waiting = events_waiting
+        self._pictures = pictures
+        self._passages = passages
+        self._ages = ages
 
     def collect(self) -> Iterable[Metric]:
         about = GaugeMetricFamily("edge_lpr_info", "the kit's version", labels=["version"])
@@ -90,10 +97,20 @@ class _Live(Collector):
         yield from self._cameras()
         yield from self._outputs()
         yield CounterMetricFamily(
-            "edge_lpr_pictures_dropped", "pictures that were not kept", value=self._pictures_dropped()
+            "edge_lpr_pictures_dropped", "pictures that were not kept", value=self._pictures.dropped
         )
         yield GaugeMetricFamily(
-            "edge_lpr_events_waiting", "records that wait for the disk", value=self._events_waiting()
+            "edge_lpr_events_waiting", "records that wait for the disk", value=self._passages.waiting
+        )
+        yield CounterMetricFamily(
+            "edge_lpr_events_lost",
+            "records that are lost, as more had to wait for the disk than memory is given to",
+            value=self._passages.lost,
+        )
+        yield GaugeMetricFamily(
+            "edge_lpr_clock_ahead_seconds",
+            "what the clock says has gone, and what is kept has not aged by yet",
+            value=self._ages.ahead,
         )
         if (used := memory()) is not None:
             yield GaugeMetricFamily(
@@ -122,6 +139,12 @@ class _Live(Collector):
         for name, counts in found.items():
             depth.add_metric([name], counts.waiting)
         yield depth
+        failing = GaugeMetricFamily(
+            "edge_lpr_output_failing", "1 where the last try failed", labels=["output"]
+        )
+        for name, counts in found.items():
+            failing.add_metric([name], float(bool(counts.failing)))
+        yield failing
         for kind in ("delivered", "given_up", "dropped"):
             counter = CounterMetricFamily(
                 f"edge_lpr_output_{kind}", f"events that were {kind.replace('_', ' ')}", labels=["output"]

@@ -9,6 +9,7 @@ killed tells the end of what it had begun when it starts again, as far as it was
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
@@ -72,9 +73,13 @@ class Passages:
         self._open: dict[str, list[OpenPassage]] = {}
         self._gone: dict[str, CameraSettings] = {}
         self._writer = EventWriter(database, pictures, queues, clock)
-        pictures.remove_strays(database.reader())
-        for record in open_records(database.reader()):
-            self._writer.write(replace(record, state="end", revision=record.revision + 1), ())
+        waiting = self._writer.take_in()
+        if not waiting:  # else some of the pictures without rows belong to what waits
+            pictures.remove_strays(database.reader())
+        begun = {record.id: record for record in open_records(database.reader())} | waiting
+        for record in begun.values():
+            if record.state != "end":
+                self._writer.write(replace(record, state="end", revision=record.revision + 1), ())
 
     @property
     def listeners(self) -> list[Listener]:
@@ -139,17 +144,19 @@ class Passages:
                 self._end_due(camera)
             self._writer.retry()
 
-    def close_all(self, camera: str | None = None) -> None:
-        """Tells the end of all passages: the service stops, or a camera is read no more.
+    def close_all(self, seconds: float = math.inf) -> None:
+        """Tells the end of all passages: the service stops.
 
-        Args:
-            camera: Of this camera alone.
+        What the database does not take within so many seconds, or not at all, lies in a file until the next
+        start.
         """
         with self._lock:
-            for name in [camera] if camera is not None else list(self._open):
-                for passage in self._open.pop(name, ()):
-                    self._tell(passage, "end", ())
-            self._writer.retry(now=True)
+            for name in list(self._open):
+                for passage in self._open.pop(name):
+                    if (record := self._news(passage, "end", ())) is not None:
+                        self._writer.add(record, ())
+            self._writer.retry(now=True, seconds=seconds)
+            self._writer.set_aside()
 
     def reload(self, lists: Lists, settings: ServeSettings) -> None:
         """Heeds other lists and settings from now on; passages go on, but of cameras that are gone.
@@ -183,6 +190,13 @@ class Passages:
         self, passage: OpenPassage, state: State, pictures: tuple[Picture, ...]
     ) -> PassageRecord | None:
         """Writes what is known of a passage where it is news; returns it where it is on the disk."""
+        record = self._news(passage, state, pictures)
+        return record if record is not None and self._writer.write(record, pictures) else None
+
+    def _news(
+        self, passage: OpenPassage, state: State, pictures: tuple[Picture, ...]
+    ) -> PassageRecord | None:
+        """Returns what is known of a passage where it is news; of what is none, the pictures are noted."""
         record = passage.record(state, self._camera(passage.camera))
         others = [text for text, _ in record.candidates]
         # By the first moment: what let a vehicle in is not another list when it leaves.
@@ -195,7 +209,7 @@ class Passages:
                 self._writer.note(picture)
             return None
         passage.told = record
-        return record if self._writer.write(record, pictures) else None
+        return record
 
     def _picture(self, passage: OpenPassage, event: PlateEvent, frame: Image | None) -> tuple[Picture, ...]:
         """Writes the pictures of an event where they show more than those that there are."""

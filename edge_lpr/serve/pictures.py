@@ -55,7 +55,7 @@ class Picture:
     Attributes:
         path: Relative to the folder of pictures.
         event: The id of the passage.
-        written: When, in seconds since the epoch.
+        written: When, by the clock that ages what is kept (`edge_lpr.serve.age_clock`).
         bytes: Its size.
     """
 
@@ -77,6 +77,7 @@ class Pictures:
         folder: The folder; made where it is missing.
         retention: Says how much room is left to others.
         clock: Seconds of a clock that is never set.
+        ages: The time that stands with each picture; see `AgeClock.now`.
 
     Attributes:
         folder: The folder.
@@ -85,7 +86,11 @@ class Pictures:
     """
 
     def __init__(
-        self, folder: Path, retention: RetentionSettings, clock: Callable[[], float] = time.monotonic
+        self,
+        folder: Path,
+        retention: RetentionSettings,
+        clock: Callable[[], float] = time.monotonic,
+        ages: Callable[[], float] = time.time,
     ) -> None:
         self.folder = folder
         self.state = ""
@@ -93,6 +98,7 @@ class Pictures:
         self._before = 0
         self._retention = retention
         self._clock = clock
+        self._ages = ages
         self._paused_until = -math.inf
 
     def reload(self, retention: RetentionSettings) -> None:
@@ -131,7 +137,7 @@ class Pictures:
             self._drop(f"no pictures are kept: {e}")
             return None
         self._say("")
-        return Picture(path, event, time.time(), size)
+        return Picture(path, event, self._ages(), size)
 
     def open_path(self, relative: str) -> Path | None:
         """Returns the path of a picture; None where there is no such picture, or the name leads elsewhere."""

@@ -11,7 +11,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from edge_lpr.errors import InputError
 from edge_lpr.io.atomic_io import json_text, write_bytes
 from edge_lpr.io.bounded_io import read_bounded
-from edge_lpr.serve.settings import MOST_POLYGONS, Name, Polygon, ServeSettings, Table
+from edge_lpr.serve.setting_types import MOST_POLYGONS, Name, Polygon, Table
+from edge_lpr.serve.settings import ServeSettings
 
 __all__ = ["DrawnRegions", "RegionFile", "as_toml", "with_drawn"]
 

@@ -1,15 +1,15 @@
 """How long events and pictures are kept: by days and by bytes, the oldest go first.
 
-What is to go is found by the database, in small transactions, so that cameras are not held up and no folder
-of a million files is walked.
+How old something is says a clock of its own (`age_clock`). What is to go is found by the database, in small
+transactions, so that cameras are not held up and no folder of a million files is walked.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Sequence
 
+from edge_lpr.serve.age_clock import AgeClock
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.pictures import Pictures
 from edge_lpr.serve.settings import RetentionSettings
@@ -31,18 +31,19 @@ class Retention:
         database: The database.
         pictures: The folder of pictures.
         settings: How long what is kept.
+        ages: By which all is aged.
     """
 
-    def __init__(self, database: Database, pictures: Pictures, settings: RetentionSettings) -> None:
+    def __init__(
+        self, database: Database, pictures: Pictures, settings: RetentionSettings, ages: AgeClock
+    ) -> None:
         self.settings = settings
+        self._ages = ages
         self._database = database
         self._pictures = pictures
 
-    def clean(self, now: float | None = None) -> tuple[int, int]:
+    def clean(self) -> tuple[int, int]:
         """Deletes what is due; to be called every few minutes.
-
-        Args:
-            now: Seconds since the epoch; the clock's by default.
 
         Returns:
             How many events and pictures went.
@@ -50,7 +51,7 @@ class Retention:
         Raises:
             sqlite3.OperationalError: The database cannot be written; the next call goes on.
         """
-        now = time.time() if now is None else now
+        now = self._ages.advance()
         pictures = self._old_pictures(now) + self._large_pictures() + self._crowding_pictures(now)
         return self._old_events(now), pictures
 
@@ -90,9 +91,10 @@ class Retention:
         """Deletes old events with the pictures that they still have; a passage that goes on stays."""
         if not self.settings.event_days:
             return 0
-        before, gone = now - self.settings.event_days * _DAY, 0
+        moment, gone = now - self.settings.event_days * _DAY, 0
+        until = self._ages.written_until(moment)
         while rows := self._select(
-            "SELECT id FROM events WHERE first < ? AND state = 'end' ORDER BY first LIMIT ?", before
+            "SELECT id FROM events WHERE sequence <= ? AND state = 'end' ORDER BY sequence LIMIT ?", until
         ):
             ids = [row["id"] for row in rows]
             marks = ", ".join("?" * len(ids))
@@ -103,6 +105,7 @@ class Retention:
             with self._database.transaction() as tx:
                 tx.execute(f"DELETE FROM events WHERE id IN ({marks})", ids)
             gone += len(ids)
+        self._ages.forget_until(moment)
         return gone
 
     def _remove_before(self, moment: float) -> int:

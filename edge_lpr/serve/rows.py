@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from edge_lpr.pipeline.wall_clock import parse_iso
-from edge_lpr.serve import pictures
+from edge_lpr.serve import age_clock, pictures
 from edge_lpr.serve.matching import fold
 from edge_lpr.serve.record import Match, PassageRecord
 
@@ -17,8 +18,10 @@ __all__ = [
     "SCHEMA",
     "StoredEvent",
     "is_known",
+    "is_written",
     "next_sequence",
     "open_records",
+    "record_of",
     "stored",
     "write_event",
 ]
@@ -60,8 +63,9 @@ SCHEMA: tuple[str, ...] = (
     "CREATE TABLE IF NOT EXISTS sequences (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL)",
     "INSERT OR IGNORE INTO sequences VALUES (1, 0)",
     *pictures.SCHEMA,
+    *age_clock.SCHEMA,
 )
-"""The tables of passages and of their pictures; `number` is the order in which passages began."""
+"""The tables of passages, their pictures and their age; `number` is the order in which passages began."""
 COLUMNS = "sequence, record, corrected_text, corrected_at, corrected_by"
 """What `stored` makes an event of."""
 
@@ -138,13 +142,21 @@ def write_event(tx: sqlite3.Connection, record: PassageRecord) -> int:
 def open_records(connection: sqlite3.Connection) -> list[PassageRecord]:
     """Returns the passages of which no end was told, in the order in which they began."""
     rows = connection.execute("SELECT record FROM events WHERE state != 'end' ORDER BY number")
-    return [_record(row["record"]) for row in rows]
+    return [record_of(json.loads(row["record"])) for row in rows]
 
 
 def stored(row: sqlite3.Row) -> StoredEvent:
     """Makes an event of a row of `COLUMNS`."""
     corrected = (row["corrected_text"], row["corrected_at"], row["corrected_by"])
-    return StoredEvent(_record(row["record"]), row["sequence"], *(value or "" for value in corrected))
+    return StoredEvent(
+        record_of(json.loads(row["record"])), row["sequence"], *(value or "" for value in corrected)
+    )
+
+
+def is_written(connection: sqlite3.Connection, record: PassageRecord) -> bool:
+    """Tells whether a record, or a later one of its passage, is in the database."""
+    row = connection.execute("SELECT revision FROM events WHERE id = ?", (record.id,)).fetchone()
+    return row is not None and row["revision"] >= record.revision
 
 
 def is_known(connection: sqlite3.Connection, id: str) -> bool:  # noqa: A002
@@ -152,9 +164,12 @@ def is_known(connection: sqlite3.Connection, id: str) -> bool:  # noqa: A002
     return connection.execute("SELECT 1 FROM events WHERE id = ?", (id,)).fetchone() is not None
 
 
-def _record(text: str) -> PassageRecord:
-    """Reads a record; what a later version has in it beside is passed over."""
-    data = json.loads(text)
+def record_of(data: Mapping[str, Any]) -> PassageRecord:
+    """Makes a record of its plain values; what a later version has among them beside is passed over.
+
+    Raises:
+        TypeError: One is missing.
+    """
     known = {field.name: data[field.name] for field in fields(PassageRecord) if field.name in data}
     known["matches"] = tuple(Match(**match) for match in known.get("matches", ()))
     for name in ("char_scores", "candidates", "corners"):

@@ -6,45 +6,24 @@ Read by `edge_lpr.serve.config`, which knows the lines of the file. A field's de
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from edge_lpr.serve.output_settings import OutputSettings
+from edge_lpr.serve.setting_types import MOST_POLYGONS, Name, Point, Polygon, Span, Table
 
 __all__ = [
-    "MOST_POLYGONS",
     "CameraSettings",
-    "CommandSettings",
-    "FilesSettings",
     "ListSettings",
     "ListedPlate",
-    "MqttSettings",
-    "OutputSettings",
-    "Point",
-    "Polygon",
     "ReaderSettings",
     "RetentionSettings",
     "ServeSettings",
     "ServiceSettings",
     "TokenSettings",
     "WebSettings",
-    "WebhookSettings",
 ]
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Point = tuple[Share, Share]
-"""x and y in shares of the frame's width and height, 0 to 1: right for any size that the camera has."""
-Polygon = Annotated[list[Point], Field(min_length=3, max_length=64)]
-MOST_POLYGONS = 32
-"""Regions, or masks, of a camera."""
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$")]
-Span = Annotated[str, Field(max_length=80)]
-"""Days and times of day: "Mon-Fri 07:00-19:00", "Sat,Sun", "22:00-06:00"; local time."""
-
-
-class Table(BaseModel):
-    """A table of the configuration: no key but its own, and nothing changed once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class ServiceSettings(Table):
@@ -247,107 +226,6 @@ class ListSettings(Table):
         le=1000,
         description="of lists that match the highest counts; then deny, allow, watch",
     )
-
-
-class Target(Table):
-    """What all outputs have."""
-
-    events: Literal["all", "listed", "lists"] = Field(
-        default="all", description="all; those that any list matches; or those of lists that name this output"
-    )
-    states: list[Literal["new", "update", "end"]] = Field(
-        default=["new", "update", "end"], description="which states are sent"
-    )
-    cameras: list[Name] = Field(
-        default_factory=list, max_length=1000, description="of which cameras; all if none"
-    )
-    queue: int = Field(
-        default=100_000,
-        ge=1,
-        le=10_000_000,
-        description="events that may wait; then the oldest go, and that is said",
-    )
-    keep_trying: float = Field(
-        default=0.0,
-        ge=0,
-        le=8760,
-        description="hours after which an event is given up, and that is said; 0: never",
-    )
-
-
-class MqttSettings(Target):
-    """[outputs.NAME] type = "mqtt"."""
-
-    type: Literal["mqtt"] = Field(description="MQTT")
-    host: str = Field(min_length=1, max_length=255, description="the broker's name or address")
-    port: int = Field(default=1883, ge=1, le=65_535, description="of the broker; with TLS mostly 8883")
-    version: Literal["3.1.1", "5"] = Field(default="5", description="of MQTT")
-    tls: bool = Field(default=False, description="encrypted, and only to a broker that shows its certificate")
-    ca: str | None = Field(default=None, description="file of certificates to trust; the system's by default")
-    certificate: str | None = Field(default=None, description="file of the client's certificate; with key")
-    key: str | None = Field(default=None, description="file of the certificate's key")
-    any_certificate: bool = Field(default=False, description="trust the broker whatever certificate it shows")
-    user: str = Field(default="", max_length=255, description="the user's name")
-    password: str = Field(default="", max_length=1024, description='"${VARIABLE}" is of the environment')
-    topic: str = Field(
-        default="edge-lpr",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[^#+\x00]+$",
-        description="topics begin so",
-    )
-    qos: Literal[0, 1, 2] = Field(default=1, description="0 may lose an event; 1 may repeat one")
-    client_id: str = Field(default="", max_length=64, description="by default one that stays the same")
-    discovery: str = Field(
-        default="", max_length=255, description='Home Assistant\'s prefix, "homeassistant"; none by default'
-    )
-    pictures: bool = Field(default=False, description="the crop too, as JPEG, in a topic of its own")
-
-
-class WebhookSettings(Target):
-    """[outputs.NAME] type = "webhook"."""
-
-    type: Literal["webhook"] = Field(description="an HTTP request for each event")
-    url: str = Field(min_length=1, max_length=2048, description="where events are posted to")
-    form: Literal["json", "multipart"] = Field(default="json", description="multipart: with crop and frame")
-    secret: str = Field(
-        default="", max_length=1024, description="signs each body: header X-Edge-LPR-Signature"
-    )
-    headers: dict[str, str] = Field(
-        default_factory=dict, max_length=32, description="more headers by name; their values are not shown"
-    )
-    timeout: float = Field(default=10.0, ge=0.5, le=300, description="seconds that an answer may take")
-    ca: str | None = Field(default=None, description="file of certificates to trust; the system's by default")
-    any_certificate: bool = Field(
-        default=False, description="trust the receiver whatever certificate it shows"
-    )
-    max_pause: float = Field(
-        default=300.0, ge=1, le=86_400, description="seconds that the pause between tries grows to"
-    )
-
-
-class CommandSettings(Target):
-    """[outputs.NAME] type = "command": a program, run without a shell; the event is on its standard input."""
-
-    type: Literal["command"] = Field(description="a program for each event")
-    command: list[str] = Field(min_length=1, max_length=64, description="program and arguments")
-    timeout: float = Field(default=10.0, ge=0.1, le=3600, description="seconds after which it is ended")
-    max_pause: float = Field(
-        default=300.0, ge=1, le=86_400, description="seconds that the pause between tries grows to"
-    )
-
-
-class FilesSettings(Target):
-    """[outputs.NAME] type = "files": a file a day."""
-
-    type: Literal["files"] = Field(description="files by day")
-    folder: str = Field(min_length=1, max_length=1024, description="relative to this file")
-    form: Literal["jsonl", "csv"] = Field(default="jsonl", description="JSON lines, or a table")
-
-
-OutputSettings = Annotated[
-    MqttSettings | WebhookSettings | CommandSettings | FilesSettings, Field(discriminator="type")
-]
 
 
 class ServeSettings(Table):

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from edge_lpr.serve import output_settings
 from edge_lpr.serve import settings as schema
+from edge_lpr.serve.setting_types import Point, Polygon
 
 __all__ = ["settings_page"]
 
@@ -19,11 +21,11 @@ _TABLES: tuple[type[BaseModel], ...] = (
     schema.CameraSettings,
     schema.ListSettings,
     schema.ListedPlate,
-    schema.Target,
-    schema.MqttSettings,
-    schema.WebhookSettings,
-    schema.CommandSettings,
-    schema.FilesSettings,
+    output_settings.Target,
+    output_settings.MqttSettings,
+    output_settings.WebhookSettings,
+    output_settings.CommandSettings,
+    output_settings.FilesSettings,
     schema.RetentionSettings,
     schema.WebSettings,
     schema.TokenSettings,
@@ -33,8 +35,8 @@ _NAMES: dict[Any, str] = {
     int: "whole number",
     float: "number",
     bool: "true or false",
-    schema.Polygon: "polygon `[[x, y], …]`",
-    tuple[schema.Point, schema.Point]: "`[[x, y], [x, y]]`",
+    Polygon: "polygon `[[x, y], …]`",
+    tuple[Point, Point]: "`[[x, y], [x, y]]`",
 }
 
 
@@ -47,9 +49,9 @@ def _section(kind: type[BaseModel]) -> Iterator[str]:
     heading = " ".join((kind.__doc__ or "").split()).rstrip(".")
     yield f"### {heading[0].upper()}{heading[1:]}\n"
     yield "| key | what it is | default | what for |\n|---|---|---|---|"
-    shared = schema.Target.model_fields if kind is not schema.Target else {}
+    shared = output_settings.Target.model_fields if kind is not output_settings.Target else {}
     for name, field in kind.model_fields.items():
-        if name not in shared or not issubclass(kind, schema.Target):
+        if name not in shared or not issubclass(kind, output_settings.Target):
             cells = (f"`{name}`", _form(field), _default(field), field.description or "")
             yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""

@@ -18,6 +18,7 @@ __all__ = ["HasDetector", "blurred"]
 # Half and less of what a plate is read from: signs are covered too, and rather those than a plate left open.
 _THRESH, _BOX_THRESH = 0.15, 0.2
 _TILE, _OVERLAP = 960, 240  # pixels; no plate of a street camera is wider than the overlap where tiles matter
+_SCALES = 1, 2
 _LARGEST = 4096  # pixels, beyond which nothing is enlarged: the plates that are seen are large enough
 # Of a box's height: what is added on each side. Where a plate was stored, it may have moved by then.
 _MARGIN, _STORED_MARGIN = 0.35, 0.6
@@ -32,9 +33,9 @@ class HasDetector(Protocol):
 def blurred(image: Image, reader: HasDetector, corners: Sequence[Quad] = ()) -> Image:
     """Makes all text in a picture unreadable, plates among it.
 
-    It is searched as a whole, and in overlapping parts at full size and twice that, with thresholds that
-    rather take a sign for a plate. What is found becomes one row of squares as high as it is: of a plate some
-    mean colours are left, from which no text can be worked out.
+    It is searched as a whole, and in overlapping parts at full size and twice that (where it is small, as a
+    whole again), with thresholds that rather take a sign for a plate. What is found becomes one row of
+    squares as high as it is: of a plate some mean colours are left, from which no text can be worked out.
 
     Args:
         image: uint8 H×W×3 BGR; not changed.
@@ -70,9 +71,9 @@ def _parts(image: Image) -> Iterator[tuple[Quad, int, Image]]:
         large; and the part.
     """
     yield np.zeros(2, np.float32), 1, image
-    for scale in (1, 2):
+    for scale in _SCALES:
         height, width = (side * scale for side in image.shape[:2])
-        if max(height, width) <= _TILE or (scale > 1 and max(height, width) > _LARGEST):
+        if max(height, width) <= _TILE if scale == 1 else max(height, width) > _LARGEST:
             continue
         whole = image if scale == 1 else np.asarray(cv2.resize(image, (width, height)), np.uint8)
         for y in _starts(height):

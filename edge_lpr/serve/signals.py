@@ -21,11 +21,12 @@ class Signals:
 
     Attributes:
         ends: The number of the signal that asks for the end; 0 before.
+        asked_at: When it came, in seconds of `time.monotonic()`.
     """
 
     def __init__(self) -> None:
         self.ends = 0
-        self._asked_at = 0.0
+        self.asked_at = 0.0
         self._reload = False
         self._before: dict[int, object] = {}
 
@@ -48,8 +49,8 @@ class Signals:
     def _end(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if not self.ends:
-            self.ends, self._asked_at = number, now
-        elif now - self._asked_at > _APART:
+            self.asked_at, self.ends = now, number  # who looks at the first finds the second
+        elif now - self.asked_at > _APART:
             os._exit(128 + number)
 
     def _ask_reload(self, number: int, frame: FrameType | None) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-__all__ = ["Path", "key_lines"]
+__all__ = ["MOST_PARTS", "Path", "key_lines", "long_key_line"]
 
 Path = tuple[str | int, ...]
 """Where a value is: keys, and positions in lists."""
 
+MOST_PARTS = 32
+"""Names that a dotted key may have: the standard library's reader takes minutes for one of thousands."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
@@ -20,6 +22,25 @@ _STRINGS = (
     re.compile(r'"((?:[^"\\\n]|\\.)*)"'),
     re.compile(r"'([^'\n]*)'"),
 )
+
+
+# A key of too many names; or what no key begins in: a text, a comment, one name.
+_LONG_KEY = re.compile(
+    r"""((?:(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*\.[ \t]*){"""
+    + f"{MOST_PARTS}}})"
+    + r"""|"{3}(?:[^\\]|\\.)*?"{3,5}|'{3}.*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|\#[^\n]*|[A-Za-z0-9_-]+""",
+    re.DOTALL,
+)
+
+
+def long_key_line(text: str) -> int:
+    """Returns the line, from 1, of the first key that has more than `MOST_PARTS` names; 0 where none has.
+
+    Args:
+        text: The file's text, which no TOML reader has taken yet.
+    """
+    found = next((one for one in _LONG_KEY.finditer(text) if one[1] is not None), None)
+    return 0 if found is None else text.count("\n", 0, found.start()) + 1
 
 
 def key_lines(text: str) -> dict[Path, int]:

@@ -54,6 +54,9 @@ class OwnSettings(Settings):
     balance: bool = setting(
         False, "rec, labelled plates are drawn by the square root of how many begin alike, not by epochs"
     )
+    smallest_plate: float = setting(
+        40.0, "det, width in pixels of the smallest plates in scenes that are drawn or moved", low=12
+    )
     corner_jitter: float = setting(
         0.0, "rec, how far the corners of labelled plates are moved; 1: as far as detectors put them", low=0
     )

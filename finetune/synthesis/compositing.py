@@ -229,7 +229,12 @@ def swap_crop(
 
 
 def move_scene(
-    photo: Image, quads: Sequence[Quad], rng: Rng, size: tuple[int, int] = (640, 640), strength: float = 1.0
+    photo: Image,
+    quads: Sequence[Quad],
+    rng: Rng,
+    size: tuple[int, int] = (640, 640),
+    strength: float = 1.0,
+    smallest: float = 40.0,
 ) -> tuple[Image, list[int], list[Quad]]:
     """Looks at a photo from elsewhere: scaled, turned, tilted, cut to a size, photographed again.
 
@@ -239,6 +244,8 @@ def move_scene(
         rng: Source of randomness.
         size: Width and height of the result in pixels.
         strength: Of tilt and of the camera's degradations.
+        smallest: Width in pixels of the smallest plates that are looked for; one that perspective or a wider
+            plate beside it makes narrower than 0.6 of this is blanked.
 
     Returns:
         uint8 H×W×3 BGR, the indices of the plates that are wholly in it, and their corners there. A plate
@@ -251,7 +258,7 @@ def move_scene(
     )
     if quads:
         now = max(float(np.linalg.norm(q[1] - q[0])) for q in quads)
-        scale = float(np.exp(rng.uniform(np.log(40), np.log(0.95 * width)))) / max(8.0, now)
+        scale = float(np.exp(rng.uniform(np.log(smallest), np.log(0.95 * width)))) / max(8.0, now)
     else:
         scale = max(width / pw, height / ph) * float(rng.uniform(0.8, 1.6))
     cover = max(width / pw, height / ph)
@@ -288,7 +295,8 @@ def move_scene(
         low, high = corners.min(axis=0), corners.max(axis=0)
         if (high < 0).any() or low[0] > width or low[1] > height:
             continue
-        if (low < 1).any() or high[0] > width - 2 or high[1] > height - 2 or high[0] - low[0] < 24:
+        narrow = high[0] - low[0] < 0.6 * smallest
+        if (low < 1).any() or high[0] > width - 2 or high[1] > height - 2 or narrow:
             cv2.fillConvexPoly(out, np.round(corners).astype(np.int32), fill)
             continue
         kept.append(i)

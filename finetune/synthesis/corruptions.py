@@ -153,7 +153,7 @@ def camera(image: Image, rng: Rng, plate_height: float, strength: float = 1.0) -
         rng: Source of randomness.
         plate_height: Height of the plates in it, in pixels; blur is measured in it, so that the text stays
             readable by a person in all but a few images.
-        strength: Scales how often and how much; 0 leaves only light and compression.
+        strength: Scales how often and how much; 0 leaves only light, sharpening and compression.
 
     Returns:
         uint8 H×W×3 BGR.

@@ -185,6 +185,13 @@ def write_atlas(folder: Path, sheet: Mask, metrics: Mapping[str, Any]) -> None:
     write_bytes(folder / "glyphs.json", (text + "\n").encode())
 
 
+def _named(item: str) -> tuple[str, Path]:
+    name, _, file = item.partition("=")
+    if not name or not file:
+        raise SettingError(f"--latin {item}: expected NAME=FILE")
+    return name, Path(file)
+
+
 @module_main("glyphs")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `subset` or `atlas`."""
@@ -197,23 +204,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser("atlas", help="rasterise the committed subsets")
     args = parser.parse_args(argv)
     if args.command == "subset":
-        given = [args.noto_medium, args.noto_thin, *(item.partition("=")[2] for item in args.latin)]
+        latin = dict(_named(item) for item in args.latin)
+        given = [args.noto_medium, args.noto_thin, *latin.values()]
         written = chain(files_in("the fonts", DRAW_ASSETS), files_in("the fonts", PLATE_ASSETS))
         check_outputs(written, (("--noto or --latin", font) for font in given))
         cut_subset(
             args.noto_medium, LABEL_TEXT, DRAW_ASSETS / "labels.otf", "Edge LPR Labels", "Noto Sans CJK SC"
         )
         cut_subset(args.noto_thin, HANZI, PLATE_ASSETS / "hei-thin.otf", "Edge LPR Hei", "Noto Sans CJK SC")
-        for item in args.latin:
-            name, _, file = item.partition("=")
-            if not name or not file:
-                raise SettingError(f"--latin {item}: expected NAME=FILE")
-            cut_subset(
-                Path(file),
-                ALNUM,
-                PLATE_ASSETS / f"{name}-thin.ttf",
-                f"Edge LPR {name.replace('-', ' ').title()}",
-            )
+        for name, file in latin.items():
+            family = f"Edge LPR {name.replace('-', ' ').title()}"
+            cut_subset(file, ALNUM, PLATE_ASSETS / f"{name}-thin.ttf", family)
         return 0
     write_atlas(DRAW_ASSETS, *label_atlas(DRAW_ASSETS / "labels.otf"))
     fonts = {p.stem.removesuffix("-thin"): p for p in sorted(PLATE_ASSETS.glob("*-thin.?tf"))}

@@ -151,7 +151,7 @@ class Scenes:
         photos: Labelled photos.
         swapped: Share of scenes that are photos whose plates were replaced.
         real: Share of scenes that are photos as they are, seen from elsewhere.
-        settings: What drawn scenes show.
+        smallest: Width in pixels of the smallest plates in scenes that are drawn or moved.
         augment: PaddleOCR's operators for photos as they are, IaaAugment, EastRandomCropData and, where it is
             one of them, CopyPaste; None for `compositing.move_scene`.
     """
@@ -161,11 +161,13 @@ class Scenes:
         photos: Photos | None = None,
         swapped: float = 0.35,
         real: float = 0.25,
-        settings: SceneSettings | None = None,
         *,
+        smallest: float = 40.0,
         augment: tuple[IaaAugment, EastRandomCropData, CopyPaste | None] | None = None,
     ) -> None:
-        self.photos, self.settings, self.augment = photos, settings or SceneSettings(), augment
+        self.photos, self.smallest, self.augment = photos, smallest, augment
+        # A drawn plate is turned after it was sized, which makes it narrower.
+        self.settings = SceneSettings(min_width=1.1 * smallest)
         self.swapped, self.real = (swapped, real) if photos else (0.0, 0.0)
 
     def __call__(
@@ -197,7 +199,7 @@ class Scenes:
                         (image, quads, ignored), (other.image, other.quads, marked), rng
                     )
                 return augment_scene(image, quads, ignored, rng, size, view=view, crop=crop)
-            image, kept, quads = compositing.move_scene(image, quads, rng, size)
+            image, kept, quads = compositing.move_scene(image, quads, rng, size, smallest=self.smallest)
             return image, quads, [ignored[i] for i in kept]
         image, drawn = render_scene(rng, size, self.settings)
         return image, [quad for quad, _ in drawn], [False] * len(drawn)

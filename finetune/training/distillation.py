@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from edge_lpr.architectures.registry import Architecture, closest
 from edge_lpr.architectures.torch_builder import TorchNetwork, load_weights
 from edge_lpr.architectures.weights import Parameter
+from edge_lpr.finetune.training.losses import mean_of_hardest
 from edge_lpr.types import Arrays
 
 __all__ = ["Teacher", "distillation_loss", "feature_loss", "map_loss", "settle", "shared", "start_weights"]
@@ -107,12 +108,7 @@ def map_loss(prob: Tensor, taught: Tensor, counted: Tensor, negative_ratio: floa
     taught = taught.clamp(_EPS, 1 - _EPS)
     cross = F.binary_cross_entropy(prob.clamp(_EPS, 1 - _EPS), taught, reduction="none")
     divergence = cross - F.binary_cross_entropy(taught, taught, reduction="none")
-    positive = (taught > 0.5) & counted
-    negative = (taught <= 0.5) & counted
-    positives = int(positive.sum())
-    negatives = min(int(negative.sum()), max(int(positives * negative_ratio), 1000))
-    worst = divergence[negative].topk(negatives).values.sum()
-    return (divergence[positive].sum() + worst) / (positives + negatives + _EPS)
+    return mean_of_hardest(divergence, taught > 0.5, counted, negative_ratio)
 
 
 def feature_loss(features: Sequence[Tensor], taught: Sequence[Tensor]) -> Tensor:

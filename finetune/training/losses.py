@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from edge_lpr.finetune.recipe.losses import DBLossSettings
 
-__all__ = ["balanced_bce", "ctc_loss", "db_loss", "dice_loss", "masked_l1"]
+__all__ = ["balanced_bce", "ctc_loss", "db_loss", "dice_loss", "masked_l1", "mean_of_hardest"]
 
 _EPS = 1e-6
 PAPER = DBLossSettings("BCELoss")
@@ -31,9 +31,21 @@ def balanced_bce(prob: Tensor, target: Tensor, mask: Tensor, negative_ratio: flo
     Returns:
         Mean over the pixels that count.
     """
-    positive = (target > 0.5) & (mask > 0.5)
-    negative = (target <= 0.5) & (mask > 0.5)
     loss = F.binary_cross_entropy(prob.clamp(_EPS, 1 - _EPS), target, reduction="none")
+    return mean_of_hardest(loss, target > 0.5, mask > 0.5, negative_ratio)
+
+
+def mean_of_hardest(loss: Tensor, positive: Tensor, counted: Tensor, negative_ratio: float) -> Tensor:
+    """Returns the mean of a loss over all positive pixels and the hardest of the others.
+
+    Args:
+        loss: float32 N×H×W.
+        positive: bool N×H×W.
+        counted: bool N×H×W, which pixels count.
+        negative_ratio: At most so many others per positive pixel; 1,000 where there is none.
+    """
+    negative = ~positive & counted
+    positive = positive & counted
     positives = int(positive.sum())
     negatives = min(int(negative.sum()), max(int(positives * negative_ratio), 1000))
     hardest = loss[negative].topk(negatives).values.sum()

@@ -83,7 +83,7 @@ def cut_head_weights(
 
     The row of the unknown class begins as the mean of the dropped rows with log(their number) added to its
     bias: the largest linear function below the log-sum-exp of the dropped logits (Jensen). Training does the
-        rest.
+    rest.
 
     Args:
         arrays: A recognizer's weights under PaddleOCR's names.

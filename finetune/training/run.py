@@ -25,6 +25,7 @@ from edge_lpr.finetune.training.distillation import Teacher
 from edge_lpr.finetune.training.epochs import Epochs, shown
 from edge_lpr.finetune.training.plot import plot_history
 from edge_lpr.finetune.training.rec import HEAD_CHARSET, RecTraining, cut_head_weights, encode, plates_of
+from edge_lpr.finetune.training.state import load_state
 from edge_lpr.finetune.training.trainer import BEST, HISTORY, LATEST, STATE, StepReport, train
 from edge_lpr.io.atomic_io import create_folder, write_bytes
 from edge_lpr.types import Arrays
@@ -114,7 +115,7 @@ def finetune(
     Raises:
         SettingError: Neither rendering nor labelled images, a dictionary is missing, or `out` holds another
             run.
-        ModelError: The start's weights do not fit.
+        ModelError: The start's weights do not fit, or there is no run in `out` that can be gone on with.
         InputError: Labelled images cannot be read.
         OutputError: `out` cannot be written.
     """
@@ -130,6 +131,9 @@ def finetune(
         config, task = _det_task(config, files, arrays, source)
     else:
         config, task = _rec_task(config, files, arrays, source, notify)
+    if resume:
+        # Refused, it leaves the run's own settings as they are: the next --resume reads them.
+        load_state(out / STATE, config)
     create_folder(out)
     write_bytes(out / CONFIG, write_document(config.document).encode())
     if config.part == "rec":
@@ -173,9 +177,9 @@ def _det_task(
     augment, epochs = None if own.camera else (config.det.view, config.det.crop, config.det.paste), None
     if own.render:
         real = own.real_share if files.labelled else 0.0
-        scenes = Scenes(photos, own.swapped_share, real, augment=augment)
+        scenes = Scenes(photos, own.swapped_share, real, smallest=own.smallest_plate, augment=augment)
     elif len(photos):
-        scenes = Scenes(photos, swapped=0.0, real=1.0, augment=augment)
+        scenes = Scenes(photos, swapped=0.0, real=1.0, smallest=own.smallest_plate, augment=augment)
         epochs = Epochs(located, labels, config.data.batch, config.seed)
     else:
         raise SettingError("--ccpd has no scene with corners: the detector learns from det.txt or CCPD names")

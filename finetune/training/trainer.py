@@ -235,7 +235,7 @@ class _Run(Generic[Batch]):
         return bool(self.config.own.patience) and self.since_best >= self.config.own.patience
 
     def take_step(self, batch: Batch) -> tuple[float, dict[str, float]]:
-        """Takes one optimizer step; gives NaN and changes nothing where loss or gradient are not finite."""
+        """Takes one optimizer step; gives NaN and changes no weight where loss or gradient are not finite."""
         config = self.config
         torch.manual_seed((config.seed * 1_000_003 + self.step) % 2**63)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
@@ -249,12 +249,24 @@ class _Run(Generic[Batch]):
             regularize(self.optimizer)
         else:
             self.optimizer.zero_grad(set_to_none=True)  # a step without gradients changes nothing
+            self._mend_statistics()
         self.optimizer.step()
         self.schedule.step()
         if finite:
             self.average.update_parameters(self.network)
         self.step += 1
         return (float(loss.detach()) if finite else math.nan), parts
+
+    @torch.no_grad()
+    def _mend_statistics(self) -> None:
+        """Puts the averaged ones in the place of batch norms' statistics that a step left not finite.
+
+        A running mean never forgets a NaN, and the averaged weights, which are measured and kept, would take
+        it over with the next good step.
+        """
+        for found, kept in zip(self.network.buffers(), self.average.module.buffers(), strict=True):
+            if not bool(torch.isfinite(found).all()):
+                found.copy_(kept)
 
     def evaluate(self) -> tuple[dict[str, float], bool]:
         metrics = self.task.evaluate(self.average.module)

@@ -176,10 +176,10 @@ def following_norms(network: nn.Module, order: list[nn.Module]) -> list[nn.Batch
     return [found.get(m) for m in order]
 
 
-def test_the_detector_is_that_of_the_bundle() -> None:
+def test_the_large_detector_is_that_of_the_bundle() -> None:
     """The recognizer's layers are sums of branches, which export adds up: its parity with Paddle shows it."""
     ort = pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
-    model = onnx.load_from_string(load_bundle(None).model("det", "fp32").read())
+    model = onnx.load_from_string(load_bundle("accurate").model("det", "fp32").read())
     network = TorchNetwork(DET)
     images = np.random.default_rng(3).integers(0, 256, (1, 96, 160, 3), np.uint8)
     fill_from_onnx(network, torch.from_numpy(images), model)

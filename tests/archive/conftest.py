@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 pytest.importorskip("pyarrow", reason=reason("pyarrow", "scale"))
 pytest.importorskip("fsspec", reason=reason("fsspec", "scale"))
 
+import fsspec
 import pyarrow.dataset as ds
 
 from edge_lpr.archive.job import Job
+from edge_lpr.archive.places import place_of
 from edge_lpr.archive.run import ArchiveRun
 from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.store import Store
@@ -29,23 +31,27 @@ SMALL = {"det_limit_side_len": 320, "det_limit_type": "max"}
 Rows = list[dict[str, Any]]
 
 
-def rows_of(folder: Path) -> Rows:
-    """All rows of a data set as another program reads it, sorted, without what tells which run wrote them."""
-    table = ds.dataset(folder, format="parquet", partitioning="hive").to_table()
+def rows_of(folder: Path | str) -> Rows:
+    """All rows of a data set as another program reads it, sorted."""
+    fs, path = fsspec.core.url_to_fs(str(folder))
+    fs.invalidate_cache()
+    table = ds.dataset(path, format="parquet", partitioning="hive", filesystem=fs).to_table()
     return sorted(
         table.to_pylist(), key=lambda row: (row["source"], row["first_frame"], row["track"] or 0, row["text"])
     )
 
 
-def begin(folder: Path, *sources: Path | str, **job: Any) -> tuple[ArchiveRun, list[Unit], list[Failure]]:
+def begin(
+    folder: Path | str, *sources: Path | str, **job: Any
+) -> tuple[ArchiveRun, list[Unit], list[Failure]]:
     """Plans an archive; returns its run, its units, and what failed before there were any."""
     settings = {**SMALL, **job.pop("settings", {})}
     asked = Job(sources=tuple(map(str, sources)), settings=settings, models={"precision": "fp32"}, **job)
-    run = ArchiveRun(Store(folder), asked.with_bundle(), ReaderSettings())
+    run = ArchiveRun(Store(place_of(str(folder))), asked.with_bundle(), ReaderSettings())
     return run, *run.prepare(resume=False)
 
 
-def read_here(folder: Path, *sources: Path | str, seed: int = 1, **job: Any) -> Rows:
+def read_here(folder: Path | str, *sources: Path | str, seed: int = 1, **job: Any) -> Rows:
     """Reads an archive in this process, its units in an order drawn by chance; returns its rows."""
     run, units, found = begin(folder, *sources, **job)
     worker = Worker(Orders(str(folder), run.job.to_dict(), retries=0))
@@ -55,6 +61,21 @@ def read_here(folder: Path, *sources: Path | str, seed: int = 1, **job: Any) -> 
     worker.close()
     run.store.write_failures(run.store.gathered_failures(found))
     return rows_of(folder)
+
+
+def two_machines(*nodes: dict[str, Any]) -> tuple[Any, Any]:
+    """Starts a cluster, again where a busy machine takes too long for Ray; returns its last machine too."""
+    from ray.cluster_utils import Cluster
+
+    for left in (2, 1, 0):
+        cluster = Cluster()
+        try:
+            return cluster, [cluster.add_node(**node, include_dashboard=False) for node in nodes][-1]
+        except Exception:
+            cluster.shutdown()
+            if not left:
+                raise
+    raise AssertionError
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
-"""A real Ray cluster of two machines on this one, of which a reader and then a machine are killed."""
+"""Real Ray, on this machine and as a cluster of two on it: what is killed, interrupted, or does not open."""
 
 from __future__ import annotations
 
+import json
 import os
+import platform
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.extras import reason
+from helpers.screen import Screen
 from helpers.waiting import LONG, wait_until
 from numpy.typing import NDArray
 
@@ -23,13 +27,14 @@ pytest.importorskip("ray", reason=reason("ray", "scale"))
 pytest.importorskip("pyarrow", reason=reason("pyarrow", "scale"))
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
-from edge_lpr.archive.cluster import _ours, connected
+from edge_lpr.archive.cluster import Cluster, _gave_up, connected
+from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.status import status_of
 from edge_lpr.archive.store import Store
-from edge_lpr.archive.worker import Done
-from edge_lpr.errors import BackendError, InputError, SettingError
+from edge_lpr.archive.worker import Done, Orders, error_of, error_text
+from edge_lpr.errors import BackendError, EdgeLprError, InputError, OutputError, SettingError, SourceError
 
-from .conftest import begin, read_here, rows_of
+from .conftest import Rows, begin, read_here, rows_of, two_machines
 
 STREET = Path(__file__).parents[2] / "samples" / "street.mp4"
 # What Ray leaves to the collector of garbage, and says of its own future.
@@ -41,6 +46,8 @@ pytestmark = [
 ]
 SMALL = ["--det-limit-side-len", "320", "--det-limit-type", "max", "--precision", "fp32"]
 BLOCK = 3
+JOB = {"block": BLOCK, "segment": 1.0, "stride": 3}
+NODE = {"num_cpus": 1, "object_store_memory": 100 << 20}
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +69,26 @@ def short_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_a_killed_reader_and_a_lost_machine_change_no_row(tmp_path: Path, blocks: Path) -> None:
-    job = {"block": BLOCK, "segment": 1.0, "stride": 3}
-    undisturbed = read_here(tmp_path / "alone", blocks, STREET, **job)
-    node = {"num_cpus": 1, "object_store_memory": 100 << 20}
-    cluster, second = two_machines(**node)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, blocks: Path) -> Rows:
+    """The rows of the blocks and the sample video, read by nobody but this process."""
+    return read_here(tmp_path_factory.mktemp("alone") / "out", blocks, STREET, **JOB)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A cluster of two machines that nothing happens to."""
+    made, _ = two_machines(NODE, NODE)
+    yield made
+    made.shutdown()
+
+
+def test_a_killed_reader_and_a_lost_machine_change_no_row(
+    tmp_path: Path, blocks: Path, undisturbed: Rows
+) -> None:
+    cluster, second = two_machines(NODE, NODE)
     try:
-        run, units, found = begin(tmp_path / "out", blocks, STREET, **job)
+        run, units, found = begin(tmp_path / "out", blocks, STREET, **JOB)
         run.address = cluster.address
         done: list[Done] = []
 
@@ -162,41 +182,108 @@ def test_a_cluster_that_is_not_there_is_named() -> None:
         pass
 
 
+def test_what_no_reader_can_have_is_told_at_once_and_in_its_own_words(
+    tmp_path: Path, pictures: Path, cluster: Any
+) -> None:
+    words = ["--backend", "tensorrt", *SMALL]
+    plain = command(str(STREET), *words)
+    assert plain.returncode and plain.stderr.count("\n") == 1
+    out = str(tmp_path / "out")
+    done = command("archive", str(pictures), "--out", out, "--ray", cluster.address, *words)
+    assert done.returncode == plain.returncode
+    told = done.stderr.splitlines()
+    assert told[-1] == f"{plain.stderr.strip()} (on {platform.node()})" and len(told) == 3, told
+    assert told[0] == "edge-lpr: 2 readers on 2 machines, 2 cores"
+    assert told[1].endswith("builds its own, which takes minutes")
+
+
+def test_what_one_readers_machine_lacks_ends_the_run_in_its_own_words(
+    tmp_path: Path, pictures: Path, cluster: Any
+) -> None:
+    run, units, _ = begin(tmp_path / "out", pictures)
+    orders = Orders(str(tmp_path / "out"), run.job.to_dict(), tool="0.0.9")
+    with (
+        connected(cluster.address) as opened,
+        pytest.raises(InputError, match=rf"and 0\.0\.9 here \(on {platform.node()}\)$"),
+    ):
+        list(opened.work(units, orders, ReaderSettings()))
+
+
+def test_ctrl_c_on_a_terminal_ends_in_a_line_that_says_how_to_go_on(
+    tmp_path: Path, blocks: Path, undisturbed: Rows, short_folder: Path
+) -> None:
+    out = tmp_path / "out"
+    words = ["archive", str(blocks), str(STREET), "--out", str(out), *SMALL]
+    words += ["--block", str(BLOCK), "--segment", "1", "--stride", "3", "--cpus-per-reader", "1"]
+    with Screen([sys.executable, "-m", "edge_lpr", *words]) as screen:
+        # Drawn with each unit that is done: how far, how fast, how long still, and what became of it.
+        line = r"out +\d+%  \d+/\d+ frames  [\d.]+/s  [^ ]+ [^ ]+ left  \d+ rows  \d+ failures?"
+        wait_until(lambda: screen.ended or re.search(line, screen.text))
+        screen.type("\x03")  # as the terminal does: to all processes of the command, Ray's too
+        assert screen.wait() == 130, screen.text
+    assert not processes_in(short_folder)
+    *_, last = screen.text.strip().splitlines()
+    assert last == f"edge-lpr: interrupted; go on with it: edge-lpr archive --out {out} --resume"
+    committed = len(list(out.glob("day=*/*.parquet")))
+    assert committed < 11 and json.loads(command("archive", "--out", str(out), "--status").stdout)["failures"]
+    done = command("archive", "--out", str(out), "--resume")
+    assert done.returncode == 2 and rows_of(out) == undisturbed
+    assert "\x1b" not in done.stderr and "\r" not in done.stderr  # into a pipe no progress is drawn
+    assert all(line.startswith("edge-lpr: ") for line in done.stderr.splitlines())
+    quiet = command("archive", "--out", str(out), "--resume", "--quiet")
+    assert len(quiet.stderr.splitlines()) == 11 and "readers" not in quiet.stderr
+
+
+def test_the_dashboard_is_told_where_ray_has_one(tmp_path: Path, pictures: Path) -> None:
+    run, _, _ = begin(tmp_path / "out", pictures)
+    told: list[str] = []
+    run.note, run.address = told.append, "10.0.0.5:6379"
+    run._tell(Cluster("10.0.0.5:8265", [(4, 0), (2, 0)], shared=True))
+    assert told == ["6 readers on 2 machines, 6 cores", "Ray's dashboard: http://10.0.0.5:8265"]
+    run.address = None
+    run._tell(Cluster("", [(4, 0)]))
+    assert told[2:] == ["4 readers on this machine, 4 cores"]
+
+
 @pytest.mark.parametrize(
-    ("text", "kind", "said"),
+    ("machines", "cpus", "gpus", "readers"),
     [
-        (
-            "\x1b[36mray::Actor.__init__()\x1b[39m (pid=1)\n  x\nedge_lpr.errors.InputError: b: another one",
-            InputError,
-            "b: another one",
-        ),
-        (
-            "ray::x\nedge_lpr.errors.BackendError: no\n\nThe above\nedge_lpr.errors.BackendError: GPU lost",
-            BackendError,
-            "GPU lost",
-        ),
-        ("The node\nhas died", BackendError, "Ray gave up: The node has died"),
+        ([(4, 0), (3, 0)], 2, 0, 3),
+        ([(8, 1), (8, 0)], 1, 0.25, 4),
+        ([(2, 1), (16, 2)], 4, 0.5, 4),
+        ([(3, 0), (3, 0)], 4, 0, "--cpus-per-reader 4: no machine has more than 3 CPU cores"),
+        ([(8, 0)], 1, 0.5, "--gpus-per-reader 0.5 with --cpus-per-reader 1: no machine has both free"),
+        ([(1, 2), (8, 0)], 2, 1, "--gpus-per-reader 1 with --cpus-per-reader 2: no machine has both free"),
     ],
 )
-def test_what_a_reader_raised_is_told_as_it_was(text: str, kind: type[Exception], said: str) -> None:
-    error = _ours(Exception(text))
-    assert (type(error), str(error)) == (kind, said)
+def test_a_reader_has_all_that_it_has_on_one_machine(
+    machines: list[tuple[float, float]], cpus: int, gpus: float, readers: int | str
+) -> None:
+    cluster, settings = Cluster("", machines), ReaderSettings(cpus_per_reader=cpus, gpus_per_reader=gpus)
+    if isinstance(readers, int):
+        assert cluster.readers(settings) == readers
+        return
+    with pytest.raises(SettingError, match=re.escape(readers)):
+        cluster.readers(settings)
 
 
-def two_machines(**node: Any) -> tuple[Any, Any]:
-    """Starts a cluster, again where a busy machine takes too long for Ray; returns its second machine too."""
-    from ray.cluster_utils import Cluster
+@pytest.mark.parametrize(
+    ("error", "kind"), [(SourceError("b: none"), InputError), (OutputError("o: full"), BackendError)]
+)
+def test_errors_of_readers_are_sent_as_text(error: EdgeLprError, kind: type[EdgeLprError]) -> None:
+    made = error_of(error_text(error), cluster=False)
+    assert (type(made), str(made)) == (kind, str(error))
+    assert str(error_of(error_text(error), cluster=True)) == f"{error} (on {platform.node()})"
 
-    for left in (2, 1, 0):
-        cluster = Cluster()
-        try:
-            cluster.add_node(**node, include_dashboard=False)
-            return cluster, cluster.add_node(**node)
-        except Exception:
-            cluster.shutdown()
-            if not left:
-                raise
-    raise AssertionError
+
+def test_what_ray_says_is_one_line() -> None:
+    assert str(_gave_up(Exception("\x1b[36mThe node\x1b[39m\nhas died"))) == "Ray gave up: The node has died"
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    """Runs `edge-lpr` with its output into pipes."""
+    line = [sys.executable, "-m", "edge_lpr", *words]
+    return subprocess.run(line, capture_output=True, text=True, timeout=3 * LONG, check=False)
 
 
 def processes_in(folder: Path) -> list[str]:

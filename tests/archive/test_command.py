@@ -65,7 +65,7 @@ def test_the_status_is_json(tmp_path: Path, pictures: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--out", "o"], "no SOURCE: give what is to be read, or --resume or --status"),
+        (["--out", "o"], "no SOURCE: give what is to be read, or --resume, --retry-failed or --status"),
         (["--out", "o", "--resume"], "o: no archive there"),
         (["--out", "o", "--status"], "o: no archive there"),
         (["x", "--out", "full"], "full: other files lie there; give a folder of its own"),

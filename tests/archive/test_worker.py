@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,15 @@ from helpers.reads import read
 pytest.importorskip("pyarrow", reason=reason("pyarrow", "scale"))
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
+from edge_lpr.archive.job import Job
+from edge_lpr.archive.run import ArchiveRun
 from edge_lpr.archive.schema import COLUMNS
 from edge_lpr.archive.segment_source import SegmentSource
 from edge_lpr.archive.segments import RecordedStream
+from edge_lpr.archive.settings import ReaderSettings
+from edge_lpr.archive.status import status_of
 from edge_lpr.archive.store import Store
+from edge_lpr.archive.units import Failure, Unit
 from edge_lpr.archive.worker import Orders, Worker
 from edge_lpr.errors import InputError
 from edge_lpr.io.capture_options import CaptureOptions
@@ -30,7 +36,7 @@ from edge_lpr.pipeline.looks import Look, Seen
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.pipeline.stream import Stream
 
-from .conftest import SMALL, begin, read_here, rows_of
+from .conftest import SMALL, Rows, begin, read_here, rows_of
 
 STREET = Path(__file__).parents[2] / "samples" / "street.mp4"
 OWN = ("unit", "image", "day")
@@ -144,6 +150,131 @@ def test_a_video_whose_reader_died_before_its_rows_is_joined_by_the_next(tmp_pat
     assert worker.do(left[0]).rows == len(whole)
     worker.close()
     assert rows_of(tmp_path / "out") == whole
+
+
+@pytest.fixture
+def archive_with_gaps(tmp_path: Path, pictures: Path) -> tuple[Path, Path, Rows]:
+    """An archive that was read while a disk was gone; what lies on it, and the rows with it."""
+    (pictures / "street.mp4").write_bytes(STREET.read_bytes())
+    job = {"block": 4, "segment": 4.0, "stride": 8}
+    whole = read_here(tmp_path / "whole", pictures, **job)
+    run, units, found = begin(tmp_path / "out", pictures, **job)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    for path in (pictures / "2026-11-26/1.jpg", pictures / "6.jpg", pictures / "street.mp4"):
+        path.rename(gone / path.name)
+    do(run, units)
+    run.store.finish()
+    run.store.write_failures(run.store.gathered_failures(found))
+    return tmp_path / "out", gone, whole
+
+
+def do(run: ArchiveRun, units: list[Unit]) -> list[str]:
+    """Has units done as a reader does; returns their identifiers."""
+    worker = Worker(Orders(str(run.store.folder), run.job.to_dict(), retries=0))
+    for unit in units:
+        worker.do(unit)
+    worker.close()
+    return [unit.id for unit in units]
+
+
+def put_back(pictures: Path, gone: Path) -> None:
+    for path in [*gone.iterdir()]:
+        path.rename(pictures / ("2026-11-26" if path.name == "1.jpg" else ".") / path.name)
+
+
+def failed(run: ArchiveRun) -> list[str]:
+    return sorted(Path(failure.source).name for failure in run.store.gathered_failures())
+
+
+def test_what_failed_is_read_again_and_nothing_else(
+    archive_with_gaps: tuple[Path, Path, Rows], pictures: Path
+) -> None:
+    out, gone, whole = archive_with_gaps
+    run = run_of(out)
+    assert failed(run)[:4] == ["1.jpg", "2.jpg", "5.jpg", "6.jpg"] and len(rows_of(out)) < len(whole)
+    put_back(pictures, gone)
+    (pictures / "2026-11-26" / "0.jpg").write_bytes(b"spoilt meanwhile, and not asked for")
+    units, _ = run.prepare(resume=True, again=True)
+    assert status_of(run.store)["state"] == "unfinished"
+    do(run, units)
+    assert rows_of(out) == whole
+    assert failed(run) == ["2.jpg", "5.jpg"]  # damaged, now as before
+    assert run.prepare(resume=True) == ([], [])
+    run.store.finish()
+    assert status_of(run.store)["state"] == "done"
+
+
+def test_a_retry_that_goes_worse_takes_nothing_away(
+    archive_with_gaps: tuple[Path, Path, Rows], pictures: Path
+) -> None:
+    out, gone, whole = archive_with_gaps
+    put_back(pictures, gone)
+    run = run_of(out)
+    do(run, run.prepare(resume=True, again=True)[0])
+    video = pictures / "street.mp4"
+    data = video.read_bytes()
+    # As if one segment of the video had been unreadable: now all of them are.
+    part = next(unit for unit in run.store.read_plan()[1] if unit.video and unit.part == 1)
+    run.store.note_failures(part.id, [Failure(str(video), "gone", unit=part.id, partly=True)])
+    video.unlink()
+    do(run, run.prepare(resume=True, again=True)[0])
+    assert rows_of(out) == whole and "street.mp4" in failed(run)
+    video.write_bytes(data)
+    do(run, run.prepare(resume=True, again=True)[0])
+    assert rows_of(out) == whole and failed(run) == ["2.jpg", "5.jpg"]
+
+
+@pytest.mark.parametrize("killed_at", ["write_rows", "note_failures", "unmark", "drop_segments"])
+def test_a_retry_that_was_killed_goes_on(
+    archive_with_gaps: tuple[Path, Path, Rows],
+    pictures: Path,
+    killed_at: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out, gone, whole = archive_with_gaps
+    put_back(pictures, gone)
+    run = run_of(out)
+    units, _ = run.prepare(resume=True, again=True)
+
+    def killed(*words: object) -> None:
+        raise KeyboardInterrupt
+
+    for unit in (units[0], units[-1]):  # pictures; and the video with its last part
+        with monkeypatch.context() as patch:
+            worker = Worker(Orders(str(out), run.job.to_dict(), retries=0))
+            for before in units[1:-1] if unit is units[-1] else ():
+                worker.do(before)
+            patch.setattr(Store, killed_at, killed)
+            with suppress(KeyboardInterrupt):
+                worker.do(unit)
+            worker.close()
+    run = run_of(out)
+    do(run, run.prepare(resume=True)[0])  # `--resume` alone: the marks are still there
+    assert rows_of(out) == whole and failed(run) == ["2.jpg", "5.jpg"]
+
+
+def test_what_was_not_there_at_all_is_looked_for_again(tmp_path: Path, pictures: Path) -> None:
+    late = tmp_path / "late"
+    run, units, found = begin(tmp_path / "out", pictures, late)
+    begun = do(run, units)
+    assert [failure.source for failure in found] == [str(late)]
+    run = run_of(tmp_path / "out")
+    assert run.prepare(resume=True, again=True)[1] == found  # and stays so as long as it is not there
+    late.mkdir()
+    (late / "9.jpg").write_bytes((pictures / "7.jpg").read_bytes())
+    for _ in range(2):  # the second as if the first had been killed before it read anything
+        units, found = run.prepare(resume=True, again=True)
+        assert not found
+    new = [unit for unit in units if unit.id not in begun]  # beside those of what is damaged
+    assert [file.name for unit in new for file in unit.files] == [str(late / "9.jpg")]
+    do(run, units)
+    assert fields(rows_of(tmp_path / "out")) == fields(read_here(tmp_path / "whole", pictures, late))
+
+
+def run_of(out: Path) -> ArchiveRun:
+    store = Store(out)
+    return ArchiveRun(store, Job.from_dict(store.read_plan()[0]), ReaderSettings())
 
 
 def test_a_picture_that_kills_readers_is_given_up_alone(tmp_path: Path, pictures: Path) -> None:

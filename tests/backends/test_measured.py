@@ -188,21 +188,22 @@ def test_the_default_bundle_has_it_for_both_networks_and_reads_the_sample_alike(
     assert np.abs(corners[0] - corners[1]).max() < 3
 
 
-def test_of_the_default_bundle_auto_takes_the_recognizer_alone() -> None:
-    default = load_bundle()
-    judged = default.model("det", "int8-cpu").extra["budget"]
+@pytest.mark.parametrize(("name", "takes"), [("default", [True, True]), ("accurate", [False, True])])
+def test_auto_takes_of_the_packages_bundles_what_kept_the_budget(name: str, takes: list[bool]) -> None:
+    bundle = load_bundle(name)
+    judged = bundle.model("det", "int8-cpu").extra["budget"]
     small = judged["small_plates"]
-    # The detector's INT8 loses small plates, by more than chance and by more than the budget.
-    assert (small["won"] - small["lost"]) / small["items"] < -judged["points"] / 100 and small[
+    # The large detector's INT8 loses small plates, by more than chance and by more than the budget.
+    lost = (small["won"] - small["lost"]) / small["items"] < -judged["points"] / 100 and small[
         "low_points"
     ] < 0
-    assert (judged["kept"], small["kept"]) == (False, False)
-    assert [candidate(default, part) is not None for part in PARTS] == [False, True]
+    assert [judged["kept"], small["kept"], not lost] == [takes[0]] * 3
+    assert [candidate(bundle, part) is not None for part in PARTS] == takes
     for part in PARTS:
-        if candidate(default, part) is not None:
-            remember(default, part, 1, Speed("int8-cpu", 50, 20))
-    models = open_models(default, backend="onnxruntime", options={"threads": 1})
-    assert (models.det.precision, models.rec.precision) == ("fp32", "int8-cpu")
+        if candidate(bundle, part) is not None:
+            remember(bundle, part, 1, Speed("int8-cpu", 50, 20))
+    models = open_models(bundle, backend="onnxruntime", options={"threads": 1})
+    assert (models.det.precision, models.rec.precision) == ("int8-cpu" if takes[0] else "fp32", "int8-cpu")
     models.close()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_lpr.benchmarks import archive
+from edge_lpr.benchmarks.films import Film
 
 MIDDLE = {
     "archive_cpu_seconds": 0.1,
@@ -35,6 +36,19 @@ def test_what_an_archive_takes_follows_from_what_was_measured(
         path.write_text(text, "utf-8")
         assert archive.main(["--from", str(path)]) == 2
         assert "not written by this command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--rounds", "0"], ["--copies", "0"], ["--block", "-1"]])
+def test_nothing_is_measured_of_nothing(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert archive.main(words) == 2
+    assert f"{' '.join(words)}: must be an integer ≥ 1" in capsys.readouterr().err
+
+
+def test_rates_need_two_units(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Film("", (), 0.3, 10).write(tmp_path / "short.mp4")
+    words = ["--video", str(tmp_path / "short.mp4"), "--copies", "1"]
+    assert archive.main(words) == 2
+    assert "--block 8: all 3 pictures are one unit" in capsys.readouterr().err
 
 
 def test_the_page_says_what_was_measured() -> None:

@@ -32,3 +32,5 @@ def test_both_ways_read_each_image_alike(
     assert 0 < found["shortcuts"] <= found["posteriors"]
     assert found["ms_around_the_networks"]["search"] > 0 and found["machine"]["cores"] >= 1
     assert f"{found['shortcuts']} of {found['posteriors']} posteriors" in capsys.readouterr().out
+    assert decoding.main([str(tmp_path), "--limit", "0"]) == 2
+    assert "--limit 0: leaves no image to read" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.extras import reason
 
@@ -105,6 +106,13 @@ def test_a_reader_that_is_not_there_is_told() -> None:
         Peer("agentclpr", "agentclpr", sys.executable, 1).__enter__()
     with pytest.raises(BackendError, match="rapidocr: /no/python cannot be started: No such file"):
         Peer("rapidocr", "rapidocr", "/no/python", 1).__enter__()
+
+
+def test_cut_out_plates_are_no_scenes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / "0.png", np.full((24, 94, 3), 90, np.uint8))
+    (tmp_path / "rec.txt").write_text("0.png\t皖A13H25\n", encoding="utf-8")
+    assert speed.main([str(tmp_path)]) == 2
+    assert f"{tmp_path}: no labelled scene in it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

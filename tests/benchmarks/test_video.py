@@ -90,6 +90,10 @@ def test_another_reader_has_an_interpreter_of_its_own(
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rapidocr\nVersion: 9.9\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "peers"))
+    with monkeypatch.context() as hurried:
+        hurried.setattr(video, "_LIMIT", 0.0)
+        with pytest.raises(BackendError, match=r"rapidocr has not read empty\.mp4 within 0 s"):
+            read_with_peer("rapidocr", sys.executable, tmp_path / "empty.mp4")
     found, release = read_with_peer("rapidocr", sys.executable, tmp_path / "empty.mp4")
     assert release == "9.9" and found.frames == 3 and found.seconds == pytest.approx(0.3)
     assert [event.text for event in found.events] == ["皖A13H25"]

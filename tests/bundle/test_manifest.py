@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,24 @@ def test_a_file_outside_the_folder_is_refused(folder: Path, name: str) -> None:
     (folder / "link").symlink_to(folder.parent / "det.onnx")
     with pytest.raises(BundleError, match="a file inside the bundle's folder"):
         load_bundle(changed(folder, put("det", "precisions", "fp32", "file", value=name)))
+
+
+def test_bundles_of_the_package_are_had_by_name_and_share_a_recognizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own, other = load_bundle("default"), load_bundle("accurate")
+    assert own.path == load_bundle().path and other.path == bundled("accurate")
+    for precision, model in own.rec.precisions.items():
+        same = other.model("rec", precision)
+        assert (same.path.resolve(), same.sha256) == (model.path.resolve(), model.sha256)
+    assert other.model("det", "fp32").read() != own.model("det", "fp32").read()
+    # A folder that is called so comes first; elsewhere what it shares is another's.
+    shutil.copytree(bundled("accurate"), "accurate")
+    with pytest.raises(BundleError, match=r"rec\.precisions\.fp32\.file .* inside the bundle's folder"):
+        load_bundle("accurate")
+    with pytest.raises(BundleError, match=r"nosuch: no such folder.*: accurate, default"):
+        load_bundle("nosuch")
 
 
 def test_what_the_runtime_does_not_know_is_kept(folder: Path) -> None:

@@ -176,7 +176,7 @@ def test_a_run_is_not_trained_over(folder: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("name", ["read", *COMMANDS])
 def test_every_file_that_an_option_names_is_known_here(name: str) -> None:
     skip_without_extra(name)
-    files = {"FILE", "DIR", "PATH", "DATA", "BUNDLE", "SOURCE", "plate|FILE"}
+    files = {"FILE", "DIR", "PLACE", "PATH", "DATA", "BUNDLE", "SOURCE", "plate|FILE"}
     named = {
         (action.option_strings or [action.metavar])[0]
         for action in command_parser(name)._actions

@@ -160,3 +160,15 @@ def test_it_brings_nothing_along_that_reading_does_not_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_an_example_without_the_sample_video_says_what_to_put_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("edge_lpr.serve.example.ROOT", tmp_path / "site-packages")
+    assert main(["serve", "--example"]) == 0
+    said = capsys.readouterr()
+    assert "put the addresses of your cameras in for camera.example" in said.err
+    (tmp_path / "cameras.toml").write_text(said.out, encoding="utf-8")
+    assert main(["serve", "--check", "cameras.toml"]) == 0

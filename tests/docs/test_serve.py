@@ -16,17 +16,16 @@ from helpers.passages import RECORD, match
 pytest.importorskip("httpx", reason=reason("httpx", "serve"))
 pytest.importorskip("prometheus_client", reason=reason("prometheus_client", "serve"))
 pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
+pytest.importorskip("starlette", reason=reason("starlette", "serve"))
 
-from edge_lpr.serve.board import CameraBoard
+from helpers.page import Service
+
 from edge_lpr.serve.config import load_config
 from edge_lpr.serve.data_folder import DataFolder
-from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery.command import VARIABLES
-from edge_lpr.serve.delivery.queue import SCHEMA, Queues
 from edge_lpr.serve.delivery.topics import Topics
 from edge_lpr.serve.delivery.webhook import signature
 from edge_lpr.serve.matching import LOOKALIKES
-from edge_lpr.serve.metrics import Metrics
 
 TEXT = (Path(__file__).parents[2] / "docs" / "serve.md").read_text(encoding="utf-8")
 
@@ -81,9 +80,7 @@ def test_a_receiver_that_checks_as_the_page_says_takes_what_is_signed() -> None:
 
 
 def test_figures_are_those_of_metrics(tmp_path: Path) -> None:
-    database = Database(tmp_path / "a.sqlite", SCHEMA)
-    text = Metrics(CameraBoard(), Queues(database, {})).text()[0].decode()
-    database.close()
+    text = Service(tmp_path).context.metrics()[0].decode()
     told = re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE)
     rows = re.findall(
         r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|$", TEXT.partition("<!-- metrics -->")[2], re.MULTILINE

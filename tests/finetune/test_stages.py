@@ -19,8 +19,8 @@ pytest.importorskip("yaml", reason=reason("yaml", "finetune"))
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint
 from edge_lpr.errors import ModelError
 from edge_lpr.finetune import release, stages
-from edge_lpr.finetune.recipe.config import TrainConfig
-from edge_lpr.finetune.recipe.document import read_document
+from edge_lpr.finetune.recipe.config import TrainConfig, read_config
+from edge_lpr.finetune.recipe.document import default_document, read_document
 
 
 def runs_of(recipe: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -56,21 +56,28 @@ def flat(config: TrainConfig, names: Iterable[str]) -> dict[str, Any]:
     return {name: named[name] if name in named else getattr(config.own, name) for name in names}
 
 
+def settings_of(recipe: dict[str, Any], step: dict[str, Any]) -> dict[str, Any]:
+    """What a run of the detector sets otherwise than configs/det.yml, as bundles tell it now."""
+    run = stages.stage_config(recipe, "slim", step).effective
+    base = read_config(default_document("det"), "det", "configs/det.yml").effective
+    return {key: run.get(key) for key in {*base, *run} if run.get(key) != base.get(key)}
+
+
 def test_the_recipe() -> None:
     recipe = stages.load_recipe()
     runs = runs_of(recipe)
     assert tuple(recipe["parts"]) == release.TRAINED
-    outs = ["det-1", "det-2", "rec-1", "rec-2", "rec-3", "slim-1", "slim-2"]
+    outs = ["det-1", "det-2", "rec-1", "rec-2", "rec-3", "slim-1", "slim-2", "slim-3"]
     assert [step["out"] for _, step in runs] == outs
     # What the bundle that ships says of its runs.
     made = json.loads((files("edge_lpr") / "bundles/default/bundle.json").read_text(encoding="utf-8"))[
         "origin"
     ]
     for part, step in runs:
-        if step["out"] not in made["made"]:
-            assert part == "slim"
-            continue
         told = made["made"][step["out"]]["config"]
+        if part == "slim":
+            assert told == settings_of(recipe, step)
+            continue
         told = {name: value for name, value in told.items() if part == "rec" or name not in REC_ALONE}
         assert flat(stages.stage_config(recipe, part, step), told) == told
     names = ("det.pdparams", "rec.pdparams", "rec_keys.txt")
@@ -143,7 +150,6 @@ def test_the_stages_run(
         step["set"] |= {"Train.loader.batch_size_per_card": 1, "Train.loader.num_workers": 0}
     monkeypatch.setattr(stages, "load_recipe", lambda: recipe)
     assert release.main(["train", "--data", str(data), "--out", str(runs)]) == 0
-    assert not (runs / "slim-1").exists(), "what does not ship is trained where it is asked for"
     final = load_checkpoint(runs / "rec" / "final.pdparams")
     ends = [load_checkpoint(runs / f"rec-{n}" / "latest.pdparams") for n in (2, 3)]
     name = "head.ctc_head.fc.weight"
@@ -151,18 +157,21 @@ def test_the_stages_run(
     assert (runs / "det" / "final.pdparams").is_file()
     assert (runs / "rec" / "keys.txt").read_text(encoding="utf-8").endswith("<unknown>\n")
 
-    assert release.main(["train", "--data", str(data), "--out", str(runs), "--part", "slim"]) == 0
     slim = load_checkpoint(runs / "slim" / "final.pdparams")
     assert identify(slim, "det", "slim").architecture.name == "slim_det"
     config = read_document(runs / "slim-2" / "config.yml")
     assert config["EdgeLPR"]["teacher"] == str(runs / "det" / "final.pdparams")
     capsys.readouterr()
-    assert release.main(["bundle", "--runs", str(runs), "--detector", "slim"]) == 0
+    assert release.main(["bundle", "--runs", str(runs)]) == 0
     told = json.loads((runs / "origin.json").read_text(encoding="utf-8"))["made"]
     assert {"slim-1", "slim-2", "rec-1"} <= set(told) and "det-1" not in told
     teacher = (runs / "det" / "final.pdparams").read_bytes()
     assert told["teacher"] == {"sha256": hashlib.sha256(teacher).hexdigest()}
     assert f"--det {runs / 'slim' / 'final.pdparams'} " in capsys.readouterr().out
+    assert release.main(["bundle", "--runs", str(runs), "--detector", "det"]) == 0
+    told = json.loads((runs / "origin.json").read_text(encoding="utf-8"))["made"]
+    assert {"det-1", "det-2", "rec-1"} <= set(told) and not {"slim-1", "teacher"} & set(told)
+    assert f"--det {runs / 'det' / 'final.pdparams'} " in capsys.readouterr().out
 
 
 def test_missing_general_weights_name_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,9 @@ from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery.queue import SCHEMA, Queues
 from edge_lpr.serve.delivery.sender import Surroundings
 from edge_lpr.serve.delivery.workers import Deliveries
+from edge_lpr.serve.output_settings import OutputSettings
 from edge_lpr.serve.record import PassageRecord
-from edge_lpr.serve.settings import OutputSettings
+from helpers.waiting import LONG
 
 
 class Service:
@@ -57,5 +58,5 @@ class Service:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.deliveries.stop(0)
+        self.deliveries.stop(0, LONG)
         self.database.close()

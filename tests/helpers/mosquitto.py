@@ -57,10 +57,21 @@ class Broker:
 
         wait_until(answers)
 
+    @property
+    def log(self) -> str:
+        """What it has said."""
+        return self._log.read_text(encoding="utf-8")
+
+    def pause(self) -> None:
+        """Has it hang: it keeps its connections, and answers nobody."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
     def stop(self) -> None:
         """Ends it; what is retained is there when it starts again."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(signal.SIGCONT)
             self._process.wait()
             self._process = None
 

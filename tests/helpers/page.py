@@ -13,6 +13,7 @@ from edge_lpr import PlateReader
 from edge_lpr.addresses import shown_source
 from edge_lpr.pipeline.async_reader import AsyncPlateReader
 from edge_lpr.serve import store
+from edge_lpr.serve.age_clock import AgeClock
 from edge_lpr.serve.board import CameraBoard
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery import queue
@@ -72,7 +73,8 @@ class Service:
     ) -> None:
         self.settings = settings or configuration()
         self.database = Database(folder / "events.db", (*store.SCHEMA, *queue.SCHEMA))
-        self.pictures = Pictures(folder / "pictures", self.settings.retention)
+        self.ages = AgeClock(self.database)
+        self.pictures = Pictures(folder / "pictures", self.settings.retention, ages=self.ages.now)
         self.queues = queue.Queues(self.database, self.settings.outputs)
         self.lists = Lists.load(self.settings.lists, folder)
         self.passages = Passages(self.database, self.pictures, self.lists, self.queues, self.settings)
@@ -90,10 +92,11 @@ class Service:
             cameras=self.board,
             queues=self.queues,
             reader=AsyncPlateReader(reader) if reader else cast(AsyncPlateReader, None),
-            metrics=Metrics(self.board, self.queues).text,
+            metrics=Metrics(self.board, self.queues, self.pictures, self.passages, self.ages).text,
             areas=self._areas,
             change_regions=self._change,
             is_ready=lambda: "",
+            clock_trouble=lambda: self.ages.state,
         )
         self.app = make_app(self.context)
 

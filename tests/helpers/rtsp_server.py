@@ -72,7 +72,12 @@ class Rtsp:
         command = [_PYTHON, __file__, str(video), str(fps), *names]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
-        self.port = int(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        if not line:  # what it said is on standard error; nobody else ends what was never entered
+            self._process.kill()
+            self._process.communicate()
+        assert line, "the RTSP server has ended"
+        self.port = int(line)
 
     def __enter__(self) -> Rtsp:
         return self

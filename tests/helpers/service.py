@@ -50,8 +50,13 @@ class RunningService:
                 env={**os.environ, **(environment or {})},
             )
         if wait:
-            wait_until(lambda: self.port or self.process.poll() is not None)
-            assert self.process.poll() is None, self.told
+            try:
+                wait_until(lambda: self.port or self.process.poll() is not None)
+                assert self.process.poll() is None, self.told
+            except BaseException:  # nobody else ends what was never entered
+                self.process.kill()
+                self.process.wait(LONG)
+                raise
 
     def __enter__(self) -> RunningService:
         return self

@@ -60,10 +60,10 @@ def test_an_activation_between_them_is_not_linear() -> None:
     assert pooled(b.model(b.op("GlobalAveragePool", wide)))[1] == ["Relu"]
 
 
-def test_the_packages_detector_pools_before_three_of_its_convolutions() -> None:
+def test_the_large_detector_pools_before_three_of_its_convolutions() -> None:
     if not (bundled() / "bundle.json").is_file():
         pytest.skip("needs the default bundle")
-    before = onnx.load_from_string(load_bundle().model("det", "fp32").read())
+    before = onnx.load_from_string(load_bundle("accurate").model("det", "fp32").read())
     graph = OnnxGraph(before)
     pool_first(graph)
     after = graph.to_model("det")

@@ -1,4 +1,4 @@
-"""Dockerfiles and compose.yaml: nobody builds them here, so they are read as far as that goes."""
+"""Dockerfiles and compose.yaml: tests build none of them, so they are read as far as that goes."""
 
 from __future__ import annotations
 

@@ -31,6 +31,13 @@ def test_it_is_watched_reloaded_and_started_again() -> None:
     assert service["ExecStartPre"] == service["ExecStart"].replace("serve ", "serve --check ")
 
 
+def test_what_it_keeps_lies_in_folders_of_its_own() -> None:
+    service = keys()["Service"]
+    # DynamicUser has no home: without it, speeds would be measured at each start.
+    assert service["Environment"] == "XDG_CACHE_HOME=/var/cache"
+    assert service["StateDirectory"] == service["CacheDirectory"] == "edge-lpr"
+
+
 def test_what_would_hide_cameras_and_gpu_is_not_set() -> None:
     assert not set(keys()["Service"]) & {
         *("PrivateDevices", "DevicePolicy", "DeviceAllow", "ProtectClock", "MemoryDenyWriteExecute")

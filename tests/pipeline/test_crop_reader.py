@@ -116,7 +116,7 @@ def test_of_a_video_a_first_crop_that_is_sure_is_enough_and_what_stands_upright_
     assert read([plate, plate], None) == ("皖A13H25", 2)
     assert read([plate, plate], upright=False) == read([plate, plate], upright=True) == ("皖A13H25", 1)
     assert read([nothing, plate], upright=False) == ("皖A13H25", 2)
-    assert read([nothing, nothing], upright=False) == (None, 3)
+    assert read([nothing, nothing], upright=False) == (None, 4)  # and both turned round
     assert read([nothing, nothing], upright=True) == (None, 1)
     turned = plate.turned()
     assert read([turned, turned], upright=False)[0] == "皖A13H25" != read([turned, turned], upright=True)[0]

@@ -58,7 +58,7 @@ def test_the_upper_left_corner_of_a_plate_stays_the_first() -> None:
         (0, 70, (True, True)),
         (6, 67.5, (False, True)),
         (2.5, 64, (True, False)),
-        (6, 66, (False, False)),
+        (6, 65, (False, False)),
     ],
 )
 def test_touches_border(left: float, right: float, touching: tuple[bool, bool]) -> None:

@@ -51,7 +51,7 @@ def test_a_window_has_the_scale_of_the_whole_frame(window: tuple[int, int, int, 
     detector = Recording()
     detect(detector, (1080, 1920), [Window(*window)])
     ((height, width),), ((high, wide),) = detector.sizes, detector.images
-    assert height % 32 == width % 32 == 0 and min(height, width) >= 64
+    assert height % 32 == width % 32 == 0 and min(height, width) >= 128
     assert height / high == pytest.approx(768 / 1080, rel=0.01)
     assert width / wide == pytest.approx(1376 / 1920, rel=0.01)
     assert high >= Window(*window).height - 1 and wide >= Window(*window).width - 1
@@ -59,11 +59,11 @@ def test_a_window_has_the_scale_of_the_whole_frame(window: tuple[int, int, int, 
 
 def test_what_a_border_cuts_is_left_out_but_where_the_frame_ends() -> None:
     # In its own pixels: at the left border, at the right one, and inside.
-    boxes = Window(0, 40, 60, 60), Window(61, 20, 89, 40), Window(20, 20, 58, 35)
+    boxes = Window(0, 40, 60, 60), Window(93, 20, 121, 40), Window(20, 20, 58, 35)
     found = detect(Recording(*boxes), (768, 1376), [Window(640, 320, 736, 384)])
-    assert [box.rectangle[0].tolist() for box in found] == [[701, 340], [660, 340]]
+    assert [box.rectangle[0].tolist() for box in found] == [[717, 308], [644, 308]]
     at_the_edge = detect(Recording(boxes[0]), (768, 1376), [Window(0, 320, 96, 384)])
-    assert [box.rectangle[0].tolist() for box in at_the_edge] == [[0, 360]]
+    assert [box.rectangle[0].tolist() for box in at_the_edge] == [[0, 328]]
 
 
 def test_what_two_windows_show_is_found_once() -> None:
@@ -77,7 +77,7 @@ def test_what_two_windows_show_is_found_once() -> None:
             ]
 
     found = detect(Overlapping(), (768, 1376), [Window(640, 320, 832, 416), Window(720, 320, 912, 416)])
-    assert [box.rectangle[0].tolist() for box in found] == [[740, 350]]
+    assert [box.rectangle[0].tolist() for box in found] == [[740, 334]]
 
 
 def test_windows_are_joined_where_one_is_no_larger_than_two() -> None:
@@ -99,11 +99,12 @@ def test_a_plate_is_found_in_a_window_where_it_is_in_the_frame(
     reader: PlateReader, plate_scene: Scene
 ) -> None:
     image = np.full((480, 640, 3), 110, np.uint8)
-    image[200:440, 300:620] = plate_scene()
+    image[200:440, :320] = plate_scene()
     (whole,) = reader.detector.detect(image)
     (found,) = detect_in_windows(reader.detector, image, [Window.around(whole.rectangle, (40, 25))])
     assert bounding_box_iou(found.rectangle, whole.rectangle) > 0.85
     # Half of it is none.
     left, top, right, bottom = Window.around(whole.rectangle)
-    half = Window((left + right) // 2, top - 20, right + 60, bottom + 20)
+    middle, scale = (left + right) // 2, 640 / reader.detector.input_size(480, 640)[1]
+    half = Window(middle, top - 20, middle + round(160 * scale), bottom + 20)
     assert detect_in_windows(reader.detector, image, [half]) == []

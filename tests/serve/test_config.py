@@ -13,7 +13,7 @@ pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 from edge_lpr.errors import InputError
 from edge_lpr.masking import masked
 from edge_lpr.serve.config import Config, ConfigError, load_config
-from edge_lpr.serve.settings import CommandSettings, FilesSettings, MqttSettings, WebhookSettings
+from edge_lpr.serve.output_settings import CommandSettings, FilesSettings, MqttSettings, WebhookSettings
 from edge_lpr.serve.web.auth import ScryptHash
 
 GATE = '[cameras.gate]\nsource = "rtsp://admin:hunter22@10.0.0.5/1"\n'
@@ -206,8 +206,8 @@ DEEP = "[" * 400 + "]" * 400
     [
         (f"{GATE}x = {DEEP}", "3: cameras.gate.x: nested deeper than 16 levels"),
         (f"{GATE}regions = {DEEP}", "3: cameras.gate.regions: nested deeper"),
-        (f"{GATE}{'a.' * 600}a = 1", "3: cameras.gate.a: nested deeper"),
-        (f"[{'a.' * 600}a]\nb = 1\n{GATE}", "1: a.a.a: nested deeper"),
+        (f"{GATE}{'a.' * 20}a = 1", "3: cameras.gate.a: nested deeper"),
+        (f"[{'a.' * 20}a]\nb = 1\n{GATE}", "1: a.a.a: nested deeper"),
         (f"{GATE}min_plate_width = 0x{'f' * 9000}", "3: cameras.gate.min_plate_width: a number that is too"),
         (f'{GATE}[service]\ndata = "a\\u0000"', "4: service.data: has the character"),
         (f'{GATE}[lists.a]\naction = "deny"\nfile = "\\u0000"', "5: lists.a.file: has the character"),
@@ -312,3 +312,12 @@ def test_a_webhook_to_a_plain_address_is_taken(folder: Path) -> None:
         "w"
     ]
     assert isinstance(output, WebhookSettings) and output.url == "http://10.0.0.9/x"
+
+
+def test_a_key_of_thousands_of_names_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "cameras.toml"
+    path.write_text("[cameras.gate]\nsource = '0'\nx" + ".a" * 50_000 + " = 1\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as error:
+        load_config(path)
+    expected = f"{path}:3: a key of more than 32 names with dots between, expected a few"
+    assert error.value.lines == (expected,)

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.held_database import held
 from helpers.small_disk import small_disk
 from helpers.stored_passages import Clock, NotingQueues, database, event, frame, noted, settings, track
 
+from edge_lpr.errors import InputError
 from edge_lpr.serve import event_writer
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.event_writer import EventWriter
@@ -153,6 +155,38 @@ def test_no_picture_goes_for_a_database_that_another_holds(
     assert writing.pictures.put("new", "2026-11-26", "frame", frame()) is not None, "the disk has room"
     writing.writer.retry(now=True)
     assert writing.ids() == ["passage-0"]
+
+
+def test_what_a_held_database_did_not_take_until_the_end_is_in_it_after_the_next_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writing = Writing(tmp_path)
+    assert writing.write(0) == [True]
+    picture = writing.pictures.put("passage-2", "2026-11-27", "crop", frame())
+    assert picture is not None
+    with held(tmp_path / "events.db"):
+        assert writing.write(1) == [False]
+        assert not writing.writer.write(event(2, crop=picture.path), [picture])
+        assert "database is locked" in writing.writer.state and "end what holds it" in caplog.text
+        writing.writer.set_aside()
+    writing.base.close()
+    again = Writing(tmp_path)
+    kept_aside = (tmp_path / "waiting.jsonl").read_bytes()
+    assert again.writer.take_in() == {}
+    assert (
+        again.ids() == ["passage-0", "passage-1", "passage-2"] and not (tmp_path / "waiting.jsonl").exists()
+    )
+    assert EventStore(again.base).get("passage-2").record == event(2, crop=picture.path)  # type: ignore[union-attr]
+    rows = again.base.reader().execute("SELECT path FROM pictures").fetchall()
+    assert [row["path"] for row in rows] == [picture.path]
+    # One that was killed as it took them in takes in what is missing.
+    (tmp_path / "waiting.jsonl").write_bytes(kept_aside)
+    third = Writing(tmp_path)
+    third.writer.take_in()
+    assert len(noted(third.base)) == 3
+    (tmp_path / "waiting.jsonl").write_text("nonsense\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"waiting\.jsonl:1: no event as the service writes it"):
+        third.writer.take_in()
 
 
 def test_a_record_that_no_database_takes_holds_up_no_other(

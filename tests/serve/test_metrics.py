@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers.extras import reason
@@ -16,17 +17,23 @@ from edge_lpr.serve.board import CameraBoard
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery import queue
 from edge_lpr.serve.metrics import Metrics
-from edge_lpr.serve.settings import FilesSettings
+from edge_lpr.serve.output_settings import FilesSettings
 
 
 def test_all_figures_by_camera_and_output(tmp_path: Path) -> None:
     database = Database(tmp_path / "events.db", queue.SCHEMA)
     queues = queue.Queues(database, {"log": FilesSettings(type="files", folder="x")})
+    queues.tended("log", "the folder is not there")
     board = CameraBoard()
     board.arrange({"gate": "h", "yard": "i"})
     board["gate"].counts.frames = 7
     board["gate"].become("live")
-    metrics = Metrics(board, queues, lambda: 3, lambda: 2)
+    pictures, passages, ages = (
+        SimpleNamespace(dropped=3),
+        SimpleNamespace(waiting=2, lost=4),
+        SimpleNamespace(ahead=5.0),
+    )
+    metrics = Metrics(board, queues, pictures, passages, ages)  # type: ignore[arg-type]
     metrics.note_latency("gate", 0.4)
     metrics.note_latency("gone", 0.4)
     metrics.forget("gone")
@@ -52,6 +59,9 @@ def test_all_figures_by_camera_and_output(tmp_path: Path) -> None:
         ("edge_lpr_output_delivered_total", "log"): 0,
         ("edge_lpr_pictures_dropped_total",): 3,
         ("edge_lpr_events_waiting",): 2,
+        ("edge_lpr_events_lost_total",): 4,
+        ("edge_lpr_clock_ahead_seconds",): 5,
+        ("edge_lpr_output_failing", "log"): 1,
     }
     assert {key: found.get(key) for key in wanted} == wanted
     assert not any("gone" in key for key in found)

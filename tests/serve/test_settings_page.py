@@ -44,7 +44,14 @@ def test_the_example_of_an_installed_kit_names_the_sample_of_the_folder(
 ) -> None:
     monkeypatch.setattr("edge_lpr.serve.example.ROOT", tmp_path / "site-packages")
     assert 'source = "samples/street.mp4"' in example(ROOT)
-    assert 'source = "street.mp4"' in example(tmp_path)
+    # Where there is none, it says what to put in; and is good as it is.
+    text = example(tmp_path)
+    assert (
+        "put the addresses of yours in" in text and "street.mp4" not in text and "loop = true\n" not in text
+    )
+    (tmp_path / "cameras.toml").write_text(text, encoding="utf-8")
+    cameras = load_config(tmp_path / "cameras.toml", {}).settings.cameras
+    assert [one.source for one in cameras.values()] == ["rtsp://camera.example/1"] * 2
 
 
 def test_what_the_example_leaves_to_be_taken_in_is_good_too(tmp_path: Path) -> None:

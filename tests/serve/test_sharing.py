@@ -11,7 +11,7 @@ import pytest
 
 from edge_lpr import PlateReader
 from edge_lpr.io.image_io import read_image
-from edge_lpr.serve.sharing import blurred
+from edge_lpr.serve.sharing import _parts, blurred
 from edge_lpr.types import Image
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -80,6 +80,14 @@ def test_a_large_picture_is_searched_in_parts_too(reader: PlateReader, street: I
     shared = blurred(large, reader)
     again = {read.text for read in reader.read(shared[1000 : 1000 + height, 1200 : 1200 + width])}
     assert plates and not plates & again
+
+
+def test_a_small_picture_is_searched_enlarged_too(street: Image) -> None:
+    """Whatever its size, it is looked at twice as large; a large one in parts."""
+    small = np.ascontiguousarray(street[:300, :400])
+    looks = [(scale, part.shape[:2]) for _, scale, part in _parts(small)]
+    assert looks == [(1, (300, 400)), (2, (600, 800))]
+    assert {scale for _, scale, _ in _parts(np.zeros((2000, 3000, 3), np.uint8))} == {1}
 
 
 def _common(first: str, second: str) -> int:

@@ -10,7 +10,7 @@ pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 import random
 import sys
 
-from edge_lpr.serve.toml_lines import key_lines
+from edge_lpr.serve.toml_lines import key_lines, long_key_line
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -102,3 +102,28 @@ def test_nothing_that_the_reader_takes_breaks_it() -> None:
         lines = key_lines("".join(text))
         assert all(1 <= line <= len(text) for line in lines.values())
     assert taken > 100
+
+
+@pytest.mark.parametrize("begin", ["a", "[a", "[[a", "[cameras.gate]\nx = { a", "'a'", '"a b"'])
+def test_a_key_of_thousands_of_names_is_found_before_it_is_read(begin: str) -> None:
+    for dot in (".", " . "):
+        for name in ("a", '"a.b"', "'c'"):
+            text = "# \n\n" + begin + (dot + name) * 10_000
+            assert long_key_line(text) == 3 + begin.count("\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"# {'a.' * 100}",
+        f"x = '{'a.' * 100}'",
+        f'x = "{"a." * 100}"',
+        f"x = '''\n{'a.' * 100}\n'''",
+        f'x = """\n{"a." * 100}\n"""',
+        f"x = [{'1.5, ' * 1000}]",
+        "a" * 1_000_000,
+        ".".join("abcdefghijklmnopqrstuvwxyz") + " = 1",
+    ],
+)
+def test_what_is_no_long_key_is_taken_for_none(text: str) -> None:
+    assert long_key_line(text) == 0

@@ -21,7 +21,7 @@ softmax, and the layers that a search left in float.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,8 @@ from onnx import TensorProto, helper
 
 from edge_lpr.calib.quantization.bias_correction import mean_output
 from edge_lpr.calib.quantization.cpu.activations import GatedActivation, find_gated
-from edge_lpr.calib.quantization.cpu.bounds import STEPS, Bounds, rounded, scale_and_zero
+from edge_lpr.calib.quantization.cpu.bounds import STEPS, Bounds, scale_and_zero
 from edge_lpr.calib.quantization.layers import CONV, QuantLayer, find_layers
-from edge_lpr.calib.quantization.range_estimator import TensorStats
 from edge_lpr.onnx_graph.fold import attribute
 from edge_lpr.onnx_graph.graph import OnnxGraph
 
@@ -76,28 +75,20 @@ def watched(graph: OnnxGraph) -> dict[str, int | None]:
     return names
 
 
-def insert_qdq(
-    graph: OnnxGraph,
-    layers: Collection[str],
-    stats: Mapping[str, TensorStats],
-    bounds: Range,
-) -> None:
+def insert_qdq(graph: OnnxGraph, layers: Collection[str], bounds: Range) -> None:
     """Quantizes convolutions, and what stands between them, in place.
 
     Args:
         graph: The graph, in float.
         layers: Names of the convolutions that are to run in INT8.
-        stats: What was seen of what they take in, by channel, for correcting their biases.
         bounds: Gives the range of an activation.
     """
-    _Writer(graph, layers, stats, bounds).write()
+    _Writer(graph, layers, bounds).write()
 
 
 class _Writer:
-    def __init__(
-        self, graph: OnnxGraph, layers: Collection[str], stats: Mapping[str, TensorStats], bounds: Range
-    ) -> None:
-        self.graph, self.layers, self.stats, self.bounds = graph, layers, stats, bounds
+    def __init__(self, graph: OnnxGraph, layers: Collection[str], bounds: Range) -> None:
+        self.graph, self.layers, self.bounds = graph, layers, bounds
         self.nodes: list[onnx.NodeProto] = []
         self.params: dict[str, Params] = {}
         self.levels: dict[str, str] = {}  # of a tensor that an integer kernel makes: its UINT8
@@ -226,23 +217,21 @@ class _Writer:
         weight = graph.constants[node.input[1]]
         bias = graph.constants[node.input[2]] if len(node.input) > 2 else np.zeros(len(weight), np.float32)
         scales = _weight_scales(weight)
-        by_row = scales.reshape(-1, 1, 1, 1)
-        levels = np.clip(np.rint(weight / by_row), -WEIGHT_LEVELS, WEIGHT_LEVELS).astype(np.int8)
-        groups = int(attribute(node, "group", 1))
+        levels = np.clip(np.rint(weight / scales.reshape(-1, 1, 1, 1)), -WEIGHT_LEVELS, WEIGHT_LEVELS)
         image = _Image.behind(graph, source)
         if image is not None:
             taken = self._image(image)
             self.params[source] = (np.float32(1), image.zero)
+            groups = int(attribute(node, "group", 1))
             bias = bias + mean_output(weight, float(image.zero) - image.mean, groups)
         else:
             taken = self.floats[source] if source in self.levels else self._edge(source)
-        bias = bias + self._shift(source, weight, levels * by_row, groups)
         bias_scales = np.asarray(self.params[source][0] * scales, np.float32)
         room = np.iinfo(np.int32).max // 2
         rounded_bias = np.clip(np.rint(bias / bias_scales), -room, room).astype(np.int32)
         node.input[:] = [
             taken,
-            self._weights(node.input[1], levels, scales),
+            self._weights(node.input[1], levels.astype(np.int8), scales),
             self._weights(f"{node.output[0]}_bias", rounded_bias, bias_scales),
         ]
         self.nodes.append(node)
@@ -254,22 +243,6 @@ class _Writer:
             self.graph.constant(f"{stem}_zeros", np.zeros(len(scales), levels.dtype)),
         ]
         return self._node("DequantizeLinear", inputs, f"{stem}_back", axis=0)
-
-    def _shift(
-        self,
-        source: str,
-        weight: NDArray[np.float32],
-        rounded_weight: NDArray[np.float32],
-        groups: int,
-    ) -> NDArray[np.float64]:
-        """Returns what rounding takes from each channel's mean output."""
-        stats = self.stats.get(source)
-        if stats is None or len(stats.sample) != groups * weight.shape[1]:
-            return np.zeros(len(weight))
-        came = rounded(stats.sample, _bounds_of(self.params[source]))
-        return mean_output(weight, stats.sample.mean(axis=1), groups) - mean_output(
-            rounded_weight, came.mean(axis=1), groups
-        )
 
     def _image(self, image: _Image) -> str:
         key = "image"
@@ -311,8 +284,3 @@ def _moves_only(node: onnx.NodeProto) -> bool:
 def _weight_scales(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     peak = np.abs(weight).reshape(len(weight), -1).max(axis=1)
     return np.asarray(np.maximum(peak / WEIGHT_LEVELS, _MIN_SCALE), np.float32)
-
-
-def _bounds_of(params: Params) -> Bounds:
-    scale, zero = float(params[0]), int(params[1])
-    return -zero * scale, (STEPS - zero) * scale

@@ -137,5 +137,6 @@ BACKENDS.register(
         options=_OPTIONS,
         check=_check,
         picks_precision=True,
+        readiness="edge_lpr.engines.readiness",
     )
 )

@@ -55,7 +55,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[Path()],
         help="where to look for what killed runs left (default: the folder at hand)",
     )
-    parser.add_argument("--bundle", metavar="DIR", help="model bundle (default: the one in the package)")
+    parser.add_argument(
+        "--bundle",
+        metavar="DIR",
+        help="model bundle, a folder or the name of one in the package (default: default)",
+    )
     parser.add_argument("--verify-key", metavar="KEY", help="public key that models are to be signed by")
     add_device_option(parser.add_argument)
     parser.add_argument(

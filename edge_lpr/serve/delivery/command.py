@@ -18,7 +18,7 @@ from typing import IO
 from edge_lpr.errors import one_line
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
-from edge_lpr.serve.settings import CommandSettings
+from edge_lpr.serve.output_settings import CommandSettings
 
 __all__ = ["VARIABLES", "CommandSender"]
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_lpr.errors import EdgeLprError, InputError, one_line
+from edge_lpr.errors import EdgeLprError, one_line
 from edge_lpr.io.appended_text import AppendedText
 from edge_lpr.io.atomic_io import create_folder
 from edge_lpr.io.csv_text import BYTE_ORDER_MARK, csv_row, is_csv_row
@@ -23,8 +23,8 @@ from edge_lpr.io.text_file import LineFormat
 from edge_lpr.pipeline.wall_clock import parse_iso
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
+from edge_lpr.serve.output_settings import FilesSettings
 from edge_lpr.serve.record_table import COLUMNS, record_row
-from edge_lpr.serve.settings import FilesSettings
 
 __all__ = ["FilesSender"]
 
@@ -87,25 +87,25 @@ class FilesSender(Sender):
     """Appends each event to the file of its day, on the disk before it leaves the queue.
 
     Args:
-        name: The output's name.
-        settings: Its settings.
+        settings: The output's settings.
         around: The service.
-
-    Raises:
-        InputError: The folder cannot be made.
     """
 
-    def __init__(self, name: str, settings: FilesSettings, around: Surroundings) -> None:
+    def __init__(self, settings: FilesSettings, around: Surroundings) -> None:
         self._form = _FORMS[settings.form]
         self._folder = around.folder / settings.folder
         self._days: OrderedDict[str, _Day] = OrderedDict()
-        try:
-            create_folder(self._folder)
-        except (OSError, EdgeLprError) as e:
-            raise InputError(f"outputs.{name}.folder: {self._folder} cannot be made: {one_line(e)}") from e
+        self._is_there = False
+
+    def tend(self) -> None:
+        """Makes the folder, once it can be made: that of a network may be there later; see `Sender.tend`."""
+        if not self._is_there:
+            self._make_folder()
 
     def send(self, item: Item) -> None:
         """Appends an event, unless it stands there; see `Sender.send`."""
+        if not self._is_there:
+            self._make_folder()
         path = self._folder / (_local_day(item.record["first_utc"]) + self._form.suffix)
         try:
             day = self._day(path)
@@ -113,12 +113,20 @@ class FilesSender(Sender):
                 day.text.write(self._form.write(item))
         except (OSError, EdgeLprError) as e:
             self._forget(path.name)
-            raise DeliveryError(f"{one_line(e)}") from e
+            self._is_there = False  # what was there may be gone
+            raise DeliveryError(one_line(e)) from e
 
-    def close(self) -> None:
+    def close(self, seconds: float) -> None:
         """Closes the files."""
         for name in list(self._days):
             self._forget(name)
+
+    def _make_folder(self) -> None:
+        try:
+            create_folder(self._folder)
+        except EdgeLprError as e:
+            raise DeliveryError(one_line(e)) from e
+        self._is_there = True
 
     def _day(self, path: Path) -> _Day:
         day = self._days.get(path.name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 
+from edge_lpr.serve.output_settings import Target
 from edge_lpr.serve.record import Match, PassageRecord
-from edge_lpr.serve.settings import ListSettings, Target
+from edge_lpr.serve.settings import ListSettings
 
 __all__ = ["SCHEMA", "Interest"]
 

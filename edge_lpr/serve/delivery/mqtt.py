@@ -19,13 +19,15 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_lpr.errors import InputError, one_line
+from edge_lpr.errors import one_line
+from edge_lpr.io.tls import client_context
 from edge_lpr.masking import masked, remember_secret
+from edge_lpr.serve.deadline import Deadline
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
 from edge_lpr.serve.delivery.topics import OFFLINE, ONLINE, Topics, discovery
 from edge_lpr.serve.delivery.trouble import Sayings
-from edge_lpr.serve.settings import MqttSettings
+from edge_lpr.serve.output_settings import MqttSettings
 
 __all__ = ["MqttSender"]
 
@@ -35,6 +37,10 @@ _FIRST = 3.0  # seconds that the first event waits for the connection
 _PAUSES = 1, 60  # seconds between two tries to connect: at first, and at most
 
 _logger = logging.getLogger("edge_lpr")
+
+
+class RefusedError(DeliveryError):
+    """The broker has answered, and does not take messages in a topic from this user."""
 
 
 class MqttSender(Sender):
@@ -78,10 +84,10 @@ class MqttSender(Sender):
         crop = self._around.jpeg(record["crop"]) if self._settings.pictures else None
         lasting = bool(self._settings.discovery)
         if crop is not None:
-            self._publish(self._topics.crop(camera), crop, retain=lasting)
+            self._tell(self._topics.crop(camera), crop, retain=lasting)
         # An older passage that was tried again is not the last one.
         if lasting and record["first_utc"] >= self._newest.get(camera, ""):
-            self._publish(self._topics.last(camera), item.body.encode(), retain=True)
+            self._tell(self._topics.last(camera), item.body.encode())
             self._newest[camera] = record["first_utc"]
         self._publish(self._topics.events(camera), item.body.encode(), retain=False)
 
@@ -102,32 +108,34 @@ class MqttSender(Sender):
             for camera, is_live in cameras.items():
                 if camera not in self._cameras and self._settings.discovery:
                     topic, payload = discovery(self._settings, self._around.queues.identity(), camera)
-                    self._publish(topic, payload.encode(), retain=True)
+                    self._tell(topic, payload.encode())
                 if self._cameras.get(camera) != is_live:
                     status = ONLINE if is_live else OFFLINE
-                    self._publish(self._topics.camera_status(camera), status.encode(), retain=True)
+                    self._tell(self._topics.camera_status(camera), status.encode())
                 self._cameras[camera] = is_live
             for camera in set(self._cameras) - set(cameras):
                 self._forget(camera)
                 del self._cameras[camera]
             if anew:
-                self._publish(self._topics.status, ONLINE.encode(), retain=True)
+                self._tell(self._topics.status, ONLINE.encode())
         except DeliveryError:
             self._anew = True
             raise
 
-    def close(self) -> None:
-        """Says that the service is not there any more, and leaves."""
+    def close(self, seconds: float) -> None:
+        """Says that the service is not there any more, and leaves; see `Sender.close`."""
+        deadline = Deadline(seconds)
         self._ending.set()
         self._tried.set()
         if self._client.is_connected():
-            with suppress(DeliveryError):
-                for camera in self._cameras:
-                    self._publish(self._topics.camera_status(camera), OFFLINE.encode(), retain=True, wait=1)
-                self._publish(self._topics.status, OFFLINE.encode(), retain=True, wait=1)
+            topics = [*map(self._topics.camera_status, self._cameras), self._topics.status]
+            sent = [self._client.publish(one, OFFLINE.encode(), self._settings.qos, True) for one in topics]
+            for message in sent:  # together: a broker that hangs is waited for once
+                with suppress(ValueError, RuntimeError):
+                    message.wait_for_publish(deadline.left())
         self._client.disconnect()
         if self._thread.ident is not None:
-            self._thread.join(2)
+            self._thread.join(deadline.left())
 
     def _make(self, name: str) -> paho.Client:
         settings = self._settings
@@ -152,19 +160,15 @@ class MqttSender(Sender):
         return client
 
     def _context(self) -> ssl.SSLContext:
-        settings, folder = self._settings, self._around.folder
-        files = {key: getattr(settings, key) for key in ("ca", "certificate", "key")}
-        ca, certificate, key = (None if file is None else folder / file for file in files.values())
-        try:
-            context = ssl.create_default_context(cafile=ca)
-            if certificate is not None:
-                context.load_cert_chain(certificate, key)
-        except (OSError, ValueError) as e:
-            named = ", ".join(str(file) for file in (ca, certificate, key) if file is not None)
-            raise InputError(f"outputs.{self._name}: {named}: {one_line(e)}; expected PEM files") from e
-        if settings.any_certificate:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context
+        given = (getattr(self._settings, key) for key in ("ca", "certificate", "key"))
+        ca, certificate, key = (None if file is None else self._around.folder / file for file in given)
+        return client_context(
+            f"outputs.{self._name}: ",
+            any_certificate=self._settings.any_certificate,
+            ca=ca,
+            certificate=certificate,
+            key=key,
+        )
 
     def _run(self) -> None:
         """Keeps the connection, until it is closed."""
@@ -180,7 +184,8 @@ class MqttSender(Sender):
         """Returns once the broker has a message.
 
         Raises:
-            DeliveryError: It has not, or takes it from nobody.
+            RefusedError: It does not take it from this user.
+            DeliveryError: It has not.
         """
         # The library sends again by itself what was not acknowledged: no second time by us.
         if self._open is not None and self._open[:2] == (topic, payload):
@@ -199,7 +204,18 @@ class MqttSender(Sender):
         self._open = None
         refused = self._refused.pop(sent.mid, "")
         if refused:
-            raise DeliveryError(f"{self._where} does not take messages in {topic}: {refused}")
+            raise RefusedError(f"{self._where} does not take messages in {topic}: {refused}")
+
+    def _tell(self, topic: str, payload: bytes, retain: bool = True) -> None:
+        """Publishes what goes with events, or beside them; where the broker refuses it, that is only said.
+
+        Raises:
+            DeliveryError: The broker does not answer.
+        """
+        try:
+            self._publish(topic, payload, retain=retain)
+        except RefusedError as e:
+            self._say(e.reason)
 
     def _forget(self, camera: str) -> None:
         """Takes away what is retained of a camera that is no more."""
@@ -208,7 +224,7 @@ class MqttSender(Sender):
             topics.append(discovery(self._settings, self._around.queues.identity(), camera)[0])
             topics += [self._topics.last(camera), self._topics.crop(camera)]
         for topic in topics:
-            self._publish(topic, b"", retain=True)
+            self._tell(topic, b"")
 
     def _say(self, trouble: str) -> None:
         self._trouble = trouble

@@ -23,8 +23,9 @@ from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery import interest
 from edge_lpr.serve.delivery.items import Counts, DeliveryError, Item
 from edge_lpr.serve.delivery.trouble import Trouble
+from edge_lpr.serve.output_settings import Target
 from edge_lpr.serve.record import PassageRecord
-from edge_lpr.serve.settings import ListSettings, Target
+from edge_lpr.serve.settings import ListSettings
 
 __all__ = ["SCHEMA", "Queues"]
 
@@ -181,6 +182,10 @@ class Queues:
         if trouble.said.may_say("failing", now):
             _logger.warning("output %s: %s; tried again in %.1f s", item.target, reason, pause)
 
+    def tended(self, target: str, trouble: str) -> None:
+        """Notes what is wrong with an output whether an event waits for it or not; "" where nothing is."""
+        self._trouble(target).beside = trouble
+
     def retry_now(self, target: str) -> None:
         """Ends an output's pause: its receiver is known to be back."""
         self._trouble(target).until = 0.0
@@ -196,12 +201,17 @@ class Queues:
 
     def counts(self) -> dict[str, Counts]:
         """Returns what became of the events of each output, since the database was made."""
-        found = {name: Counts(failing=self._trouble(name).reason) for name in self._targets}
+        found = {name: Counts(failing=self._trouble(name).told) for name in self._targets}
         for name, waiting, delivered, dropped, given_up in self._database.reader().execute(
             "SELECT target, waiting, delivered, dropped, given_up FROM queue_counts"
         ):
-            found[name] = Counts(waiting, delivered, dropped, given_up, self._trouble(name).reason)
+            found[name] = Counts(waiting, delivered, dropped, given_up, self._trouble(name).told)
         return found
+
+    def failing(self) -> dict[str, str]:
+        """Returns what is wrong with outputs, by name; those that deliver are not among them."""
+        told = {name: self._trouble(name).told for name in list(self._targets)}
+        return {name: masked(why) for name, why in told.items() if why}
 
     def identity(self) -> str:
         """Returns the name by which receivers know this service again: 12 hexadecimal digits."""

@@ -56,7 +56,15 @@ class Sender(ABC):
         """
 
     def tend(self) -> None:  # noqa: B027 - most have nothing to tend
-        """Does what is due beside events; called about every second."""
+        """Does what is due beside events; called about every second, less often where it fails.
 
-    def close(self) -> None:  # noqa: B027
-        """Says good-bye to the receiver."""
+        Raises:
+            DeliveryError: It failed; events are delivered nevertheless.
+        """
+
+    def close(self, seconds: float) -> None:  # noqa: B027
+        """Says good-bye to the receiver.
+
+        Args:
+            seconds: That it may take.
+        """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_lpr._version import __version__
-from edge_lpr.serve.settings import MqttSettings
+from edge_lpr.serve.output_settings import MqttSettings
 
 __all__ = ["OFFLINE", "ONLINE", "Topics", "discovery"]
 

@@ -56,6 +56,7 @@ class Trouble:
     Attributes:
         until: When the output may be tried again, in seconds of `time.monotonic()`.
         reason: Why the last try failed; "" where it did not.
+        beside: What is wrong with it though no event may wait: a folder that is not there.
         said: What was said of it.
         taken: Numbers of the items that were delivered while the disk could not be told.
     """
@@ -63,11 +64,17 @@ class Trouble:
     chance: random.Random
     until: float = 0.0
     reason: str = ""
+    beside: str = ""
     taken: set[int] = field(default_factory=set)
     _streak: int = 0
     _passages: dict[str, tuple[int, float]] = field(default_factory=dict)  # failures, and until when
     _since: set[str] = field(default_factory=set)  # passages that failed since something was taken
     said: Sayings = field(default_factory=Sayings)
+
+    @property
+    def told(self) -> str:
+        """What is wrong with it; "" where nothing is."""
+        return self.reason or self.beside
 
     def holds(self, passage: str, now: float) -> bool:
         """Whether a passage has to wait for its next try."""

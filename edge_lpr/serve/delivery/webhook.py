@@ -16,21 +16,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import ssl
+import socket
+import threading
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from email.utils import parsedate_to_datetime
-from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from edge_lpr._version import __version__
 from edge_lpr.errors import InputError, one_line
+from edge_lpr.io.tls import client_context
 from edge_lpr.masking import remember, remember_secret
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
-from edge_lpr.serve.settings import WebhookSettings
+from edge_lpr.serve.output_settings import WebhookSettings
 
 __all__ = ["SIGNATURE_HEADER", "WebhookSender", "signature"]
 
@@ -83,17 +86,20 @@ class WebhookSender(Sender):
         self._settings = settings
         self._around = around
         self._shown = _host(name, settings.url)
+        self._connection = _Connection()
         headers = {"User-Agent": f"edge-lpr/{__version__}", **settings.headers}
         for key, value in headers.items():
             if not (key.isascii() and value.isascii() and f"{key}{value}".isprintable() and key.strip()):
                 raise InputError(
                     f"outputs.{name}.headers: {key!r}: expected printable ASCII in name and value"
                 )
+        ca = None if settings.ca is None else around.folder / settings.ca
+        context = client_context(f"outputs.{name}: ", any_certificate=settings.any_certificate, ca=ca)
         try:
             self._client = httpx.Client(
                 headers=headers,
                 timeout=settings.timeout,
-                verify=_context(around.folder, settings),
+                verify=context,
                 follow_redirects=False,
                 limits=httpx.Limits(max_connections=1, keepalive_expiry=15),
             )
@@ -107,18 +113,24 @@ class WebhookSender(Sender):
             request.headers[SIGNATURE_HEADER] = signature(
                 self._settings.secret, request.read(), int(time.time())
             )
-        try:
-            response = self._client.send(request, stream=True)
-            _drain(response, time.monotonic() + self._settings.timeout)
-        except httpx.TimeoutException as e:
-            raise DeliveryError(f"{self._shown} gives no answer within {self._settings.timeout:g} s") from e
-        except (httpx.HTTPError, httpx.StreamError, OSError) as e:
-            raise DeliveryError(f"{self._shown} cannot be reached: {one_line(e, 120)}") from e
+        request.extensions["trace"] = self._connection.follow
+        late = f"{self._shown} gives no answer within {self._settings.timeout:g} s"
+        with self._connection.cut_after(self._settings.timeout):
+            try:
+                response = self._client.send(request, stream=True)
+                _drain(response, time.monotonic() + self._settings.timeout)
+            except httpx.TimeoutException as e:
+                raise DeliveryError(late) from e
+            except (httpx.HTTPError, httpx.StreamError, OSError) as e:
+                if self._connection.was_cut:
+                    raise DeliveryError(late) from e
+                raise DeliveryError(f"{self._shown} cannot be reached: {one_line(e, 120)}") from e
         self._judge(response)
 
-    def close(self) -> None:
+    def close(self, seconds: float) -> None:
         """Closes the connection."""
         self._client.close()
+        self._connection.close()
 
     def _request(self, item: Item) -> httpx.Request:
         headers = {"Idempotency-Key": f"{item.id}/{item.revision}"}
@@ -154,6 +166,60 @@ class WebhookSender(Sender):
         raise DeliveryError(f"{what}: it refuses this event", whole=False, final=True)
 
 
+class _Connection:
+    """The connection of a client, which is cut where an exchange takes too long.
+
+    The client's own limits are of each wait for a byte: who sends one now and then is never late for them.
+
+    Attributes:
+        was_cut: Whether the last exchange took too long.
+    """
+
+    def __init__(self) -> None:
+        self.was_cut = False
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def follow(self, name: str, info: dict[str, Any]) -> None:
+        """Takes what httpcore tells of a request: which socket it has opened."""
+        if name.endswith("connect_tcp.complete"):
+            opened = info["return_value"].get_extra_info("socket").dup()
+            self.close()
+            with self._lock:
+                self._socket = opened
+                if self.was_cut:
+                    self._cut_here()
+
+    @contextmanager
+    def cut_after(self, seconds: float) -> Iterator[None]:
+        """Ends what goes over it after so many seconds."""
+        self.was_cut = False
+        timer = threading.Timer(seconds, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Forgets the connection."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+    def _cut(self) -> None:
+        with self._lock:
+            self.was_cut = True
+            self._cut_here()
+
+    def _cut_here(self) -> None:
+        if self._socket is not None:
+            with suppress(OSError):  # it is gone already
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
 def _host(name: str, url: str) -> str:
     """Returns an address as messages show it: paths and queries of webhooks are passwords."""
     try:
@@ -164,18 +230,6 @@ def _host(name: str, url: str) -> str:
     if not host or parts.scheme not in ("http", "https"):
         raise InputError(f"outputs.{name}.url: expected https://HOST/PATH or http://HOST/PATH")
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
-
-
-def _context(folder: Path, settings: WebhookSettings) -> ssl.SSLContext:
-    """Returns how certificates are looked at: the machine's own ones by default, and SSL_CERT_FILE's."""
-    ca = None if settings.ca is None else folder / settings.ca
-    try:
-        context = ssl.create_default_context(cafile=ca)
-    except (OSError, ValueError) as e:
-        raise InputError(f"{ca}: {one_line(e)}; expected certificates in PEM") from e
-    if settings.any_certificate:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 def _drain(response: httpx.Response, until: float) -> None:

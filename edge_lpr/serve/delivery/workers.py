@@ -8,10 +8,11 @@ import time
 from collections.abc import Mapping
 
 from edge_lpr.errors import EdgeLprError, one_line
+from edge_lpr.serve.deadline import Deadline
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
 from edge_lpr.serve.delivery.trouble import Sayings
-from edge_lpr.serve.settings import (
+from edge_lpr.serve.output_settings import (
     CommandSettings,
     FilesSettings,
     MqttSettings,
@@ -22,6 +23,8 @@ from edge_lpr.serve.settings import (
 __all__ = ["Deliverer", "Deliveries", "make_sender"]
 
 _TEND = 1.0  # seconds between two looks at what is due beside events
+_LONGEST_PAUSE = 60.0  # after looks that failed
+_GOODBYE = 1.0  # seconds for what is said to the receiver of an output that has other settings
 
 _logger = logging.getLogger("edge_lpr")
 
@@ -53,7 +56,7 @@ def make_sender(name: str, settings: OutputSettings, around: Surroundings) -> Se
     assert isinstance(settings, FilesSettings)
     from edge_lpr.serve.delivery.files import FilesSender
 
-    return FilesSender(name, settings, around)
+    return FilesSender(settings, around)
 
 
 class Deliverer:
@@ -69,18 +72,24 @@ class Deliverer:
         self._name = name
         self._sender = sender
         self._queues = around.queues
-        self._until: float | None = None  # when it ends, be it in the middle of a queue
-        self._tended = -_TEND
+        self._events: Deadline | None = None  # it ends then, be it in the middle of a queue
+        self._goodbye = Deadline(0.0)
+        self._tend_at, self._pause = 0.0, _TEND
         self._said = Sayings()
         self._thread = threading.Thread(target=self._run, name=f"output {name}", daemon=True)
         self._thread.start()
 
-    def stop(self, seconds: float) -> None:
+    def stop(self, seconds: float, goodbye: float) -> None:
         """Lets it deliver what can be delivered within so many seconds, and no more; returns at once.
 
         What is not delivered then stays queued. See `join`.
+
+        Args:
+            seconds: For events.
+            goodbye: For what is said to the receiver after that.
         """
-        self._until = time.monotonic() + seconds
+        self._goodbye = Deadline(seconds + goodbye)
+        self._events = Deadline(seconds)
         self._queues.wake()
 
     def join(self, seconds: float) -> bool:
@@ -89,30 +98,40 @@ class Deliverer:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while True:
+        while self._events is None or not self._events.is_over:
             seen = self._queues.changes()
             now = time.monotonic()
-            if self._until is not None and now >= self._until:
-                break
+            self._tend(now)
             try:
-                if now >= self._tended + _TEND:
-                    self._tended = now
-                    self._sender.tend()
                 item = self._queues.next(self._name, now)
             except Exception as e:  # the disk, for one: it may come back
-                self._say(e.reason if isinstance(e, DeliveryError) else one_line(e, named=True))
+                self._say(one_line(e, named=True))
                 self._queues.wait(seen, _TEND)
                 continue
             if item is not None:
                 self._deliver(item)
-            elif self._until is not None:
+            elif self._events is not None:
                 break
             else:
                 self._queues.wait(seen, min(_TEND, self._queues.pause(self._name, now)))
         try:
-            self._sender.close()
+            self._sender.close(self._goodbye.left())
         except Exception as e:  # the others are to be closed too
             self._say(one_line(e, named=True))
+
+    def _tend(self, now: float) -> None:
+        """Has the sender do what is due beside events; where that fails, it waits and events do not."""
+        if now < self._tend_at or (self._events is not None and self._tend_at):
+            return
+        why = ""
+        try:
+            self._sender.tend()
+        except Exception as e:
+            why = e.reason if isinstance(e, DeliveryError) else one_line(e, named=True)
+            self._say(why)
+        self._queues.tended(self._name, why)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE) if why else _TEND
+        self._tend_at = time.monotonic() + self._pause
 
     def _deliver(self, item: Item) -> None:
         try:
@@ -140,6 +159,7 @@ class Deliveries:
         self._around = around
         self._settings: dict[str, OutputSettings] = {}
         self._deliverers: dict[str, Deliverer] = {}
+        self._is_over = False
 
     def start(self, outputs: Mapping[str, OutputSettings]) -> None:
         """Starts outputs, or takes other settings: those that stay the same are not disturbed.
@@ -150,6 +170,8 @@ class Deliveries:
         Raises:
             EdgeLprError: Settings of one cannot be used; the outputs stay as they were.
         """
+        if self._is_over:  # they were read again as the end came
+            return
         changed = {name: one for name, one in outputs.items() if self._settings.get(name) != one}
         senders: dict[str, Sender] = {}
         try:
@@ -157,23 +179,33 @@ class Deliveries:
                 senders[name] = make_sender(name, one, self._around)
         except EdgeLprError:
             for sender in senders.values():
-                sender.close()
+                sender.close(0.0)
             raise
         gone = [name for name in self._deliverers if name in changed or name not in outputs]
-        self._end({name: self._deliverers.pop(name) for name in gone}, 0.0)
+        self._end({name: self._deliverers.pop(name) for name in gone}, 0.0, _GOODBYE)
         for name, sender in senders.items():
             self._deliverers[name] = Deliverer(name, sender, self._around)
         self._settings = dict(outputs)
 
-    def stop(self, seconds: float) -> None:
-        """Delivers what can be within so many seconds; the rest stays queued."""
-        self._end(self._deliverers, seconds)
-        self._deliverers = {}
+    def stop(self, seconds: float, goodbye: float) -> bool:
+        """Delivers what can be within so many seconds; the rest stays queued.
 
-    def _end(self, deliverers: Mapping[str, Deliverer], seconds: float) -> None:
-        until = time.monotonic() + seconds
+        Args:
+            seconds: For events.
+            goodbye: For what is said to the receivers after that.
+
+        Returns:
+            Whether nothing is left in the middle of an event.
+        """
+        self._is_over = True
+        deliverers, self._deliverers = self._deliverers, {}
+        return self._end(deliverers, seconds, goodbye)
+
+    def _end(self, deliverers: Mapping[str, Deliverer], seconds: float, goodbye: float) -> bool:
+        deadline = Deadline(seconds + goodbye)
         for deliverer in deliverers.values():
-            deliverer.stop(seconds)
-        for name, deliverer in deliverers.items():
-            if not deliverer.join(until + 1 - time.monotonic()):
-                _logger.warning("output %s: is left in the middle of an event, which stays queued", name)
+            deliverer.stop(seconds, goodbye)
+        late = [name for name, one in deliverers.items() if not one.join(deadline.left())]
+        for name in late:
+            _logger.warning("output %s: is left in the middle of an event, which stays queued", name)
+        return not late

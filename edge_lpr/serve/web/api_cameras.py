@@ -37,7 +37,9 @@ def _health(ask: Ask) -> Response:
             "version": __version__,
             "not_ready": context.is_ready(),
             "pictures": context.pictures.state,
+            "clock": context.clock_trouble(),
             "queues": dict(context.queues.depths()),
+            "failing": dict(context.queues.failing()),
         }
     )
 
@@ -73,13 +75,23 @@ CAMERAS: tuple[Operation, ...] = (
         _health,
         (),
         "getHealth",
-        "What the service is not ready for, why pictures are not kept, how many events wait for outputs",
+        "What the service is not ready for, why pictures are not kept, whether the clock is trusted, how "
+        "many events wait for which output, and what is wrong with outputs",
         gives=json_of(
             {
                 "version": {"type": "string"},
                 "not_ready": {"type": "string", "description": "Empty where it is ready."},
                 "pictures": {"type": "string", "description": "Why none are kept; empty where they are."},
+                "clock": {
+                    "type": "string",
+                    "description": "Why what is kept grows old faster; empty where the clock is right.",
+                },
                 "queues": {"type": "object", "additionalProperties": {"type": "integer"}},
+                "failing": {
+                    "type": "object",
+                    "description": "What is wrong with outputs, by name; empty where all deliver.",
+                    "additionalProperties": {"type": "string"},
+                },
             }
         ),
     ),

@@ -45,6 +45,10 @@ class Depths(Protocol):
         """Returns how many events wait for each output."""
         ...
 
+    def failing(self) -> Mapping[str, str]:
+        """Returns what is wrong with outputs, by name."""
+        ...
+
 
 @dataclass
 class WebContext:
@@ -63,6 +67,8 @@ class WebContext:
         change_regions: Takes a camera's name, its regions and masks in shares of the frame; durable when it
             returns. Raises InputError.
         is_ready: Says what the service is not ready for yet; "" where it is.
+        clock_trouble: Says why what is kept ages as it does; "" where the clock is right.
+        is_over: Whether the page ends: what goes on and on ends too.
     """
 
     settings: ServeSettings
@@ -76,6 +82,8 @@ class WebContext:
     areas: Callable[[str], Areas]
     change_regions: Callable[[str, Polygons, Polygons], None]
     is_ready: Callable[[], str]
+    clock_trouble: Callable[[], str] = lambda: ""
+    is_over: bool = False
     _threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(_THREADS, "edge-lpr page"), repr=False
     )
@@ -85,5 +93,5 @@ class WebContext:
         return await asyncio.get_running_loop().run_in_executor(self._threads, job)
 
     def close(self) -> None:
-        """Ends the threads, once what they do is done; may be called twice."""
-        self._threads.shutdown()
+        """Ends the threads once what they do is done, and waits for that; may be called twice."""
+        self._threads.shutdown(cancel_futures=True)

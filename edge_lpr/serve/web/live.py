@@ -96,10 +96,10 @@ class LiveResponse(Response):
         begun = sent = clock()
         shown = self._first
         yield shown
-        while not gone.done() and clock() - begun < _LONGEST:
+        while not (gone.done() or self._context.is_over) and clock() - begun < _LONGEST:
             await asyncio.wait([gone], timeout=_PAUSE)
             picture = await self._context.work(lambda: self._context.cameras.latest(self._camera))
-            if picture is None or gone.done():
+            if picture is None or gone.done() or self._context.is_over:
                 return
             if (picture is not shown and picture != shown) or clock() - sent >= _REPEAT:
                 shown, sent = picture, clock()

@@ -27,7 +27,8 @@ _DONE = Parameter("done", "what was done", choices=("corrected",), default="")
 def _now(ask: Ask) -> Response:
     context = ask.context
     found = context.store.search(Query(limit=_NEWEST))
-    warnings = [context.is_ready(), context.pictures.state]
+    outputs = (f"output {name}: {why}" for name, why in context.queues.failing().items())
+    warnings = [context.is_ready(), context.pictures.state, context.clock_trouble(), *outputs]
     return ask.page(
         "now.html",
         cameras=camera_views(context),

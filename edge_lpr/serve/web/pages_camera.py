@@ -14,7 +14,7 @@ from edge_lpr.errors import InputError, shown
 from edge_lpr.io.plain_data import parse_json
 from edge_lpr.serve.board import CameraState
 from edge_lpr.serve.regions import DrawnRegions, as_toml
-from edge_lpr.serve.settings import MOST_POLYGONS, Polygon
+from edge_lpr.serve.setting_types import MOST_POLYGONS, Polygon
 from edge_lpr.serve.web.asking import Ask, Operation
 from edge_lpr.serve.web.context import Polygons, WebContext
 from edge_lpr.serve.web.filters import CAMERA

@@ -135,6 +135,7 @@ class WebServer:
         Returns:
             Whether it has ended.
         """
+        self._context.is_over = True
         self._server.should_exit = True
         if self._thread.ident is not None:
             self._thread.join(deadline)

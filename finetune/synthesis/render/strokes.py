@@ -76,7 +76,7 @@ def strokes(char: str) -> list[NDArray[np.float32]]:
     """The centre lines of a letter or digit.
 
     Returns:
-        Per stroke float32 N×2, x and y in millimetres, 0 to 34 and 0 to 79.
+        Per stroke float32 N×2, x and y in millimetres, 0 to 34 and 0 to 79 but for Q's tail.
 
     Raises:
         KeyError: For any other character.

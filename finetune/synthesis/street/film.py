@@ -29,7 +29,7 @@ from edge_lpr.finetune.synthesis.street.art import (
     Canvas,
     street_background,
 )
-from edge_lpr.io.atomic_io import write_bytes, write_json
+from edge_lpr.io.atomic_io import create_folder, write_bytes, write_json
 from edge_lpr.io.video_io import VideoFile
 from edge_lpr.types import Color, Image, Rng
 
@@ -197,7 +197,7 @@ def film(
         seed: Of what is drawn at random.
         zoom: How much larger than the sample street the frames are.
         light: What is left of the light, 0 to 1.
-        noise: Standard deviation of the camera's noise, in levels of 255.
+        noise: The most that the camera's noise deviates, in levels of 255; each frame draws from 1 up to it.
 
     Yields:
         Each frame, uint8 H×W×3 BGR, and the corners of the plates that can be read in it, by the vehicle's
@@ -276,12 +276,9 @@ def write(folder: Path) -> None:
     """Writes the video, the still and their truth into a folder, which is made if missing.
 
     Raises:
-        OutputError: The folder cannot be made, or one of them cannot be encoded or written.
+        OutputError: The folder cannot be written to, or one of them cannot be encoded or written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise OutputError(f"{folder}: cannot be made ({e.strerror or e}); give another --out") from e
+    create_folder(folder)
     images, seen = frames()
     video = VideoFile(folder / "street.mp4", FPS)
     for number, image in enumerate(images):

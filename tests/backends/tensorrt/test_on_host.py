@@ -47,6 +47,7 @@ WHOLE = (
     "int8",
     "interrupted",
     "quick_first",
+    "archive",
     "protocol",
     "benchmark",
 )
@@ -97,6 +98,8 @@ def test_scenario(name: str, version: str, driver: Path, tmp_path: Path) -> None
 def test_the_whole_kit(name: str, version: str, driver: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason=reason("onnx", "test"))
     pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
+    if name == "archive":
+        pytest.importorskip("pyarrow", reason=reason("pyarrow", "scale"))
     execute("whole.py", name, version, driver, tmp_path)
 
 

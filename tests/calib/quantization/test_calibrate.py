@@ -171,6 +171,19 @@ def test_images_without_labels_are_measured_against_fp32(
     assert accuracy["fp32"] == 1
 
 
+def test_one_part_alone_is_calibrated(bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["calibrate", str(bundle), "--data", str(data), "--cache", "", "--precision", "fp16"]
+    assert main([*arguments, "--part", "det"]) == 0
+    # The recognizer has no such precision, and is read with in FP32.
+    assert "end to end fp16: " in capsys.readouterr().err
+    opened = load_bundle(bundle)
+    assert set(opened.det.precisions) == {"fp32", "fp16"} and set(opened.rec.precisions) == {"fp32"}
+    assert main([*arguments, "--part", "rec"]) == 0
+    both = load_bundle(bundle)
+    assert both.model("det", "fp16").sha256 == opened.model("det", "fp16").sha256
+    assert both.precisions() == ("fp32", "fp16")
+
+
 def test_int8_for_a_cpu_is_a_precision_of_its_own(
     bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,6 +54,10 @@ def test_half_of_the_images_stays_for_validation(bundle: Path, data: Path) -> No
     assert found.labelled and len(found.sha256) == 64
     assert count.steps["cutting plates out"] == 6
     assert count.steps["rec: network inputs"] == len(found.crops)
+    # The scenes of the ranges, each with what FP32 finds and reads there, of which the crops are a part.
+    assert [content_name(scene.path) for scene in found.scenes] == found.names[:6]
+    plates = [plate for scene in found.scenes for plate in scene.plates or ()]
+    assert all(plate.corners is not None for plate in plates)
 
 
 def test_inputs_are_what_the_networks_take(bundle: Path, data: Path) -> None:

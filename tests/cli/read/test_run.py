@@ -365,7 +365,11 @@ def test_on_a_terminal_there_are_states_and_colour(scenes: Path) -> None:
         (["--jsonl", "o", "--csv", "o"], 2, "--jsonl and --csv are the same"),
         (["--jsonl", "-", "--csv", "-"], 2, "--jsonl and --csv are the same"),
         (["--save", "1.png"], 2, "--save 1.png: would overwrite 1.png"),
-        (["--bundle", "none"], 2, "none: no such folder; a bundle is a folder with a bundle.json"),
+        (
+            ["--bundle", "none"],
+            2,
+            "none: no such folder; a bundle is a folder with a bundle.json, or one of",
+        ),
         (["--box-thresh", "3"], 2, "argument --box-thresh: '3', expected a number from 0 to 1"),
         (["--every-frame", "--events", "new"], 2, "--every-frame gives reads and no events"),
         (["--every-frame", "--gate", "auto"], 2, "--every-frame looks at all of each frame"),

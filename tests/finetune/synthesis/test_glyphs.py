@@ -1,3 +1,5 @@
+"""The atlases that ship are what the script makes, and what it refuses."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -59,6 +61,17 @@ def test_what_is_no_font_or_cannot_be_written_is_one_line(
         glyphs.cut_subset(font, "皖", tmp_path / "no" / "s.otf", "Test Family")
     with pytest.raises(OutputError, match=r"glyphs\.png: cannot be written"):
         glyphs.write_atlas(tmp_path / "no", np.zeros((2, 2), np.uint8), {})
+
+
+def test_a_font_without_a_name_is_refused_before_any_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    font = str(glyphs.PLATE_ASSETS / "hei-thin.otf")
+    for name in ("DRAW_ASSETS", "PLATE_ASSETS"):
+        monkeypatch.setattr(glyphs, name, tmp_path)
+    assert glyphs.main(["subset", "--noto-thin", font, "--noto-medium", font, "--latin", "thin.woff2"]) == 2
+    assert capsys.readouterr().err == "glyphs: --latin thin.woff2: expected NAME=FILE\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_subset_bears_a_reserved_name() -> None:

@@ -95,6 +95,11 @@ def test_a_run_does_not_begin_where_another_has_left_its_weights(
     finetune(one, start, out, resume=True, report=lambda r: seen.append(r.step))
     assert seen == []
     assert load_checkpoint(out / "best.pdparams").keys() == load_checkpoint(out / "latest.pdparams").keys()
+    # Refused for its settings, a resume leaves the run's own: the next one reads them.
+    settings = (out / run.CONFIG).read_bytes()
+    with pytest.raises(ModelError, match=r"started with Global\.seed = 1, the config says 5"):
+        finetune(config(steps=1, seed=5), start, out, resume=True)
+    assert (out / run.CONFIG).read_bytes() == settings
     # Where only the weights are kept, there is nothing to go on from.
     for name in ("latest.state", "latest.pdparams", "history.json"):
         (out / name).unlink()

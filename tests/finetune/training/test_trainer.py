@@ -124,6 +124,16 @@ def test_loss_that_is_not_a_number_ends_the_run_with_the_weights_before_it(tmp_p
     assert all(np.isfinite(a).all() for a in weights(tmp_path / "latest.pdparams").values())
 
 
+def test_a_single_step_that_goes_astray_leaves_no_trace_in_the_statistics(tmp_path: Path) -> None:
+    class Once(Line):
+        def batch(self, step: int) -> torch.Tensor:
+            return super().batch(step) * (float("nan") if step == 3 else 1.0)
+
+    history = train(Once(), config(freeze_batch_norm=False), tmp_path)
+    assert all(math.isfinite(row["score"]) for row in history["metrics"])
+    assert all(np.isfinite(a).all() for a in weights(tmp_path / "latest.pdparams").values())
+
+
 class Unreadable(Line):
     def batch(self, step: int) -> torch.Tensor:
         if step == 3:

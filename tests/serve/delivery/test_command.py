@@ -19,7 +19,7 @@ pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 from edge_lpr.serve.delivery.command import CommandSender
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Surroundings
-from edge_lpr.serve.settings import CommandSettings
+from edge_lpr.serve.output_settings import CommandSettings
 
 TEXT = "粤B1234; rm -rf $HOME `id` \"'"
 ITEM = Item(

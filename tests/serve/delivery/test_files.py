@@ -17,18 +17,17 @@ pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 
 from helpers.deliveries import Service
 
-from edge_lpr.errors import InputError
 from edge_lpr.serve.delivery.files import FilesSender
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Surroundings
+from edge_lpr.serve.output_settings import FilesSettings
 from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.record_table import COLUMNS
-from edge_lpr.serve.settings import FilesSettings
 
 
 def sender(folder: Path, form: Any = "jsonl") -> FilesSender:
     settings = FilesSettings(type="files", folder="out", form=form)
-    return FilesSender("out", settings, Surroundings(None, folder))  # type: ignore[arg-type]
+    return FilesSender(settings, Surroundings(None, folder))  # type: ignore[arg-type]
 
 
 def item(one: PassageRecord) -> Item:
@@ -50,7 +49,7 @@ def test_each_event_stands_in_the_file_of_its_passages_day(tmp_path: Path) -> No
     out = sender(tmp_path)
     for one in (first, other, record("a", 2), record("a", 3)):
         out.send(item(one))
-    out.close()
+    out.close(0)
     assert lines(tmp_path / "out" / f"{day(first)}.jsonl") == [("a", 1), ("a", 2), ("a", 3)]
     written = (tmp_path / "out" / f"{day(other)}.jsonl").read_text(encoding="utf-8")
     assert json.loads(written) == json.loads(json.dumps(other.to_dict()))
@@ -63,7 +62,7 @@ def test_what_stands_there_is_not_written_again(tmp_path: Path, form: str) -> No
         out = sender(tmp_path, form)
         out.send(item(record("a")))
         out.send(item(record("b")))
-        out.close()
+        out.close(0)
     (path,) = (tmp_path / "out").iterdir()
     text = path.read_text(encoding="utf-8-sig")
     assert len(text.splitlines()) == 2 + (form == "csv")
@@ -71,7 +70,7 @@ def test_what_stands_there_is_not_written_again(tmp_path: Path, form: str) -> No
     out = sender(tmp_path, form)
     for one in (record("a", 11), record("a1")):
         out.send(item(one))
-    out.close()
+    out.close(0)
     assert len(path.read_text(encoding="utf-8-sig").splitlines()) == 4 + (form == "csv")
 
 
@@ -79,12 +78,12 @@ def test_a_torn_line_is_written_again(tmp_path: Path) -> None:
     out = sender(tmp_path)
     out.send(item(record("a")))
     out.send(item(record("b")))
-    out.close()
+    out.close(0)
     (path,) = (tmp_path / "out").iterdir()
     path.write_bytes(path.read_bytes()[:-20])  # the power went
     again = sender(tmp_path)
     again.send(item(record("b")))
-    again.close()
+    again.close(0)
     assert lines(path) == [("a", 1), ("b", 1)]
 
 
@@ -93,7 +92,7 @@ def test_a_table_opens_in_a_spreadsheet(tmp_path: Path) -> None:
     out = sender(tmp_path, "csv")
     out.send(item(one))
     out.send(item(record("b", corners=())))
-    out.close()
+    out.close(0)
     (path,) = (tmp_path / "out").iterdir()
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -108,6 +107,7 @@ def test_a_table_opens_in_a_spreadsheet(tmp_path: Path) -> None:
 
 def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     out = sender(tmp_path)
+    out.tend()
     path = tmp_path / "out" / f"{day(record())}.jsonl"
     path.write_text("my notes\n", encoding="utf-8")
     with pytest.raises(DeliveryError, match="not a file of JSON lines to add to"):
@@ -115,14 +115,21 @@ def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == "my notes\n"
     path.unlink()
     out.send(item(record()))
-    out.close()
+    out.close(0)
     assert lines(path) == [("a", 1)]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_yet_is_waited_for_and_that_is_seen(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("", encoding="utf-8")
-    with pytest.raises(InputError, match=r"outputs\.out\.folder: .*out cannot be made"):
-        sender(tmp_path)
+    with Service(tmp_path, {"out": FilesSettings(type="files", folder="out")}) as service:
+        wait_until(lambda: "out: " in service.queues.failing().get("out", ""))
+        service.offer(record())
+        wait_until(lambda: service.queues.counts()["out"].failing)
+        assert service.waiting == 1
+        (tmp_path / "out").unlink()
+        wait_until(lambda: service.waiting == 0)
+        wait_until(lambda: not service.queues.failing())
+    assert lines(tmp_path / "out" / f"{day(record())}.jsonl") == [("a", 1)]
 
 
 def test_many_days_do_not_keep_many_files_open(tmp_path: Path) -> None:
@@ -130,7 +137,7 @@ def test_many_days_do_not_keep_many_files_open(tmp_path: Path) -> None:
     for number in range(1, 29):
         out.send(item(record(f"p{number}", first_utc=f"2026-11-{number:02}T12:00:00.000Z")))
     assert len(out._days) == 4
-    out.close()
+    out.close(0)
     assert len(list((tmp_path / "out").iterdir())) == 28
 
 

@@ -24,7 +24,7 @@ pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 
 from helpers.deliveries import Service
 
-from edge_lpr.serve.settings import FilesSettings, MqttSettings, OutputSettings, WebhookSettings
+from edge_lpr.serve.output_settings import FilesSettings, MqttSettings, OutputSettings, WebhookSettings
 
 TESTS = Path(__file__).resolve().parents[2]
 PASSAGES, REVISIONS = 100, 3
@@ -36,7 +36,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from helpers.deliveries import Service
 from helpers.passages import record
-from edge_lpr.serve.settings import OutputSettings
+from edge_lpr.serve.output_settings import OutputSettings
 folder = Path(sys.argv[1])
 outputs = TypeAdapter(dict[str, OutputSettings]).validate_json(sys.argv[2])
 with Service(folder, outputs) as service:

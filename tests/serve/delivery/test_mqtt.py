@@ -25,7 +25,7 @@ from helpers.deliveries import Service
 
 from edge_lpr.errors import InputError
 from edge_lpr.serve.delivery.workers import make_sender
-from edge_lpr.serve.settings import MqttSettings
+from edge_lpr.serve.output_settings import MqttSettings
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -93,7 +93,7 @@ def test_what_it_cannot_reach_is_named(tmp_path: Path, caplog: pytest.LogCapture
 def test_the_broker_says_offline_for_who_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from helpers.deliveries import Service; "
-        "from edge_lpr.serve.settings import MqttSettings; "
+        "from edge_lpr.serve.output_settings import MqttSettings; "
         "output = MqttSettings(type='mqtt', host='127.0.0.1', port=int(sys.argv[1])); "
         "service = Service(Path(sys.argv[2]), {'mqtt': output}).__enter__(); time.sleep(1000)"
     )
@@ -218,6 +218,28 @@ def test_a_topic_that_one_may_not_write_loses_nothing(tmp_path: Path) -> None:
             wait_until(lambda: "does not take messages" in service.queues.counts()["mqtt"].failing)
             assert service.waiting == 1
             assert "edge-lpr/events/gate: Not authorized" in service.queues.counts()["mqtt"].failing
+
+
+def test_a_broker_that_takes_events_alone_gets_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    needs_passwords()
+    (tmp_path / "c.jpg").write_bytes(b"\xff\xd8crop")
+    with broker(tmp_path, *users(tmp_path, "topic readwrite edge-lpr/events/#")) as started:
+        output = settings(
+            started.port, user="gate", password="geheim77", pictures=True, discovery="homeassistant"
+        )
+        there = {"gate": True, "yard": False}
+        with (
+            caplog.at_level(logging.WARNING, "edge_lpr"),
+            Service(tmp_path, {"mqtt": output}, lambda name: tmp_path / name, lambda: there) as service,
+        ):
+            service.offer(*(record(f"a{number}", crop="c.jpg") for number in range(5)))
+            wait_until(lambda: service.waiting == 0)
+            wait_until(lambda: "does not take messages in edge-lpr/status: Not authorized" in caplog.text)
+            there["gate"] = False
+            service.offer(record("b"))
+            wait_until(lambda: service.waiting == 0)
+            assert service.queues.counts()["mqtt"].delivered == 6
+    assert "does not take messages in edge-lpr/cameras/gate/status: Not authorized" in caplog.text
 
 
 # The library leaves the socket of a failed handshake to the garbage collector.

@@ -20,8 +20,9 @@ pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.queue import SCHEMA, Queues
+from edge_lpr.serve.output_settings import WebhookSettings
 from edge_lpr.serve.record import PassageRecord
-from edge_lpr.serve.settings import ListSettings, WebhookSettings
+from edge_lpr.serve.settings import ListSettings
 
 
 def webhook(**changes: Any) -> WebhookSettings:

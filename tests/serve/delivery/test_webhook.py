@@ -7,8 +7,11 @@ import hashlib
 import hmac
 import json
 import logging
+import socket
 import ssl
+import threading
 import time
+from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from helpers.certificates import make_certificate
 from helpers.extras import reason
 from helpers.passages import record
 from helpers.receiver import Receiver, Request
-from helpers.waiting import wait_until
+from helpers.waiting import LONG, wait_until
 
 pytest.importorskip("httpx", reason=reason("httpx", "serve"))
 pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
@@ -29,7 +32,7 @@ from edge_lpr.errors import InputError
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Surroundings
 from edge_lpr.serve.delivery.webhook import WebhookSender, signature
-from edge_lpr.serve.settings import WebhookSettings
+from edge_lpr.serve.output_settings import WebhookSettings
 
 AROUND = Surroundings(queues=None, folder=Path())  # type: ignore[arg-type]
 ITEM = Item(1, "hook", "a", 1, json.dumps(record(crop="d/a-crop.jpg", frame="d/a-frame.jpg").to_dict()), 0.0)
@@ -44,7 +47,7 @@ def post(receiver: Receiver, around: Surroundings = AROUND, **changes: Any) -> R
     try:
         sender.send(ITEM)
     finally:
-        sender.close()
+        sender.close(0)
     return receiver.requests[-1]
 
 
@@ -136,6 +139,30 @@ def test_who_answers_too_late_or_not_at_all() -> None:
     assert "cannot be reached" in away.reason
 
 
+def test_who_sends_its_answer_by_single_bytes_has_no_more_time_than_others() -> None:
+    gone = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Drip: ")
+            for _ in range(100):  # in the end it would be a good answer
+                connection.sendall(b"x")
+                time.sleep(0.1)
+            connection.sendall(b"\r\n\r\n")
+        gone.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=drip, args=(server,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        sender = WebhookSender("hook", settings(url, timeout=0.5), AROUND)
+        with pytest.raises(DeliveryError) as error:
+            sender.send(ITEM)
+        assert gone.wait(LONG)
+        sender.close(0)
+    assert error.value.reason == f"{url} gives no answer within 0.5 s" and error.value.whole
+
+
 def test_only_who_has_the_right_certificate_is_told(tmp_path: Path) -> None:
     pytest.importorskip("cryptography", reason=reason("cryptography", "sign"))
     certificate, key = make_certificate(tmp_path)
@@ -152,7 +179,7 @@ def test_only_who_has_the_right_certificate_is_told(tmp_path: Path) -> None:
 
 def test_a_path_of_a_configuration_is_relative_to_it(tmp_path: Path) -> None:
     around = Surroundings(None, tmp_path)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"ca\.pem: .* expected certificates in PEM"):
+    with pytest.raises(InputError, match=r"outputs\.hook: .*ca\.pem: .* expected PEM files"):
         WebhookSender("hook", settings("https://127.0.0.1/", ca="ca.pem"), around)
 
 

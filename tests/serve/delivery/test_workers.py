@@ -24,7 +24,7 @@ from edge_lpr.errors import InputError
 from edge_lpr.serve.delivery import workers
 from edge_lpr.serve.delivery.items import Item
 from edge_lpr.serve.delivery.sender import Sender
-from edge_lpr.serve.settings import CommandSettings, FilesSettings, OutputSettings, WebhookSettings
+from edge_lpr.serve.output_settings import CommandSettings, FilesSettings, OutputSettings, WebhookSettings
 
 FILES = FilesSettings(type="files", folder="out")
 
@@ -53,7 +53,7 @@ def test_an_output_that_hangs_holds_up_no_other(tmp_path: Path) -> None:
 def test_what_can_be_delivered_when_it_ends_is_delivered(tmp_path: Path) -> None:
     with Receiver() as receiver, Service(tmp_path, {"hook": hook(receiver.url)}) as service:
         service.offer(*(record(f"p{number}") for number in range(10)))
-        service.deliveries.stop(60)
+        service.deliveries.stop(60, 60)
         assert service.waiting == 0
 
 
@@ -64,7 +64,7 @@ def test_what_cannot_be_delivered_when_it_ends_stays_and_nobody_waits_for_it(tmp
             service.offer(record())
             wait_until(lambda: service.queues.counts()["hook"].failing)
             began = time.monotonic()
-            service.deliveries.stop(60)
+            service.deliveries.stop(60, 60)
             assert time.monotonic() - began < 30
             assert service.waiting == 1
         receiver.start()
@@ -82,8 +82,8 @@ def test_an_end_does_not_wait_for_who_hangs(tmp_path: Path, caplog: pytest.LogCa
         (delivering,) = (one for one in threading.enumerate() if one.name == "output run")
         began = time.monotonic()
         with caplog.at_level(logging.WARNING, "edge_lpr"):
-            service.deliveries.stop(0)
-        assert time.monotonic() - began < 4
+            service.deliveries.stop(0, 1)
+        assert time.monotonic() - began < LONG / 2  # what hangs has LONG
         assert "run: is left in the middle of an event, which stays queued" in caplog.text
         assert service.waiting == 1
         (tmp_path / "at work").unlink()
@@ -102,6 +102,33 @@ def test_outputs_that_stay_the_same_are_not_disturbed(tmp_path: Path) -> None:
             service.offer(record())
             wait_until(lambda: service.waiting == 0)
         assert (len(one.requests), len(other.requests)) == (0, 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux's list of open files")
+def test_other_settings_again_and_again_leave_nothing_open(tmp_path: Path) -> None:
+    def opened() -> int:
+        return len([one for one in Path("/proc/self/fd").iterdir() if _leads_to(one, "events.sqlite")])
+
+    with Service(tmp_path, {}) as service:
+        counts: list[int] = []
+        for number in range(6):
+            outputs: dict[str, OutputSettings] = {
+                name: FilesSettings(type="files", folder=f"{name}-{number}") for name in ("a", "b", "c")
+            }
+            service.queues.reload(outputs, {})
+            service.deliveries.start(outputs)
+            service.offer(record(f"p{number}"))
+            wait_until(lambda: service.waiting == 0)
+            counts.append(opened())
+        # Those that have ended meanwhile are closed with the next that is opened.
+        assert max(counts[2:]) <= 2 * counts[0], counts
+
+
+def _leads_to(file: Path, name: str) -> bool:
+    try:
+        return file.readlink().name == name
+    except OSError:
+        return False
 
 
 def test_settings_that_cannot_be_used_change_nothing(tmp_path: Path) -> None:
@@ -131,7 +158,7 @@ def test_what_nobody_thought_of_ends_no_output(
             if self.tended == 1:
                 raise sqlite3.OperationalError("disk I/O error")
 
-        def close(self) -> None:
+        def close(self, seconds: float) -> None:
             raise ZeroDivisionError
 
     monkeypatch.setattr(workers, "make_sender", lambda *_: Odd())

@@ -101,6 +101,51 @@ def test_a_new_event_comes_by_itself_and_is_told(browser: Browser, served: tuple
     assert browser.run("document.activeElement.getAttribute('href')") == before, "and so is the focus"
     browser.wait("document.querySelector('.state').textContent === 'lost'")
     service.board["gate"].become("live", "")
+    browser.wait("document.querySelector('#events .new') === null")  # else it would appear again and again
+
+
+def test_the_focus_stays_in_its_row(browser: Browser, served: tuple[Service, WebServer]) -> None:
+    service, server = served
+    browser.open(server.address)
+    focused = "document.activeElement.closest('[data-key]').dataset.key"
+    # Each row has a link to the same camera.
+    browser.run("document.querySelector('#events [data-key^=\"t1 \"] td a').focus()")
+    before = browser.run(focused)
+    passes(service, "京B12346", "above")
+    browser.wait("document.querySelector('#events [data-key^=\"above \"]')")
+    assert browser.run(focused) == before
+    service.context.store.correct("t1", "京A99999", "page")
+    browser.wait("document.querySelector('#events').textContent.includes('京A99999')")
+    assert browser.run(focused) != before
+    assert browser.run(focused).startswith("t1 ")
+
+
+@pytest.mark.parametrize("typed", ["[[[0.1, 0.1]", "7", '[[["a", 0], [1, 0], [1, 1]]]'])
+def test_a_text_that_is_no_polygons_is_told(
+    browser: Browser, served: tuple[Service, WebServer], typed: str
+) -> None:
+    browser.open(served[1].address + "/cameras/gate")
+    browser.run(
+        f"{{const area = document.getElementById('masks'); area.value = {typed!r};"
+        "area.dispatchEvent(new Event('change'))}"
+    )
+    told = browser.run("document.getElementById('editor-status').textContent")
+    assert told.startswith("The text of the masks is no list of polygons")
+    assert browser.run("document.getElementById('masks').getAttribute('aria-invalid')") == "true"
+
+
+def test_a_picture_that_loads_often_is_waited_for_once(
+    browser: Browser, served: tuple[Service, WebServer]
+) -> None:
+    browser.open(served[1].address + "/cameras/gate")
+    # Of moving pictures each frame may be told as loaded.
+    browser.run(
+        "window.waits = new Map(); "
+        "window.setTimeout = (f) => (waits.set(waits.size + 1e6, f), waits.size + 1e6 - 1); "
+        "window.clearTimeout = (n) => waits.has(n) && waits.set(n, null); "
+        "for (let n = 0; n < 50; n++) document.getElementById('live').dispatchEvent(new Event('load'))"
+    )
+    assert browser.run("[...waits.values()].filter(Boolean).length") == 1
 
 
 def test_a_camera_that_comes_while_one_looks_is_shown(

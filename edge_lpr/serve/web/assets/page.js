@@ -24,12 +24,16 @@ for (const button of all("[data-theme-switch]")) {
 // A camera's still: the next is asked for once the last is there, and none while nobody looks.
 for (const image of all("img[data-still]")) {
   let count = 0;
-  const next = () =>
-    setTimeout(() => {
+  let timer;
+  // One wait at a time: of moving pictures browsers tell that each frame has loaded.
+  const next = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
       if (document.hidden || !image.isConnected || image.dataset.paused) return next();
       count += 1;
       image.src = `${image.dataset.still}?n=${count}`;
     }, 2000);
+  };
   image.addEventListener("load", next);
   image.addEventListener("error", next);
   if (image.complete) next();
@@ -52,6 +56,7 @@ for (const button of all("[data-live]")) {
 const fresh = all("[data-fresh]");
 if (fresh.length) {
   const announce = document.getElementById("announce");
+  const passageOf = (element) => element?.closest("[data-key]")?.dataset.key.split(" ")[0];
   const step = async () => {
     if (!document.hidden) {
       try {
@@ -73,19 +78,28 @@ if (fresh.length) {
       const now = page.getElementById(old.id);
       if (!now) continue;
       const before = new Map(all("[data-key]", old).map((row) => [row.dataset.key, row]));
-      const known = new Set([...before.keys()].map((key) => key.split(" ")[0]));
-      const focused = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
+      const known = new Set([...before.values()].map(passageOf));
+      const focused = old.contains(document.activeElement) ? document.activeElement : null;
+      const passage = passageOf(focused);
       const news = [];
       for (const row of all("[data-key]", now)) {
         const same = before.get(row.dataset.key);
-        if (same) row.replaceWith(same);
-        else {
+        if (same) {
+          same.classList.remove("new"); // put in anew, it would appear anew
+          row.replaceWith(same);
+        } else {
           row.classList.add("new");
-          if (!known.has(row.dataset.key.split(" ")[0]) && row.dataset.say) news.push(row.dataset.say);
+          if (!known.has(passageOf(row)) && row.dataset.say) news.push(row.dataset.say);
         }
       }
       old.replaceChildren(...now.childNodes);
-      if (focused) all("a", old).find((link) => link.getAttribute("href") === focused)?.focus();
+      if (focused) {
+        // Of a row that says something new by now, the same link of the same passage: others link there too.
+        const like = (link) =>
+          passageOf(link) === passage && link.getAttribute("href") === focused.getAttribute("href");
+        const again = focused.isConnected ? focused : all("a", old).find(like);
+        again?.focus({ preventScroll: true });
+      }
       if (news.length && announce) announce.textContent = news.slice(0, 3).join(". ");
     }
     for (const old of all("[data-fresh-text]")) {
@@ -135,9 +149,11 @@ for (const editor of all("[data-editor]")) {
         for (const points of JSON.parse(area.value || "[]")) {
           found.push({ kind, points: points.map(([x, y]) => [round(+x), round(+y)]) });
         }
+        if (found.some((shape) => shape.points.flat().some(Number.isNaN))) throw new TypeError("no number");
         area.removeAttribute("aria-invalid");
       } catch {
         area.setAttribute("aria-invalid", "true");
+        say(`The text of the ${kind}s is no list of polygons; the picture shows what was before.`);
         return;
       }
     }

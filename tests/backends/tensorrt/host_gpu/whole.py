@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -264,6 +265,37 @@ def quick_first(folder: Path, model: ModelFile) -> None:
     assert said.count("valid") == 2, said
 
 
+def archive(folder: Path, model: ModelFile) -> None:
+    """A reader whose machine has no bundle and no engines fetches and builds them; the next does not."""
+    sys.path.append(str(Path(__file__).resolve().parents[3]))
+    from helpers.tiny_bundle import write_bundle
+
+    from edge_lpr.archive.job import Job
+    from edge_lpr.archive.models import offer
+    from edge_lpr.archive.run import ArchiveRun
+    from edge_lpr.archive.settings import ReaderSettings
+    from edge_lpr.archive.store import Store
+    from edge_lpr.archive.worker import Orders, Worker
+
+    DRIVER.host_gpu_set(ctypes.c_longlong(4096 * MIB), 0, 0)
+    os.environ.update(XDG_CACHE_HOME=str(folder / "cache"), HOST_GPU_NOTES=str(folder / "notes"))
+    bundle = write_bundle(folder / "bundle")
+    job = Job(sources=(str(IMAGE),), models={"bundle": str(bundle), "backend": "tensorrt"}).with_bundle()
+    run = ArchiveRun(Store(folder / "plates"), job, ReaderSettings())
+    (unit,), _ = run.prepare(resume=False)
+    offer(job, run.store.models)
+    bundle.rename(folder / "away")
+    orders = Orders(str(folder / "plates"), job.to_dict(), fetch=True)
+    for _ in range(2):  # the second reader of the machine finds what the first one made
+        worker = Worker(orders)
+        assert worker.do(unit).failures == 0
+        assert "on Host memory, no GPU, fp32" in worker._reader.description
+        built = len(notes(folder))
+        worker.close()
+    assert built == len(notes(folder)) > 1
+    assert len(list((folder / "cache" / "edge-lpr" / "engines").glob("*.engine"))) == 2
+
+
 def protocol(folder: Path, model: ModelFile) -> None:
     """The protocol tests that a GPU is to pass, so that they fail there for no fault of their own."""
     out = io.StringIO()
@@ -301,4 +333,6 @@ def benchmark(folder: Path, model: ModelFile) -> None:
 
 
 if __name__ == "__main__":
-    execute((commands, engines_elsewhere, frames, int8, interrupted, quick_first, protocol, benchmark))
+    execute(
+        (commands, engines_elsewhere, frames, int8, interrupted, quick_first, archive, protocol, benchmark)
+    )

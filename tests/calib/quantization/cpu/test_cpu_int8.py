@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 from helpers import networks
 from helpers.cpu_graphs import operators, quantized_convolutions
+from onnx import numpy_helper
 
 from edge_lpr.calib.quantization.cache import Cache
 from edge_lpr.calib.quantization.cpu.int8 import CONFIGS, CpuSearch, CpuTarget
+from edge_lpr.calib.quantization.cpu.mean_shift import Probe
 from edge_lpr.calib.quantization.layers import observe_shapes
 from edge_lpr.calib.quantization.range_estimator import TensorStats
 from edge_lpr.onnx_graph.graph import OnnxGraph
@@ -47,3 +50,28 @@ def test_the_same_is_made_again(lowered: onnx.ModelProto, seen: dict[str, Tensor
     layers = first.layers
     one = first.build(CONFIGS[2], layers).SerializeToString()
     assert one == again.build(CONFIGS[2], layers).SerializeToString()
+
+
+def test_of_the_nearest_that_goes_first_which_finds_most_small_plates(
+    lowered: onnx.ModelProto, seen: dict[str, TensorStats]
+) -> None:
+    searcher, _ = search(lowered, seen, Cache(None))
+    distances = {config: 1.0 + i / 100 for i, config in enumerate(CONFIGS)} | {CONFIGS[0]: 99.0}
+    assert searcher.shortlist(distances, [])[0] == CONFIGS[1]
+    # The same model is built once: the second best finds most, the others as many as FP32.
+    best = searcher.build(CONFIGS[2], searcher.layers)
+    searcher.gained = lambda model: 3 if model is best else 0
+    assert searcher.shortlist(distances, []) == [CONFIGS[2], CONFIGS[1], CONFIGS[3]]
+
+
+def test_means_are_corrected_on_the_probes(lowered: onnx.ModelProto, seen: dict[str, TensorStats]) -> None:
+    plain, _ = search(lowered, seen, Cache(None))
+    corrected, _ = search(lowered, seen, Cache(None))
+    corrected.probes = [Probe(batch) for batch in networks.batches()]
+    one, other = (
+        {t.name: numpy_helper.to_array(t) for t in s.build(CONFIGS[0], s.layers).graph.initializer}
+        for s in (plain, corrected)
+    )
+    moved = {name for name, value in one.items() if not np.array_equal(value, other[name])}
+    # Nothing but the integer biases, and of every quantized convolution.
+    assert len(moved) == len(plain.layers) and {one[name].dtype for name in moved} == {np.dtype(np.int32)}

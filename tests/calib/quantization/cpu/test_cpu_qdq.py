@@ -25,7 +25,7 @@ def quantized(
     stats = dict(stats)
     chosen = [layer.name for layer in convolutions(graph)] if names is None else names
     equalize(graph, chosen, stats, alpha)
-    insert_qdq(graph, chosen, stats, lambda name: estimate_bounds(stats[name].sample, "max"))
+    insert_qdq(graph, chosen, lambda name: estimate_bounds(stats[name].sample, "max"))
     return graph.to_model("int8")
 
 

@@ -13,7 +13,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest
     (tmp_path / "taken").write_text("a file")
     assert main(["--out", str(tmp_path / "taken")]) == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"street: {tmp_path / 'taken'}: cannot be made")
+    assert error.startswith(f"street: {tmp_path / 'taken'}: cannot be written")
     assert error.count("\n") == 1
 
 
