@@ -121,7 +121,7 @@ def soak(run: Run, frames: int) -> dict[str, Any]:
     """Has a service read so many frames, and looks at it meanwhile.
 
     Returns:
-        Ready for JSON: of each figure what it was after each tenth of the frames, and the most after the first.
+        Ready for JSON: of each figure what it was after each tenth of the frames, and the most after one.
     """
     looks: list[Look] = []
     step, due = frames // 100, 0
