@@ -1,14 +1,14 @@
 """How many cameras the service reads on a core and on a machine, and at what recall of events.
 
     python -m edge_lpr.benchmarks.serve --cameras 1 2 4 8 --out serve.json
-    python -m edge_lpr.benchmarks.serve --soak 100000 --cameras 4 --fps 50 --zoom 0.5
+    python -m edge_lpr.benchmarks.serve --soak 100000 --cameras 4 --fps 25 --zoom 0.3333 --quiet 52
 
 Each camera is a drawn street whose vehicles are known, over and over, as H.264 from GStreamer's RTSP server
 on 127.0.0.1. `edge-lpr serve` runs as users run it, with its page and an output of files. For a whole number
 of turns of the film it is counted which vehicles were told of, how long an event took from its frame to the
 disk, and what CPU and memory all its processes took. `--quiet` adds seconds of an empty street to each turn:
-what a gate sees. With `--soak` so many frames come, read or passed over, and memory, threads and open files
-are looked at meanwhile. Linux alone: the processes are looked at in /proc.
+what a gate sees. With `--soak` so many frames are read, and memory, threads and open files are looked at
+meanwhile; those that were passed over do not count. Linux alone: the processes are looked at in /proc.
 """
 
 from __future__ import annotations
@@ -118,39 +118,40 @@ def recall(events: Sequence[dict[str, Any]], result: dict[str, Any], turns: int)
 
 
 def soak(run: Run, frames: int) -> dict[str, Any]:
-    """Has a service receive so many frames, and looks at it meanwhile.
+    """Has a service read so many frames, and looks at it meanwhile.
 
     Returns:
-        Ready for JSON: of each figure what it was after the first tenth, the most, and the last.
+        Ready for JSON: of each figure what it was after each tenth of the frames, and the most after one.
     """
     looks: list[Look] = []
     step, due = frames // 100, 0
     began = time.monotonic()
     while True:
         look = run.look()
-        come = _received(look)
-        if come >= due:
+        read = _read(look)
+        if read >= due:
             looks.append(look)
-            due = come + step
-        if come >= frames:
+            due = read + step
+        if read >= frames:
             break
         time.sleep(_POLL)
-    settled = [one for one in looks if _received(one) >= frames / 10]
+    tenths = [next(one for one in looks if _read(one) >= frames * n / 10) for n in range(1, 11)]
+    settled = looks[looks.index(tenths[0]) :]
     figures: dict[str, Any] = {}
     for name, unit in (("memory", _MIB), ("decoders", _MIB), ("threads", 1), ("descriptors", 1)):
-        values = [round(getattr(one, name) / unit, 1) for one in settled]
-        figures[name] = {"first": values[0], "most": max(values), "last": values[-1]}
+        values = [round(getattr(one, name) / unit, 1) for one in tenths]
+        figures[name] = {"tenths": values, "most": round(max(getattr(o, name) for o in settled) / unit, 1)}
     return {
-        "frames_come": _received(looks[-1]),
-        "frames_read": round(looks[-1].total("edge_lpr_camera_frames_total")),
+        "frames_come": _read(looks[-1]) + round(looks[-1].total("edge_lpr_camera_dropped_total")),
+        "frames_read": _read(looks[-1]),
         "events": round(looks[-1].total("edge_lpr_camera_events_total")),
         "seconds": round(time.monotonic() - began, 1),
         **figures,
     }
 
 
-def _received(look: Look) -> int:
-    return round(sum(look.total(f"edge_lpr_camera_{kind}_total") for kind in ("frames", "dropped")))
+def _read(look: Look) -> int:
+    return round(look.total("edge_lpr_camera_frames_total"))
 
 
 def _drawn(fps: int, zoom: float, quiet: float) -> Iterator[Image]:
@@ -214,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--quiet", type=float, default=0.0, help="seconds of an empty street a turn (default 0)"
     )
     parser.add_argument("--threads", type=int, help="threads of ONNX Runtime")
-    parser.add_argument("--soak", type=int, metavar="N", help="receive N frames, and look at memory")
+    parser.add_argument("--soak", type=int, metavar="N", help="read N frames, and look at memory")
     parser.add_argument("--python", default="", help="the Python that has GStreamer's bindings")
     parser.add_argument("--note", default="", help="what else the machine was doing, for the results")
     parser.add_argument("--out", help="a JSON file for the results")

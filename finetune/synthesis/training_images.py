@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from edge_lpr.datasets.labels import IGNORED, Sample
 from edge_lpr.errors import EdgeLprError, InputError
 from edge_lpr.finetune.synthesis import compositing
@@ -65,14 +67,14 @@ class Photos:
         return {**self.__dict__, "_kept": {}, "_bytes": 0}
 
     def draw(self, rng: Rng, first: int | None = None) -> Photo:
-        """Draws a photo; one that cannot be read is replaced by another.
+        """Draws a photo; one that cannot be read, or has a plate outside it, is replaced by another.
 
         Args:
             rng: Source of randomness.
             first: The number of the one to take if it can be read; None draws it, too.
 
         Raises:
-            InputError: 20 in a row cannot be read.
+            InputError: 20 in a row cannot be read, or have a plate outside them.
         """
         for attempt in range(MAX_UNREADABLE):
             if first is not None and not attempt:
@@ -89,6 +91,10 @@ class Photos:
                 continue
             plates = self.samples[i].plates or ()
             quads = [p.corners for p in plates if p.corners is not None]
+            # Labels that were made before a picture was turned, say: of such a plate nothing can be painted.
+            size = np.array(image.shape[1::-1])
+            if any((quad.mean(axis=0) < 0).any() or (quad.mean(axis=0) >= size).any() for quad in quads):
+                continue
             photo = Photo(
                 image, tuple(p.text for p in plates), quads, [compositing.measure(image, q) for q in quads]
             )
@@ -97,8 +103,8 @@ class Photos:
                 self._bytes += image.nbytes
             return photo
         raise InputError(
-            f"{MAX_UNREADABLE} labelled images in a row cannot be read, the last {self.samples[i].path}: "
-            "check that the folder is whole"
+            f"{MAX_UNREADABLE} labelled images in a row cannot be read or have corners outside, the last "
+            f"{self.samples[i].path}: check that the folder is whole, and its labels of these images"
         )
 
 

@@ -43,8 +43,17 @@ def test_photos_are_scenes_whose_plates_all_have_corners() -> None:
 
 def test_photos_that_cannot_be_read_end_the_run_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "no.jpg").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"20 labelled images in a row cannot be read, the last .*no\.jpg"):
+    with pytest.raises(InputError, match=r"20 labelled images in a row cannot be read or .*no\.jpg"):
         Photos([Sample(tmp_path / "no.jpg", PLATES, "x")]).draw(np.random.default_rng(0))
+
+
+def test_a_photo_whose_plate_lies_outside_is_not_drawn() -> None:
+    beyond = LabelledPlate("皖A12345", PLATES[0].corners + np.float32(2000))
+    photos = Photos([Sample(SAMPLES / "street.jpg", (*PLATES, beyond), "x"), street()])
+    drawn = [photos.draw(np.random.default_rng(seed), first=0) for seed in range(4)]
+    assert {photo.texts for photo in drawn} == {tuple(p.text for p in PLATES)}
+    with pytest.raises(InputError, match="corners outside"):
+        Photos(photos.samples[:1]).draw(np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("photos", [None, "street"])
