@@ -39,14 +39,18 @@ def test_a_killed_run_leaves_what_plays(
     process = subprocess.Popen(command, cwd=tmp_path)
 
     def plays() -> bool:
-        """Whether there are two videos, the newest past its first fragment; it is killed as it is then."""
+        """Whether there are two videos, past their first fragment and in the middle of none: killed so."""
         process.send_signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)
         videos = list(tmp_path.glob("out/*.mp4"))
-        if len(videos) > 1 and all(frames_in(path) > 1 for path in videos):
+        if len(videos) > 1 and all(frames_in(path) > 1 and is_whole(path) for path in videos):
             return True
         process.send_signal(signal.SIGCONT)
         return False
+
+    def is_whole(path: Path) -> bool:
+        with open_source(path) as source:
+            return all(True for _ in source) and source.state == "done"
 
     wait_until(plays, 0.2)
     process.send_signal(signal.SIGKILL)
