@@ -177,14 +177,7 @@ def _end_to_end(
     wanted = list(dict.fromkeys(precision for _, precision in made))
     with stage("end to end", len(data.validation) * (1 + len(wanted))) as meter:
         for precision in (REFERENCE, *wanted):
-            det, rec = (
-                made[part, precision].data
-                if (part, precision) in made
-                else bundle.files()[part][precision].read()
-                if precision != REFERENCE and precision in bundle.files()[part]
-                else models[part].SerializeToString()
-                for part in PARTS
-            )
+            det, rec = (_model(bundle, models, made, part, precision) for part in PARTS)
             opened = Models(
                 OnnxRuntimeBackend(det, precision, device="cpu"),
                 OnnxRuntimeBackend(rec, precision, device="cpu"),
@@ -202,6 +195,23 @@ def _end_to_end(
                 f"{options.budget:g} points: more or more varied images may help"
             )
     return {"plates": labelled, "read": hits}
+
+
+def _model(
+    bundle: Bundle,
+    models: Mapping[Part, onnx.ModelProto],
+    made: Mapping[tuple[Part, str], NewModel],
+    part: Part,
+    precision: str,
+) -> bytes:
+    """Returns a network as it will be read with: as made here, else as the bundle has it, else in FP32."""
+    if (part, precision) in made:
+        return made[part, precision].data
+    there = bundle.files()[part]
+    if precision != REFERENCE and precision in there:
+        return there[precision].read()
+    data: bytes = models[part].SerializeToString()
+    return data
 
 
 def _calibration(data: CalibrationData, options: CalibrationOptions) -> dict[str, Any]:

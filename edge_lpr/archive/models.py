@@ -16,7 +16,7 @@ from pathlib import Path
 from edge_lpr.archive.job import Job
 from edge_lpr.archive.places import Place, write_whole
 from edge_lpr.backends import AUTO, BACKENDS
-from edge_lpr.bundle.manifest import BUNDLE_JSON, Bundle, load_bundle
+from edge_lpr.bundle.manifest import BUNDLE_JSON, Bundle, bundled, load_bundle
 from edge_lpr.environment import cache_folder
 from edge_lpr.errors import BackendError, BundleError, EdgeLprError, InputError, MissingExtraError, one_line
 from edge_lpr.io.atomic_io import write_bytes
@@ -38,7 +38,7 @@ def offer(job: Job, place: Place) -> None:
         OutputError: It cannot be written.
     """
     bundle = _load(job)
-    if job.models.get("bundle") is not None:  # the package's own is where the package is
+    if bundle.path.parent != bundled().parent:  # the package's own are where the package is
         for path in _files_of(bundle):
             _copy(path, place / "bundle" / path.relative_to(bundle.path).as_posix())
     for kind in BACKENDS:

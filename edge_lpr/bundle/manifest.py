@@ -179,9 +179,24 @@ def bundle_folder(given: str | Path | None) -> Path:
     """
     if given is None:
         return bundled()
-    folder = Path(given)
-    carried = bundled(str(given))
-    return carried if len(folder.parts) == 1 and not folder.exists() and carried.is_dir() else folder
+    return bundled(str(given)) if _is_carried(Path(given), Path()) else Path(given)
+
+
+def portable_bundle(given: str | Path, base: Path) -> str:
+    """Returns a bundle as a process elsewhere can be told of it.
+
+    Args:
+        given: What `bundle_folder` takes, from a file or a command whose paths are relative to a folder.
+        base: That folder.
+
+    Returns:
+        The name of one that the package carries, else the absolute path.
+    """
+    return str(given) if _is_carried(Path(given), base) else str((base / given).absolute())
+
+
+def _is_carried(given: Path, base: Path) -> bool:
+    return len(given.parts) == 1 and not (base / given).exists() and bundled(given.name).is_dir()
 
 
 def load_bundle(path: str | Path | None = None, verify_key: PublicKey | None = None) -> Bundle:
@@ -208,10 +223,13 @@ def load_bundle(path: str | Path | None = None, verify_key: PublicKey | None = N
     if verify_key is not None:
         verify_key.check(manifest, data)
     raw = parse_json(data, str(manifest), BundleError, remedy="; make or copy the bundle again")
-    # Those of the package, and they alone, may share a network.
+    return replace(_Reader(manifest, _root(folder)).bundle(raw), verify_key=verify_key)
+
+
+def _root(folder: Path) -> Path:
+    """Returns the folder that all files of a bundle lie in: those of the package may share a network."""
     own = bundled().parent.resolve()
-    root = own if folder.resolve().parent == own else None
-    return replace(_Reader(manifest, root).bundle(raw), verify_key=verify_key)
+    return own if folder.resolve().parent == own else folder
 
 
 class _Reader(JsonReader):

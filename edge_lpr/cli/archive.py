@@ -11,7 +11,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from edge_lpr.backends import AUTO
-from edge_lpr.bundle.manifest import bundle_folder
+from edge_lpr.bundle.manifest import bundle_folder, portable_bundle
 from edge_lpr.cli.options import add_model_options, add_threshold_options, backend_arguments
 from edge_lpr.cli.read.messages import Messages
 from edge_lpr.console.interrupts import Interrupts
@@ -151,7 +151,7 @@ def _job(args: argparse.Namespace, store: Store) -> Job:
         for name, value in backend_arguments(args).items()
     }
     models = {
-        **({"bundle": absolute(args.bundle)} if args.bundle else {}),
+        **({"bundle": portable_bundle(args.bundle, Path())} if args.bundle else {}),
         # The key itself: a cluster's machines need not have the file.
         **({"verify_key": str(load_public_key(args.verify_key))} if args.verify_key else {}),
         **({"backend": args.backend} if args.backend != AUTO else {}),

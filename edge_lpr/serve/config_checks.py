@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, shown_source
 from edge_lpr.backends import AUTO, backend_choices
+from edge_lpr.bundle.manifest import bundle_folder, portable_bundle
 from edge_lpr.errors import EdgeLprError, InputError, SourceError, shown
 from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.settings import DetectorSettings, GateSettings, ReadSettings, TrackSettings
@@ -37,7 +38,6 @@ _OUTPUT_FILES = {
     "files": ("folder",),
 }
 _THRESHOLDS = (DetectorSettings, ReadSettings, TrackSettings, GateSettings)
-_READER_FILES = ("bundle", "engines")
 
 
 def with_paths(settings: ServeSettings, base: Path) -> ServeSettings:
@@ -48,7 +48,9 @@ def with_paths(settings: ServeSettings, base: Path) -> ServeSettings:
         return table.model_copy(update={name: str(base / value) for name, value in given.items()})
 
     key = settings.reader.verify_key
-    reader = placed(settings.reader, _READER_FILES)
+    reader = placed(settings.reader, ("engines",))
+    if reader.bundle is not None:
+        reader = reader.model_copy(update={"bundle": portable_bundle(reader.bundle, base)})
     if key is not None and (base / key).is_file():  # it may be the key itself
         reader = reader.model_copy(update={"verify_key": str(base / key)})
     return settings.model_copy(
@@ -99,8 +101,8 @@ def _check_reader(settings: ServeSettings) -> Iterator[Problem]:
     for key, known in (("backend", backend_choices()), ("precision", (AUTO, *PRECISIONS.names()))):
         if (value := getattr(reader, key)) not in known:
             yield Problem(("reader", key), f"{shown(value)}, expected {', '.join(known)}")
-    for key in _READER_FILES:
-        if (folder := getattr(reader, key)) is not None and not Path(folder).is_dir():
+    for key, folder in (("bundle", bundle_folder(reader.bundle)), ("engines", reader.engines)):
+        if folder is not None and not Path(folder).is_dir():
             yield Problem(("reader", key), f"no folder {folder}")
     place = ("reader", "thresholds")
     kinds: dict[str, type[Settings]] = {name: kind for kind in _THRESHOLDS for name in kind.names()}

@@ -47,7 +47,8 @@ class ReaderSettings(Table):
     """[reader]: the models and the thresholds, as the options of these names have it."""
 
     bundle: str | None = Field(
-        default=None, description="the folder of a bundle; the one that ships by default"
+        default=None,
+        description='a folder, or the name of a bundle in the package; "default" by default',
     )
     backend: str = Field(default="auto", description="auto, onnxruntime or tensorrt")
     precision: str = Field(default="auto", description="auto, fp32, fp16, int8 or int8-cpu")

@@ -24,6 +24,9 @@ from edge_lpr.plates.registry import KINDS
 from edge_lpr.plates.two_line import may_show_two_rows, unfold_rows
 from edge_lpr.types import Image, Quad, Rng
 
+SMALLEST = 40.0
+"""Width in pixels of the smallest plates in scenes, where nothing else is asked for."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -234,7 +237,7 @@ def move_scene(
     rng: Rng,
     size: tuple[int, int] = (640, 640),
     strength: float = 1.0,
-    smallest: float = 40.0,
+    smallest: float = SMALLEST,
 ) -> tuple[Image, list[int], list[Quad]]:
     """Looks at a photo from elsewhere: scaled, turned, tilted, cut to a size, photographed again.
 

@@ -168,7 +168,7 @@ class Scenes:
         swapped: float = 0.35,
         real: float = 0.25,
         *,
-        smallest: float = 40.0,
+        smallest: float = compositing.SMALLEST,
         augment: tuple[IaaAugment, EastRandomCropData, CopyPaste | None] | None = None,
     ) -> None:
         self.photos, self.smallest, self.augment = photos, smallest, augment

@@ -28,7 +28,7 @@ from helpers.tiny_bundle import write_bundle
 
 from edge_lpr.archive.job import Job
 from edge_lpr.archive.models import made_ready, offer
-from edge_lpr.bundle.manifest import load_bundle
+from edge_lpr.bundle.manifest import load_bundle, portable_bundle
 from edge_lpr.engines.build import build_jobs
 from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.errors import InputError
@@ -242,6 +242,15 @@ def test_a_bundle_that_is_on_the_machine_is_left_where_it_is(cache: Path, offers
     job, place = on_a_cpu(offers[0]), offers[1]
     here = replace(job, models={**job.models, "bundle": str(place.parent / "away")})
     assert made_ready(here, place) == here and not cache.exists()
+
+
+def test_a_bundle_of_the_package_is_told_by_its_name_and_not_offered(
+    cache: Path, tmp_path: Path, offers: tuple[Job, Path]
+) -> None:
+    job = on_a_cpu(offers[0])
+    named = replace(job, models={**job.models, "bundle": portable_bundle("accurate", tmp_path)})
+    offer(named, tmp_path / "models")
+    assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.parametrize("harm", ["gone", "model", "other"])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from helpers.tiny_bundle import rec_model, write_bundle
 
-from edge_lpr.bundle.manifest import bundled, load_bundle
+from edge_lpr.bundle.manifest import bundled, load_bundle, portable_bundle
 from edge_lpr.errors import BundleError
 
 Change = Callable[[dict[str, Any]], None]
@@ -143,10 +143,14 @@ def test_bundles_of_the_package_are_had_by_name_and_share_a_recognizer(
         same = other.model("rec", precision)
         assert (same.path.resolve(), same.sha256) == (model.path.resolve(), model.sha256)
     assert other.model("det", "fp32").read() != own.model("det", "fp32").read()
+    # Other processes are told the name; of any other bundle the path.
+    assert portable_bundle("accurate", tmp_path) == "accurate"
+    assert portable_bundle("mine", tmp_path) == str(tmp_path / "mine")
     # A folder that is called so comes first; elsewhere what it shares is another's.
     shutil.copytree(bundled("accurate"), "accurate")
     with pytest.raises(BundleError, match=r"rec\.precisions\.fp32\.file .* inside the bundle's folder"):
         load_bundle("accurate")
+    assert portable_bundle("accurate", tmp_path) == str(tmp_path / "accurate")
     with pytest.raises(BundleError, match=r"nosuch: no such folder.*: accurate, default"):
         load_bundle("nosuch")
 

@@ -40,6 +40,13 @@ def wrong(folder: Path, text: str, **environment: str) -> list[str]:
     return [line.removeprefix(f"{folder / 'cameras.toml'}:") for line in caught.value.lines]
 
 
+def test_a_bundle_of_the_package_is_had_by_its_name(tmp_path: Path) -> None:
+    assert load(tmp_path, GATE + "[reader]\nbundle = 'accurate'").settings.reader.bundle == "accurate"
+    (tmp_path / "accurate").mkdir()
+    given = load(tmp_path, GATE + "[reader]\nbundle = 'accurate'").settings.reader.bundle
+    assert given == str(tmp_path / "accurate")
+
+
 def test_all_of_a_good_one_is_taken_and_paths_are_those_beside_it(folder: Path) -> None:
     (folder / "open").touch()
     (folder / "plates.csv").touch()
