@@ -1,11 +1,12 @@
 """Reads a video or images with a reader, in an interpreter that has it: run by other benchmarks.
 
-    /path/to/python benchmarks/peer_frames.py rapidocr video.mp4        # by `benchmarks.video`
+    /path/to/python benchmarks/peer_frames.py rapidocr video.mp4 1      # by `benchmarks.video`
     /path/to/python benchmarks/peer_frames.py rapidocr - 1              # by `benchmarks.speed`
 
-Needs OpenCV and the reader alone. Of a video it writes one JSON object to standard output. With "-" it writes
-one that says who reads, then one for each path of an image that it gets in a line of its standard input; ONNX
-Runtime has the threads that are given. What libraries print goes to standard error.
+Needs OpenCV and the reader alone. Of a video it writes one JSON object to standard output: what each frame
+shows, or, from this kit's versions, which follow vehicles themselves, its events. With "-" it writes one that
+says who reads, then one for each path of an image that it gets in a line of its standard input. ONNX Runtime
+has the threads that are given. What libraries print goes to standard error.
 """
 
 from __future__ import annotations
@@ -89,10 +90,10 @@ PEERS: dict[str, Callable[..., Opened]] = {"rapidocr": rapidocr, "agentclpr": ag
 READERS = PEERS | {"edge-lpr": edge_lpr, "edge-lpr-fp32": edge_lpr_fp32}
 
 
-def read_video(name: str, path: str) -> dict[str, Any]:
+def read_video(name: str, path: str, threads: int) -> dict[str, Any]:
     """Reads all frames of a video; returns what they show, and the CPU's seconds."""
-    cv2.setNumThreads(1)
-    release, read = READERS[name]()
+    cv2.setNumThreads(threads)
+    release, read = READERS[name](threads)
     capture = cv2.VideoCapture(path)
     fps = capture.get(cv2.CAP_PROP_FPS)
     frames: list[tuple[float, Found]] = []
@@ -100,6 +101,32 @@ def read_video(name: str, path: str) -> dict[str, Any]:
     while (taken := capture.read())[0]:
         frames.append((len(frames) / fps, read(taken[1])))
     return {"version": release, "cpu_seconds": time.process_time() - start, "frames": frames}
+
+
+def follow_video(path: str, threads: int) -> dict[str, Any]:
+    """Reads a video as this kit's command does; returns its events, and the CPU's seconds.
+
+    Nothing is used that versions of before do not have.
+    """
+    from edge_lpr import PlateReader
+    from edge_lpr.io.sources import open_source
+    from edge_lpr.pipeline.stream import Stream
+
+    cv2.setNumThreads(threads)
+    with PlateReader(backend="onnxruntime", threads=threads) as reader:
+        start = time.process_time()
+        with open_source(path) as source:
+            stream = Stream(reader, source)
+            steps = [step.events for step in stream]
+            events = [event for found in (*steps, stream.flush().events) for event in found]
+            fps = source.fps or 25.0
+        return {
+            "version": reader.description,
+            "cpu_seconds": time.process_time() - start,
+            "events": [(event.text, event.first_seen, event.last_seen) for event in events],
+            "count": len(steps),
+            "seconds": len(steps) / fps,
+        }
 
 
 def read_images(
@@ -129,8 +156,10 @@ def main(out: IO[str], name: str, path: str, threads: str = "1") -> None:
 
     if path == "-":
         read_images(name, int(threads), sys.stdin, answer)
+    elif name == "edge-lpr":
+        answer(follow_video(path, int(threads)))
     else:
-        answer(read_video(name, path))
+        answer(read_video(name, path, int(threads)))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_lpr.errors import BackendError
+from edge_lpr.errors import BackendError, SettingError
 
-__all__ = ["Peer"]
+__all__ = ["Peer", "check_checkout"]
 
 # Seconds that it may take to open its networks, or to read an image.
 _LIMIT = 600.0
@@ -111,3 +111,13 @@ class Peer:
             raise BackendError(f"{self.name} cannot read in {self.python}: {last}")
         found: dict[str, Any] = json.loads(line)
         return found
+
+
+def check_checkout(folder: str | None) -> None:
+    """Refuses a folder that is to be another version of this kit, and is none.
+
+    Raises:
+        SettingError: It holds no `edge_lpr`.
+    """
+    if folder is not None and not (Path(folder) / "edge_lpr").is_dir():
+        raise SettingError(f"--before {folder}: holds no edge_lpr; expected a checkout of this kit")

@@ -18,14 +18,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from edge_lpr.benchmarks.rtsp_films import gst_python, gst_server, write_h264
-from edge_lpr.benchmarks.serve_run import Look, Run, quantile, serving
+from edge_lpr.benchmarks.serve_run import Look, quantile, serving
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say
 from edge_lpr.environment import machine
+from edge_lpr.errors import BackendError
 from edge_lpr.finetune.synthesis.street.film import STREET, film
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs
@@ -38,10 +39,19 @@ _WARM_UP = 10.0  # seconds before anything counts
 _AFTER = 5.0  # seconds that it goes on, for what has begun by then
 _STREET = 8.0  # seconds after which the last vehicle of the street has gone by
 _POLL = 0.2
+_STANDS_STILL = 60.0  # seconds without a frame, after which nothing is waited for
 _MIB = 1 << 20
 
 
-def measure(run: Run, cameras: Sequence[str], frames: int, turns: int) -> dict[str, Any]:
+class Watched(Protocol):
+    """What is needed of a service here; `Run` is one."""
+
+    def look(self) -> Look:
+        """Looks at it; see `Run.look`."""
+        ...
+
+
+def measure(run: Watched, cameras: Sequence[str], frames: int, turns: int) -> dict[str, Any]:
     """Watches a service for so many turns of the film.
 
     Args:
@@ -53,13 +63,22 @@ def measure(run: Run, cameras: Sequence[str], frames: int, turns: int) -> dict[s
     Returns:
         What was measured but for the events, ready for JSON; `window` has the beginning and the end, in
         seconds of the epoch.
+
+    Raises:
+        BackendError: A camera stands still.
     """
     time.sleep(_WARM_UP)
     before = after = run.look()
+    moved, least = before.time, 0.0
     # By the frames that came, for a server under load does not keep the time to the last percent.
-    while min(_came(before, after, one) for one in cameras) < turns * frames:
+    while least < turns * frames:
+        if after.time - moved > _STANDS_STILL:
+            raise BackendError(f"a camera stands still: no frame of it for {_STANDS_STILL:.0f} s")
         time.sleep(_POLL)
         after = run.look()
+        came = min(_came(before, after, one) for one in cameras)
+        if came > least:
+            moved, least = after.time, came
     # Who came into view just now is told of in a moment, and not if the service is ended at once.
     time.sleep(_AFTER)
     seconds = after.time - before.time
@@ -117,19 +136,27 @@ def recall(events: Sequence[dict[str, Any]], result: dict[str, Any], turns: int)
     }
 
 
-def soak(run: Run, frames: int) -> dict[str, Any]:
+def soak(run: Watched, frames: int) -> dict[str, Any]:
     """Has a service read so many frames, and looks at it meanwhile.
 
     Returns:
         Ready for JSON: of each figure what it was after each tenth of the frames, and the most after one.
+
+    Raises:
+        BackendError: No camera gives frames.
     """
     looks: list[Look] = []
     step, due = frames // 100, 0
-    began = time.monotonic()
+    began = moved = time.monotonic()
+    read = 0
     while True:
         look = run.look()
+        if _read(look) > read:
+            moved = look.time
+        elif look.time - moved > _STANDS_STILL:
+            raise BackendError(f"no camera has given a frame for {_STANDS_STILL:.0f} s, after {read}")
         read = _read(look)
-        if read >= due:
+        if read >= min(due, frames):  # the last one always, however few frames after the one before
             looks.append(look)
             due = read + step
         if read >= frames:

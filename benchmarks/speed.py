@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -32,13 +31,13 @@ import numpy as np
 from edge_lpr.backends import Models, open_models
 from edge_lpr.backends.recording import RecordingBackend
 from edge_lpr.benchmarks.peer_frames import PEERS
-from edge_lpr.benchmarks.peer_process import Peer
+from edge_lpr.benchmarks.peer_process import Peer, check_checkout
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.progress import Progress
 from edge_lpr.datasets.labels import Sample, label_inputs, load_labels
 from edge_lpr.environment import machine, peak_memory
-from edge_lpr.errors import InputError
+from edge_lpr.errors import InputError, SettingError
 from edge_lpr.evaluation.metrics import EndToEndScore
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs
@@ -227,9 +226,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", help="a JSON file for the results")
     args = parser.parse_args(argv)
     if args.peer and not args.python:
-        parser.error("--peer needs --python, the interpreter that has it")
-    if args.before and not (Path(args.before) / "edge_lpr").is_dir():
-        parser.error(f"--before {args.before}: holds no edge_lpr; expected a checkout of this kit")
+        raise SettingError("--peer needs --python, the interpreter that has it")
+    check_checkout(args.before)
     check_outputs([("--out", args.out)], label_inputs("data", args.data))
     samples = [s for s in load_labels(args.data).scenes if s.plates is not None]
     if not samples:

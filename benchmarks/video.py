@@ -1,7 +1,8 @@
 """Video on a CPU: the vehicles that are found, and the CPU's time for it, with and without the gate.
 
     python -m edge_lpr.benchmarks.video --out video.json
-    python -m edge_lpr.benchmarks.video --film sample --peer rapidocr --python /path/to/python
+    python -m edge_lpr.benchmarks.video --film sample --peer agentclpr --python /path/to/python
+    python -m edge_lpr.benchmarks.video --film sample --before /path/to/a/worktree
 
 In one run, on drawn films whose vehicles are known: the sample street; its first half and an empty street at
 1920×1080 and 25 frames a second; a fast car; two that follow each other and one beside them; dusk; and a car
@@ -9,13 +10,16 @@ that stops. Each is read with `--gate off` and `--gate auto`, decoded anew each 
 threads of this process count, those of decoding too. Ratios are what to compare between machines. Where
 `--precision` is given again, each is compared with itself. With `--peer`, another reader reads each frame in
 an interpreter that has it, and of the texts that it reads of a vehicle the one that passes for a plate most
-often counts; it is compared with the last precision.
+often counts. With `--before`, the version of this kit in another checkout reads each film with its own
+weights and follows vehicles in its own way. All these are compared with `--gate auto` of the last precision.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -28,11 +32,12 @@ import cv2
 import numpy as np
 
 from edge_lpr.benchmarks.films import FILMS, Passage
-from edge_lpr.benchmarks.peer_frames import READERS
+from edge_lpr.benchmarks.peer_frames import PEERS
+from edge_lpr.benchmarks.peer_process import check_checkout
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say
 from edge_lpr.environment import machine
-from edge_lpr.errors import BackendError
+from edge_lpr.errors import BackendError, SettingError
 from edge_lpr.geometry import bounding_box_iou
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs
@@ -109,26 +114,40 @@ def read_film(path: Path, gate: str, threads: int, precision: str = "auto") -> R
     )
 
 
-def read_with_peer(name: str, python: str, path: Path) -> tuple[Reading, str]:
-    """Reads a film frame by frame with another reader; returns also that reader's version.
+def read_with_peer(
+    name: str, python: str, path: Path, threads: int, checkout: str | None = None
+) -> tuple[Reading, str]:
+    """Reads a film with another reader, or another version of this kit; returns also that reader's version.
+
+    Args:
+        name: Which of `peer_frames.READERS` it is.
+        python: The interpreter that has it.
+        path: The film.
+        threads: ONNX Runtime's threads.
+        checkout: A folder that it looks for modules in first: another version's. None for what is there.
 
     Raises:
         BackendError: It cannot be run.
     """
     script = Path(__file__).with_name("peer_frames.py")
-    command = [python, str(script), name, str(path)]
+    command = [python, str(script), name, str(path), str(threads)]
+    env = os.environ | ({} if checkout is None else {"PYTHONPATH": checkout})
     try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
+        run = subprocess.run(command, capture_output=True, env=env, text=True, timeout=_LIMIT, check=False)
     except subprocess.TimeoutExpired as e:
         raise BackendError(f"{name} has not read {path.name} within {_LIMIT:.0f} s; it was ended") from e
     if run.returncode:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]
         raise BackendError(f"{name} cannot read {path.name} in {python}: {last}")
     told = json.loads(run.stdout.strip().splitlines()[-1])
-    frames = [(at, [(t, np.array(box, np.float32)) for t, box in found]) for at, found in told["frames"]]
-    seconds = len(frames) * (frames[1][0] - frames[0][0])
-    reading = Reading(vote(frames), len(frames), seconds, told["cpu_seconds"], len(frames), 1.0)
-    return reading, told["version"]
+    if "events" in told:
+        passages = sorted((Passage(*event) for event in told["events"]), key=lambda passage: passage.first)
+        count, seconds = told["count"], told["seconds"]
+    else:
+        frames = [(at, [(t, np.array(box, np.float32)) for t, box in found]) for at, found in told["frames"]]
+        passages, count = vote(frames), len(frames)
+        seconds = count * (frames[1][0] - frames[0][0])
+    return Reading(passages, count, seconds, told["cpu_seconds"], count, 1.0), told["version"]
 
 
 def vote(frames: Sequence[tuple[float, Sequence[tuple[str, Quad]]]]) -> list[Passage]:
@@ -210,6 +229,7 @@ def compare(
     threads: int,
     folder: Path,
     precisions: Sequence[str] = ("auto",),
+    before: str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Reads each film in each way; yields after each what was measured up to there, ready for JSON."""
     films: dict[str, Any] = {}
@@ -222,10 +242,12 @@ def compare(
             suffix = "" if precision == "auto" else f", {precision}"
             films[name][f"gate off{suffix}"] = score(off, truth, off)
             films[name][f"gate auto{suffix}"] = score(gated, truth, off)
-            reference = off
-        for peer in peers:
-            reading, releases[peer] = read_with_peer(peer, python, path)
-            films[name][peer] = score(reading, truth, reference)
+        others = {peer: (peer, python, None) for peer in peers}
+        if before is not None:
+            others["before"] = ("edge-lpr", sys.executable, before)
+        for way, (reader, interpreter, checkout) in others.items():
+            reading, releases[way] = read_with_peer(reader, interpreter, path, threads, checkout)
+            films[name][way] = score(reading, truth, gated)
         for way, result in films[name].items():
             say(line(name, way, result))
         yield {"films": films, "peers": releases}
@@ -259,8 +281,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--film", action="append", choices=names, help="one of them, more where given again (default: all)"
     )
-    parser.add_argument("--peer", action="append", choices=tuple(READERS), help="another reader beside it")
+    parser.add_argument("--peer", action="append", choices=tuple(PEERS), help="another reader beside it")
     parser.add_argument("--python", help="the interpreter that has the other readers")
+    parser.add_argument("--before", help="a checkout of another version of this kit")
     parser.add_argument(
         "--precision",
         action="append",
@@ -271,7 +294,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", help="a JSON file for the results")
     args = parser.parse_args(argv)
     if args.peer and not args.python:
-        parser.error("--peer needs --python, the interpreter that has it")
+        raise SettingError("--peer needs --python, the interpreter that has it")
+    check_checkout(args.before)
     check_outputs([("--out", args.out)], [("samples", _SAMPLES / "street.mp4")])
     cv2.setNumThreads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
@@ -282,6 +306,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.threads,
             Path(folder),
             args.precision or ("auto",),
+            args.before,
         ):
             if args.out:
                 write_json(args.out, {"machine": machine("av"), "threads": args.threads, **found})

@@ -17,7 +17,7 @@ pytest.importorskip("uvicorn", reason=reason("uvicorn", "serve"))
 
 from edge_lpr.benchmarks import serve
 from edge_lpr.benchmarks.rtsp_films import gst_python
-from edge_lpr.benchmarks.serve import main, recall, row
+from edge_lpr.benchmarks.serve import main, measure, recall, row, soak
 from edge_lpr.benchmarks.serve_run import Look, quantile
 from edge_lpr.errors import BackendError
 
@@ -63,6 +63,39 @@ def test_vehicles_are_found_with_the_text_that_was_told_last_and_within_the_wind
     expected = {"vehicles": 24, "found": 4, "recall": 0.1667, "wrong": 1, "again": 1}
     assert recall(events, result, turns=2) == expected
     assert "window" not in result
+
+
+class Service:
+    """Reads so many frames from one look to the next; its memory grows by a MiB."""
+
+    def __init__(self, *frames: int) -> None:
+        self.frames = list(frames)
+        self.looks = 0
+
+    def look(self) -> Look:
+        read = self.frames[min(self.looks, len(self.frames) - 1)]
+        self.looks += 1
+        figures = {"edge_lpr_camera_frames_total": {'camera="c1"': read}}
+        return Look(self.looks, 0, 0, self.looks << 20, 0, 3, 4, figures)
+
+
+def test_a_soak_tells_memory_by_tenths_up_to_its_last_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "_POLL", 0.0)
+    # The last look is nearer to the one before than a hundredth of all.
+    found = soak(Service(0, *range(50, 1000, 50), 998, 1000), 1000)
+    assert found["frames_read"] == 1000 and found["memory"]["most"] == 22
+    assert found["memory"]["tenths"] == [3, 5, 7, 9, 11, 13, 15, 17, 19, 22]
+    assert found["descriptors"] == {"tenths": [4] * 10, "most": 4}
+
+
+def test_cameras_that_stand_still_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "_POLL", 0.0)
+    monkeypatch.setattr(serve, "_WARM_UP", 0.0)
+    monkeypatch.setattr(serve.time, "monotonic", lambda: 0.0)
+    with pytest.raises(BackendError, match="no camera has given a frame for 60 s, after 50"):
+        soak(Service(0, 50), 1000)
+    with pytest.raises(BackendError, match="a camera stands still: no frame of it for 60 s"):
+        measure(Service(0, 50), ["c1"], 96, 1)
 
 
 def test_all_of_it_runs_over_a_real_server(

@@ -14,6 +14,7 @@ from edge_lpr.benchmarks.video import Reading, main, read_film, read_with_peer, 
 from edge_lpr.errors import BackendError
 from edge_lpr.pipeline.windows import Window
 
+ROOT = Path(__file__).resolve().parents[2]
 BOX = Window(100, 100, 180, 125)
 TRUTH = [Passage("皖A13H25", 1.0, 3.0), Passage("苏C7Y773", 4.0, 6.0)]
 
@@ -73,7 +74,7 @@ def test_another_reader_has_an_interpreter_of_its_own(
 ) -> None:
     Film("", (), 0.3, 10).write(tmp_path / "empty.mp4")
     with pytest.raises(BackendError, match=r"rapidocr cannot read empty\.mp4 in .*: .*rapidocr"):
-        read_with_peer("rapidocr", sys.executable, tmp_path / "empty.mp4")
+        read_with_peer("rapidocr", sys.executable, tmp_path / "empty.mp4", 1)
     package = tmp_path / "peers" / "rapidocr"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(
@@ -81,6 +82,8 @@ def test_another_reader_has_an_interpreter_of_its_own(
         "class Result:\n"
         "    txts, boxes = ('皖A13H25',), np.array([[[0, 0], [9, 0], [9, 3], [0, 3]]], np.float32)\n"
         "class RapidOCR:\n"
+        "    def __init__(self, params):\n"
+        "        assert params == {'EngineConfig.onnxruntime.intra_op_num_threads': 1}\n"
         "    def __call__(self, image):\n"
         "        print('a library that talks')\n"
         "        return Result()\n",
@@ -93,13 +96,25 @@ def test_another_reader_has_an_interpreter_of_its_own(
     with monkeypatch.context() as hurried:
         hurried.setattr(video, "_LIMIT", 0.0)
         with pytest.raises(BackendError, match=r"rapidocr has not read empty\.mp4 within 0 s"):
-            read_with_peer("rapidocr", sys.executable, tmp_path / "empty.mp4")
-    found, release = read_with_peer("rapidocr", sys.executable, tmp_path / "empty.mp4")
+            read_with_peer("rapidocr", sys.executable, tmp_path / "empty.mp4", 1)
+    found, release = read_with_peer("rapidocr", sys.executable, tmp_path / "empty.mp4", 1)
     assert release == "9.9" and found.frames == 3 and found.seconds == pytest.approx(0.3)
     assert [event.text for event in found.events] == ["皖A13H25"]
 
 
+def test_another_version_of_this_kit_follows_vehicles_itself(tmp_path: Path) -> None:
+    film = FILMS["fast"]
+    (passage,) = Film("", film.vehicles, 1.6, 12).write(tmp_path / "fast.mp4")
+    found, release = read_with_peer("edge-lpr", sys.executable, tmp_path / "fast.mp4", 1, str(ROOT))
+    assert [event.text for event in found.events] == [passage.text] and found.frames == 19
+    assert found.seconds == pytest.approx(1.6, abs=0.05) and found.cpu > 0 and "ONNX Runtime" in release
+
+
+def test_what_is_no_checkout_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--before", "/nowhere"]) == 2
+    assert "--before /nowhere: holds no edge_lpr" in capsys.readouterr().err
+
+
 def test_another_reader_needs_an_interpreter(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--peer", "rapidocr"])
+    assert main(["--peer", "rapidocr"]) == 2
     assert "--python" in capsys.readouterr().err
