@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from edge_lpr.console.output import say
@@ -168,6 +169,7 @@ def run(args: argparse.Namespace) -> int:
     assert paths.pretrained is not None
     assert paths.out is not None
     from edge_lpr.finetune.training.run import FILES, RunFiles, check_folder, finetune
+    from edge_lpr.finetune.training.trainer import STATE
 
     out = paths.out
     check_outputs((("--out", out / file) for file in FILES), _inputs(args, config))
@@ -210,15 +212,21 @@ def run(args: argparse.Namespace) -> int:
                     "--pretrained was trained with, its lines in the same order"
                 )
 
-        history = finetune(
-            config,
-            files,
-            out,
-            resume=args.resume,
-            report=show_step,
-            notify=progress.note,
-            device=args.device,
-        )
+        try:
+            history = finetune(
+                config,
+                files,
+                out,
+                resume=args.resume,
+                report=show_step,
+                notify=progress.note,
+                device=args.device,
+            )
+        except KeyboardInterrupt as e:
+            if (out / STATE).exists():
+                go_on = f"edge-lpr finetune {args.part} --out {quote(str(out))} --resume"
+                e.args = (f"interrupted; go on with it: {go_on}",)
+            raise
     last = history["metrics"][-1]["step"]
     if progress.total and last < progress.total:
         say(f"ended early, at step {last:.0f}: {config.own.patience} evaluations without a better metric")
