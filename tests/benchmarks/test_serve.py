@@ -130,10 +130,12 @@ def test_what_is_committed_is_what_the_page_shows() -> None:
     for name in ("serve", "serve-quiet", "serve-1080p", "serve-loaded"):
         for run in runs(f"{name}.json"):
             assert row(run) in page
-    (soaked,) = runs("serve-soak.json")
-    assert f"{soaked['frames_read']:,} frames" in page
-    assert soaked["frames_read"] >= 100_000
-    for name in ("memory", "decoders", "threads", "descriptors"):
-        tenths = [soaked[name]["tenths"][n - 1] for n in (1, 2, 4, 6, 8, 10)]
-        figures = [f"{value:g}" for value in (*tenths, soaked[name]["most"])]
-        assert f"| {' | '.join(figures)} |" in page
+    told = ("memory", "decoders", "threads", "descriptors")
+    for name, least, kinds in (("serve-soak", 100_000, told), ("serve-soak-long", 200_000, told[:1])):
+        (soaked,) = runs(f"{name}.json")
+        assert f"{soaked['frames_read']:,} frames" in page
+        assert soaked["frames_read"] >= least
+        for kind in kinds:
+            tenths = [soaked[kind]["tenths"][n - 1] for n in (1, 2, 4, 6, 8, 10)]
+            figures = [f"{value:g}" for value in (*tenths, soaked[kind]["most"])]
+            assert f"| {' | '.join(figures)} |" in page
