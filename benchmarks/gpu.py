@@ -1,6 +1,6 @@
 """Everything that only a GPU can show, in one unattended command of at most ten minutes.
 
-    python -m edge_lpr.benchmarks.gpu [BUNDLE] [--data FOLDER] [--engines DIR] [--out FILE]
+    python -m edge_lpr.benchmarks.gpu [BUNDLE] [--data FOLDER] [--engines DIR] [--json FILE]
 
 Builds the engines of a bundle, compares what they read with ONNX Runtime in FP32, measures the engines alone,
 their layers and the pipeline, watches memory over 10,000 frames, and shows engines that must be refused. One
@@ -136,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--engines", type=Path, metavar="DIR", help="build there, and take what is there (default: anew)")
     add_device_option(add)
-    add("--out", type=Path, metavar="FILE", help="the JSON (default: benchmarks/results/gpu-NAME.json)")
+    add("--json", type=Path, metavar="FILE", help="the report (default: benchmarks/results/gpu-NAME.json)")
     add("--dry-run", action="store_true", help="run only what needs no GPU")
     add_build_options(parser, "the images' two commonest")
     return parser
@@ -146,7 +146,7 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
     bundle = load_bundle(args.bundle)
     data = label_inputs("--data", [args.data] if args.data else [])
     inputs = chain(files_in("BUNDLE", bundle.path), data, [("--video", args.video)])
-    check_outputs([("--out", args.out)], inputs)
+    check_outputs([("--json", args.json)], inputs)
     check_device(args.device)
     with tempfile.TemporaryDirectory(prefix="edge-lpr-gpu-") as temporary:
         folder = Path(temporary)
@@ -155,7 +155,7 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
         facts: dict[str, Any] = {"tool": tool(), **machine("pycuda")}
         if not args.dry_run:
             facts = {**run_part(argv, MACHINE, folder, bench.left), **facts}
-        out = args.out or Path("benchmarks") / "results" / f"gpu-{_file_name(facts)}.json"
+        out = args.json or Path("benchmarks") / "results" / f"gpu-{_file_name(facts)}.json"
         report = {
             "command": ["python", "-m", "edge_lpr.benchmarks.gpu", *argv],
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
