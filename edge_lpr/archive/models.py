@@ -19,7 +19,7 @@ from edge_lpr.backends import AUTO, BACKENDS
 from edge_lpr.bundle.manifest import BUNDLE_JSON, Bundle, bundled, load_bundle
 from edge_lpr.environment import cache_folder
 from edge_lpr.errors import BackendError, BundleError, EdgeLprError, InputError, MissingExtraError, one_line
-from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.io.atomic_io import create_folder, write_bytes
 from edge_lpr.io.file_lock import locked
 from edge_lpr.signatures import load_public_key, signature_path
 
@@ -156,7 +156,7 @@ def _copy(path: Path, to: Place) -> None:
         if to.stat().st_size == path.stat().st_size and to.read_bytes() == path.read_bytes():
             return
     if isinstance(to, Path):
-        to.parent.mkdir(parents=True, exist_ok=True)
+        create_folder(to.parent)
     write_whole(to, path.read_bytes())
 
 

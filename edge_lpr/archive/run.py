@@ -19,6 +19,7 @@ from edge_lpr.archive.units import Failure, Unit
 from edge_lpr.archive.worker import Done, Orders
 from edge_lpr.environment import cores
 from edge_lpr.errors import SettingError, SourceError
+from edge_lpr.io.atomic_io import create_folder
 from edge_lpr.io.folders import left_out_line
 from edge_lpr.io.out_file import held, in_use
 
@@ -70,9 +71,10 @@ class ArchiveRun:
 
         Raises:
             SettingError: One does already.
+            OutputError: The folder cannot be written.
         """
         lock = lock_of(self.store.folder)
-        lock.mkdir(parents=True, exist_ok=True)
+        create_folder(lock)
         if in_use(lock):
             raise SettingError(f"--out {self.store.folder}: another run is at work there")
         with held(lock):

@@ -19,11 +19,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from edge_lpr.archive.notes import Notes, notes_at
 from edge_lpr.archive.places import (
-    Notes,
     Place,
     create,
-    notes_at,
     opened,
     read_whole,
     remove_all,
