@@ -139,7 +139,7 @@ class ArchiveRun:
     def _mark(self, units: list[Unit]) -> None:
         """Marks what is committed and lacks something: blocks of pictures, and whole videos."""
         done, marked = self.store.done(units), self.store.marked()
-        failed = {one.unit for one in self.store.gathered_failures()}
+        failed = {one.unit for one in self.store.failures.gathered()}
         names = {u.video or u.id for u in units if u.id in failed & done and not self._is_unjoined_video(u)}
         self.store.mark(u for u in units if (u.video or u.id) in names - marked)
 
@@ -182,8 +182,8 @@ class ArchiveRun:
                     on_done(done)
                 seconds = time.monotonic() - began
         self.store.finish()
-        failures = self.store.gathered_failures(found)
-        self.store.write_failures(failures)
+        failures = self.store.failures.gathered(found)
+        self.store.failures.write(failures)
         return Summary(frames, rows, seconds, failures, len(processes))
 
     def _tell(self, cluster: Cluster) -> None:
