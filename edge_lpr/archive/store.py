@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +152,10 @@ class Store:
 
         Raises:
             FileNotFoundError: They are not there.
+            InputError: They are damaged.
         """
-        with opened(self.rows_path(day, name)) as file:
+        path = self.rows_path(day, name)
+        with _whole(path), opened(path) as file:
             rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
         return rows
 
@@ -233,11 +235,11 @@ class Store:
         data = read_whole(self.plan, 64 << 20, "a plan", f"{self.folder}: no archive there")
         try:
             plan: dict[str, Any] = {**json.loads(data)}  # a TypeError for all but an object
-            plan["failures"] = [*plan["failures"]]
+            plan["failures"] = [Failure.from_dict(one).to_dict() for one in plan["failures"]]
             with opened(self.units) as file:
                 units = pq.read_table(file).column("unit").to_pylist()
             return plan, [Unit.from_json(text) for text in units]
-        except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as e:
+        except (ValueError, KeyError, TypeError, RecursionError, OSError, pa.ArrowException) as e:
             raise InputError(
                 f"{self._own}: the plan is damaged ({one_line(e, 120)}); give another --out"
             ) from e
@@ -277,10 +279,14 @@ class Store:
         write_whole(self.failures, "".join(lines).encode("utf-8", "replace"))
 
     def rows(self) -> int:
-        """Counts the rows that are committed, by what their files say of themselves."""
+        """Counts the rows that are committed, by what their files say of themselves.
+
+        Raises:
+            InputError: One is damaged.
+        """
         count = 0
         for path in self.folder.glob("day=*/*.parquet"):
-            with opened(path) as file:
+            with _whole(path), opened(path) as file:
                 count += pq.read_metadata(file).num_rows
         return count
 
@@ -338,5 +344,19 @@ class Store:
         """Returns what of a unit could not be read."""
         path = self._own / "failures" / f"{name}.jsonl"
         with suppress(OSError, ValueError, TypeError):
-            return [Failure(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+            # Not `splitlines`, which takes some characters of names for ends of lines.
+            lines = path.read_text("utf-8").split("\n")
+            return [Failure.from_dict(json.loads(line)) for line in lines if line]
         return []
+
+
+@contextmanager
+def _whole(path: Place) -> Iterator[None]:
+    """While entered, what is wrong with a file of rows is told with what to do about it."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as e:
+        raise InputError(
+            f"{path}: no file of rows, or damaged ({one_line(e, 120)}); remove it, and --resume reads its "
+            "unit again"
+        ) from e
