@@ -41,8 +41,9 @@ class Failures:
     def of(self, name: str) -> list[Failure]:
         """Returns what of a unit or video could not be read; nothing where no note of it can be read."""
         with suppress(OSError, ValueError, TypeError):
-            lines = self._note(name).read_text("utf-8").splitlines()
-            return [Failure(**json.loads(line)) for line in lines]
+            # Not `splitlines`, which takes some characters of names for ends of lines.
+            lines = self._note(name).read_text("utf-8").split("\n")
+            return [Failure.from_dict(json.loads(line)) for line in lines if line]
         return []
 
     def gathered(self, found: Sequence[Failure] = ()) -> list[Failure]:

@@ -81,12 +81,13 @@ def file_system(address: str) -> tuple[Any, str]:
     import fsspec
 
     try:
-        found: tuple[Any, str] = fsspec.core.url_to_fs(address)
+        # Not by `url_to_fs`: to it "::" in a name leads into another file system, this machine's too.
+        kind = fsspec.get_filesystem_class(address.partition("://")[0])
+        return kind(**kind._get_kwargs_from_urls(address)), kind._strip_protocol(address)
     except (ValueError, ImportError) as e:
         raise SourceError(f"{address}: {one_line(e)}") from e
     except Exception as e:  # credentials that are missing, a server that is not there
         raise StorageError(f"{address}: {one_line(e, named=True)}") from e
-    return found
 
 
 def read_bytes(address: str, limit: int = MAX_BYTES) -> bytes:

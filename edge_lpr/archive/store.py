@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,8 +159,10 @@ class Store:
 
         Raises:
             FileNotFoundError: They are not there.
+            InputError: They are damaged.
         """
-        with opened(self.rows_path(day, name)) as file:
+        path = self.rows_path(day, name)
+        with _whole(path), opened(path) as file:
             rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
         return rows
 
@@ -240,11 +242,11 @@ class Store:
         data = read_whole(self.plan, 64 << 20, "a plan", f"{self.folder}: no archive there")
         try:
             plan: dict[str, Any] = {**json.loads(data)}  # a TypeError for all but an object
-            plan["failures"] = [*plan["failures"]]
+            plan["failures"] = [Failure.from_dict(one).to_dict() for one in plan["failures"]]
             with opened(self.units) as file:
                 units = pq.read_table(file).column("unit").to_pylist()
             return plan, [Unit.from_json(text) for text in units]
-        except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as e:
+        except (ValueError, KeyError, TypeError, RecursionError, OSError, pa.ArrowException) as e:
             raise InputError(
                 f"{self._own}: the plan is damaged ({one_line(e, 120)}); give another --out"
             ) from e
@@ -264,10 +266,14 @@ class Store:
         return all(self.segment_path(unit).name in there for unit in segments)
 
     def rows(self) -> int:
-        """Counts the rows that are committed, by what their files say of themselves."""
+        """Counts the rows that are committed, by what their files say of themselves.
+
+        Raises:
+            InputError: One is damaged.
+        """
         count = 0
         for path in self.folder.glob("day=*/*.parquet"):
-            with opened(path) as file:
+            with _whole(path), opened(path) as file:
                 count += pq.read_metadata(file).num_rows
         return count
 
@@ -307,3 +313,15 @@ class Store:
             return True
         except OSError as e:
             raise InputError(unreadable(str(self.folder), e)) from e
+
+
+@contextmanager
+def _whole(path: Place) -> Iterator[None]:
+    """While entered, what is wrong with a file of rows is told with what to do about it."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as e:
+        raise InputError(
+            f"{path}: no file of rows, or damaged ({one_line(e, 120)}); remove it, and --resume reads its "
+            "unit again"
+        ) from e

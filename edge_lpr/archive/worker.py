@@ -212,7 +212,7 @@ class Worker:
 
     def _pictures(self, unit: Unit, attempt: Attempt) -> tuple[int, int]:
         job, store = self._job, self._store
-        again = store.is_again(unit.id)
+        again = store.is_again(unit.id) and store.rows_path(unit.day, unit.id).exists()
         failed = {failure.source for failure in store.failures.of(unit.id)} if again else set()
         rows, failures = read_pictures(
             replace(unit, files=tuple(f for f in unit.files if f.name in failed)) if again else unit,
@@ -224,6 +224,7 @@ class Worker:
         )
         if not again:
             store.commit_rows(unit.day, unit.id, rows, failures)
+            store.unmark(unit.id)
             return len(rows), len(failures)
         place = {file.name: number for number, file in enumerate(unit.files)}
         kept = [row for row in store.read_rows(unit.day, unit.id) if row["source"] not in failed]

@@ -260,6 +260,35 @@ def test_a_retry_that_was_killed_goes_on(
     assert rows_of(out) == whole and failed(run) == ["2.jpg", "5.jpg"]
 
 
+def test_of_a_video_without_rows_yet_the_segments_that_failed_are_read_again(tmp_path: Path) -> None:
+    whole = read_here(tmp_path / "whole", STREET, segment=2.0, stride=4)
+    video = tmp_path / "street.mp4"
+    video.write_bytes(STREET.read_bytes())
+    run, units, _ = begin(tmp_path / "out", video, segment=2.0, stride=4)
+    video.rename(tmp_path / "gone")
+    do(run, units[1:3])  # while its disk is away; then all is killed
+    (tmp_path / "gone").rename(video)
+    assert failed(run) == ["street.mp4"] * 2
+    run = run_of(tmp_path / "out")
+    left, _ = run.prepare(resume=True, again=True)
+    assert left == units
+    do(run, left)
+    rows = [{**row, "source": str(STREET)} for row in fields(rows_of(tmp_path / "out"))]
+    assert {**rows[0], "id": ""} == {**fields(whole)[0], "id": ""} and len(rows) == len(whole)
+    assert not failed(run)
+
+
+def test_rows_that_somebody_removed_meanwhile_are_read_again(tmp_path: Path, pictures: Path) -> None:
+    whole = read_here(tmp_path / "whole", pictures)
+    assert read_here(tmp_path / "out", pictures) == whole
+    run = run_of(tmp_path / "out")
+    units, _ = run.prepare(resume=True, again=True)
+    for path in (tmp_path / "out").glob("day=*/*.parquet"):
+        path.unlink()
+    do(run, units)
+    assert rows_of(tmp_path / "out") == whole and not run.store.marked()
+
+
 def test_what_was_not_there_at_all_is_looked_for_again(tmp_path: Path, pictures: Path) -> None:
     late = tmp_path / "late"
     run, units, found = begin(tmp_path / "out", pictures, late)
