@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from edge_lpr.archive.storage import StorageError, read_bytes
+from edge_lpr.archive.storage import read_bytes
 from edge_lpr.archive.units import SourceFile
-from edge_lpr.errors import SourceError
+from edge_lpr.errors import SourceError, StorageError
 from edge_lpr.pipeline.ordered_pool import in_order
 
 __all__ = ["fetched", "tried"]
