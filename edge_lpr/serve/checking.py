@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_lpr.addresses import shown_source
+from edge_lpr.addresses import shown_receiver, shown_source
 from edge_lpr.console.tables import Cell, table
 from edge_lpr.serve.config import Config
 from edge_lpr.serve.data_folder import REGIONS
@@ -70,7 +70,7 @@ def _receiver(output: OutputSettings) -> str:
     if isinstance(output, MqttSettings):
         return f"{output.host}:{output.port} {output.topic}/"
     if isinstance(output, WebhookSettings):
-        return shown_source(output.url)
+        return shown_receiver(output.url)
     if isinstance(output, CommandSettings):
         return output.command[0]  # its arguments may hold secrets
     assert isinstance(output, FilesSettings)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, shown_source
+from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, shown_receiver, shown_source
 from edge_lpr.backends import AUTO, backend_choices
 from edge_lpr.bundle.manifest import bundle_folder, portable_bundle
 from edge_lpr.errors import EdgeLprError, InputError, SourceError, shown
@@ -27,6 +27,7 @@ from edge_lpr.serve.output_settings import (
 from edge_lpr.serve.settings import CameraSettings, ServeSettings
 from edge_lpr.serve.spans import Spans
 from edge_lpr.serve.web.auth import ScryptHash, is_loopback
+from edge_lpr.serve.web.hosts import is_host
 from edge_lpr.settings import Settings
 
 __all__ = ["check", "is_file_source", "with_paths"]
@@ -191,7 +192,7 @@ def _check_url(place: tuple[str, ...], url: str) -> Iterator[Problem]:
     except ValueError:
         is_good = False
     if not is_good:
-        yield Problem(place, f"{shown(shown_source(url))}, expected an address that begins with https://")
+        yield Problem(place, f"{shown(shown_receiver(url))}, expected an address that begins with https://")
 
 
 def _check_folders(settings: ServeSettings) -> Iterator[Problem]:
@@ -242,6 +243,12 @@ def _check_web(settings: ServeSettings) -> Iterator[Problem]:
             "are for a proxy, which others may reach, and there is no password; set web.password to what "
             "edge-lpr serve --hash prints",
         )
+    for n, name in enumerate(web.hosts):
+        if not is_host(name):
+            yield Problem(
+                ("web", "hosts", n),
+                f'{shown(name)}, expected a name without "https://" and path, as "gate.example"',
+            )
     if is_open:
         yield Problem(
             ("web", "listen"),

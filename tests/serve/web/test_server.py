@@ -16,7 +16,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from helpers.page import Service, configuration
+from helpers.certificates import make_certificate
+from helpers.page import Service, cheap_hash, configuration, csrf_of
 from helpers.stored_passages import frame
 from helpers.waiting import LONG, wait_until
 
@@ -47,6 +48,37 @@ def test_it_answers_and_ends_while_a_browser_looks(tmp_path: Path) -> None:
             assert server.stop(LONG)  # though who looks on never leaves
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{server.address}/healthz")
+
+
+@pytest.mark.parametrize("by", ["signing out", "another password", "a token that is taken away"])
+def test_who_may_not_look_any_more_sees_no_more(tmp_path: Path, by: str) -> None:
+    web = configuration(
+        listen="127.0.0.1:0",
+        password=cheap_hash("long enough"),
+        tokens=[{"name": "viewer", "hash": cheap_hash("a long token")}],
+    )
+    service = Service(tmp_path, web)
+    server = WebServer(service.context)
+    server.start()
+    with httpx.Client(base_url=server.address, timeout=LONG) as client:
+        headers = {}
+        if by.startswith("a token"):
+            headers["Authorization"] = "Bearer a long token"
+        else:
+            csrf = csrf_of(client.get("/signin").text)
+            client.post("/signin", data={"password": "long enough", "csrf": csrf})
+        csrf = "" if headers else csrf_of(client.get("/").text)
+        with client.stream("GET", "/cameras/gate/live.mjpeg", headers=headers) as live:
+            parts = live.iter_bytes()
+            assert b"image/jpeg" in next(parts)
+            if by == "signing out":
+                assert client.post("/signout", data={"csrf": csrf}).status_code == 303
+            else:
+                password = cheap_hash("another one") if by == "another password" else web.web.password
+                service.context.settings = configuration(listen="127.0.0.1:0", password=password)
+            assert b"image/jpeg" not in b"".join(parts)[100:], "it ends"
+    assert server.stop(5)
+    service.close()
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
@@ -132,6 +164,22 @@ def test_what_is_no_certificate_is_named(tmp_path: Path) -> None:
     service.close()
 
 
+def test_a_key_with_a_passphrase_is_named_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    certificate, key = make_certificate(tmp_path)
+    locked = serialization.load_pem_private_key(key.read_bytes(), None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"geheim"),
+    )
+    key.write_bytes(locked)
+    service = Service(tmp_path, configuration(listen="127.0.0.1:0"))
+    with pytest.raises(InputError, match=r"server\.key: the key has a passphrase, .*openssl pkey"):
+        WebServer(service.context, certificate, key)
+    service.close()
+
+
 def test_a_connection_that_asks_nothing_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_REQUEST", 0.3)
     with running(tmp_path) as (server, _):
@@ -143,6 +191,38 @@ def test_a_connection_that_asks_nothing_is_closed(tmp_path: Path, monkeypatch: p
             assert client.get(f"{server.address}/healthz").status_code == 200
             time.sleep(0.5)
             assert client.get(f"{server.address}/healthz").status_code == 200
+
+
+def test_many_connections_take_no_more_files_than_are_given_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TAKEN", 20)
+    with running(tmp_path) as (server, _), contextlib.ExitStack() as all_of_them:
+        host, port = server.address.removeprefix("http://").split(":")
+        many = [socket.create_connection((host, int(port)), timeout=LONG) for _ in range(60)]
+        for one in many:
+            all_of_them.enter_context(one)
+
+        def are_closed() -> int:
+            return sum(is_closed(one) for one in many)
+
+        wait_until(lambda: are_closed() == 40)
+        assert connections(server) <= 20
+        for one in many:
+            one.close()
+        wait_until(lambda: connections(server) == 0)
+        assert httpx.get(f"{server.address}/healthz").status_code == 200
+
+
+def is_closed(one: socket.socket) -> bool:
+    """Whether the other side has closed a connection."""
+    one.setblocking(False)
+    try:
+        return one.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 @pytest.mark.parametrize(
