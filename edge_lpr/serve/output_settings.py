@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from edge_lpr.serve.record import State
 from edge_lpr.serve.setting_types import Name, Table
 
 __all__ = ["CommandSettings", "FilesSettings", "MqttSettings", "OutputSettings", "Target", "WebhookSettings"]
@@ -17,9 +18,7 @@ class Target(Table):
     events: Literal["all", "listed", "lists"] = Field(
         default="all", description="all; those that any list matches; or those of lists that name this output"
     )
-    states: list[Literal["new", "update", "end"]] = Field(
-        default=["new", "update", "end"], description="which states are sent"
-    )
+    states: list[State] = Field(default=list(get_args(State)), description="which states are sent")
     cameras: list[Name] = Field(
         default_factory=list, max_length=1000, description="of which cameras; all if none"
     )
