@@ -76,7 +76,7 @@ def remember(address: str) -> None:
 def remember_receiver(address: str) -> None:
     """Has `masked` hide all of a webhook's address but its host in every later text."""
     remember(address)
-    if (shown := shown_receiver(address)) != address:
+    if (shown := shown_receiver(address)).endswith(f"/{HIDDEN}") and not shown.endswith(f"//{HIDDEN}"):
         _add([address, repr(address)[1:-1]], shown)
 
 
