@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from edge_lpr.backoff import backoff
 from edge_lpr.errors import SourceError, one_line
 from edge_lpr.io.camera_process import CameraProcess
 from edge_lpr.io.capture_options import CaptureOptions
@@ -22,7 +23,7 @@ from edge_lpr.io.targets import Target
 
 __all__ = ["LiveSource"]
 
-_FIRST_PAUSE = 1.0  # seconds before a lost source is tried again; doubled from try to try
+_FIRST_PAUSE = 1.0  # seconds before a lost source is tried again; see `backoff`
 _STEADY = 10.0  # a source that was there for so many seconds is tried again as one that was never lost
 _START = 120.0  # seconds that a process may take to start, on a machine that has much else to do
 _SLACK = 1.0  # seconds by which OpenCV's own time limit goes first, as it knows more
@@ -133,8 +134,7 @@ class LiveSource(PolledSource):
 
     def _follow_all(self) -> None:
         """Opens the source again and again, until it ends or is given up."""
-        first_pause = min(_FIRST_PAUSE, self._options.max_pause)
-        pause, gone_since = first_pause, time.monotonic()
+        failures, gone_since = 0, time.monotonic()
         while True:
             before, began = self.received, time.monotonic()
             self._before = self._counts()
@@ -148,7 +148,7 @@ class LiveSource(PolledSource):
             if was_there:
                 self._queue.put(LOST)
                 gone_since = now
-                pause = first_pause if now - began > _STEADY else pause
+                failures = 0 if now - began > _STEADY else failures
             left = gone_since + self._options.reconnect - now
             if left <= 0:
                 self._give_up(reason)
@@ -159,8 +159,8 @@ class LiveSource(PolledSource):
                 self._say(f"{self.label}: {reason}; trying to reach it")
             self.state = "trying again"
             self._wake()
-            self._stop.wait(min(pause, left))
-            pause = min(2 * pause, self._options.max_pause)
+            failures += 1
+            self._stop.wait(min(backoff(failures, _FIRST_PAUSE, self._options.max_pause), left))
 
     def _give_up(self, reason: str) -> None:
         limit = self._options.reconnect

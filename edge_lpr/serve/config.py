@@ -18,8 +18,9 @@ from edge_lpr.errors import InputError, one_line
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.masking import remember, remember_receiver, remember_secret
 from edge_lpr.serve import toml_lines
-from edge_lpr.serve.config_checks import check, with_paths
+from edge_lpr.serve.config_checks import check
 from edge_lpr.serve.config_errors import Problem, dotted, is_receiver, is_secret, is_source, problems_of
+from edge_lpr.serve.config_paths import with_paths
 from edge_lpr.serve.settings import ServeSettings
 
 if sys.version_info >= (3, 11):

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from edge_lpr.addresses import HIDDEN, shown_receiver, shown_source
 from edge_lpr.errors import shown
+from edge_lpr.serve.output_settings import OUTPUT_TYPES
 from edge_lpr.serve.settings import ServeSettings
 from edge_lpr.serve.toml_lines import Path
 
@@ -155,8 +156,7 @@ def _worded(error: ErrorDetails, place: Path, value: object) -> str:
         return f"is missing{f': {field.description}' if field is not None and field.description else ''}"
     if kind.startswith("union_tag"):
         tag = value.get("type") if isinstance(value, Mapping) else None
-        tags = ["mqtt", "webhook", "command", "files"]
-        return f"type is {'missing' if tag is None else shown(tag, 40)}, {_one_of(tag, tags)}"
+        return f"type is {'missing' if tag is None else shown(tag, 40)}, {_one_of(tag, OUTPUT_TYPES)}"
     if error["loc"][-1] == "[key]":
         return _NAME
     match kind:

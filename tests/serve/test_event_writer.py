@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -291,14 +290,10 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
         passages.tick()
         waiting = passages.waiting
         base.close()
-        again = _opened(disk)
+        again = database(disk / "events.db")
         count = EventStore(again).count()
         told = noted(again)
         again.close()
         assert (waiting, passages.state, passages.lost) == (0, "", 0)
         assert count == 500
         assert told == [(f"track-{n}", r, s) for n in range(500) for r, s in ((1, "new"), (2, "end"))]
-
-
-def _opened(disk: Path) -> Any:
-    return database(disk / "events.db")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from helpers.certificates import make_certificate
+from helpers.children import with_helpers
 from helpers.extras import reason
 from helpers.mosquitto import Listener, broker
 from helpers.passages import record
@@ -26,8 +26,6 @@ from helpers.deliveries import Service
 from edge_lpr.errors import InputError
 from edge_lpr.serve.delivery.workers import make_sender
 from edge_lpr.serve.output_settings import MqttSettings
-
-TESTS = Path(__file__).resolve().parents[2]
 
 
 def settings(port: int, **changes: Any) -> MqttSettings:
@@ -100,7 +98,7 @@ def test_the_broker_says_offline_for_who_is_killed(tmp_path: Path) -> None:
     with broker(tmp_path) as started, Listener(started.port) as listener:
         process = subprocess.Popen(
             [sys.executable, "-c", code, str(started.port), str(tmp_path)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])},
+            env=with_helpers(),
         )
         try:
             wait_until(lambda: listener.heard["edge-lpr/status"] == [b"online"])

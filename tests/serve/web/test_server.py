@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import httpx
@@ -97,37 +96,6 @@ def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
     service.close()
 
 
-def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate of this machine, signed by itself."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(timezone.utc)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "certificate.pem", folder / "key.pem"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return files
-
-
 def name_at(address: str) -> str:
     """The common name of the certificate that a server shows."""
     from cryptography import x509
@@ -139,10 +107,9 @@ def name_at(address: str) -> str:
 
 def test_tls_and_a_certificate_that_is_renewed(tmp_path: Path) -> None:
     pytest.importorskip("cryptography")
-    files = certificate(tmp_path, "first")
+    files = make_certificate(tmp_path, subject="first")
     with running(tmp_path, *files) as (server, _):
         trust = ssl.create_default_context(cafile=str(files[0]))
-        trust.check_hostname = False
         answer = httpx.get(f"{server.address}/", verify=trust)
         assert answer.status_code == 200
         assert "Secure" in answer.headers["set-cookie"]
@@ -151,7 +118,7 @@ def test_tls_and_a_certificate_that_is_renewed(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="expected two files in PEM"):
             server.reload_certificate()
         assert name_at(server.address) == "CN=first"
-        certificate(tmp_path, "second")
+        make_certificate(tmp_path, subject="second")
         server.reload_certificate()
         assert name_at(server.address) == "CN=second"
 
