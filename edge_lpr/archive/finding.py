@@ -13,16 +13,9 @@ from typing import Any
 
 from edge_lpr.addresses import is_address
 from edge_lpr.archive.lists import addresses_in
-from edge_lpr.archive.storage import (
-    StorageError,
-    check_address,
-    check_source,
-    file_system,
-    head_of,
-    modified_of,
-)
+from edge_lpr.archive.storage import check_address, check_source, file_system, head_of, modified_of
 from edge_lpr.archive.units import Failure, SourceFile
-from edge_lpr.errors import SourceError, one_line
+from edge_lpr.errors import SourceError, StorageError, one_line
 from edge_lpr.io.folders import natural
 from edge_lpr.io.sniff import IMAGE_SUFFIXES, VIDEO_SUFFIXES, sniff
 from edge_lpr.io.sources import find_targets

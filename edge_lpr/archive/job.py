@@ -109,9 +109,18 @@ class Job:
             BundleError: The bundle is missing or damaged.
             InputError: It is another one than the archive was begun with.
         """
-        bundle = load_bundle(self.models.get("bundle"), load_public_key(self.models.get("verify_key")))
+        bundle = self.load_bundle()
         self._check_bundle(bundle)
         return replace(self, digest=_digest(bundle))
+
+    def load_bundle(self) -> Bundle:
+        """Returns its bundle, as that is here.
+
+        Raises:
+            BundleError: It is missing or damaged.
+            SignatureError: It is not signed by the key that is asked for.
+        """
+        return load_bundle(self.models.get("bundle"), load_public_key(self.models.get("verify_key")))
 
     def open_reader(self, threads: int) -> PlateReader:
         """Opens a reader.

@@ -19,6 +19,7 @@ from edge_lpr.archive.units import Failure, Unit
 from edge_lpr.archive.worker import Done, Orders
 from edge_lpr.environment import cores
 from edge_lpr.errors import SettingError, SourceError
+from edge_lpr.io.atomic_io import create_folder
 from edge_lpr.io.folders import left_out_line
 from edge_lpr.io.out_file import held
 
@@ -70,9 +71,10 @@ class ArchiveRun:
 
         Raises:
             SettingError: One does already.
+            OutputError: The folder cannot be written.
         """
         lock = lock_of(self.store.folder)
-        lock.mkdir(parents=True, exist_ok=True)
+        create_folder(lock)
         with held(lock) as free:
             if not free:
                 raise SettingError(f"--out {self.store.folder}: another run is at work there")
@@ -140,7 +142,7 @@ class ArchiveRun:
         Of a video without rows, in which a run was killed, the segments that failed are forgotten.
         """
         done, marked = self.store.done(units), self.store.marked()
-        failed = {one.unit for one in self.store.gathered_failures()}
+        failed = {one.unit for one in self.store.failures.gathered()}
         self.store.drop_segments(u for u in units if u.id in failed & done and self._is_unjoined_video(u))
         names = {u.video or u.id for u in units if u.id in failed & done and not self._is_unjoined_video(u)}
         self.store.mark(u for u in units if (u.video or u.id) in names - marked)
@@ -184,8 +186,8 @@ class ArchiveRun:
                     on_done(done)
                 seconds = time.monotonic() - began
         self.store.finish()
-        failures = self.store.gathered_failures(found)
-        self.store.write_failures(failures)
+        failures = self.store.failures.gathered(found)
+        self.store.failures.write(failures)
         return Summary(frames, rows, seconds, failures, len(processes))
 
     def _tell(self, cluster: Cluster) -> None:

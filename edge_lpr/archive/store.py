@@ -20,11 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from edge_lpr.archive.failures import Failures
+from edge_lpr.archive.notes import Notes, notes_at
 from edge_lpr.archive.places import (
-    Notes,
     Place,
     create,
-    notes_at,
     opened,
     read_table,
     read_whole,
@@ -48,6 +48,13 @@ class Store:
 
     Args:
         folder: The folder, here or in an object store; it need not be there yet.
+
+    Attributes:
+        folder: As given.
+        plan: The file of what the run is asked for.
+        units: The file of its units.
+        failures: What could not be read.
+        models: The folder of models for machines that lack them.
     """
 
     def __init__(self, folder: Place) -> None:
@@ -55,7 +62,7 @@ class Store:
         self._own = folder / _OWN
         self.plan = self._own / "plan.json"
         self.units = self._own / "units.parquet"
-        self.failures = self._own / "failures.jsonl"
+        self.failures = Failures(self._own)
         self.models = self._own / "models"
         self._known: tuple[str, list[Unit]] = "", []
 
@@ -138,7 +145,7 @@ class Store:
         Raises:
             OutputError: They cannot be written.
         """
-        self.note_failures(name, failures)
+        self.failures.note(name, failures)
         self.write_rows(day, name, rows)
 
     def write_rows(self, day: str, name: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -177,7 +184,7 @@ class Store:
             OutputError: They cannot be written.
         """
         if not self.is_again(unit.video):
-            self.note_failures(unit.id, failures)
+            self.failures.note(unit.id, failures)
         told = {**told, "failures": [failure.to_dict() for failure in failures]}
         schema = reads_schema({"edge_lpr.segment": json.dumps(told)})
         write_table(self.segment_path(unit), pa.Table.from_pylist([*frames], schema))
@@ -261,26 +268,6 @@ class Store:
         there = {path.name for path in (self._own / "segments").glob("*.parquet")}
         return all(self.segment_path(unit).name in there for unit in segments)
 
-    def gathered_failures(self, found: Sequence[Failure] = ()) -> list[Failure]:
-        """Returns all that could not be read, in the order of the units' identifiers.
-
-        Args:
-            found: What was found before there were units.
-        """
-        failures = [*found]
-        for name in sorted(path.stem for path in (self._own / "failures").glob("*.jsonl")):
-            failures += self.failures_of(name)
-        return failures
-
-    def write_failures(self, failures: Sequence[Failure]) -> None:
-        """Writes the list of all that could not be read.
-
-        Raises:
-            OutputError: It cannot be written.
-        """
-        lines = [json.dumps(failure.to_dict(), ensure_ascii=False) + "\n" for failure in failures]
-        write_whole(self.failures, "".join(lines).encode("utf-8", "replace"))
-
     def rows(self) -> int:
         """Counts the rows that are committed, by what their files say of themselves.
 
@@ -329,28 +316,6 @@ class Store:
             return True
         except OSError as e:
             raise InputError(unreadable(str(self.folder), e)) from e
-
-    def note_failures(self, name: str, failures: Sequence[Failure]) -> None:
-        """Notes what of a unit or video could not be read, in place of what was noted before.
-
-        Raises:
-            OutputError: It cannot be written.
-        """
-        path = self._own / "failures" / f"{name}.jsonl"
-        if failures:
-            lines = [json.dumps(failure.to_dict(), ensure_ascii=False) + "\n" for failure in failures]
-            write_whole(path, "".join(lines).encode("utf-8", "replace"), durable=False)
-        else:
-            path.unlink(missing_ok=True)
-
-    def failures_of(self, name: str) -> list[Failure]:
-        """Returns what of a unit could not be read."""
-        path = self._own / "failures" / f"{name}.jsonl"
-        with suppress(OSError, ValueError, TypeError):
-            # Not `splitlines`, which takes some characters of names for ends of lines.
-            lines = path.read_text("utf-8").split("\n")
-            return [Failure.from_dict(json.loads(line)) for line in lines if line]
-        return []
 
 
 @contextmanager

@@ -101,11 +101,6 @@ class Actor:
             return {"done": "", "error": error_text(e)}
 
 
-def _harm(failures: Sequence[Failure]) -> int:
-    """Returns how much of a segment is missing: nothing, some frames, or all."""
-    return max((1 + failure.lost for failure in failures), default=0)
-
-
 def try_worker(orders: Orders) -> str:
     """Opens a worker once, as a task of Ray's; returns the text of the error, "" where there is none."""
     try:
@@ -203,13 +198,13 @@ class Worker:
         with suppress(FileNotFoundError):  # another reader has joined them in the meantime
             again = store.is_again(unit.video)
             found = [store.segment_failures(segment) for segment in segments] if again else []
-            before = [store.failures_of(segment.id) for segment in segments] if again else []
+            before = [store.failures.of(segment.id) for segment in segments] if again else []
             worse = any(_harm(now) > _harm(then) for now, then in zip(found, before, strict=True))
             rows = [] if worse else rows_of_video(segments, store, self._reader)
             if not worse:
                 store.write_rows(unit.day, unit.video, rows)
                 for segment, failures in zip(segments, found, strict=False):
-                    store.note_failures(segment.id, failures)
+                    store.failures.note(segment.id, failures)
             store.unmark(unit.video)
             store.drop_segments(segments)
             return len(rows)
@@ -218,7 +213,7 @@ class Worker:
     def _pictures(self, unit: Unit, attempt: Attempt) -> tuple[int, int]:
         job, store = self._job, self._store
         again = store.is_again(unit.id) and store.rows_path(unit.day, unit.id).exists()
-        failed = {failure.source for failure in store.failures_of(unit.id)} if again else set()
+        failed = {failure.source for failure in store.failures.of(unit.id)} if again else set()
         rows, failures = read_pictures(
             replace(unit, files=tuple(f for f in unit.files if f.name in failed)) if again else unit,
             self._reader,
@@ -238,7 +233,7 @@ class Worker:
         )  # of one picture: as they were read
         # The rows first: what is killed in between is read once more, and nothing is there twice.
         store.write_rows(unit.day, unit.id, both)
-        store.note_failures(unit.id, failures)
+        store.failures.note(unit.id, failures)
         store.unmark(unit.id)
         return len(rows), len(failures)
 
@@ -259,3 +254,8 @@ class Worker:
     def close(self) -> None:
         """Frees the models."""
         self._reader.close()
+
+
+def _harm(failures: Sequence[Failure]) -> int:
+    """Returns how much of a segment is missing: nothing, some frames, or all."""
+    return max((1 + failure.lost for failure in failures), default=0)

@@ -204,7 +204,7 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
     check_answers(args.ray)  # before hours may go into a plan
     settings = ReaderSettings(**given(args, ReaderSettings))
     run = ArchiveRun(store, job, settings, args.ray, messages.note, shows("debug"))
-    written = [store.failures] if args.resume else [store.plan, store.units, store.failures]
+    written = [*([] if args.resume else [store.plan, store.units]), store.failures.list]
     there = [path for path in written if isinstance(path, Path) and path.exists()]
     if there:  # else none is read; to find out which are may take long
         check_outputs((("--out", path) for path in written if isinstance(path, Path)), _inputs(args, job))
@@ -235,7 +235,7 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
             messages.fail(line)
         more = len(summary.failures) - len(shown)
         listed = f"{more} more; " if more else ""
-        messages.fail(f"{len(summary.failures)} failures, {listed}all are listed in {store.failures}")
+        messages.fail(f"{len(summary.failures)} failures, {listed}all are listed in {store.failures.list}")
     return 2 if summary.failures else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from edge_lpr.serve.board import CameraBoard
 from edge_lpr.serve.cameras import Cameras, Take
 from edge_lpr.serve.config import Config
 from edge_lpr.serve.data_folder import DataFolder
-from edge_lpr.serve.database import Database
+from edge_lpr.serve.database import Database, unusable
 from edge_lpr.serve.delivery import queue
 from edge_lpr.serve.delivery.queue import Queues
 from edge_lpr.serve.delivery.sender import Surroundings
@@ -105,8 +106,10 @@ class Parts:
             )
             retention = Retention(self.database, self.pictures, settings.retention, self.ages)
             self.housekeeping = Housekeeping(self.passages, retention)
-        except BaseException:
+        except BaseException as e:
             stack.close()
+            if isinstance(e, sqlite3.Error):  # it was opened, and is damaged further on
+                raise unusable(folder.database, e) from e
             raise
 
     def close(self) -> None:

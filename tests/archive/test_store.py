@@ -34,8 +34,8 @@ def test_failures_of_any_name_are_listed(tmp_path: Path, name: str) -> None:
     store = Store(tmp_path)
     store.create()
     failures = [Failure(name, f"{name}: damaged", unit=UNIT), Failure("other.jpg", "gone", unit=UNIT)]
-    store.note_failures(UNIT, failures)
-    assert store.gathered_failures() == failures
+    store.failures.note(UNIT, failures)
+    assert store.failures.gathered() == failures
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from edge_lpr.backoff import backoff
 from edge_lpr.serve.delivery.items import DeliveryError
 
-__all__ = ["FIRST_PAUSE", "Sayings", "Trouble", "pause_after"]
+__all__ = ["Sayings", "Trouble", "pause_after"]
 
-FIRST_PAUSE = 1.0
-"""Seconds after the first failure; each one more doubles it."""
+_FIRST_PAUSE = 1.0  # seconds
 _SAY_AGAIN = 60.0  # seconds between two lines about the same
 _HOUR = 3600.0
 _LONE = 2  # passages that may fail in a row before it is the receiver that fails
@@ -27,9 +27,9 @@ def pause_after(failures: int, most: float, chance: random.Random) -> float:
         chance: Where chance comes from.
 
     Returns:
-        Between half of the doubled pause and all of it, and never more than `most`.
+        Between half of what `backoff` says and all of it.
     """
-    return min(most, FIRST_PAUSE * 2.0 ** min(failures - 1, 30)) * chance.uniform(0.5, 1.0)
+    return backoff(failures, _FIRST_PAUSE, most) * chance.uniform(0.5, 1.0)
 
 
 class Sayings:

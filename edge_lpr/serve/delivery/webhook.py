@@ -30,7 +30,7 @@ import httpx
 from edge_lpr._version import __version__
 from edge_lpr.errors import InputError, one_line
 from edge_lpr.io.tls import client_context
-from edge_lpr.masking import remember, remember_secret
+from edge_lpr.masking import remember_receiver, remember_secret
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
 from edge_lpr.serve.output_settings import WebhookSettings
@@ -80,7 +80,7 @@ class WebhookSender(Sender):
         # It logs every address that it asks.
         for noisy in ("httpx", "httpcore"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        remember(settings.url)
+        remember_receiver(settings.url)
         for secret in (settings.secret, *settings.headers.values()):
             remember_secret(secret)
         self._settings = settings

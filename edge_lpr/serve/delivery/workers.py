@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 
+from edge_lpr.backoff import backoff
 from edge_lpr.errors import EdgeLprError, one_line
 from edge_lpr.serve.deadline import Deadline
 from edge_lpr.serve.delivery.items import DeliveryError, Item
@@ -74,7 +75,7 @@ class Deliverer:
         self._queues = around.queues
         self._events: Deadline | None = None  # it ends then, be it in the middle of a queue
         self._goodbye = Deadline(0.0)
-        self._tend_at, self._pause = 0.0, _TEND
+        self._tend_at, self._failures = 0.0, 0  # looks that failed in a row
         self._said = Sayings()
         self._thread = threading.Thread(target=self._run, name=f"output {name}", daemon=True)
         self._thread.start()
@@ -130,8 +131,8 @@ class Deliverer:
             why = e.reason if isinstance(e, DeliveryError) else one_line(e, named=True)
             self._say(why)
         self._queues.tended(self._name, why)
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE) if why else _TEND
-        self._tend_at = time.monotonic() + self._pause
+        self._failures = self._failures + 1 if why else 0
+        self._tend_at = time.monotonic() + backoff(self._failures + 1, _TEND, _LONGEST_PAUSE)
 
     def _deliver(self, item: Item) -> None:
         try:
