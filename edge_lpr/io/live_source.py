@@ -28,6 +28,8 @@ _STEADY = 10.0  # a source that was there for so many seconds is tried again as 
 _START = 120.0  # seconds that a process may take to start, on a machine that has much else to do
 _SLACK = 1.0  # seconds by which OpenCV's own time limit goes first, as it knows more
 _GRACE = 1.5  # seconds that the thread gets to end
+# What Python raises where the machine has no file, process, thread or memory for the moment.
+_SHORT = (OSError, RuntimeError, MemoryError, ValueError)
 
 
 class LiveSource(PolledSource):
@@ -175,10 +177,13 @@ class LiveSource(PolledSource):
         """Opens the source once and hands on its frames; returns why that is over, None for a video's end."""
         try:
             process = self._process = CameraProcess(self._target, self._options, self._wanted)
-        except OSError as e:
+        except _SHORT as e:
             return f"its decoder cannot be started ({one_line(e, 120)})"
         try:
             return self._listen(process, gone_since)
+        except _SHORT as e:
+            reason = f"its frames cannot be taken ({one_line(e, 120)})"
+            return reason if self.live else self._over({"reason": reason}, 0)
         finally:
             process.close()
 

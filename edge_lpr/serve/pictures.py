@@ -44,7 +44,7 @@ _GIGABYTE = 1e9
 _PAUSE = 60.0  # seconds
 # A process that was killed has left pictures without rows in the folders of its last days alone.
 _DAYS_LOOKED_AT = 3
-_ORDER = 60.0  # seconds by which they are older than the newest that has a row, at most
+_ORDER = 2.0  # seconds by which they are older than the newest that has a row, at most
 
 _logger = logging.getLogger("edge_lpr")
 

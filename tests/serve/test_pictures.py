@@ -165,7 +165,7 @@ def test_pictures_of_another_database_stay(tmp_path: Path, caplog: pytest.LogCap
     pictures = opened(tmp_path)
     old = pictures.put("old", "2026-11-26", "crop", frame())
     assert old is not None
-    os.utime(tmp_path / "pictures" / old.path, (time.time() - 3600,) * 2)
+    os.utime(tmp_path / "pictures" / old.path, (time.time() - 10,) * 2)
     base = database(tmp_path / "events.db")  # the one that knew it was moved away
     assert pictures.remove_strays(base.reader()) == 0
     assert "no picture in it is known to events.db" in caplog.text
