@@ -26,9 +26,9 @@ from edge_lpr.masking import masked, remember_secret
 from edge_lpr.pipeline.wall_clock import iso, utc
 from edge_lpr.serve.deadline import Deadline
 from edge_lpr.serve.delivery.items import DeliveryError, Item
+from edge_lpr.serve.delivery.log_throttle import LogThrottle
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
 from edge_lpr.serve.delivery.topics import OFFLINE, ONLINE, Topics, discovery
-from edge_lpr.serve.delivery.trouble import Sayings
 from edge_lpr.serve.output_settings import MqttSettings
 
 __all__ = ["MqttSender"]
@@ -70,7 +70,7 @@ class MqttSender(Sender):
         self._trouble = f"{self._where} is not connected yet"
         self._refused: dict[int, str] = {}  # what the broker says of messages that it does not take
         self._open: tuple[str, bytes, paho.MQTTMessageInfo] | None = None  # not acknowledged yet
-        self._said = Sayings()
+        self._said = LogThrottle()
         self._cameras: dict[str, bool] = {}  # as told to the broker
         self._newest: dict[str, str] = {}  # when the vehicle came that a camera's last event is of
         self._anew = self._accepted = False

@@ -11,8 +11,8 @@ from edge_lpr.backoff import backoff
 from edge_lpr.errors import EdgeLprError, one_line
 from edge_lpr.serve.deadline import Deadline
 from edge_lpr.serve.delivery.items import DeliveryError, Item
+from edge_lpr.serve.delivery.log_throttle import LogThrottle
 from edge_lpr.serve.delivery.sender import Sender, Surroundings
-from edge_lpr.serve.delivery.trouble import Sayings
 from edge_lpr.serve.output_settings import (
     CommandSettings,
     FilesSettings,
@@ -76,7 +76,7 @@ class Deliverer:
         self._events: Deadline | None = None  # it ends then, be it in the middle of a queue
         self._goodbye = Deadline(0.0)
         self._tend_at, self._failures = 0.0, 0  # looks that failed in a row
-        self._said = Sayings()
+        self._said = LogThrottle()
         self._thread = threading.Thread(target=self._run, name=f"output {name}", daemon=True)
         self._thread.start()
 
