@@ -54,6 +54,7 @@ class CommandSender(Sender):
     def __init__(self, settings: CommandSettings, context: DeliveryContext) -> None:
         self._settings = settings
         self._context = context
+        self._process: subprocess.Popen[bytes] | None = None
 
     def send(self, item: Item) -> None:
         """Calls the program and waits for its end; see `Sender.send`."""
@@ -73,10 +74,12 @@ class CommandSender(Sender):
                 )
             except (OSError, ValueError) as e:
                 raise DeliveryError(f"{name} cannot be started: {one_line(e, 120)}") from e
+        self._process = process
         try:
             assert process.stdout is not None
             said, in_time = _watch(process, process.stdout, time.monotonic() + self._settings.timeout)
         finally:
+            self._process = None
             _end(process)
         shown = " ".join(said.decode("utf-8", "replace").split())[:_SHOWN]
         if not in_time:
@@ -87,6 +90,11 @@ class CommandSender(Sender):
         else:
             return
         raise DeliveryError(reason + (f": {shown}" if shown else ""), whole=False)
+
+    def cut(self) -> None:
+        """Ends the program and what it started, as after its time; see `Sender.cut`."""
+        if (process := self._process) is not None:
+            _kill(process)
 
     def _environment(self, item: Item) -> dict[str, str]:
         record = item.record
@@ -132,8 +140,12 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Ends a program and what it started in its group."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _kill(process)
     process.wait()
     if process.stdout is not None:
         process.stdout.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -62,6 +62,9 @@ class Sender(ABC):
             DeliveryError: It failed; events are delivered nevertheless.
         """
 
+    def cut(self) -> None:  # noqa: B027
+        """Breaks off what is in the middle of an event, from another thread: the service ends."""
+
     def close(self, seconds: float) -> None:  # noqa: B027
         """Says good-bye to the receiver.
 

@@ -98,6 +98,10 @@ class Deliverer:
         self._thread.join(max(0.0, seconds))
         return not self._thread.is_alive()
 
+    def cut(self) -> None:
+        """Ends what it is in the middle of, where that can be ended."""
+        self._sender.cut()
+
     def _run(self) -> None:
         while self._events is None or not self._events.is_over:
             seen = self._queues.changes()
@@ -208,5 +212,7 @@ class Deliveries:
             deliverer.stop(seconds, goodbye)
         late = [name for name, one in deliverers.items() if not one.join(deadline.left())]
         for name in late:
+            if self._is_over:  # else it may come to its end: other settings are no reason to break it off
+                deliverers[name].cut()
             _logger.warning("output %s: is left in the middle of an event, which stays queued", name)
         return not late
