@@ -153,7 +153,8 @@ def _worded(error: ErrorDetails, place: Path, value: object) -> str:
         return _NAME
     match kind:
         case "literal_error":
-            expected = _one_of(value, re.findall(r"'([^']*)'", limits["expected"]) or [limits["expected"]])
+            quoted = re.findall(r"'([^']*)'", limits["expected"])
+            expected = _one_of(value, quoted) if quoted else f"expected {limits['expected']}"  # of numbers: "0, 1 or 2"
         case "greater_than_equal":
             expected = f"expected {limits['ge']:g} or more"
         case "less_than_equal":

@@ -110,6 +110,7 @@ SCHEMA = [
     (GATE + "[outputs.a]", "3: outputs.a: type is missing, expected 'mqtt', 'webhook', 'command' or 'files'"),
     (GATE + "[outputs.a]\ntype = 'mqt'", "3: outputs.a: type is 'mqt', expected 'mqtt', 'webhook', 'com"),
     (GATE + "[outputs.a]\ntype = 'mqtt'\nhost = 'h'\nport = 0", "6: outputs.a.port: 0, expected 1 or more"),
+    (GATE + "[outputs.a]\ntype = 'mqtt'\nhost = 'h'\nqos = 5", "6: outputs.a.qos: 5, expected 0, 1 or 2"),
     (GATE + "[outputs.a]\ntype = 'mqtt'\nhots = 'h'", "5: outputs.a.hots: no such key; did you mean 'host'?"),
     (GATE + "[outputs.a]\ntype = 'mqtt'\nhost = 'h'\ntopic = 'a/#'", "6: outputs.a.topic: 'a/#', expected a"),
     (
