@@ -154,7 +154,8 @@ def _worded(error: ErrorDetails, place: Path, value: object) -> str:
     match kind:
         case "literal_error":
             quoted = re.findall(r"'([^']*)'", limits["expected"])
-            expected = _one_of(value, quoted) if quoted else f"expected {limits['expected']}"  # of numbers: "0, 1 or 2"
+            # Of numbers it is "0, 1 or 2", and nothing is nearly one of them.
+            expected = _one_of(value, quoted) if quoted else f"expected {limits['expected']}"
         case "greater_than_equal":
             expected = f"expected {limits['ge']:g} or more"
         case "less_than_equal":

@@ -95,7 +95,7 @@ SCHEMA = [
     ("[service]\ndate = 'x'\n" + GATE, "2: service.date: no such key; did you mean 'data'?"),
     ("[webb]\n" + GATE, "1: webb: no such key; did you mean 'web'?"),
     ("[cameras.gate]\nloop = true", "1: cameras.gate.source: is missing: address, video or device"),
-    ("[service]", "1: cameras: is missing"),
+    ("[service]", "1: cameras: is missing: a table [cameras.NAME] with a source for each; edge-lpr serve"),
     (GATE + "transport = 'tpc'", "3: cameras.gate.transport: 'tpc', expected 'tcp' or 'udp'; did you mean"),
     (GATE + "decide_within = 0.1", "3: cameras.gate.decide_within: 0.1, expected 0.2 or more"),
     (GATE + "decide_within = 61", "3: cameras.gate.decide_within: 61, expected 60 or less"),
