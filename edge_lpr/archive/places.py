@@ -30,6 +30,7 @@ __all__ = [
     "lock_of",
     "opened",
     "place_of",
+    "read_table",
     "read_whole",
     "remove_all",
     "write_table",
@@ -118,6 +119,15 @@ def write_table(place: Place, table: pa.Table) -> None:
     finally:
         if part is not None:
             part.discard()
+
+
+def read_table(file: BinaryIO) -> pa.Table:
+    """Reads a Parquet file.
+
+    Not by `pyarrow.parquet.read_table`: its threads give back what they have read from a file of Python's
+    after it has returned, and where the process is ending by then, that aborts it (exit code 134).
+    """
+    return pq.ParquetFile(file, pre_buffer=False).read(use_threads=False)
 
 
 def read_whole(place: Place, limit: int, what: str, missing: str) -> bytes:

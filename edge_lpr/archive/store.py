@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from edge_lpr.archive.failures import Failures
@@ -25,6 +26,7 @@ from edge_lpr.archive.places import (
     Place,
     create,
     opened,
+    read_table,
     read_whole,
     remove_all,
     write_table,
@@ -163,7 +165,7 @@ class Store:
         """
         path = self.rows_path(day, name)
         with _whole(path), opened(path) as file:
-            rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+            rows: list[dict[str, Any]] = read_table(file).to_pylist()
         return rows
 
     def commit_segment(
@@ -194,12 +196,12 @@ class Store:
             FileNotFoundError: It is not there, or not any more.
         """
         source = opened(self.segment_path(unit))
-        file = pq.ParquetFile(source)
+        file = pq.ParquetFile(source, pre_buffer=False)  # see `read_table`
         told: dict[str, Any] = json.loads((file.schema_arrow.metadata or {})[b"edge_lpr.segment"])
 
         def frames() -> Iterator[dict[str, Any]]:
             with source, file:
-                for batch in file.iter_batches(1024):
+                for batch in file.iter_batches(1024, use_threads=False):
                     yield from batch.to_pylist()
 
         return told, frames()
@@ -244,7 +246,7 @@ class Store:
             plan: dict[str, Any] = {**json.loads(data)}  # a TypeError for all but an object
             plan["failures"] = [Failure.from_dict(one).to_dict() for one in plan["failures"]]
             with opened(self.units) as file:
-                units = pq.read_table(file).column("unit").to_pylist()
+                units = read_table(file).column("unit").to_pylist()
             return plan, [Unit.from_json(text) for text in units]
         except (ValueError, KeyError, TypeError, RecursionError, OSError, pa.ArrowException) as e:
             raise InputError(
@@ -255,7 +257,8 @@ class Store:
         """Returns all segments of a video, in order."""
         if video != self._known[0]:
             with opened(self.units) as file:
-                table = pq.read_table(file, columns=["unit"], filters=[("video", "=", video)])
+                table = read_table(file)
+            table = table.filter(pc.equal(table.column("video"), video))
             units = [Unit.from_json(text) for text in table.column("unit").to_pylist()]
             self._known = video, sorted(units, key=lambda unit: unit.part)
         return self._known[1]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +109,23 @@ def test_of_two_runs_that_come_at_once_one_is_told(tmp_path: Path) -> None:
         assert (first, second) == (True, False)
     with held(tmp_path) as after:
         assert after
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted as Linux shows them")
+def test_reading_leaves_no_threads_for_the_end_of_a_process(tmp_path: Path, pictures: Path) -> None:
+    begin(tmp_path / "out", pictures)
+    program = f"""
+import os
+from pathlib import Path
+from edge_lpr.archive.store import Store
+store = Store(Path({str(tmp_path / "out")!r}))
+before = len(os.listdir("/proc/self/task"))
+unit, *_ = store.read_plan()[1]
+store.segments_of(unit.id)
+store.write_rows(unit.day, unit.id, [])
+store.read_rows(unit.day, unit.id)
+print(before, len(os.listdir("/proc/self/task")))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    before, after = run.stdout.split()
+    assert before == after

@@ -21,6 +21,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.certificates import make_certificate
+from helpers.extras import reason
 from helpers.waiting import LONG, read_until, take
 
 from edge_lpr.errors import SourceError
@@ -364,25 +366,9 @@ def test_two_bad_answers_are_no_loss_and_three_are(server: Server) -> None:
 
 def certified(folder: Path) -> ssl.SSLContext:
     """A context with a certificate that signs itself, as a camera has it."""
-    pytest.importorskip("cryptography")
-    from datetime import datetime, timedelta, timezone
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    now = datetime.now(timezone.utc)
-    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
-    path = folder / "camera.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    )
+    pytest.importorskip("cryptography", reason=reason("cryptography", "sign"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
+    context.load_cert_chain(*make_certificate(folder))
     return context
 
 

@@ -173,7 +173,7 @@ CROSS = [
     (GATE + "[service]\ndata = 'note.txt'", "4: service.data: "),
     (
         GATE + OUT + "'webhook'\nurl = 'ftp://a:secretpw@b'",
-        "5: outputs.a.url: 'ftp://***@b', expected an add",
+        "5: outputs.a.url: 'ftp://b', expected an add",
     ),
     (
         GATE + OUT + "'webhook'\nurl = 'https://b'\nheaders = {'a b' = 'c'}",
@@ -253,6 +253,23 @@ def test_no_secret_is_told(folder: Path) -> None:
     told = "\n".join(wrong(folder, text))
     assert told.count("a value that is not shown") == 3
     assert not any(secret in told for secret in ("hunter22", "77889900", "55667788", "aabbccdd"))
+
+
+def test_of_a_webhook_s_address_no_path_is_told(folder: Path) -> None:
+    hook = "[outputs.w]\ntype = 'webhook'\nurl = '{}://chat.example/hooks/42/aB-9_xyz'\n"
+    (told,) = wrong(folder, GATE + hook.format("htps"))
+    assert "'htps://chat.example/***'" in told and "aB-9" not in told
+    load(folder, GATE + hook.format("https"))
+    assert masked("to https://chat.example/hooks/42/aB-9_xyz") == "to https://chat.example/***"
+    (told,) = wrong(folder, GATE + hook.format("https").replace("chat.example", "c" * 2100))
+    assert "aB-9" not in told
+
+
+@pytest.mark.parametrize("name", ["https://gate.example/", "gate.example/", "", "gate example", "a@b"])
+def test_what_no_browser_asks_for_is_no_host(folder: Path, name: str) -> None:
+    web = f"[web]\npassword = '{ScryptHash.of('long enough')}'\nhosts = ['gate.example:443', '{name}']\n"
+    (told,) = wrong(folder, GATE + web)
+    assert told.startswith("5: web.hosts[1]: ") and 'as "gate.example"' in told
 
 
 def test_a_variable_is_of_the_environment_and_its_value_is_shown_nowhere(folder: Path) -> None:

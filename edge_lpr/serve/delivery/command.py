@@ -17,7 +17,7 @@ from typing import IO
 
 from edge_lpr.errors import one_line
 from edge_lpr.serve.delivery.items import DeliveryError, Item
-from edge_lpr.serve.delivery.sender import Sender, Surroundings
+from edge_lpr.serve.delivery.sender import DeliveryContext, Sender
 from edge_lpr.serve.output_settings import CommandSettings
 
 __all__ = ["VARIABLES", "CommandSender"]
@@ -48,12 +48,12 @@ class CommandSender(Sender):
 
     Args:
         settings: The output's settings.
-        around: The service; the program runs in its folder of the configuration.
+        context: The service; the program runs in its folder of the configuration.
     """
 
-    def __init__(self, settings: CommandSettings, around: Surroundings) -> None:
+    def __init__(self, settings: CommandSettings, context: DeliveryContext) -> None:
         self._settings = settings
-        self._around = around
+        self._context = context
 
     def send(self, item: Item) -> None:
         """Calls the program and waits for its end; see `Sender.send`."""
@@ -67,7 +67,7 @@ class CommandSender(Sender):
                     stdin=event,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    cwd=self._around.folder,
+                    cwd=self._context.folder,
                     env=self._environment(item),
                     start_new_session=True,
                 )
@@ -94,7 +94,7 @@ class CommandSender(Sender):
         first = record["matches"][0] if record["matches"] else {"name": "", "list": ""}
         values |= {"EDGE_LPR_NAME": first["name"], "EDGE_LPR_LIST": first["list"]}
         for name in ("crop", "frame"):
-            path = self._around.picture(record[name]) if record[name] else None
+            path = self._context.picture(record[name]) if record[name] else None
             values[f"EDGE_LPR_{name.upper()}"] = "" if path is None else str(path.absolute())
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         return kept | {name: value.replace("\0", "") for name, value in values.items()}

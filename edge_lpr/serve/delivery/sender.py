@@ -12,13 +12,13 @@ from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.serve.delivery.items import Item
 from edge_lpr.serve.delivery.queue import Queues
 
-__all__ = ["Sender", "Surroundings"]
+__all__ = ["DeliveryContext", "Sender"]
 
 _PICTURE_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class DeliveryContext:
     """What senders need of the service.
 
     Attributes:

@@ -8,12 +8,15 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from edge_lpr.errors import BackendError, InputError, one_line
+from edge_lpr.io.tls import load_certificate
 from edge_lpr.serve.web.app import make_app
 from edge_lpr.serve.web.auth import host_and_port
 from edge_lpr.serve.web.context import WebContext
@@ -21,6 +24,9 @@ from edge_lpr.serve.web.context import WebContext
 __all__ = ["WebServer"]
 
 _CONNECTIONS = 64
+# Those beyond that are answered with 503, and beyond this closed at once: each is a file of the process, and
+# once it has no more of those, no picture is written and no camera opened.
+_TAKEN = 2 * _CONNECTIONS
 _HEADER_BYTES = 16 << 10
 _REQUEST = 10.0  # seconds in which a request's head has to come
 _IDLE = 15  # seconds that a connection is kept between two requests
@@ -69,6 +75,27 @@ class _Protocol(H11Protocol):
             self.transport.close()
 
 
+class _Listening(socket.socket):
+    """A socket that takes so many connections at once, and closes those that come then."""
+
+    def __init__(self, *args: Any) -> None:  # noqa: ANN401 (as the library's own)
+        super().__init__(*args)
+        self._taken: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Takes the next connection.
+
+        Raises:
+            ConnectionAbortedError: It was closed, as there are too many.
+        """
+        connection, address = super().accept()
+        if sum(one.fileno() >= 0 for one in self._taken) >= _TAKEN:
+            connection.close()
+            raise ConnectionAbortedError
+        self._taken.add(connection)
+        return connection, address
+
+
 class WebServer:
     """Serves the page and the interface.
 
@@ -93,6 +120,7 @@ class WebServer:
         """Where it is reached."""
         config = uvicorn.Config(
             make_app(context),
+            loop="asyncio",  # it asks our socket for connections; others ask the system
             http=_Protocol,
             ws="none",
             lifespan="off",
@@ -152,7 +180,7 @@ class WebServer:
         certificate, key = self._files
         if self._tls is not None and certificate is not None:
             _check_certificate(certificate, key)
-            self._tls.load_cert_chain(certificate, key)
+            load_certificate(self._tls, certificate, key)
 
     def _run(self) -> None:
         with contextlib.suppress(SystemExit):  # uvicorn's way to say that it cannot start
@@ -165,7 +193,7 @@ def _bind(listen: str) -> socket.socket:
         family, kind, proto, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        made = socket.socket(family, kind, proto)
+        made = _Listening(family, kind, proto)
     except OSError as e:
         raise InputError(f'[web] listen = "{listen}": {one_line(e)}') from e
     try:
@@ -187,8 +215,8 @@ def _check_certificate(certificate: Path | None, key: Path | None) -> None:
     if certificate is None:
         return
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-    except OSError as e:  # of which SSLError is one
+        load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
+    except (OSError, ValueError) as e:  # SSLError is an OSError
         raise InputError(
             f"[web] certificate {certificate}, key {key}: {one_line(e)}; expected two files in PEM"
         ) from e

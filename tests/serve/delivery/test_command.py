@@ -18,7 +18,7 @@ pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 
 from edge_lpr.serve.delivery.command import CommandSender
 from edge_lpr.serve.delivery.items import DeliveryError, Item
-from edge_lpr.serve.delivery.sender import Surroundings
+from edge_lpr.serve.delivery.sender import DeliveryContext
 from edge_lpr.serve.output_settings import CommandSettings
 
 TEXT = "粤B1234; rm -rf $HOME `id` \"'"
@@ -31,7 +31,7 @@ def run(folder: Path, code: str, *arguments: str, **changes: Any) -> None:
     settings = CommandSettings(
         **{"type": "command", "command": [sys.executable, "-c", code, *arguments], "timeout": 60, **changes}
     )
-    CommandSender(settings, Surroundings(None, folder, lambda name: folder / name)).send(ITEM)  # type: ignore[arg-type]
+    CommandSender(settings, DeliveryContext(None, folder, lambda name: folder / name)).send(ITEM)  # type: ignore[arg-type]
 
 
 def test_a_program_has_the_event_and_no_shell_sees_it(
