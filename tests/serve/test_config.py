@@ -172,6 +172,12 @@ CROSS = [
     ),
     (GATE + "[service]\ndata = 'note.txt'", "4: service.data: "),
     (
+        GATE
+        + OUT
+        + "'mqtt'\nhost = 'h'\nclient_id = 'c'\n[outputs.b]\ntype = 'mqtt'\nhost = 'H'\nclient_id = 'c'",
+        "10: outputs.b.client_id: 'c' is that of outputs.a at the same broker",
+    ),
+    (
         GATE + OUT + "'webhook'\nurl = 'ftp://a:secretpw@b'",
         "5: outputs.a.url: 'ftp://b', expected an add",
     ),
