@@ -165,7 +165,9 @@ def _check_url(place: tuple[str, ...], url: str) -> Iterator[Problem]:
     except ValueError:
         is_good = False
     if not is_good:
-        yield Problem(place, f"{shown(shown_receiver(url))}, expected an address that begins with https://")
+        yield Problem(
+            place, f"{shown(shown_receiver(url))}, expected an address that begins with https:// or http://"
+        )
 
 
 def _check_folders(settings: ServeSettings) -> Iterator[Problem]:
