@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import ssl
 import threading
@@ -28,7 +29,7 @@ _CONNECTIONS = 64
 # once it has no more of those, no picture is written and no camera opened.
 _TAKEN = 2 * _CONNECTIONS
 _HEADER_BYTES = 16 << 10
-_REQUEST = 10.0  # seconds in which a request's head has to come
+_REQUEST = 10.0  # seconds in which a request's head has to come, and what TLS says before it
 _IDLE = 15  # seconds that a connection is kept between two requests
 _START = 10.0
 # Milliseconds after which the kernel gives up a client that takes nothing of what it asked for (Linux).
@@ -120,7 +121,6 @@ class WebServer:
         """Where it is reached."""
         config = uvicorn.Config(
             make_app(context),
-            loop="asyncio",  # it asks our socket for connections; others ask the system
             http=_Protocol,
             ws="none",
             lifespan="off",
@@ -184,7 +184,16 @@ class WebServer:
 
     def _run(self) -> None:
         with contextlib.suppress(SystemExit):  # uvicorn's way to say that it cannot start
-            self._server.run(sockets=[self._socket])
+            # asyncio's own loop: it asks our socket for connections, others ask the system.
+            asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        if self._tls is not None:
+            # asyncio gives one that says nothing a minute, and uvicorn has no setting for it.
+            loop = asyncio.get_running_loop()
+            create = functools.partial(loop.create_server, ssl_handshake_timeout=_REQUEST)
+            loop.create_server = create  # type: ignore[method-assign]
+        await self._server.serve(sockets=[self._socket])
 
 
 def _bind(listen: str) -> socket.socket:

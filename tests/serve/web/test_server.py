@@ -192,6 +192,17 @@ def is_closed(one: socket.socket) -> bool:
         return True
 
 
+def test_a_connection_that_begins_no_tls_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REQUEST", 0.5)
+    certificate, key = make_certificate(tmp_path)
+    with running(tmp_path, certificate, key) as (server, _):
+        host, port = server.address.removeprefix("https://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as silent:
+            assert silent.recv(100) == b""
+        context = ssl.create_default_context(cafile=certificate)
+        assert httpx.get(f"{server.address}/healthz", verify=context).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("first", "rest"),
     [
