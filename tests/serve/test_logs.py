@@ -15,6 +15,7 @@ LOGGER = logging.getLogger("edge_lpr")
 
 def test_lines_for_people_have_time_and_level(capsys: pytest.CaptureFixture[str]) -> None:
     remember_secret("hunter22")
+    logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)  # a server of another test may have set it
     with service_log("text", logging.INFO):
         LOGGER.warning("gate: it is %s", "hunter22")
         LOGGER.debug("not told")
