@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import socket
 import ssl
 import threading
@@ -13,6 +14,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -53,7 +55,11 @@ class _Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except h11.ProtocolError:  # its request broke off while the answer went out: nobody is left to tell
+            self.transport.close()
+            return
         if self._is_answering():
             self._answer_begins()
         elif self._deadline is None:
@@ -74,6 +80,12 @@ class _Protocol(H11Protocol):
         self._deadline = None
         if not (self._is_answering() or self.transport.is_closing()):
             self.transport.close()
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Tells whether the server's log says something of us: not of a client that broke off in its request."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, h11.ProtocolError)
 
 
 class _Listening(socket.socket):
@@ -137,6 +149,7 @@ class WebServer:
             ssl_keyfile=key,
         )
         config.load()
+        logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)  # once, however many servers there are
         self._tls = config.ssl
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="edge-lpr page", daemon=True)
