@@ -97,10 +97,17 @@ def read_video(name: str, path: str, threads: int) -> dict[str, Any]:
     capture = cv2.VideoCapture(path)
     fps = capture.get(cv2.CAP_PROP_FPS)
     frames: list[tuple[float, Found]] = []
+    errors: list[str] = []
     start = time.process_time()
     while (taken := capture.read())[0]:
-        frames.append((len(frames) / fps, read(taken[1])))
-    return {"version": release, "cpu_seconds": time.process_time() - start, "frames": frames}
+        found: Found = []
+        try:
+            found = read(taken[1])
+        except Exception as e:  # whatever another reader raises: it has read nothing then
+            errors.append(repr(e))
+        frames.append((len(frames) / fps, found))
+    cpu = time.process_time() - start
+    return {"version": release, "cpu_seconds": cpu, "frames": frames, "errors": errors}
 
 
 def follow_video(path: str, threads: int) -> dict[str, Any]:

@@ -65,6 +65,7 @@ class Reading:
         cpu: The CPU's seconds.
         whole: Frames that were looked at as a whole.
         share: The share of all frames together that was looked at, 0 to 1.
+        errors: Frames that the reader failed at.
     """
 
     events: list[Passage]
@@ -73,6 +74,7 @@ class Reading:
     cpu: float
     whole: int
     share: float
+    errors: int = 0
 
 
 @dataclass
@@ -147,7 +149,8 @@ def read_with_peer(
         frames = [(at, [(t, np.array(box, np.float32)) for t, box in found]) for at, found in told["frames"]]
         passages, count = vote(frames), len(frames)
         seconds = count * (frames[1][0] - frames[0][0])
-    return Reading(passages, count, seconds, told["cpu_seconds"], count, 1.0), told["version"]
+    errors = len(told.get("errors", ()))
+    return Reading(passages, count, seconds, told["cpu_seconds"], count, 1.0, errors), told["version"]
 
 
 def vote(frames: Sequence[tuple[float, Sequence[tuple[str, Quad]]]]) -> list[Passage]:
@@ -208,6 +211,7 @@ def score(reading: Reading, truth: Sequence[Passage], reference: Reading) -> dic
         "early": round(early, 3),
         "differs": round(differs, 3) if alike else None,
         "frames": reading.frames,
+        "errors": reading.errors,
         "seconds": round(reading.seconds, 3),
         "cpu_seconds": round(reading.cpu, 3),
         "cpu_seconds_per_hour": round(reading.cpu / reading.seconds * 3600),
