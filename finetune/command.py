@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from shlex import quote
@@ -169,7 +169,6 @@ def run(args: argparse.Namespace) -> int:
     assert paths.pretrained is not None
     assert paths.out is not None
     from edge_lpr.finetune.training.run import FILES, RunFiles, check_folder, finetune
-    from edge_lpr.finetune.training.trainer import STATE
 
     out = paths.out
     check_outputs((("--out", out / file) for file in FILES), _inputs(args, config))
@@ -212,7 +211,7 @@ def run(args: argparse.Namespace) -> int:
                     "--pretrained was trained with, its lines in the same order"
                 )
 
-        try:
+        with _told_how_to_go_on(args.part, out):
             history = finetune(
                 config,
                 files,
@@ -222,11 +221,6 @@ def run(args: argparse.Namespace) -> int:
                 notify=progress.note,
                 device=args.device,
             )
-        except KeyboardInterrupt as e:
-            if (out / STATE).exists():
-                go_on = f"edge-lpr finetune {args.part} --out {quote(str(out))} --resume"
-                e.args = (f"interrupted; go on with it: {go_on}",)
-            raise
     last = history["metrics"][-1]["step"]
     if progress.total and last < progress.total:
         say(f"ended early, at step {last:.0f}: {config.own.patience} evaluations without a better metric")
@@ -236,6 +230,20 @@ def run(args: argparse.Namespace) -> int:
         unread = counted({"images": listed.unread})[0]
         say(f"{unread} could not be read; all else was used", stream=sys.stderr)
     return 2 if listed.unread else 0
+
+
+@contextmanager
+def _told_how_to_go_on(part: Part, out: Path) -> Iterator[None]:
+    """Gives an interruption the command that goes on with the run, where there is one by then."""
+    from edge_lpr.finetune.training.trainer import STATE
+
+    try:
+        yield
+    except KeyboardInterrupt as e:
+        if (out / STATE).exists():
+            go_on = f"edge-lpr finetune {part} --out {quote(str(out))} --resume"
+            e.args = (f"interrupted; go on with it: {go_on}",)
+        raise
 
 
 def _document(args: argparse.Namespace) -> tuple[Document, str]:

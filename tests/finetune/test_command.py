@@ -102,7 +102,15 @@ def test_an_interrupted_run_says_how_it_goes_on(
     monkeypatch.setattr(rec.RecTraining, "loss", struck)
     out = tmp_path / "a run"
     arguments = ["finetune", "rec", "--render", "--pretrained", start / "rec.pdparams"]
-    assert main([str(a) for a in [*arguments, "--dict", start / "keys.txt", "--out", out, *REC, "Global.epoch_num=2"]]) == 130
+    assert (
+        main(
+            [
+                str(a)
+                for a in [*arguments, "--dict", start / "keys.txt", "--out", out, *REC, "Global.epoch_num=2"]
+            ]
+        )
+        == 130
+    )
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == f"edge-lpr: interrupted; go on with it: edge-lpr finetune rec --out '{out}' --resume"
 
