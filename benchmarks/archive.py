@@ -28,25 +28,25 @@ import cv2
 import numpy as np
 
 from edge_lpr.backends import open_models
+from edge_lpr.benchmarks.process_tree import cpu_seconds, family
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
 from edge_lpr.console.tables import table
 from edge_lpr.environment import cores, machine
 from edge_lpr.errors import InputError, SettingError
-from edge_lpr.io.atomic_io import write_json
+from edge_lpr.io.atomic_io import create_folder, write_json
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import check_outputs
 from edge_lpr.io.image_io import decode_image, encode_image
 from edge_lpr.io.sources import open_source
 
 if TYPE_CHECKING:
-    from edge_lpr.archive.worker import Done
+    from edge_lpr.archive.worker import UnitResult
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "street.mp4"
 _SESSION_SECONDS = 6.0
 _DECODED = 96  # pictures
-_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 def measure(video: Path, copies: int, rounds: int, block: int) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def sizing(measured: dict[str, Any], pictures: float, hours: float, fps: float) 
 
 
 def _write_pictures(video: Path, copies: int, folder: Path) -> int:
-    folder.mkdir()
+    create_folder(folder)
     count = 0
     with open_source(video) as source:
         for frame in source:
@@ -162,13 +162,13 @@ def _archive(pictures: Path, out: Path, block: int) -> dict[str, float]:
     job = Job((str(pictures),), models={"precision": "fp32"}, block=block).with_bundle()
     run = ArchiveRun(Store(out), job, ReaderSettings())
     units, failures = run.prepare(resume=False)
-    done: list[tuple[float, Done]] = []
+    done: list[tuple[float, UnitResult]] = []
     tree = 0.0
 
-    def note(one: Done) -> None:
+    def note(one: UnitResult) -> None:
         nonlocal tree
         done.append((time.monotonic(), one))
-        tree = max(tree, _tree_cpu())
+        tree = max(tree, sum(map(cpu_seconds, family(os.getpid())[1:])))  # Ray's own and the readers
 
     began = time.monotonic()
     summary = run.run(units, failures, note)
@@ -201,24 +201,6 @@ def _session(_: int) -> float:
         models.det.run({load_bundle().det.input_name: image})
         count += 1
     return count / (time.monotonic() - began)
-
-
-def _tree_cpu() -> float:
-    """Returns what all processes below this one have computed, in seconds: Ray's own and the readers."""
-    parents: dict[int, tuple[int, float]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents[int(path.parent.name)] = int(fields[1]), (int(fields[11]) + int(fields[12])) / _TICKS
-    total = 0.0
-    for number, (parent, seconds) in parents.items():
-        at = parent
-        while at in parents and at != os.getpid():
-            at = parents[at][0]
-        total += seconds if at == os.getpid() and number != os.getpid() else 0.0
-    return total
 
 
 def _medians(rounds: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Everything that only a GPU can show, in one unattended command of at most ten minutes.
 
-    python -m edge_lpr.benchmarks.gpu [BUNDLE] [--data FOLDER] [--engines DIR] [--out FILE]
+    python -m edge_lpr.benchmarks.gpu [BUNDLE] [--data FOLDER] [--engines DIR] [--json FILE]
 
 Builds the engines of a bundle, compares what they read with ONNX Runtime in FP32, measures the engines alone,
 their layers and the pipeline, watches memory over 10,000 frames, and shows engines that must be refused. One
@@ -32,6 +32,7 @@ import numpy as np
 
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.benchmarks import gpu_parts as parts
+from edge_lpr.benchmarks.gpu_bench import Bench
 from edge_lpr.benchmarks.gpu_clocks import power_mode
 from edge_lpr.benchmarks.gpu_process import load_shared, run_part, save_shared, write_result
 from edge_lpr.benchmarks.gpu_report import Step, earlier_parts, finite, joined, run_parts, table
@@ -136,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--engines", type=Path, metavar="DIR", help="build there, and take what is there (default: anew)")
     add_device_option(add)
-    add("--out", type=Path, metavar="FILE", help="the JSON (default: benchmarks/results/gpu-NAME.json)")
+    add("--json", type=Path, metavar="FILE", help="the report (default: benchmarks/results/gpu-NAME.json)")
     add("--dry-run", action="store_true", help="run only what needs no GPU")
     add_build_options(parser, "the images' two commonest")
     return parser
@@ -146,7 +147,7 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
     bundle = load_bundle(args.bundle)
     data = label_inputs("--data", [args.data] if args.data else [])
     inputs = chain(files_in("BUNDLE", bundle.path), data, [("--video", args.video)])
-    check_outputs([("--out", args.out)], inputs)
+    check_outputs([("--json", args.json)], inputs)
     check_device(args.device)
     with tempfile.TemporaryDirectory(prefix="edge-lpr-gpu-") as temporary:
         folder = Path(temporary)
@@ -155,7 +156,7 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
         facts: dict[str, Any] = {"tool": tool(), **machine("pycuda")}
         if not args.dry_run:
             facts = {**run_part(argv, MACHINE, folder, bench.left), **facts}
-        out = args.out or Path("benchmarks") / "results" / f"gpu-{_file_name(facts)}.json"
+        out = args.json or Path("benchmarks") / "results" / f"gpu-{_file_name(facts)}.json"
         report = {
             "command": ["python", "-m", "edge_lpr.benchmarks.gpu", *argv],
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -182,14 +183,14 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
     return 1 if any(part["state"] == "failed" for part in done.values()) else 0
 
 
-def _bench(args: argparse.Namespace, folder: Path) -> parts.Bench:
+def _bench(args: argparse.Namespace, folder: Path) -> Bench:
     bundle = load_bundle(args.bundle)
     samples = load_labels([args.data]).scenes if args.data else []
     settings = settings_from(args)
     images = _images(samples, Path(args.video), args.images)
     if not settings.det_sizes:
         settings = replace(settings, det_sizes=_common_sizes(bundle, images))
-    return parts.Bench(
+    return Bench(
         bundle=bundle,
         folder=args.engines or folder / "engines",
         precisions=_by_engine_rank(
@@ -212,7 +213,7 @@ def _by_engine_rank(names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: PRECISIONS[name].engine_rank)
 
 
-def _gpu_parts(bench: parts.Bench) -> Iterator[str]:
+def _gpu_parts(bench: Bench) -> Iterator[str]:
     """Names the parts that need a GPU, in their order."""
     for precision in bench.precisions:
         for job in build_jobs(bench.bundle, [precision], bench.settings):
@@ -223,7 +224,7 @@ def _gpu_parts(bench: parts.Bench) -> Iterator[str]:
             yield from ("refusals", "memory")
 
 
-def _step(name: str, bench: parts.Bench, dry_run: bool) -> Step:
+def _step(name: str, bench: Bench, dry_run: bool) -> Step:
     """Returns what does a part, in the process that runs it."""
     if name in HOST_PARTS:
         return partial(getattr(parts, name), bench)

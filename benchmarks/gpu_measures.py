@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import time
 from collections import deque
@@ -255,9 +254,3 @@ def growth(marks: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         "device_growth_mib": round(device, 1),
         "process_growth_mib": round(process, 1),
     }
-
-
-def resident_mib() -> float:
-    """Returns the memory of this process, in MiB (proc(5), statm)."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -5,18 +5,16 @@ from __future__ import annotations
 import itertools
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge_lpr.backends import Backend, Models, open_models
 from edge_lpr.backends.tensorrt.api import TensorRT
 from edge_lpr.backends.tensorrt.backend import TensorRTBackend
 from edge_lpr.backends.tensorrt.engine_folder import find_engine
+from edge_lpr.benchmarks.gpu_bench import Bench
 from edge_lpr.benchmarks.gpu_clocks import UnderLoad, power_mode
 from edge_lpr.benchmarks.gpu_measures import (
     CountingBackend,
@@ -28,110 +26,37 @@ from edge_lpr.benchmarks.gpu_measures import (
     latency,
     refusal,
     resident,
-    resident_mib,
     slowest_layers,
     spoilers,
     together,
     within_budget,
 )
-from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.model_file import ModelFile
-from edge_lpr.datasets.labels import Sample
 from edge_lpr.engines.build import BuildJob
 from edge_lpr.engines.build_process import build_in_processes
-from edge_lpr.engines.build_settings import BuildSettings
 from edge_lpr.engines.inspector import inspect_engine
-from edge_lpr.engines.profiles import det_sizes
+from edge_lpr.environment import memory as resident_memory
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.evaluation.evaluate import evaluate_reader
+from edge_lpr.io.atomic_io import create_folder
 from edge_lpr.pipeline.detector import fit_frame
 from edge_lpr.pipeline.reader import PlateReader
-from edge_lpr.plates import PlateRead
 from edge_lpr.precisions import PRECISIONS, REFERENCE
 from edge_lpr.types import PARTS, Image, Part, Size
 
-LAYER_RUNS = 20
+__all__ = [
+    "agreement",
+    "build",
+    "host",
+    "layers",
+    "memory",
+    "pipeline",
+    "reference",
+    "refusals",
+    "throughput",
+]
 
-
-_SHARED = ("deadline", "reference", "accuracy", "speeds", "engine_speeds")
-
-
-@dataclass
-class Bench:
-    """What the parts share.
-
-    Attributes:
-        bundle: The bundle.
-        folder: Where the engines lie.
-        precisions: Which are measured.
-        settings: How engines are built.
-        images: Decoded images, uint8 H×W×3 BGR.
-        samples: Labelled images, for accuracy; may be empty.
-        seconds: How long one measurement of speed takes, in seconds.
-        deadline: `time.monotonic()` at which the whole has to be done.
-        reference: What ONNX Runtime in FP32 read, once `reference` has run.
-        accuracy: What ONNX Runtime in FP32 reached on the labelled images, once `reference` has run.
-        device: Number of the GPU; None is the first.
-        frames: Frames that are read while memory is watched.
-        workers: Batches at work at once that the pipeline is tried with.
-        raw: Where TensorRT's own words about each engine are kept; None keeps none.
-        speeds: Images per second of an engine, copies included, by (model, precision, input size), at its
-            best batch, once `throughput` has run.
-        engine_speeds: The same of what lies on the device, by its clock.
-    """
-
-    bundle: Bundle
-    folder: Path
-    precisions: Sequence[str]
-    settings: BuildSettings
-    images: Sequence[Image]
-    samples: Sequence[Sample]
-    seconds: float
-    deadline: float
-    reference: list[list[PlateRead]] = field(default_factory=list)
-    accuracy: dict[str, float] | None = None
-    device: int | None = None
-    frames: int = 10_000
-    workers: Sequence[int] = (1, 2, 4, 8)
-    raw: Path | None = None
-    speeds: dict[tuple[str, str, Size], float] = field(default_factory=dict)
-    engine_speeds: dict[tuple[str, str, Size], float] = field(default_factory=dict)
-
-    def share(self) -> dict[str, Any]:
-        """Returns what parts in other processes need of this one; `take` takes it."""
-        return {name: getattr(self, name) for name in _SHARED}
-
-    def take(self, values: Mapping[str, Any]) -> None:
-        """Takes what a part in another process found."""
-        for name in _SHARED:
-            if name in values:
-                setattr(self, name, values[name])
-
-    def sizes(self) -> tuple[Size, ...]:
-        """The detector's input sizes that the engines have."""
-        return det_sizes(self.bundle.det, self.settings.det_sizes)
-
-    def left(self) -> float:
-        """Seconds until the deadline."""
-        return self.deadline - time.monotonic()
-
-    def reader(
-        self, backend: str, precision: str, wrap: Callable[[Backend], Backend] = lambda model: model
-    ) -> PlateReader:
-        """Opens a reader whose detector uses the engines' input sizes, whichever backend runs.
-
-        Args:
-            backend: "onnxruntime" or "tensorrt".
-            precision: Which of the bundle's models.
-            wrap: What is put around each opened model.
-        """
-        options: dict[str, Any] = {"engines": self.folder} if backend == "tensorrt" else {}
-        if backend == "tensorrt" and self.device is not None:
-            options["device"] = self.device
-        opened = open_models(self.bundle, backend=backend, precision=precision, options=options)
-        opened.det.sizes = self.sizes()
-        models = Models(wrap(opened.det), wrap(opened.rec), opened.why)
-        return PlateReader(self.bundle.path, models=models)
+_LAYER_RUNS = 20
 
 
 def reference(bench: Bench) -> dict[str, Any]:
@@ -217,7 +142,7 @@ def layers(bench: Bench, precision: str) -> dict[str, Any]:
     for part in PARTS:
         size, model = _sizes(bench, part)[-1], bench.bundle.model(part, precision)
         with closing(_backend(bench, model, {})) as backend:
-            times = backend.time_layers((batch, *size, 3), LAYER_RUNS)
+            times = backend.time_layers((batch, *size, 3), _LAYER_RUNS)
         key = f"{part} {precision} {size[1]}x{size[0]} batch {batch}"
         found[key] = {"ms": round(sum(times.values()), 3), "slowest": slowest_layers(times)}
     return found
@@ -257,8 +182,9 @@ def memory(bench: Bench, api: TensorRT, precision: str, batch: int = 8) -> dict[
             if done % max(bench.frames // 10, 1) < batch:
                 with api.gpu.active():
                     free, total = driver.mem_get_info()
+                own = resident_memory() or 0
                 marks.append(
-                    {"frames": done, "device_mib": (total - free) / 2**20, "process_mib": resident_mib()}
+                    {"frames": done, "device_mib": (total - free) / 2**20, "process_mib": own / 2**20}
                 )
             if done >= bench.frames or bench.left() <= 0:
                 break
@@ -272,7 +198,7 @@ def refusals(bench: Bench, api: TensorRT, precision: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, (change, harm) in spoilers().items():
         folder = bench.folder / f"refused-{name.replace(' ', '-')}"
-        folder.mkdir(exist_ok=True)
+        create_folder(folder)
         result[name] = refusal(good, folder, change, harm, model)
         shutil.rmtree(folder)
     return result

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lpr.errors import BackendError, InputError
+from edge_lpr.io.atomic_io import write_bytes
 
 __all__ = ["load_shared", "run_part", "save_shared", "write_result"]
 
@@ -70,10 +71,7 @@ def run_part(
 
 def write_result(folder: Path, name: str, raw: dict[str, Any]) -> None:
     """Writes what `run_part` reads: "result", or "error" and whether it is one of the input."""
-    target = _target(folder, name)
-    aside = target.with_suffix(".part")
-    aside.write_text(json.dumps(raw), encoding="utf-8")
-    aside.replace(target)
+    write_bytes(_target(folder, name), json.dumps(raw).encode(), durable=False)
 
 
 def save_shared(folder: Path, values: dict[str, Any]) -> None:

@@ -5,7 +5,9 @@
 It is run by a Python that has GStreamer's bindings, as Debian's has with `apt-get install python3-gi
 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad`, and
 needs nothing else. A video is what `edge_lpr.benchmarks.rtsp_films` writes. The server prints the
-address that all names follow, "rtsp://127.0.0.1:PORT/", and runs until its standard input ends.
+address that all names follow, "rtsp://127.0.0.1:PORT/", and then each line of its standard input that it has
+heeded: "gone NAME" cuts all off and answers nobody who asks for that any more, "back NAME" does again. It
+runs until its standard input ends.
 """
 
 from __future__ import annotations
@@ -37,27 +39,47 @@ def main() -> int:
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(args.port))
-    for named in args.video:
-        name, _, path = named.partition("=")
+    points = server.get_mount_points()
+    videos = dict(named.split("=", 1) for named in args.video)
+
+    def add(name: str) -> None:
         factory = GstRtspServer.RTSPMediaFactory()
-        factory.set_launch(_PIPELINE.format(path=path, fps=args.fps))
-        server.get_mount_points().add_factory(f"/{name}", factory)
+        factory.set_launch(_PIPELINE.format(path=videos[name], fps=args.fps))
+        points.add_factory(f"/{name}", factory)
+
+    for name in videos:
+        add(name)
     if not server.attach(None):
         sys.stderr.write(
             f"port {args.port} of 127.0.0.1 cannot be listened on; leave --port out for a free one\n"
         )
         return 1
-    sys.stdout.write(f"rtsp://127.0.0.1:{server.get_bound_port()}/\n")
-    sys.stdout.flush()
+    _say(f"rtsp://127.0.0.1:{server.get_bound_port()}/")
     loop = GLib.MainLoop()
 
-    def wait() -> None:
-        sys.stdin.read()
-        loop.quit()
+    def heed(line: str) -> bool:
+        what, name = line.split()
+        if what == "back":
+            add(name)
+        else:
+            points.remove_factory(f"/{name}")
+            server.client_filter(lambda server, client: GstRtspServer.RTSPFilterResult.REMOVE)
+        _say(line.strip())
+        return False  # once, and not again and again
 
-    threading.Thread(target=wait, daemon=True).start()
+    def listen() -> None:
+        for line in sys.stdin:
+            GLib.idle_add(heed, line)  # GStreamer's objects are the loop's thread's
+        GLib.idle_add(loop.quit)
+
+    threading.Thread(target=listen, daemon=True).start()
     loop.run()
     return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ bench() {
   cp "$REPORT"/* "$OUT/" 2>/dev/null || true   # a report is gone on with where it lies
   nvidia-smi -q -d CLOCK,POWER >"$OUT/clocks.txt" 2>&1 || true
   [ -n "${NO_TESTS:-}" ] || "$PREFIX/bin/python" -m pytest -q -p no:cacheprovider -m gpu tests/backends || true
-  "$PREFIX/bin/python" -m edge_lpr.benchmarks.gpu --data "$HERE/data" --engines "$WORK/engines" --out "$OUT/gpu.json" \
+  "$PREFIX/bin/python" -m edge_lpr.benchmarks.gpu --data "$HERE/data" --engines "$WORK/engines" --json "$OUT/gpu.json" \
     --tactic-sources "${TACTICS[@]}" "$@" || code=$?
   cp "$OUT"/gpu* "$REPORT/" 2>/dev/null || true
   return "$code"

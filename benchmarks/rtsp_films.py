@@ -8,14 +8,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from edge_lpr.errors import BackendError
 from edge_lpr.types import Image
 
-__all__ = ["gst_python", "gst_server", "write_h264"]
+__all__ = ["GstServer", "gst_python", "gst_server", "write_h264"]
 
 _CANDIDATES = (sys.executable, "/usr/bin/python3")
-_ASK = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+# Whether a Python has all that `gst_rtsp_server.py` is made of.
+_ASK = """
+import gi
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import Gst, GstRtspServer
+Gst.init(None)
+raise SystemExit(any(Gst.ElementFactory.find(n) is None for n in ("multifilesrc", "h264parse", "rtph264pay")))
+"""
 
 
 def write_h264(path: Path, frames: Iterable[Image], fps: int) -> int:
@@ -71,9 +80,10 @@ def gst_python(python: str = "") -> str:
     )
 
 
-@contextmanager
-def gst_server(videos: Mapping[str, Path], fps: int, python: str = "", port: int = 0) -> Iterator[str]:
-    """Plays videos over and over, each to whoever comes from its beginning.
+class GstServer:
+    """GStreamer's RTSP server in a process of its own, which plays videos over and over; a context manager.
+
+    Whoever comes sees a video from its beginning.
 
     Args:
         videos: What `write_h264` wrote, by the name that the address ends with.
@@ -81,22 +91,56 @@ def gst_server(videos: Mapping[str, Path], fps: int, python: str = "", port: int
         python: See `gst_python`.
         port: The port on 127.0.0.1; a free one where 0.
 
-    Yields:
-        The address that all names follow: "rtsp://127.0.0.1:8554/".
+    Attributes:
+        address: What all names follow: "rtsp://127.0.0.1:8554/".
 
     Raises:
         BackendError: It does not start.
     """
-    script = Path(__file__).with_name("gst_rtsp_server.py")
-    named = [f"{name}={path}" for name, path in videos.items()]
-    command = [gst_python(python), str(script), "--fps", str(fps), "--port", str(port), *named]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            address = process.stdout.readline().strip()
-            if not address:
-                raise BackendError(f"GStreamer's RTSP server did not start: {' '.join(command)}")
-            yield address
-        finally:
-            process.kill()
+
+    def __init__(self, videos: Mapping[str, Path], fps: int, python: str = "", port: int = 0) -> None:
+        script = Path(__file__).with_name("gst_rtsp_server.py")
+        named = [f"{name}={path}" for name, path in videos.items()]
+        command = [gst_python(python), str(script), "--fps", str(fps), "--port", str(port), *named]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.address = self._line()
+        if not self.address:
+            self._end()
+            raise BackendError(f"GStreamer's RTSP server did not start: {' '.join(command)}")
+
+    def __enter__(self) -> GstServer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._end()
+
+    def tell(self, what: Literal["gone", "back"], name: str) -> None:
+        """Has a video be gone, or be there again; returns once it is.
+
+        Args:
+            what: "gone" cuts everybody off and answers nobody who asks for this video, "back" does again.
+            name: The video's name.
+
+        Raises:
+            BackendError: The server has ended.
+        """
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{what} {name}\n")
+        self._process.stdin.flush()
+        if self._line() != f"{what} {name}":
+            raise BackendError(f"GStreamer's RTSP server has ended, asked for {what} {name}")
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def gst_server(videos: Mapping[str, Path], fps: int, python: str = "") -> Iterator[str]:
+    """While entered, a `GstServer` plays videos; gives its address."""
+    with GstServer(videos, fps, python) as server:
+        yield server.address

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_lpr.benchmarks.process_tree import cpu_seconds, family
 from edge_lpr.environment import memory
 from edge_lpr.errors import BackendError
 
@@ -24,7 +24,6 @@ __all__ = ["Look", "Run", "quantile", "serving"]
 
 _START = 120.0  # seconds that a start may take
 _LINE = re.compile(r"^(edge_lpr_\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
-_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 @dataclass(frozen=True)
@@ -83,13 +82,13 @@ class Run:
         figures: dict[str, dict[str, float]] = {}
         for name, labels, value in _LINE.findall(text):
             figures.setdefault(name, {})[labels] = float(value)
-        family = _family(self.pid)
+        pids = family(self.pid)
         return Look(
             time=time.monotonic(),
             wall=time.time(),
-            cpu=sum(_cpu(pid) for pid in family),
+            cpu=sum(map(cpu_seconds, pids)),
             memory=memory(self.pid) or 0,
-            decoders=sum(memory(pid) or 0 for pid in family if pid != self.pid),
+            decoders=sum(memory(pid) or 0 for pid in pids if pid != self.pid),
             threads=len(list(Path(f"/proc/{self.pid}/task").iterdir())),
             descriptors=len(list(Path(f"/proc/{self.pid}/fd").iterdir())),
             figures=figures,
@@ -186,28 +185,3 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
                 said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
                 raise BackendError(f"edge-lpr serve does not get ready: {said}") from None
             time.sleep(0.1)
-
-
-def _family(pid: int) -> list[int]:
-    """A process and all that it started."""
-    parents: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(") ")[2].split()
-        except OSError:
-            continue
-        parents.setdefault(int(fields[1]), []).append(int(path.parent.name))
-    found = [pid]
-    for one in found:
-        found.extend(parents.get(one, []))
-    return found
-
-
-def _cpu(pid: int) -> float:
-    """The CPU's seconds of a process, and of those of its children that have ended."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0.0
-    fields = text.rpartition(") ")[2].split()
-    return sum(map(int, fields[11:15])) / _TICKS

@@ -25,6 +25,7 @@ from edge_lpr.environment import machine, memory
 from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.capture_options import CaptureOptions
+from edge_lpr.io.claims import check_outputs
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.reader import PlateReader
@@ -161,12 +162,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--reconnects", type=int, default=20, help="times the camera is lost (default 20)")
     parser.add_argument("--fps", type=float, default=100, help="frames a second that it plays (default 100)")
     parser.add_argument("--threads", type=int, default=2, help="threads of ONNX Runtime (default 2)")
-    parser.add_argument("--out", help="a JSON file for the results")
+    parser.add_argument("--json", metavar="FILE", help="write the figures into a file too")
     args = parser.parse_args(argv)
     if (args.video is None) == (args.address is None):
         raise SettingError("give a video to play, or --address, and not both")
     if not Path("/proc/self/fd").is_dir():
         raise SettingError("reads /proc, which this system does not have; run it on Linux")
+    check_outputs([("--json", args.json)], [("VIDEO", args.video)])
     found: dict[str, Any] = {"machine": machine()}
     with PlateReader(backend="onnxruntime", threads=args.threads) as reader:
         found["reader"] = reader.description
@@ -178,8 +180,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 with _served(args.video, args.fps, drop_after) as address:
                     found.update(soak(reader, address, args.frames, args.reconnects, progress.update))
     write_json("-", found)
-    if args.out:
-        write_json(args.out, found)
+    if args.json:
+        write_json(args.json, found)
     return 0
 
 

@@ -2,7 +2,7 @@
 
     python -m edge_lpr.finetune.release divide --data ../shared/data --out parts
     python -m edge_lpr.benchmarks.speed parts/unseen --peer rapidocr --peer agentclpr --python /path/to/python
-        --before /path/to/a/worktree --out speed.json
+        --before /path/to/a/worktree --json speed.json
 
 Each reader is a process of its own, and all read the same images, one at a time in turn, several times; an
 image's least CPU time counts, and beside it the least time on the clock: what the rest of a shared machine
@@ -223,12 +223,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1, help="threads of ONNX Runtime (default 1)")
     parser.add_argument("--repeats", type=int, default=3, help="times each image is read (default 3)")
     parser.add_argument("--limit", type=int, help="only this many images, drawn with a fixed seed")
-    parser.add_argument("--out", help="a JSON file for the results")
+    parser.add_argument("--json", metavar="FILE", help="write the figures into a file too")
     args = parser.parse_args(argv)
     if args.peer and not args.python:
         raise SettingError("--peer needs --python, the interpreter that has it")
     check_checkout(args.before)
-    check_outputs([("--out", args.out)], label_inputs("data", args.data))
+    check_outputs([("--json", args.json)], label_inputs("data", args.data))
     samples = [s for s in load_labels(args.data).scenes if s.plates is not None]
     if not samples:
         raise InputError(
@@ -255,8 +255,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "peak_memory_mb": peak_memory_mb([str(s.path) for s in samples], args.threads),
     }
     write_json("-", found)
-    if args.out:
-        write_json(args.out, found)
+    if args.json:
+        write_json(args.json, found)
     return 0
 
 

@@ -102,10 +102,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "bundle", nargs="?", metavar="BUNDLE", help="a bundle's folder (default: the package's)"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     args = parser.parse_args(argv)
     bundle = load_bundle(args.bundle)
-    check_outputs([("--out", args.out)], files_in("BUNDLE", bundle.path))
+    check_outputs([("--json", args.json)], files_in("BUNDLE", bundle.path))
     found = list(estimates(bundle))
     rows = [["network", "precision", "input", "MB, most fused", "MB, least fused"]]
     for one in found:
@@ -113,9 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         megabytes = [f"{one[key] / 1e6:.1f}" for key in ("bytes_most_fused", "bytes_least_fused")]
         rows.append([one["part"], one["precision"], size, *megabytes])
     show(table(rows))
-    if args.out is not None:
-        write_json(args.out, {"tool": tool(), "bundle": bundle.name, "networks": found})
-        say(f"written: {args.out}")
+    if args.json:
+        write_json(args.json, {"tool": tool(), "bundle": bundle.name, "networks": found})
+        say(f"written: {args.json}")
     return 0
 
 

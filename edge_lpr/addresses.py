@@ -22,6 +22,7 @@ __all__ = [
     "may_hold_secret",
     "resembles_address",
     "shown_address",
+    "shown_receiver",
     "shown_source",
     "spellings",
 ]
@@ -106,6 +107,19 @@ def shown_address(address: str) -> str:
         return f"{scheme}://{HIDDEN}"
     login = "" if user is None else f"{HIDDEN}@" if user else "@"
     return f"{scheme}://{login}{host}{_shown_path(path, scheme)}"
+
+
+def shown_receiver(address: str) -> str:
+    """Returns what is shown of a webhook's address: scheme, host and port.
+
+    Whoever knows the path of one may send to it: "https://chat.example/hooks/KEY".
+    """
+    if not is_address(address):
+        return HIDDEN
+    scheme, _, host, path = _parts(address)
+    return (
+        f"{scheme}://{host}" + (f"/{HIDDEN}" if path.strip("/") else "") if host else f"{scheme}://{HIDDEN}"
+    )
 
 
 def hidden_parts(address: str) -> Iterator[str]:

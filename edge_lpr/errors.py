@@ -6,6 +6,7 @@ The tree::
     ├── InputError                   exit code 2: what was given cannot be used
     │   ├── SettingError             an option or argument out of its range
     │   ├── SourceError              an image, video, camera or address
+    │   │   └── StorageError         one that its storage does not give now, and may later
     │   ├── BundleError              a model bundle: missing, damaged, not fitting
     │   ├── SignatureError           a bundle or engine that is not signed, or is not what was signed
     │   ├── ModelError               a model or checkpoint given to a host stage
@@ -53,6 +54,10 @@ class SettingError(InputError):
 
 class SourceError(InputError):
     """An image, video, camera or address that cannot be opened or read."""
+
+
+class StorageError(SourceError):
+    """Storage does not give a source now; it may later."""
 
 
 class BundleError(InputError):

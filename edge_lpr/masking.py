@@ -19,11 +19,12 @@ from edge_lpr.addresses import (
     is_pipeline,
     may_hold_secret,
     shown_address,
+    shown_receiver,
     shown_source,
     spellings,
 )
 
-__all__ = ["MaskedStream", "masked", "remember", "remember_argument", "remember_secret"]
+__all__ = ["MaskedStream", "masked", "remember", "remember_argument", "remember_receiver", "remember_secret"]
 
 _SHORTEST = 4  # a shorter secret stands in too many words
 _MOST = 10_000  # spellings that are remembered; a program that reads on and on forgets the oldest
@@ -70,6 +71,13 @@ def remember(address: str) -> None:
     for part in hidden_parts(address):
         remember_secret(part)
     _add([address, repr(address)[1:-1]], shown)
+
+
+def remember_receiver(address: str) -> None:
+    """Has `masked` hide all of a webhook's address but its host in every later text."""
+    remember(address)
+    if (shown := shown_receiver(address)).endswith(f"/{HIDDEN}") and not shown.endswith(f"//{HIDDEN}"):
+        _add([address, repr(address)[1:-1]], shown)
 
 
 def remember_argument(argument: str) -> None:

@@ -10,7 +10,14 @@ from helpers.camera_addresses import FORMS, Form
 
 from edge_lpr import masking
 from edge_lpr.errors import OutputError, SourceError, one_line
-from edge_lpr.masking import MaskedStream, masked, remember, remember_argument, remember_secret
+from edge_lpr.masking import (
+    MaskedStream,
+    masked,
+    remember,
+    remember_argument,
+    remember_receiver,
+    remember_secret,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -99,3 +106,18 @@ def test_a_masked_stream_is_the_stream_but_for_secrets() -> None:
     stream.writelines(["a", "pwd=secret\n"])
     print("u:secret@h", file=stream)
     assert inner.getvalue() == "rtsp://***@h\na" + "pwd=***\n***\n" and not stream.isatty()
+
+
+def test_of_a_webhook_s_address_the_host_alone_is_shown() -> None:
+    remember_receiver("https://chat.example/hooks/42/aB-9_xyz")
+    assert masked("POST HTTPS://chat.example/hooks/42/aB-9_xyz: 500") == "POST https://chat.example/***: 500"
+    for slip in (
+        "http://",
+        "https://[::1",
+        "chat.example/hooks",
+        "https://chat.example",
+        "https://chat.example/",
+    ):
+        remember_receiver(slip)
+    text = "https://other.example/a, chat.example/hooks of https://chat.example/"
+    assert masked(text) == text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from edge_lpr.archive.places import BEGIN, Notes
+from edge_lpr.archive.notes import BEGIN, Notes
 
 __all__ = ["Attempt"]
 

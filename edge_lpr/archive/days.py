@@ -25,4 +25,7 @@ def day_of(file: SourceFile) -> str:
             continue
     if file.modified is None:
         return NO_DAY
-    return datetime.fromtimestamp(file.modified, timezone.utc).date().isoformat()
+    try:
+        return datetime.fromtimestamp(file.modified, timezone.utc).date().isoformat()
+    except (ValueError, OverflowError, OSError):  # a clock that was set wrong: no year that there is
+        return NO_DAY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TypeVar
 
 from edge_lpr.archive.job import Job
 from edge_lpr.archive.planning import Plan
@@ -19,6 +19,7 @@ from edge_lpr.pipeline.stream import Stream
 
 __all__ = ["Estimate", "estimate"]
 
+T = TypeVar("T")
 _SHARE = 100  # one in so many
 _LEAST = 4  # pictures, and seconds of video: fewer say nothing
 
@@ -49,9 +50,6 @@ def estimate(plan: Plan, job: Job, reader: PlateReader, limit: float = 120.0) ->
         reader: Reads it.
         limit: Seconds after which no more is read.
 
-    Returns:
-        The estimate.
-
     Raises:
         BackendError: The backend failed.
     """
@@ -65,7 +63,7 @@ def estimate(plan: Plan, job: Job, reader: PlateReader, limit: float = 120.0) ->
     return Estimate(pictures, frames, found, seconds)
 
 
-def _sample(items: list[Any]) -> list[Any]:
+def _sample(items: list[T]) -> list[T]:
     step = max(1, min(_SHARE, len(items) // _LEAST))
     return items[step // 2 :: step]
 

@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from edge_lpr.archive.storage import StorageError, read_bytes
+from edge_lpr.archive.storage import read_bytes
 from edge_lpr.archive.units import SourceFile
-from edge_lpr.errors import SourceError
+from edge_lpr.backoff import backoff
+from edge_lpr.errors import SourceError, StorageError
 from edge_lpr.pipeline.ordered_pool import in_order
 
 __all__ = ["fetched", "tried"]
 
 T = TypeVar("T")
 _AHEAD = 4  # files fetched at once: what hides the way to an object store
-_PAUSE = 0.5  # seconds before the second try; twice as long before each next one
+_PAUSE = 0.5  # seconds before the second try
 
 
 def tried(work: Callable[[], T], retries: int, pause: float = _PAUSE) -> T:
@@ -24,17 +25,17 @@ def tried(work: Callable[[], T], retries: int, pause: float = _PAUSE) -> T:
     Args:
         work: What is done.
         retries: How often it is done again.
-        pause: Seconds before the first repetition.
+        pause: Seconds before the first repetition; see `backoff`.
 
     Raises:
         StorageError: It failed each time.
         SourceError: What was given cannot be used, now or later.
     """
-    for attempt in range(retries):
+    for failures in range(1, retries + 1):
         try:
             return work()
         except StorageError:
-            time.sleep(pause * 2**attempt)
+            time.sleep(backoff(failures, pause))
     return work()
 
 

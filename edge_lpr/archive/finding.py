@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edge_lpr.addresses import is_address
 from edge_lpr.archive.lists import addresses_in
-from edge_lpr.archive.storage import StorageError, check_address, file_system, head_of, modified_of
+from edge_lpr.archive.storage import check_address, check_source, file_system, head_of, modified_of
 from edge_lpr.archive.units import Failure, SourceFile
-from edge_lpr.errors import SourceError, one_line
+from edge_lpr.errors import SourceError, StorageError, one_line
 from edge_lpr.io.folders import natural
 from edge_lpr.io.sniff import IMAGE_SUFFIXES, VIDEO_SUFFIXES, sniff
 from edge_lpr.io.sources import find_targets
@@ -42,13 +44,14 @@ class Found:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def find(sources: Iterable[str], column: str | None = None) -> Found:
+def find(sources: Iterable[str], column: str | None = None, *, lists: bool = True) -> Found:
     """Finds all pictures and videos that sources name; a file that several name is read once.
 
     Args:
         sources: Files, folders and globs, addresses that fsspec takes, and ``@FILE``, a list of those: text,
             one a line, or a Parquet file.
         column: The column of Parquet files that has them.
+        lists: Whether an "@" at the beginning says that; else it is part of a file's name.
 
     Raises:
         SourceError: A list cannot be read.
@@ -56,14 +59,15 @@ def find(sources: Iterable[str], column: str | None = None) -> Found:
     found = Found()
     taken: set[str] = set()
     for source in sources:
-        listed = addresses_in(Path(source[1:]), column) if source.startswith("@") else iter([source])
+        is_list = lists and source.startswith("@")
+        listed = addresses_in(Path(source[1:]), column) if is_list else iter([source])
         first = len(found.pictures)
         for name in listed:
             try:
                 pairs = _of_address(name, found) if is_address(name) else _of_files(name, found)
                 for kind, file in pairs:
-                    if file.address not in taken:
-                        taken.add(file.address)
+                    if (place := _place(file.address)) not in taken:
+                        taken.add(place)
                         _add(found, kind, file, first)
             except SourceError as e:
                 found.failures.append(Failure(_shown(name), str(e)))
@@ -79,11 +83,25 @@ def _add(found: Found, kind: str, file: SourceFile, first: int) -> None:
 
 
 def _shown(name: str) -> str:
-    """Returns a source as a failure names it: of an address that holds a secret the scheme alone."""
+    """Returns a source as a failure names it: of what may hold a secret the scheme alone."""
     try:
-        return check_address(name) if is_address(name) else name
+        check_source(name)
     except SourceError:
-        return name.partition("://")[0] + HIDDEN_NAME
+        return (name.partition("://")[0] if is_address(name) else "") + HIDDEN_NAME
+    return check_address(name) if is_address(name) else name
+
+
+def _place(address: str) -> str:
+    """Returns what tells one file from others, by whichever way to its folder it is named."""
+    if is_address(address):
+        return address
+    folder, name = os.path.split(address)
+    return f"{_real(folder)}/{name}"
+
+
+@lru_cache(maxsize=1024)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def _of_files(name: str, found: Found) -> Iterator[tuple[str, SourceFile]]:
@@ -137,7 +155,7 @@ def _of_address(address: str, found: Found) -> Iterator[tuple[str, SourceFile]]:
 
 def _listed(fs: Any, path: str) -> tuple[bool, list[dict[str, Any]]]:  # noqa: ANN401 - fsspec has no types
     """Returns whether a path stands for many, and what is known of each of its files, in natural order."""
-    if glob.has_magic(path):
+    if glob.has_magic(path) and not fs.exists(path):  # "cam[1].jpg" may be a name
         entries: dict[str, dict[str, Any]] = fs.glob(path, detail=True)
     elif fs.isdir(path):
         entries = fs.find(path, detail=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lpr._version import __version__
+from edge_lpr.archive.record_types import check_types
 from edge_lpr.archive.settings import CutSettings
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.errors import InputError, SettingError, shown
@@ -20,6 +21,7 @@ from edge_lpr.signatures import load_public_key
 __all__ = ["FORMAT", "VERSION", "Job", "absolute"]
 
 FORMAT, VERSION = "edge-lpr-archive", 1
+_MODELS = {"bundle": str, "verify_key": str, "backend": str, "precision": str, "options": dict}
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,13 @@ class Job:
             )
         try:
             values: dict[str, Any] = {one.name: data[one.name] for one in fields(cls)}
-            return cls(**{**values, "sources": tuple(values["sources"])})
+            job = cls(**{**values, "sources": tuple(values["sources"])})
+            check_types(job)
         except (KeyError, TypeError) as e:
             raise InputError("the plan is damaged; give another --out") from e
+        if any(type(value) is not _MODELS.get(name) for name, value in job.models.items()):
+            raise InputError(f"the plan is damaged: models {shown(job.models)}; give another --out")
+        return job
 
     def check_same(self, other: Job) -> None:
         """Sees that a run that goes on is asked for what it was begun with.
@@ -103,9 +109,18 @@ class Job:
             BundleError: The bundle is missing or damaged.
             InputError: It is another one than the archive was begun with.
         """
-        bundle = load_bundle(self.models.get("bundle"), load_public_key(self.models.get("verify_key")))
+        bundle = self.load_bundle()
         self._check_bundle(bundle)
         return replace(self, digest=_digest(bundle))
+
+    def load_bundle(self) -> Bundle:
+        """Returns its bundle, as that is here.
+
+        Raises:
+            BundleError: It is missing or damaged.
+            SignatureError: It is not signed by the key that is asked for.
+        """
+        return load_bundle(self.models.get("bundle"), load_public_key(self.models.get("verify_key")))
 
     def open_reader(self, threads: int) -> PlateReader:
         """Opens a reader.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from edge_lpr.errors import SourceError, one_line
 from edge_lpr.io.walk import unreadable
@@ -51,19 +52,26 @@ def _of_parquet(path: Path, column: str | None) -> Iterator[str]:
 
     try:
         with pq.ParquetFile(path) as file:
-            texts = [
-                one.name
-                for one in file.schema_arrow
-                if pa.types.is_string(one.type) or pa.types.is_large_string(one.type)
-            ]
+            texts = [one.name for one in file.schema_arrow if _is_text(one.type)]
             name = column or (texts[0] if len(texts) == 1 else next((n for n in _NAMES if n in texts), None))
             if name not in texts:
                 there = ", ".join(texts) or "none"
-                wanted = f"no column {name!r} of text" if name else "several columns of text"
-                raise SourceError(f"@{path}: {wanted}; it has {there}: give one as --column NAME")
+                several = "several columns of text" if texts else "no column of text"
+                wanted = f"no column {name!r} of text" if name else several
+                remedy = ": give one as --column NAME" if texts else ""
+                raise SourceError(f"@{path}: {wanted}; it has {there}{remedy}")
             for batch in file.iter_batches(columns=[name]):
                 for value in batch.column(0).to_pylist():
                     if value:
                         yield str(value)
-    except (pa.ArrowException, OSError) as e:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as e:
         raise SourceError(f"@{path}: no Parquet file that can be read ({one_line(e, 120)})") from e
+
+
+def _is_text(kind: Any) -> bool:  # noqa: ANN401 - an Arrow type
+    """Tells whether values of a type are texts, each by itself or by its number in a list."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

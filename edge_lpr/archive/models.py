@@ -16,12 +16,12 @@ from pathlib import Path
 from edge_lpr.archive.job import Job
 from edge_lpr.archive.places import Place, write_whole
 from edge_lpr.backends import AUTO, BACKENDS
-from edge_lpr.bundle.manifest import BUNDLE_JSON, Bundle, bundled, load_bundle
+from edge_lpr.bundle.manifest import BUNDLE_JSON, Bundle, bundled
 from edge_lpr.environment import cache_folder
 from edge_lpr.errors import BackendError, BundleError, EdgeLprError, InputError, MissingExtraError, one_line
-from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.io.atomic_io import create_folder, write_bytes
 from edge_lpr.io.file_lock import locked
-from edge_lpr.signatures import load_public_key, signature_path
+from edge_lpr.signatures import signature_path
 
 __all__ = ["made_ready", "may_build", "offer"]
 
@@ -37,7 +37,7 @@ def offer(job: Job, place: Place) -> None:
         BundleError: The bundle is damaged.
         OutputError: It cannot be written.
     """
-    bundle = _load(job)
+    bundle = job.load_bundle()
     if bundle.path.parent != bundled().parent:  # the package's own are where the package is
         for path in _files_of(bundle):
             _copy(path, place / "bundle" / path.relative_to(bundle.path).as_posix())
@@ -77,7 +77,7 @@ def made_ready(job: Job, place: Place) -> Job:
         ready = import_module(kind.readiness).make_ready
         # Without --backend what is there is taken: nothing is built, and another backend will do.
         with suppress(*((BackendError, MissingExtraError) if backend == AUTO else ())):
-            options = ready(_load(job), precision, options, offers, build=may_build(job))
+            options = ready(job.load_bundle(), precision, options, offers, build=may_build(job))
     folder = options.get("engines")
     if folder is not None and not Path(folder).is_dir() and offers.names("*"):
         del options["engines"]  # of the command's machine alone, and nothing of it fits here
@@ -91,7 +91,7 @@ def _with_bundle(job: Job, place: Place) -> Job:
     if job.models.get("bundle") is None:
         return job
     with suppress(EdgeLprError):
-        if job.is_of(_load(job)):
+        if job.is_of(job.load_bundle()):
             return job
     folder = cache_folder("bundles") / job.digest[:24]
     mine = replace(job, models={**job.models, "bundle": str(folder)})
@@ -110,7 +110,7 @@ def _fetch(job: Job, place: Place, folder: Path) -> None:
         for name in (BUNDLE_JSON, signature_path(Path(BUNDLE_JSON)).name):
             with suppress(FileNotFoundError):
                 (part / name).write_bytes((place / name).read_bytes())
-        for path in _files_of(_load(moved)):
+        for path in _files_of(moved.load_bundle()):
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes((place / path.relative_to(part).as_posix()).read_bytes())
@@ -127,17 +127,13 @@ def _fetch(job: Job, place: Place, folder: Path) -> None:
 def _is_whole(job: Job) -> bool:
     """Tells whether a bundle is the one of the archive, and each file what its manifest says."""
     try:
-        bundle = _load(job)
+        bundle = job.load_bundle()
         for models in bundle.files().values():
             for model in models.values():
                 model.read()
     except EdgeLprError:
         return False
     return job.is_of(bundle)
-
-
-def _load(job: Job) -> Bundle:
-    return load_bundle(job.models.get("bundle"), load_public_key(job.models.get("verify_key")))
 
 
 def _files_of(bundle: Bundle) -> Iterator[Path]:
@@ -156,7 +152,7 @@ def _copy(path: Path, to: Place) -> None:
         if to.stat().st_size == path.stat().st_size and to.read_bytes() == path.read_bytes():
             return
     if isinstance(to, Path):
-        to.parent.mkdir(parents=True, exist_ok=True)
+        create_folder(to.parent)
     write_whole(to, path.read_bytes())
 
 

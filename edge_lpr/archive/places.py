@@ -9,19 +9,15 @@ from __future__ import annotations
 import io
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
-from types import SimpleNamespace
-from typing import Any, BinaryIO, Protocol
+from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edge_lpr.addresses import is_address
-from edge_lpr.archive.storage import StorageError, check_address, file_system
+from edge_lpr.archive.object_store import Address
+from edge_lpr.archive.storage import check_address, file_system
 from edge_lpr.environment import cache_folder
 from edge_lpr.errors import InputError, OutputError, SettingError, one_line
 from edge_lpr.io.atomic_io import create_folder, write_bytes
@@ -29,112 +25,20 @@ from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.out_file import PartFile
 
 __all__ = [
-    "BEGIN",
-    "Address",
-    "Notes",
     "Place",
     "create",
     "lock_of",
-    "notes_at",
     "opened",
     "place_of",
+    "read_table",
     "read_whole",
     "remove_all",
     "write_table",
     "write_whole",
 ]
 
-BEGIN = b"begin\n"
-"""The line of `Notes` with which an attempt begins."""
 # Whose objects are there whole or not at all; a file of others could be seen half written.
 _OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory")
-
-
-@dataclass(frozen=True)
-class Address:
-    """A name in an object store, with what an archive asks of a `Path`.
-
-    Attributes:
-        text: The address, "s3://bucket/plates".
-
-    Raises:
-        StorageError: From all that asks the store: it cannot be asked.
-    """
-
-    text: str
-
-    def __truediv__(self, name: str) -> Address:
-        return Address(f"{self.text}/{name}" if name else self.text)
-
-    def __str__(self) -> str:
-        return self.text
-
-    @property
-    def name(self) -> str:
-        """Its last part."""
-        return PurePosixPath(self.text).name
-
-    @property
-    def stem(self) -> str:
-        """Its last part without the suffix."""
-        return PurePosixPath(self.text).stem
-
-    def exists(self) -> bool:
-        """Tells whether there is such an object, or one below it."""
-        with _asked(self) as (fs, path):
-            return bool(fs.exists(path))
-
-    is_file = exists
-
-    def iterdir(self) -> Iterator[Address]:
-        """Gives what lies in it.
-
-        Raises:
-            FileNotFoundError: Nothing does.
-        """
-        with _asked(self) as (fs, path):
-            names = {PurePosixPath(found.rstrip("/")).name for found in fs.ls(path, detail=False)}
-        yield from (self / name for name in sorted(names) if name and name != self.name)
-
-    def glob(self, pattern: str) -> Iterator[Address]:
-        """Gives what lies in it and in folders of it, by a pattern for each of those, "day=*/*.parquet"."""
-        first, _, rest = pattern.partition("/")
-        with suppress(FileNotFoundError):
-            for found in [self / first] if "*" not in first else [*self.iterdir()]:
-                if fnmatchcase(found.name, first):
-                    yield from found.glob(rest) if rest else iter((found,))
-
-    def read_bytes(self) -> bytes:
-        """Returns its bytes.
-
-        Raises:
-            FileNotFoundError: It is not there.
-        """
-        with _asked(self) as (fs, path):
-            return bytes(fs.cat_file(path))
-
-    def read_text(self, encoding: str) -> str:
-        """Returns its text."""
-        return self.read_bytes().decode(encoding)
-
-    def stat(self) -> SimpleNamespace:
-        """Returns its size, as `Path.stat` does."""
-        with _asked(self) as (fs, path):
-            return SimpleNamespace(st_size=int(fs.info(path)["size"]))
-
-    def unlink(self, missing_ok: bool = False) -> None:
-        """Removes it.
-
-        Raises:
-            FileNotFoundError: It is not there, and that is not `missing_ok`.
-        """
-        try:
-            with _asked(self) as (fs, path):
-                fs.rm_file(path)
-        except FileNotFoundError:
-            if not missing_ok:
-                raise
-
 
 Place = Path | Address
 """A file or folder of an archive."""
@@ -217,6 +121,15 @@ def write_table(place: Place, table: pa.Table) -> None:
             part.discard()
 
 
+def read_table(file: BinaryIO) -> pa.Table:
+    """Reads a Parquet file.
+
+    Not by `pyarrow.parquet.read_table`: its threads give back what they have read from a file of Python's
+    after it has returned, and where the process is ending by then, that aborts it (exit code 134).
+    """
+    return pq.ParquetFile(file, pre_buffer=False).read(use_threads=False)
+
+
 def read_whole(place: Place, limit: int, what: str, missing: str) -> bytes:
     """Reads a file of at most so many bytes; see `edge_lpr.io.bounded_io.read_bounded`.
 
@@ -250,8 +163,7 @@ def remove_all(place: Place) -> None:
     if isinstance(place, Path):
         shutil.rmtree(place, ignore_errors=True)
         return
-    with suppress(FileNotFoundError), _asked(place) as (fs, path):
-        fs.rm(path, recursive=True)
+    place.remove_all()
 
 
 def lock_of(place: Place) -> Path:
@@ -261,86 +173,3 @@ def lock_of(place: Place) -> Path:
     from edge_lpr.archive.units import identifier
 
     return cache_folder("archives") / identifier(place.text)
-
-
-class Notes(Protocol):
-    """A small file that is added to; what cannot be written is left out."""
-
-    def read(self) -> bytes:
-        """Returns all that was noted; nothing where nothing was."""
-        ...
-
-    def add(self, line: bytes) -> None:
-        """Adds a line."""
-        ...
-
-    def close(self) -> None:
-        """Ends the notes, and forgets them."""
-        ...
-
-
-def notes_at(place: Place) -> Notes:
-    """Returns the notes that are kept at a place."""
-    return _FileNotes(place) if isinstance(place, Path) else _ObjectNotes(place)
-
-
-class _FileNotes:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: BinaryIO | None = None
-
-    def read(self) -> bytes:
-        with suppress(OSError):
-            return self._path.read_bytes()
-        return b""
-
-    def add(self, line: bytes) -> None:
-        # Not written through to the disk: what is to be survived is the end of a process.
-        with suppress(OSError):
-            if self._file is None:
-                self._file = self._path.open("ab", buffering=0)
-            self._file.write(line)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        with suppress(OSError):
-            self._path.unlink()
-
-
-class _ObjectNotes:
-    """Objects cannot be added to. So the first attempt at a unit sends one, and only those after it more."""
-
-    def __init__(self, address: Address) -> None:
-        self._address = address
-        self._text: bytes | None = None
-
-    def read(self) -> bytes:
-        if self._text is None:
-            self._text = b""
-            with suppress(Exception):  # of whatever storage there is
-                self._text = self._address.read_bytes()
-        return self._text
-
-    def add(self, line: bytes) -> None:
-        self._text = self.read() + line
-        if line == BEGIN or self._text.count(BEGIN) > 1:
-            with suppress(OutputError):
-                write_whole(self._address, self._text)
-
-    def close(self) -> None:
-        with suppress(Exception):
-            self._address.unlink(missing_ok=True)
-
-
-@contextmanager
-def _asked(address: Address) -> Iterator[tuple[Any, str]]:
-    """Gives the file system of an address and the path in it; what it remembers of it is forgotten."""
-    fs, path = file_system(address.text)
-    fs.invalidate_cache()
-    try:
-        yield fs, path
-    except FileNotFoundError:
-        raise
-    except Exception as e:  # of whatever storage there is
-        raise StorageError(f"{address}: cannot be asked for ({one_line(e, 120, named=True)})") from e

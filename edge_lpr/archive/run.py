@@ -16,11 +16,12 @@ from edge_lpr.archive.planning import Plan, cut_here, plan
 from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.store import Store
 from edge_lpr.archive.units import Failure, Unit
-from edge_lpr.archive.worker import Done, Orders
+from edge_lpr.archive.worker import Orders, UnitResult
 from edge_lpr.environment import cores
 from edge_lpr.errors import SettingError, SourceError
+from edge_lpr.io.atomic_io import create_folder
 from edge_lpr.io.folders import left_out_line
-from edge_lpr.io.out_file import held, in_use
+from edge_lpr.io.out_file import held
 
 __all__ = ["ArchiveRun", "Summary", "make_plan"]
 
@@ -70,12 +71,13 @@ class ArchiveRun:
 
         Raises:
             SettingError: One does already.
+            OutputError: The folder cannot be written.
         """
         lock = lock_of(self.store.folder)
-        lock.mkdir(parents=True, exist_ok=True)
-        if in_use(lock):
-            raise SettingError(f"--out {self.store.folder}: another run is at work there")
-        with held(lock):
+        create_folder(lock)
+        with held(lock) as free:
+            if not free:
+                raise SettingError(f"--out {self.store.folder}: another run is at work there")
             yield
 
     def prepare(self, resume: bool, again: bool = False) -> tuple[list[Unit], list[Failure]]:
@@ -96,7 +98,7 @@ class ArchiveRun:
                     "another folder begins one"
                 )
             stored, units = self.store.read_plan()
-            failures = [Failure(**one) for one in stored["failures"]]
+            failures = [Failure.from_dict(one) for one in stored["failures"]]
             if again and failures:
                 units, failures = self._found_again(units, failures)
         else:
@@ -125,7 +127,7 @@ class ArchiveRun:
     def _found_again(self, units: list[Unit], failures: list[Failure]) -> tuple[list[Unit], list[Failure]]:
         """Looks again for what was not found as the archive was begun, and adds units of what is there."""
         hidden = [failure for failure in failures if failure.source.endswith(HIDDEN_NAME)]
-        found = find([failure.source for failure in failures if failure not in hidden])
+        found = find([failure.source for failure in failures if failure not in hidden], lists=False)
         known = {file.address for unit in units for file in unit.files}
         found.pictures = [file for file in found.pictures if file.address not in known]
         found.videos = [file for file in found.videos if file.address not in known]
@@ -135,16 +137,22 @@ class ArchiveRun:
         return units, failures
 
     def _mark(self, units: list[Unit]) -> None:
-        """Marks what is committed and lacks something: blocks of pictures, and whole videos."""
+        """Marks what is committed and lacks something: blocks of pictures, and whole videos.
+
+        Of a video without rows, in which a run was killed, the segments that failed are forgotten.
+        """
         done, marked = self.store.done(units), self.store.marked()
-        failed = {one.unit for one in self.store.gathered_failures()}
+        failed = {one.unit for one in self.store.failures.gathered()}
+        self.store.drop_segments(u for u in units if u.id in failed & done and self._is_unjoined_video(u))
         names = {u.video or u.id for u in units if u.id in failed & done and not self._is_unjoined_video(u)}
         self.store.mark(u for u in units if (u.video or u.id) in names - marked)
 
     def _is_unjoined_video(self, unit: Unit) -> bool:
         return bool(unit.video) and not self.store.is_joined(unit)
 
-    def run(self, units: list[Unit], found: list[Failure], on_done: Callable[[Done], object]) -> Summary:
+    def run(
+        self, units: list[Unit], found: list[Failure], on_done: Callable[[UnitResult], object]
+    ) -> Summary:
         """Has all units done.
 
         Args:
@@ -180,8 +188,8 @@ class ArchiveRun:
                     on_done(done)
                 seconds = time.monotonic() - began
         self.store.finish()
-        failures = self.store.gathered_failures(found)
-        self.store.write_failures(failures)
+        failures = self.store.failures.gathered(found)
+        self.store.failures.write(failures)
         return Summary(frames, rows, seconds, failures, len(processes))
 
     def _tell(self, cluster: Cluster) -> None:

@@ -20,7 +20,7 @@ def status_of(store: Store) -> dict[str, Any]:
     done = store.done(units)
     videos = {unit.video for unit in units if unit.video}
     joined = {path.stem for path in store.folder.glob("day=*/*.parquet")} & videos - store.marked()
-    failures = store.gathered_failures([Failure(**one) for one in plan["failures"]])
+    failures = store.failures.gathered([Failure.from_dict(one) for one in plan["failures"]])
     size = store.bytes()
     left = [unit for unit in units if unit.id not in done]
     return {

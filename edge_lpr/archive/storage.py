@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import errno
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from edge_lpr.addresses import HIDDEN, SCHEMES, is_address, may_hold_secret, shown_source
-from edge_lpr.errors import SourceError, one_line
+from edge_lpr.errors import SourceError, StorageError, one_line
 from edge_lpr.io.guarded_open import ByteStream
 from edge_lpr.io.image_io import MAX_BYTES
 from edge_lpr.io.sniff import HEAD, read_head
 from edge_lpr.masking import remember
 
 __all__ = [
-    "StorageError",
     "check_address",
     "check_source",
     "file_system",
@@ -30,10 +30,6 @@ __all__ = [
 
 _LIVE = frozenset(SCHEMES) - {"http", "https"}
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
-
-
-class StorageError(SourceError):
-    """Storage does not give a source now; it may later."""
 
 
 def check_address(address: str) -> str:
@@ -85,12 +81,13 @@ def file_system(address: str) -> tuple[Any, str]:
     import fsspec
 
     try:
-        found: tuple[Any, str] = fsspec.core.url_to_fs(address)
+        # Not by `url_to_fs`: to it "::" in a name leads into another file system, this machine's too.
+        kind = fsspec.get_filesystem_class(address.partition("://")[0])
+        return kind(**kind._get_kwargs_from_urls(address)), kind._strip_protocol(address)
     except (ValueError, ImportError) as e:
         raise SourceError(f"{address}: {one_line(e)}") from e
     except Exception as e:  # credentials that are missing, a server that is not there
         raise StorageError(f"{address}: {one_line(e, named=True)}") from e
-    return found
 
 
 def read_bytes(address: str, limit: int = MAX_BYTES) -> bytes:
@@ -100,20 +97,14 @@ def read_bytes(address: str, limit: int = MAX_BYTES) -> bytes:
         StorageError: It is not there, or cannot be read.
         SourceError: It has more than `limit` bytes.
     """
-    try:
-        with open_binary(address) as file:
-            data: bytes = file.read(limit + 1)
-    except SourceError:
-        raise
-    except Exception as e:  # of whatever storage there is
-        raise StorageError(f"{address}: cannot be read ({_said(e)})") from e
+    with _asked(address), _open(address) as file:
+        data: bytes = file.read(limit + 1)
     if len(data) > limit:
         raise SourceError(f"{address}: more than {limit >> 20} MiB, which an image has not")
     return data
 
 
-def open_binary(address: str) -> Any:  # noqa: ANN401 - a binary file of Python's or fsspec's
-    """Opens a file or an address to be read."""
+def _open(address: str) -> Any:  # noqa: ANN401 - a binary file of Python's or fsspec's
     if is_address(address):
         fs, path = file_system(address)
         return fs.open(path, "rb")
@@ -130,12 +121,8 @@ def open_remote(address: str) -> ByteStream:
     Raises:
         StorageError: It is not there, or cannot be read.
     """
-    try:
-        return _Seekable(open_binary(address), address)
-    except SourceError:
-        raise
-    except Exception as e:
-        raise StorageError(f"{address}: cannot be read ({_said(e)})") from e
+    with _asked(address):
+        return _Seekable(_open(address), address)
 
 
 def head_of(address: str) -> bytes:
@@ -146,13 +133,8 @@ def head_of(address: str) -> bytes:
     """
     if not is_address(address):
         return read_head(Path(address))
-    try:
-        with open_binary(address) as file:
-            return bytes(file.read(HEAD))
-    except SourceError:
-        raise
-    except Exception as e:
-        raise StorageError(f"{address}: cannot be read ({_said(e)})") from e
+    with _asked(address), _open(address) as file:
+        return bytes(file.read(HEAD))
 
 
 def modified_of(info: Mapping[str, Any]) -> float | None:
@@ -179,10 +161,8 @@ class _Seekable:
         self._address = address
 
     def read(self, size: int, /) -> bytes:
-        try:
+        with _asked(self._address):
             return self._file.read(size)
-        except Exception as e:
-            raise StorageError(f"{self._address}: cannot be read ({_said(e)})") from e
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return self._file.seek(offset, whence)
@@ -197,5 +177,13 @@ class _Seekable:
         self._file.close()
 
 
-def _said(error: Exception) -> str:
-    return getattr(error, "strerror", None) or one_line(error, 120, named=True)
+@contextmanager
+def _asked(address: str) -> Iterator[None]:
+    """While entered, what fails says of which address."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except Exception as e:  # of whatever storage there is
+        said = getattr(e, "strerror", None) or one_line(e, 120, named=True)
+        raise StorageError(f"{address}: cannot be read ({said})") from e

@@ -12,19 +12,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from edge_lpr.archive.failures import Failures
+from edge_lpr.archive.notes import Notes, notes_at
 from edge_lpr.archive.places import (
-    Notes,
     Place,
     create,
-    notes_at,
     opened,
+    read_table,
     read_whole,
     remove_all,
     write_table,
@@ -46,6 +48,13 @@ class Store:
 
     Args:
         folder: The folder, here or in an object store; it need not be there yet.
+
+    Attributes:
+        folder: As given.
+        plan: The file of what the run is asked for.
+        units: The file of its units.
+        failures: What could not be read.
+        models: The folder of models for machines that lack them.
     """
 
     def __init__(self, folder: Place) -> None:
@@ -53,7 +62,7 @@ class Store:
         self._own = folder / _OWN
         self.plan = self._own / "plan.json"
         self.units = self._own / "units.parquet"
-        self.failures = self._own / "failures.jsonl"
+        self.failures = Failures(self._own)
         self.models = self._own / "models"
         self._known: tuple[str, list[Unit]] = "", []
 
@@ -136,7 +145,7 @@ class Store:
         Raises:
             OutputError: They cannot be written.
         """
-        self.note_failures(name, failures)
+        self.failures.note(name, failures)
         self.write_rows(day, name, rows)
 
     def write_rows(self, day: str, name: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -152,9 +161,11 @@ class Store:
 
         Raises:
             FileNotFoundError: They are not there.
+            InputError: They are damaged.
         """
-        with opened(self.rows_path(day, name)) as file:
-            rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+        path = self.rows_path(day, name)
+        with _whole(path), opened(path) as file:
+            rows: list[dict[str, Any]] = read_table(file).to_pylist()
         return rows
 
     def commit_segment(
@@ -173,7 +184,7 @@ class Store:
             OutputError: They cannot be written.
         """
         if not self.is_again(unit.video):
-            self.note_failures(unit.id, failures)
+            self.failures.note(unit.id, failures)
         told = {**told, "failures": [failure.to_dict() for failure in failures]}
         schema = reads_schema({"edge_lpr.segment": json.dumps(told)})
         write_table(self.segment_path(unit), pa.Table.from_pylist([*frames], schema))
@@ -185,12 +196,12 @@ class Store:
             FileNotFoundError: It is not there, or not any more.
         """
         source = opened(self.segment_path(unit))
-        file = pq.ParquetFile(source)
+        file = pq.ParquetFile(source, pre_buffer=False)  # see `read_table`
         told: dict[str, Any] = json.loads((file.schema_arrow.metadata or {})[b"edge_lpr.segment"])
 
         def frames() -> Iterator[dict[str, Any]]:
             with source, file:
-                for batch in file.iter_batches(1024):
+                for batch in file.iter_batches(1024, use_threads=False):
                     yield from batch.to_pylist()
 
         return told, frames()
@@ -233,11 +244,11 @@ class Store:
         data = read_whole(self.plan, 64 << 20, "a plan", f"{self.folder}: no archive there")
         try:
             plan: dict[str, Any] = {**json.loads(data)}  # a TypeError for all but an object
-            plan["failures"] = [*plan["failures"]]
+            plan["failures"] = [Failure.from_dict(one).to_dict() for one in plan["failures"]]
             with opened(self.units) as file:
-                units = pq.read_table(file).column("unit").to_pylist()
+                units = read_table(file).column("unit").to_pylist()
             return plan, [Unit.from_json(text) for text in units]
-        except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as e:
+        except (ValueError, KeyError, TypeError, RecursionError, OSError, pa.ArrowException) as e:
             raise InputError(
                 f"{self._own}: the plan is damaged ({one_line(e, 120)}); give another --out"
             ) from e
@@ -246,7 +257,8 @@ class Store:
         """Returns all segments of a video, in order."""
         if video != self._known[0]:
             with opened(self.units) as file:
-                table = pq.read_table(file, columns=["unit"], filters=[("video", "=", video)])
+                table = read_table(file)
+            table = table.filter(pc.equal(table.column("video"), video))
             units = [Unit.from_json(text) for text in table.column("unit").to_pylist()]
             self._known = video, sorted(units, key=lambda unit: unit.part)
         return self._known[1]
@@ -256,31 +268,15 @@ class Store:
         there = {path.name for path in (self._own / "segments").glob("*.parquet")}
         return all(self.segment_path(unit).name in there for unit in segments)
 
-    def gathered_failures(self, found: Sequence[Failure] = ()) -> list[Failure]:
-        """Returns all that could not be read, in the order of the units' identifiers.
-
-        Args:
-            found: What was found before there were units.
-        """
-        failures = [*found]
-        for name in sorted(path.stem for path in (self._own / "failures").glob("*.jsonl")):
-            failures += self.failures_of(name)
-        return failures
-
-    def write_failures(self, failures: Sequence[Failure]) -> None:
-        """Writes the list of all that could not be read.
+    def rows(self) -> int:
+        """Counts the rows that are committed, by what their files say of themselves.
 
         Raises:
-            OutputError: It cannot be written.
+            InputError: One is damaged.
         """
-        lines = [json.dumps(failure.to_dict(), ensure_ascii=False) + "\n" for failure in failures]
-        write_whole(self.failures, "".join(lines).encode("utf-8", "replace"))
-
-    def rows(self) -> int:
-        """Counts the rows that are committed, by what their files say of themselves."""
         count = 0
         for path in self.folder.glob("day=*/*.parquet"):
-            with opened(path) as file:
+            with _whole(path), opened(path) as file:
                 count += pq.read_metadata(file).num_rows
         return count
 
@@ -321,22 +317,14 @@ class Store:
         except OSError as e:
             raise InputError(unreadable(str(self.folder), e)) from e
 
-    def note_failures(self, name: str, failures: Sequence[Failure]) -> None:
-        """Notes what of a unit or video could not be read, in place of what was noted before.
 
-        Raises:
-            OutputError: It cannot be written.
-        """
-        path = self._own / "failures" / f"{name}.jsonl"
-        if failures:
-            lines = [json.dumps(failure.to_dict(), ensure_ascii=False) + "\n" for failure in failures]
-            write_whole(path, "".join(lines).encode("utf-8", "replace"), durable=False)
-        else:
-            path.unlink(missing_ok=True)
-
-    def failures_of(self, name: str) -> list[Failure]:
-        """Returns what of a unit could not be read."""
-        path = self._own / "failures" / f"{name}.jsonl"
-        with suppress(OSError, ValueError, TypeError):
-            return [Failure(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
-        return []
+@contextmanager
+def _whole(path: Place) -> Iterator[None]:
+    """While entered, what is wrong with a file of rows is told with what to do about it."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as e:
+        raise InputError(
+            f"{path}: no file of rows, or damaged ({one_line(e, 120)}); remove it, and --resume reads its "
+            "unit again"
+        ) from e

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from edge_lpr.archive.record_types import check_types
+from edge_lpr.errors import shown
 
 __all__ = ["NO_DAY", "Failure", "Segment", "SourceFile", "Unit", "identifier"]
 
 NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 """The day of a source of which none is known: what readers of partitioned data sets take for null."""
+_ID, _ID_OR_NONE = re.compile("[0-9a-f]{24}"), re.compile("([0-9a-f]{24})?")
+_DAY = re.compile(rf"\d{{4}}-\d\d-\d\d|{NO_DAY}")
 
 
 @dataclass(frozen=True)
@@ -92,11 +98,25 @@ class Unit:
 
     @classmethod
     def from_json(cls, text: str) -> Unit:
-        """Returns what `to_json` wrote."""
+        """Returns what `to_json` wrote.
+
+        Raises:
+            ValueError: It is damaged, or would lead out of the archive's folder.
+            TypeError: Likewise.
+            KeyError: Likewise.
+        """
         data: Mapping[str, Any] = json.loads(text)
         segment = data["segment"]
         files = tuple(SourceFile(**file) for file in data["files"])
-        return cls(**{**data, "files": files, "segment": segment and Segment(**segment)})
+        unit = cls(**{**data, "files": files, "segment": segment and Segment(**segment)})
+        for name, shape in (("id", _ID), ("video", _ID_OR_NONE), ("day", _DAY)):
+            if not shape.fullmatch(getattr(unit, name)):
+                raise ValueError(f"a unit's {name} is {shown(getattr(unit, name))}")
+        if not unit.files or bool(unit.video) != isinstance(unit.segment, Segment):
+            raise ValueError(f"unit {unit.id} is neither pictures nor a part of a video")
+        for part in (unit, *unit.files, *([unit.segment] if unit.segment else [])):
+            check_types(part)
+        return unit
 
 
 @dataclass(frozen=True)
@@ -120,6 +140,17 @@ class Failure:
     def to_dict(self) -> dict[str, Any]:
         """Returns it as plain Python values."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Failure:
+        """Returns what `to_dict` gave.
+
+        Raises:
+            TypeError: It is damaged.
+        """
+        failure = cls(**data)
+        check_types(failure)
+        return failure
 
 
 def identifier(*parts: object) -> str:

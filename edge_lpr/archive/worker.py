@@ -25,7 +25,7 @@ from edge_lpr.archive.store import Store
 from edge_lpr.archive.units import Failure, Unit
 from edge_lpr.errors import BackendError, EdgeLprError, InputError
 
-__all__ = ["Actor", "Done", "Orders", "Worker", "error_of", "error_text", "try_worker"]
+__all__ = ["Actor", "Orders", "UnitResult", "Worker", "error_of", "error_text", "try_worker"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Orders:
 
 
 @dataclass(frozen=True)
-class Done:
+class UnitResult:
     """What became of a unit.
 
     Attributes:
@@ -99,11 +99,6 @@ class Actor:
             return {"done": json.dumps(asdict(self._worker.do(Unit.from_json(row["unit"])))), "error": ""}
         except EdgeLprError as e:
             return {"done": "", "error": error_text(e)}
-
-
-def _harm(failures: Sequence[Failure]) -> int:
-    """Returns how much of a segment is missing: nothing, some frames, or all."""
-    return max((1 + failure.lost for failure in failures), default=0)
 
 
 def try_worker(orders: Orders) -> str:
@@ -161,7 +156,7 @@ class Worker:
         cv2.setNumThreads(orders.threads)
         self._reader = self._job.open_reader(orders.threads)
 
-    def do(self, unit: Unit) -> Done:
+    def do(self, unit: Unit) -> UnitResult:
         """Reads and commits a unit; one that is committed is left as it is.
 
         With the last segment of a video that is committed, the video's rows are. Of one that is marked to be
@@ -181,7 +176,7 @@ class Worker:
                 rows, failures = self._segment(unit, attempt) if unit.video else self._pictures(unit, attempt)
         if unit.video:
             rows = self._join(unit)
-        return Done(
+        return UnitResult(
             unit=unit.id,
             frames=unit.frames,
             rows=rows,
@@ -203,13 +198,13 @@ class Worker:
         with suppress(FileNotFoundError):  # another reader has joined them in the meantime
             again = store.is_again(unit.video)
             found = [store.segment_failures(segment) for segment in segments] if again else []
-            before = [store.failures_of(segment.id) for segment in segments] if again else []
+            before = [store.failures.of(segment.id) for segment in segments] if again else []
             worse = any(_harm(now) > _harm(then) for now, then in zip(found, before, strict=True))
             rows = [] if worse else rows_of_video(segments, store, self._reader)
             if not worse:
                 store.write_rows(unit.day, unit.video, rows)
                 for segment, failures in zip(segments, found, strict=False):
-                    store.note_failures(segment.id, failures)
+                    store.failures.note(segment.id, failures)
             store.unmark(unit.video)
             store.drop_segments(segments)
             return len(rows)
@@ -217,8 +212,8 @@ class Worker:
 
     def _pictures(self, unit: Unit, attempt: Attempt) -> tuple[int, int]:
         job, store = self._job, self._store
-        again = store.is_again(unit.id)
-        failed = {failure.source for failure in store.failures_of(unit.id)} if again else set()
+        again = store.is_again(unit.id) and store.rows_path(unit.day, unit.id).exists()
+        failed = {failure.source for failure in store.failures.of(unit.id)} if again else set()
         rows, failures = read_pictures(
             replace(unit, files=tuple(f for f in unit.files if f.name in failed)) if again else unit,
             self._reader,
@@ -229,6 +224,7 @@ class Worker:
         )
         if not again:
             store.commit_rows(unit.day, unit.id, rows, failures)
+            store.unmark(unit.id)
             return len(rows), len(failures)
         place = {file.name: number for number, file in enumerate(unit.files)}
         kept = [row for row in store.read_rows(unit.day, unit.id) if row["source"] not in failed]
@@ -237,7 +233,7 @@ class Worker:
         )  # of one picture: as they were read
         # The rows first: what is killed in between is read once more, and nothing is there twice.
         store.write_rows(unit.day, unit.id, both)
-        store.note_failures(unit.id, failures)
+        store.failures.note(unit.id, failures)
         store.unmark(unit.id)
         return len(rows), len(failures)
 
@@ -258,3 +254,8 @@ class Worker:
     def close(self) -> None:
         """Frees the models."""
         self._reader.close()
+
+
+def _harm(failures: Sequence[Failure]) -> int:
+    """Returns how much of a segment is missing: nothing, some frames, or all."""
+    return max((1 + failure.lost for failure in failures), default=0)

@@ -30,7 +30,7 @@ from edge_lpr.signatures import load_public_key
 if TYPE_CHECKING:
     from edge_lpr.archive.job import Job
     from edge_lpr.archive.store import Store
-    from edge_lpr.archive.worker import Done
+    from edge_lpr.archive.worker import UnitResult
 
 DESCRIPTION = """\
 Reads archives of pictures and videos on all cores of this machine, or on a Ray cluster, and
@@ -204,7 +204,7 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
     check_answers(args.ray)  # before hours may go into a plan
     settings = ReaderSettings(**given(args, ReaderSettings))
     run = ArchiveRun(store, job, settings, args.ray, messages.note, shows("debug"))
-    written = [store.failures] if args.resume else [store.plan, store.units, store.failures]
+    written = [*([] if args.resume else [store.plan, store.units]), store.failures.list]
     there = [path for path in written if isinstance(path, Path) and path.exists()]
     if there:  # else none is read; to find out which are may take long
         check_outputs((("--out", path) for path in written if isinstance(path, Path)), _inputs(args, job))
@@ -218,7 +218,7 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
         with messages.progress(str(args.out), total, "frames") as progress:
             counts = {"rows": 0, "failures": len(found)}
 
-            def on_done(done: Done) -> None:
+            def on_done(done: UnitResult) -> None:
                 counts["rows"] += done.rows
                 counts["failures"] += done.failures
                 progress.update(done.frames, **counts)
@@ -235,7 +235,7 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
             messages.fail(line)
         more = len(summary.failures) - len(shown)
         listed = f"{more} more; " if more else ""
-        messages.fail(f"{len(summary.failures)} failures, {listed}all are listed in {store.failures}")
+        messages.fail(f"{len(summary.failures)} failures, {listed}all are listed in {store.failures.list}")
     return 2 if summary.failures else 0
 
 

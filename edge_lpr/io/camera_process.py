@@ -45,6 +45,10 @@ class CameraProcess:
         target: What to open; handed over where no list of processes shows it.
         options: How it is read.
         live: See `Decoder`.
+
+    Raises:
+        OSError: The machine has no process, file or memory for it now.
+        RuntimeError: It has no thread.
     """
 
     def __init__(self, target: Target, options: CaptureOptions, live: bool | None) -> None:
@@ -68,7 +72,11 @@ class CameraProcess:
         asked = {name: getattr(target, name) for name in ("kind", "label", "address", "loop")}
         self._send(json.dumps({"target": asked, "options": asdict(options), "live": live}))
         self._listener = threading.Thread(target=self._listen, name="edge-lpr camera", daemon=True)
-        self._listener.start()
+        try:
+            self._listener.start()
+        except RuntimeError:
+            self.close()
+            raise
 
     @property
     def pid(self) -> int:
@@ -113,7 +121,8 @@ class CameraProcess:
         self.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):  # inside a driver: it goes when that returns
             self._process.wait(_GRACE)
-        self._listener.join(_GRACE)
+        if self._listener.ident is not None:
+            self._listener.join(_GRACE)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None and not self._listener.is_alive():
                 with contextlib.suppress(OSError):

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from edge_lpr.backoff import backoff
 from edge_lpr.errors import SourceError, one_line
 from edge_lpr.io.camera_process import CameraProcess
 from edge_lpr.io.capture_options import CaptureOptions
@@ -22,11 +23,13 @@ from edge_lpr.io.targets import Target
 
 __all__ = ["LiveSource"]
 
-_FIRST_PAUSE = 1.0  # seconds before a lost source is tried again; doubled from try to try
+_FIRST_PAUSE = 1.0  # seconds before a lost source is tried again; see `backoff`
 _STEADY = 10.0  # a source that was there for so many seconds is tried again as one that was never lost
 _START = 120.0  # seconds that a process may take to start, on a machine that has much else to do
 _SLACK = 1.0  # seconds by which OpenCV's own time limit goes first, as it knows more
 _GRACE = 1.5  # seconds that the thread gets to end
+# What Python raises where the machine has no file, process, thread or memory for the moment.
+_SHORT = (OSError, RuntimeError, MemoryError, ValueError)
 
 
 class LiveSource(PolledSource):
@@ -131,8 +134,7 @@ class LiveSource(PolledSource):
 
     def _follow_all(self) -> None:
         """Opens the source again and again, until it ends or is given up."""
-        first_pause = min(_FIRST_PAUSE, self._options.max_pause)
-        pause, gone_since = first_pause, time.monotonic()
+        failures, gone_since = 0, time.monotonic()
         while True:
             before, began = self.received, time.monotonic()
             self._before = self._counts()
@@ -146,7 +148,7 @@ class LiveSource(PolledSource):
             if was_there:
                 self._queue.put(LOST)
                 gone_since = now
-                pause = first_pause if now - began > _STEADY else pause
+                failures = 0 if now - began > _STEADY else failures
             left = gone_since + self._options.reconnect - now
             if left <= 0:
                 self._give_up(reason)
@@ -157,8 +159,8 @@ class LiveSource(PolledSource):
                 self._say(f"{self.label}: {reason}; trying to reach it")
             self.state = "trying again"
             self._wake()
-            self._stop.wait(min(pause, left))
-            pause = min(2 * pause, self._options.max_pause)
+            failures += 1
+            self._stop.wait(min(backoff(failures, _FIRST_PAUSE, self._options.max_pause), left))
 
     def _give_up(self, reason: str) -> None:
         limit = self._options.reconnect
@@ -175,10 +177,13 @@ class LiveSource(PolledSource):
         """Opens the source once and hands on its frames; returns why that is over, None for a video's end."""
         try:
             process = self._process = CameraProcess(self._target, self._options, self._wanted)
-        except OSError as e:
+        except _SHORT as e:
             return f"its decoder cannot be started ({one_line(e, 120)})"
         try:
             return self._listen(process, gone_since)
+        except _SHORT as e:
+            reason = f"its frames cannot be taken ({one_line(e, 120)})"
+            return reason if self.live else self._over({"reason": reason}, 0)
         finally:
             process.close()
 
@@ -261,7 +266,8 @@ class LiveSource(PolledSource):
         if not self.received:
             why = f" ({reason})" if reason else ""
             raise SourceError(
-                f"{self.label}: opened, but no frame of it can be decoded: {self._expected}{why}"
+                f"{self.label}: opened, but no frame of it can be decoded: damaged, or a file whose index is "
+                f"at its end, from a server that gives no parts of files; download it, and read the file{why}"
             )
         early = bool(told.get("early"))
         self._notes.extend(end_notes(self.label, self.received, told.get("promised", 0), self.skipped, early))

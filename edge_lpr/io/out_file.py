@@ -169,14 +169,21 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Marks a folder that is written aside as in use by this process, where the system can; see `in_use`."""
-    number = -1
+def held(folder: Path) -> Iterator[bool]:
+    """Marks a folder as in use by this process, where the system can; see `in_use`.
+
+    Gives:
+        False where another process has it: of two that come at once, one is told so.
+    """
+    number, free = -1, True
     with contextlib.suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
-        _lock(number)
+        try:
+            _lock(number)
+        except BlockingIOError:
+            free = False
     try:
-        yield
+        yield free
     finally:
         if number >= 0:
             os.close(number)

@@ -103,6 +103,7 @@ class LiveReading:
                 elif self._running or pool.items or self._endless:
                     self._wake.wait(_TICK)
             yield from self._steps(pool.rest())
+            yield from self._changed(pool)  # one that was removed just now has vehicles in view, too
 
     def _change(self, more: bool, stream: Stream) -> None:
         self._changes.append((more, stream))

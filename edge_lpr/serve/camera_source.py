@@ -22,7 +22,7 @@ from edge_lpr.io.sources import find_targets
 from edge_lpr.io.targets import Target
 from edge_lpr.plates import PlateRead
 from edge_lpr.serve.board import CameraEntry
-from edge_lpr.serve.config_checks import is_file_source
+from edge_lpr.serve.config_paths import is_file_source
 from edge_lpr.serve.setting_types import Polygon
 from edge_lpr.serve.settings import CameraSettings
 from edge_lpr.serve.spans import Spans

@@ -9,13 +9,6 @@ from edge_lpr.console.tables import Cell, table
 from edge_lpr.serve.config import Config
 from edge_lpr.serve.data_folder import REGIONS
 from edge_lpr.serve.lists import Lists
-from edge_lpr.serve.output_settings import (
-    CommandSettings,
-    FilesSettings,
-    MqttSettings,
-    OutputSettings,
-    WebhookSettings,
-)
 from edge_lpr.serve.regions import RegionFile, as_toml
 from edge_lpr.serve.settings import CameraSettings
 
@@ -42,7 +35,7 @@ def summary(config: Config) -> str:
         blocks.append(table(rows, left=(0, 1)))
     if settings.outputs:
         rows = [["output", "type", "to", "events"]]
-        rows += [[name, one.type, _receiver(one), one.events] for name, one in settings.outputs.items()]
+        rows += [[name, one.type, one.receiver, one.events] for name, one in settings.outputs.items()]
         blocks.append(table(rows, left=range(4)))
     blocks += [
         f"drawn on the page, before what the file says:\n{as_toml(name, drawn[name]).rstrip()}"
@@ -64,14 +57,3 @@ def _when(camera: CameraSettings) -> str:
         return "not enabled"
     often = f"{camera.max_fps:g} a second at most" if camera.max_fps else "every frame"
     return f"{often}, {'; '.join(camera.schedule)}" if camera.schedule else often
-
-
-def _receiver(output: OutputSettings) -> str:
-    if isinstance(output, MqttSettings):
-        return f"{output.host}:{output.port} {output.topic}/"
-    if isinstance(output, WebhookSettings):
-        return shown_source(output.url)
-    if isinstance(output, CommandSettings):
-        return output.command[0]  # its arguments may hold secrets
-    assert isinstance(output, FilesSettings)
-    return output.folder

@@ -16,10 +16,11 @@ from pydantic import ValidationError
 
 from edge_lpr.errors import InputError, one_line
 from edge_lpr.io.bounded_io import read_bounded
-from edge_lpr.masking import remember, remember_secret
+from edge_lpr.masking import remember, remember_receiver, remember_secret
 from edge_lpr.serve import toml_lines
-from edge_lpr.serve.config_checks import check, with_paths
-from edge_lpr.serve.config_errors import Problem, dotted, is_address_at, is_secret, problems_of
+from edge_lpr.serve.config_checks import check
+from edge_lpr.serve.config_errors import Problem, dotted, is_receiver, is_secret, is_source, problems_of
+from edge_lpr.serve.config_paths import with_paths
 from edge_lpr.serve.settings import ServeSettings
 
 if sys.version_info >= (3, 11):
@@ -182,8 +183,10 @@ def _remember(data: Any, place: toml_lines.Path) -> None:  # noqa: ANN401 - what
         return
     if isinstance(data, str) and is_secret(place):
         remember_secret(data)
-    elif isinstance(data, str) and is_address_at(place):
+    elif isinstance(data, str) and is_source(place):
         remember(data)
+    elif isinstance(data, str) and is_receiver(place):
+        remember_receiver(data)
 
 
 def _line(place: toml_lines.Path, lines: Mapping[toml_lines.Path, int]) -> int:

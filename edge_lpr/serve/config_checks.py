@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from edge_lpr.addresses import SCHEMES, is_address, is_pipeline, shown_source
+from edge_lpr.addresses import SCHEMES, is_address, shown_receiver, shown_source
 from edge_lpr.backends import AUTO, backend_choices
-from edge_lpr.bundle.manifest import bundle_folder, portable_bundle
+from edge_lpr.bundle.manifest import bundle_folder
 from edge_lpr.errors import EdgeLprError, InputError, SourceError, shown
 from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.settings import DetectorSettings, GateSettings, ReadSettings, TrackSettings
 from edge_lpr.precisions import PRECISIONS
 from edge_lpr.serve.config_errors import Problem, nearest
+from edge_lpr.serve.config_paths import is_file_source
 from edge_lpr.serve.lists import Lists
 from edge_lpr.serve.output_settings import (
     CommandSettings,
@@ -27,51 +27,12 @@ from edge_lpr.serve.output_settings import (
 from edge_lpr.serve.settings import CameraSettings, ServeSettings
 from edge_lpr.serve.spans import Spans
 from edge_lpr.serve.web.auth import ScryptHash, is_loopback
+from edge_lpr.serve.web.hosts import is_host
 from edge_lpr.settings import Settings
 
-__all__ = ["check", "is_file_source", "with_paths"]
+__all__ = ["check"]
 
-_OUTPUT_FILES = {
-    "mqtt": ("ca", "certificate", "key"),
-    "webhook": ("ca",),
-    "command": (),
-    "files": ("folder",),
-}
 _THRESHOLDS = (DetectorSettings, ReadSettings, TrackSettings, GateSettings)
-
-
-def with_paths(settings: ServeSettings, base: Path) -> ServeSettings:
-    """Returns settings whose paths are absolute; in the file they are relative to it."""
-
-    def placed(table: Any, names: Iterable[str]) -> Any:  # noqa: ANN401 - of any table
-        given = {name: value for name in names if (value := getattr(table, name)) is not None}
-        return table.model_copy(update={name: str(base / value) for name, value in given.items()})
-
-    key = settings.reader.verify_key
-    reader = placed(settings.reader, ("engines",))
-    if reader.bundle is not None:
-        reader = reader.model_copy(update={"bundle": portable_bundle(reader.bundle, base)})
-    if key is not None and (base / key).is_file():  # it may be the key itself
-        reader = reader.model_copy(update={"verify_key": str(base / key)})
-    return settings.model_copy(
-        update={
-            "service": placed(settings.service, ("data",)),
-            "reader": reader,
-            "web": placed(settings.web, ("certificate", "key")),
-            "lists": {name: placed(one, ("file",)) for name, one in settings.lists.items()},
-            "outputs": {name: _output(placed, one, base) for name, one in settings.outputs.items()},
-            "cameras": {
-                name: placed(one, ("source",)) if is_file_source(one.source) else one
-                for name, one in settings.cameras.items()
-            },
-        }
-    )
-
-
-def is_file_source(source: str) -> bool:
-    """Tells whether a camera's source is a file: a video that is played as a camera."""
-    is_camera = source.isdecimal() or source.startswith("/dev/")
-    return not (is_camera or is_address(source) or is_pipeline(source))
 
 
 def check(settings: ServeSettings) -> Iterator[Problem]:
@@ -91,6 +52,7 @@ def check(settings: ServeSettings) -> Iterator[Problem]:
         yield from _check_output(("outputs", name), output)
         yield from _known(("outputs", name, "cameras"), output.cameras, settings.cameras, "camera")
     yield from _check_folders(settings)
+    yield from _check_clients(settings)
     yield from _check_web(settings)
     for kind in ("cameras", "lists", "outputs"):
         yield from _alike(kind, getattr(settings, kind))
@@ -179,9 +141,21 @@ def _check_output(place: tuple[str, ...], output: OutputSettings) -> Iterator[Pr
                 yield Problem((*place, "headers", header), "expected printable characters of ASCII")
     if isinstance(output, CommandSettings) and "/" in (program := output.command[0]):
         yield from _file((*place, "command", 0), program)
-    for key in _OUTPUT_FILES[output.type]:
-        if key != "folder":
-            yield from _file((*place, key), getattr(output, key))
+    for key in output.FILES:
+        yield from _file((*place, key), getattr(output, key))
+
+
+def _check_clients(settings: ServeSettings) -> Iterator[Problem]:
+    """Of two clients of a name a broker ends the first: two outputs would end one another's connection."""
+    seen: dict[tuple[str, int, str], str] = {}
+    for name, output in settings.outputs.items():
+        if isinstance(output, MqttSettings) and output.client_id:
+            key = output.host.lower(), output.port, output.client_id
+            if (owner := seen.setdefault(key, name)) != name:
+                yield Problem(
+                    ("outputs", name, "client_id"),
+                    f"{shown(output.client_id)} is that of outputs.{owner} at the same broker; give each one",
+                )
 
 
 def _check_url(place: tuple[str, ...], url: str) -> Iterator[Problem]:
@@ -191,7 +165,9 @@ def _check_url(place: tuple[str, ...], url: str) -> Iterator[Problem]:
     except ValueError:
         is_good = False
     if not is_good:
-        yield Problem(place, f"{shown(shown_source(url))}, expected an address that begins with https://")
+        yield Problem(
+            place, f"{shown(shown_receiver(url))}, expected an address that begins with https:// or http://"
+        )
 
 
 def _check_folders(settings: ServeSettings) -> Iterator[Problem]:
@@ -242,6 +218,12 @@ def _check_web(settings: ServeSettings) -> Iterator[Problem]:
             "are for a proxy, which others may reach, and there is no password; set web.password to what "
             "edge-lpr serve --hash prints",
         )
+    for n, name in enumerate(web.hosts):
+        if not is_host(name):
+            yield Problem(
+                ("web", "hosts", n),
+                f'{shown(name)}, expected a name without "https://" and path, as "gate.example"',
+            )
     if is_open:
         yield Problem(
             ("web", "listen"),
@@ -277,11 +259,3 @@ def _alike(kind: str, tables: Mapping[str, object]) -> Iterator[Problem]:
 def _file(place: tuple[str | int, ...], path: str | None) -> Iterator[Problem]:
     if path is not None and not Path(path).is_file():
         yield Problem(place, f"no file {path}")
-
-
-def _output(placed: Any, output: OutputSettings, base: Path) -> OutputSettings:  # noqa: ANN401 - a function
-    changed: OutputSettings = placed(output, _OUTPUT_FILES[output.type])
-    if isinstance(changed, CommandSettings) and "/" in changed.command[0]:
-        command = [str(base / changed.command[0]), *changed.command[1:]]
-        return changed.model_copy(update={"command": command})
-    return changed

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from edge_lpr.addresses import HIDDEN, shown_source
+from edge_lpr.addresses import HIDDEN, shown_receiver, shown_source
 from edge_lpr.errors import shown
+from edge_lpr.serve.output_settings import OUTPUT_TYPES
 from edge_lpr.serve.settings import ServeSettings
 from edge_lpr.serve.toml_lines import Path
 
@@ -21,14 +22,15 @@ __all__ = [
     "Problem",
     "dotted",
     "fields_at",
-    "is_address_at",
+    "is_receiver",
     "is_secret",
+    "is_source",
     "nearest",
     "problems_of",
     "shown_value",
 ]
 
-_SECRET, _ADDRESSES = (["password"], ["secret"], ["hash"]), (["source"], ["url"])
+_SECRET = ["password"], ["secret"], ["hash"]
 _TYPES = {
     "string_type": "expected a text in quotes",
     "int_type": "expected a whole number",
@@ -80,9 +82,14 @@ def is_secret(place: Path) -> bool:
     return names[-1:] in _SECRET or "headers" in names[:-1]
 
 
-def is_address_at(place: Path) -> bool:
-    """Tells whether what stands at a place is an address, which may have a password in it."""
-    return _names(place)[-1:] in _ADDRESSES
+def is_source(place: Path) -> bool:
+    """Tells whether what stands at a place is a camera's address, which may have a password in it."""
+    return _names(place)[-1:] == ["source"]
+
+
+def is_receiver(place: Path) -> bool:
+    """Tells whether what stands at a place is a webhook's address, of which the path is a password."""
+    return _names(place)[-1:] == ["url"]
 
 
 def _names(place: Path) -> list[str]:
@@ -95,8 +102,10 @@ def shown_value(place: Path, value: object) -> str:
         return f"a value that is not shown ({HIDDEN})"
     if isinstance(value, Mapping):
         return "a table"
-    if isinstance(value, str) and is_address_at(place):
+    if isinstance(value, str) and is_source(place):
         return shown(shown_source(value))
+    if isinstance(value, str) and is_receiver(place):
+        return shown(shown_receiver(value))
     if isinstance(value, bool):
         return str(value).lower()
     return shown(value, 60)
@@ -147,13 +156,14 @@ def _worded(error: ErrorDetails, place: Path, value: object) -> str:
         return f"is missing{f': {field.description}' if field is not None and field.description else ''}"
     if kind.startswith("union_tag"):
         tag = value.get("type") if isinstance(value, Mapping) else None
-        tags = ["mqtt", "webhook", "command", "files"]
-        return f"type is {'missing' if tag is None else shown(tag, 40)}, {_one_of(tag, tags)}"
+        return f"type is {'missing' if tag is None else shown(tag, 40)}, {_one_of(tag, OUTPUT_TYPES)}"
     if error["loc"][-1] == "[key]":
         return _NAME
     match kind:
         case "literal_error":
-            expected = _one_of(value, re.findall(r"'([^']*)'", limits["expected"]) or [limits["expected"]])
+            quoted = re.findall(r"'([^']*)'", limits["expected"])
+            # Of numbers it is "0, 1 or 2", and nothing is nearly one of them.
+            expected = _one_of(value, quoted) if quoted else f"expected {limits['expected']}"
         case "greater_than_equal":
             expected = f"expected {limits['ge']:g} or more"
         case "less_than_equal":

@@ -7,10 +7,11 @@ from typing import Literal
 
 from edge_lpr.serve.database import Database
 
-__all__ = ["Count", "CountQuery", "counts"]
+__all__ = ["STARTS", "By", "Count", "CountQuery", "counts"]
 
 By = Literal["hour", "day"]
-_FORMATS: dict[By, str] = {"hour": "%Y-%m-%dT%H:00", "day": "%Y-%m-%d"}
+STARTS: dict[By, str] = {"hour": "%Y-%m-%dT%H:00", "day": "%Y-%m-%d"}
+"""How an hour and a day are called, as `strftime` takes it, that of SQLite too."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def counts(database: Database, query: CountQuery) -> list[Count]:
     where, values = "first >= ? AND first < ?", [query.since, query.before]
     camera = (query.camera,) if query.camera else ()
     rows = database.reader().execute(
-        f"SELECT strftime('{_FORMATS[query.by]}', first, 'unixepoch', 'localtime') AS start, camera,"
+        f"SELECT strftime('{STARTS[query.by]}', first, 'unixepoch', 'localtime') AS start, camera,"
         f" direction, kind, count(*) AS count FROM events WHERE {'camera = ? AND ' if camera else ''}{where}"
         " GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
         (*camera, *values),

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_lpr.errors import InputError
+from edge_lpr.errors import InputError, one_line
 
-__all__ = ["VERSION", "Database", "is_held"]
+__all__ = ["MEND", "VERSION", "Database", "is_damaged", "is_held", "unusable"]
 
 VERSION = 1
 """Of the tables; a file of another one is refused."""
+MEND = "restore a copy of it, or move events.db, events.db-wal and events.db-shm away; pictures stay"
+"""What is to be done where it is damaged."""
 _BUSY_AT_START = 30.0  # seconds that another process may hold the file when it is opened: a backup
 _HELD = "database is locked"  # SQLite's own words
 # Then whoever writes waits no longer than this for another process, and for so long nobody tries again: the
@@ -53,7 +55,7 @@ class Database:
                 self._writer.execute(f"PRAGMA user_version = {VERSION}")
             self._writer.execute(f"PRAGMA busy_timeout = {round(_BUSY * 1000)}")
         except sqlite3.Error as e:
-            raise InputError(f"{path}: cannot be opened as a database: {e}") from e
+            raise unusable(path, e) from e
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -124,6 +126,17 @@ class Database:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
+
+
+def unusable(path: Path, error: sqlite3.Error) -> InputError:
+    """Says in one line that a database cannot be used, and what to do."""
+    do = f"; {MEND}" if is_damaged(error) else ""
+    return InputError(f"{path}: cannot be opened as a database: {one_line(error)}{do}")
+
+
+def is_damaged(error: sqlite3.Error) -> bool:
+    """Tells whether what stands in a database's file is none."""
+    return "malformed" in str(error) or "not a database" in str(error)
 
 
 def is_held(error: sqlite3.Error) -> bool:

@@ -7,17 +7,21 @@ room. What still waits as the service ends lies in a file of its own until the n
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
+import os
 import sqlite3
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 from edge_lpr.errors import EdgeLprError, one_line
-from edge_lpr.serve.database import Database, is_held
+from edge_lpr.serve.database import MEND, Database, is_damaged, is_held
 from edge_lpr.serve.pictures import Picture, Pictures, note
 from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.retention import make_room
@@ -31,6 +35,7 @@ MAX_WAITING = 20_000
 """Records that may wait in memory, a few kilobytes each; then the oldest are lost, and counted."""
 _AT_ONCE = 100  # records of a transaction when they are written at last
 _PAUSE = 1.0  # seconds between two tries
+_PROBE = 1 << 18  # bytes: more than SQLite asks for at once
 _TURN = 0.2  # seconds that what has waited is written at once: cameras are read in between
 _UNFIT = (ValueError, TypeError, OverflowError, sqlite3.IntegrityError, sqlite3.DataError)
 
@@ -160,7 +165,7 @@ class EventWriter:
                 self._left_out(batch, e)
                 continue
             except sqlite3.Error as e:
-                if not _is_no_matter_of_room(e) and self._made_room():
+                if _is_for_room(e, self._database.path.parent) and self._made_room():
                     continue
                 self._failed(e)
                 return
@@ -236,17 +241,38 @@ class EventWriter:
         self._next_try = self._clock() + _PAUSE
         self._shrunk = False
         if not self.state:
-            do = "end what holds it" if is_held(error) else "make room on the disk"
             _logger.error(
                 "%s: cannot be written (%s): events wait in memory, at most %d; %s",
                 self._database.path,
                 one_line(error),
                 MAX_WAITING,
-                do,
+                _remedy(error),
             )
         self.state = f"events cannot be written: {one_line(error)}"
 
 
-def _is_no_matter_of_room(error: sqlite3.Error) -> bool:
-    """Tells whether no deleted picture helps: what another process holds may have room enough."""
-    return is_held(error) or "readonly" in str(error)
+def _remedy(error: sqlite3.Error) -> str:
+    if is_held(error):
+        return "end what holds it"
+    if is_damaged(error):
+        return f"end the service and {MEND}"
+    return "make room on the disk" if "full" in str(error) else "look at the disk"
+
+
+def _is_for_room(error: sqlite3.Error, folder: Path) -> bool:
+    """Tells whether the disk is full: only then are pictures deleted for an event.
+
+    SQLite says "disk I/O error" of a quota that is used up, and of all that is wrong with a disk; whether it
+    takes anything is tried then.
+    """
+    if "full" in str(error):
+        return True
+    if "disk I/O error" not in str(error):
+        return False
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as probe:
+            probe.write(bytes(_PROBE))
+            os.fsync(probe.fileno())
+    except OSError as e:
+        return e.errno in (errno.ENOSPC, errno.EDQUOT)
+    return False

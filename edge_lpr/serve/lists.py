@@ -11,7 +11,7 @@ from pathlib import Path
 from edge_lpr.datasets.label_text import clean_text
 from edge_lpr.errors import InputError, shown
 from edge_lpr.serve.list_files import read_list
-from edge_lpr.serve.matching import PlateTable, fold, is_pattern, pattern_regex
+from edge_lpr.serve.matching import MAX_STARS, PlateTable, fold, is_pattern, pattern_regex, single_stars
 from edge_lpr.serve.plate_entry import MAX_PLATE, PlateEntry, parse_day
 from edge_lpr.serve.record import How, Match
 from edge_lpr.serve.settings import ListSettings
@@ -21,7 +21,6 @@ __all__ = ["Lists", "PlateList"]
 
 # Of lists of one priority: what keeps out goes before what lets in.
 _ACTIONS = ("deny", "allow", "watch")
-_MAX_STARS = 4  # of a pattern: each lets the matching begin anew
 
 
 class PlateList:
@@ -99,9 +98,9 @@ class PlateList:
         return fold(text) if self.settings.lookalikes else text
 
     def _pattern(self, text: str) -> str:
-        pattern = re.sub(r"\*+", "*", self._folded(text))
-        if pattern.count("*") > _MAX_STARS:
-            raise InputError(f"lists.{self.name}: pattern {shown(text)}: expected {_MAX_STARS} * at most")
+        pattern = single_stars(self._folded(text))
+        if pattern.count("*") > MAX_STARS:
+            raise InputError(f"lists.{self.name}: pattern {shown(text)}: expected {MAX_STARS} * at most")
         return pattern_regex(pattern)
 
     def _same(self, text: str, same: How, alike: How) -> Iterator[tuple[PlateEntry, How]]:

@@ -8,7 +8,17 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LOOKALIKES", "PlateTable", "fold", "glob", "is_pattern", "pattern_regex", "same_plate"]
+__all__ = [
+    "LOOKALIKES",
+    "MAX_STARS",
+    "PlateTable",
+    "fold",
+    "glob",
+    "is_pattern",
+    "pattern_regex",
+    "same_plate",
+    "single_stars",
+]
 
 LOOKALIKES: tuple[str, ...] = ("0ODQ", "1I", "2Z", "5S", "6G", "7T", "8B")
 """Characters that are taken for each other, in groups; the first stands for all.
@@ -20,6 +30,8 @@ never are one, as often as they are mistaken (0 and 8, 6 and 8, H and M): plates
 those. The database holds texts as they are folded by this table: who changes it raises
 `edge_lpr.serve.database.VERSION`.
 """
+MAX_STARS = 4
+""""*" that a pattern may have: each lets the matching begin anew."""
 _FOLDED = {ord(c): group[0] for group in LOOKALIKES for c in group}
 _CODES = 255  # characters of a table that are told apart; all others are one, which is compared as text
 _OTHER = 0
@@ -40,15 +52,20 @@ def is_pattern(text: str) -> bool:
     return "?" in text or "*" in text
 
 
+def single_stars(pattern: str) -> str:
+    """Returns a pattern without a "*" behind another one, which says no more."""
+    return re.sub(r"\*+", "*", pattern)
+
+
 def glob(pattern: str) -> str:
     """Writes a pattern for SQLite's GLOB, which knows sets of characters too: those are none here."""
-    return re.sub(r"\*+", "*", pattern.replace("[", "[[]"))
+    return single_stars(pattern).replace("[", "[[]")
 
 
 def pattern_regex(pattern: str) -> str:
     """Writes a pattern as a regular expression, for `re.fullmatch`."""
     parts = {"?": ".", "*": ".*"}
-    return "".join(parts.get(c) or re.escape(c) for c in re.sub(r"\*+", "*", pattern))
+    return "".join(parts.get(c) or re.escape(c) for c in single_stars(pattern))
 
 
 class PlateTable:

@@ -30,7 +30,7 @@ _COUNTERS = (
 )
 
 
-class Metrics:
+class Metrics(Collector):
     """All figures of the service, in a registry of its own.
 
     Args:
@@ -57,7 +57,12 @@ class Metrics:
             buckets=_LATENCIES,
             registry=self._registry,
         )
-        self._registry.register(_Live(board, queues, pictures, passages, ages))
+        self._board = board
+        self._queues = queues
+        self._pictures = pictures
+        self._passages = passages
+        self._ages = ages
+        self._registry.register(self)
 
     def note_latency(self, camera: str, seconds: float) -> None:
         """Counts how long an event took."""
@@ -72,25 +77,8 @@ class Metrics:
         """Returns the figures, and their media type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
-
-class _Live(Collector):
-    """What others count, looked up as it is asked for."""
-
-    def __init__(
-        self,
-        board: CameraBoard,
-        queues: Queues,
-        pictures: Pictures,
-        passages: Passages,
-        ages: AgeClock,
-    ) -> None:
-        self._board = board
-        self._queues = queues
-        self._pictures = pictures
-        self._passages = passages
-        self._ages = ages
-
     def collect(self) -> Iterable[Metric]:
+        """Gives what others count, looked up as it is asked for."""
         about = GaugeMetricFamily("edge_lpr_info", "the kit's version", labels=["version"])
         about.add_metric([tool()], 1)
         yield about

@@ -38,11 +38,14 @@ class OpenPassage:
         event: The first that was told of it.
 
     Attributes:
+        id: As given.
+        camera: As given.
         told: What was told last; None before the first.
         ends_at: When it ends unless it is seen again, by the clock of whoever asks; None while it is in view.
         crop: The picture of the plate, relative to the folder of pictures; "" for none.
         frame: That of the whole frame.
-        crop_score: How sure the read was that the crop shows; below 0 for none.
+        crop_score: How sure the read was that the crop shows, 0 to 1; below 0 for none.
+        size: Height and width of the camera's frames, in pixels; None where none is known.
     """
 
     def __init__(self, id: str, camera: str, event: PlateEvent) -> None:  # noqa: A002

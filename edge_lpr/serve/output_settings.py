@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
+from edge_lpr.addresses import shown_receiver
+from edge_lpr.serve.record import State
 from edge_lpr.serve.setting_types import Name, Table
 
-__all__ = ["CommandSettings", "FilesSettings", "MqttSettings", "OutputSettings", "Target", "WebhookSettings"]
+__all__ = [
+    "OUTPUT_TYPES",
+    "CommandSettings",
+    "FilesSettings",
+    "MqttSettings",
+    "OutputSettings",
+    "Target",
+    "WebhookSettings",
+]
 
 
 class Target(Table):
     """What all outputs have."""
 
+    FILES: ClassVar[tuple[str, ...]] = ()
+    """Keys that name files, which have to be there."""
+    FOLDERS: ClassVar[tuple[str, ...]] = ()
+    """Keys that name folders, which are made."""
+
+    @property
+    def receiver(self) -> str:
+        """To whom it goes, as people are told: without a secret."""
+        raise NotImplementedError
+
     events: Literal["all", "listed", "lists"] = Field(
         default="all", description="all; those that any list matches; or those of lists that name this output"
     )
-    states: list[Literal["new", "update", "end"]] = Field(
-        default=["new", "update", "end"], description="which states are sent"
-    )
+    states: list[State] = Field(default=list(get_args(State)), description="which states are sent")
     cameras: list[Name] = Field(
         default_factory=list, max_length=1000, description="of which cameras; all if none"
     )
@@ -39,6 +57,8 @@ class Target(Table):
 
 class MqttSettings(Target):
     """[outputs.NAME] type = "mqtt"."""
+
+    FILES = ("ca", "certificate", "key")
 
     type: Literal["mqtt"] = Field(description="MQTT")
     host: str = Field(min_length=1, max_length=255, description="the broker's name or address")
@@ -65,9 +85,16 @@ class MqttSettings(Target):
     )
     pictures: bool = Field(default=False, description="the crop too, as JPEG, in a topic of its own")
 
+    @property
+    def receiver(self) -> str:
+        """The broker, and what topics begin with."""
+        return f"{self.host}:{self.port} {self.topic}/"
+
 
 class WebhookSettings(Target):
     """[outputs.NAME] type = "webhook"."""
+
+    FILES = ("ca",)
 
     type: Literal["webhook"] = Field(description="an HTTP request for each event")
     url: str = Field(min_length=1, max_length=2048, description="where events are posted to")
@@ -87,6 +114,11 @@ class WebhookSettings(Target):
         default=300.0, ge=1, le=86_400, description="seconds that the pause between tries grows to"
     )
 
+    @property
+    def receiver(self) -> str:
+        """The address; of it no more than the host, as paths of webhooks are passwords."""
+        return shown_receiver(self.url)
+
 
 class CommandSettings(Target):
     """[outputs.NAME] type = "command": a program, run without a shell; the event is on its standard input."""
@@ -98,15 +130,33 @@ class CommandSettings(Target):
         default=300.0, ge=1, le=86_400, description="seconds that the pause between tries grows to"
     )
 
+    @property
+    def receiver(self) -> str:
+        """The program; its arguments may hold secrets."""
+        return self.command[0]
+
 
 class FilesSettings(Target):
     """[outputs.NAME] type = "files": a file a day."""
+
+    FOLDERS = ("folder",)
 
     type: Literal["files"] = Field(description="files by day")
     folder: str = Field(min_length=1, max_length=1024, description="relative to this file")
     form: Literal["jsonl", "csv"] = Field(default="jsonl", description="JSON lines, or a table")
 
+    @property
+    def receiver(self) -> str:
+        """The folder."""
+        return self.folder
+
 
 OutputSettings = Annotated[
     MqttSettings | WebhookSettings | CommandSettings | FilesSettings, Field(discriminator="type")
 ]
+OUTPUT_TYPES: tuple[str, ...] = tuple(
+    name
+    for kind in get_args(get_args(OutputSettings)[0])
+    for name in get_args(kind.model_fields["type"].annotation)
+)
+"""What `type` may be."""

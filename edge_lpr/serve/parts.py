@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from edge_lpr.serve.board import CameraBoard
 from edge_lpr.serve.cameras import Cameras, Take
 from edge_lpr.serve.config import Config
 from edge_lpr.serve.data_folder import DataFolder
-from edge_lpr.serve.database import Database
+from edge_lpr.serve.database import Database, unusable
 from edge_lpr.serve.delivery import queue
 from edge_lpr.serve.delivery.queue import Queues
-from edge_lpr.serve.delivery.sender import Surroundings
+from edge_lpr.serve.delivery.sender import DeliveryContext
 from edge_lpr.serve.delivery.workers import Deliveries
 from edge_lpr.serve.housekeeping import Housekeeping
 from edge_lpr.serve.lists import Lists
@@ -101,12 +102,14 @@ class Parts:
             self.writing = Activity("the disk and its database")
             self.cameras = Cameras(self.reader, self.board, take)
             self.deliveries = Deliveries(
-                Surroundings(self.queues, base, self.pictures.open_path, self._cameras_there)
+                DeliveryContext(self.queues, base, self.pictures.open_path, self._cameras_there)
             )
             retention = Retention(self.database, self.pictures, settings.retention, self.ages)
             self.housekeeping = Housekeeping(self.passages, retention)
-        except BaseException:
+        except BaseException as e:
             stack.close()
+            if isinstance(e, sqlite3.Error):  # it was opened, and is damaged further on
+                raise unusable(folder.database, e) from e
             raise
 
     def close(self) -> None:

@@ -50,9 +50,6 @@ class Passages:
         queues: Are offered each record.
         settings: The configuration.
         clock: Seconds of a clock that is never set.
-
-    Attributes:
-        listeners: Called with each record once it is on the disk.
     """
 
     def __init__(

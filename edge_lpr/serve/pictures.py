@@ -44,6 +44,7 @@ _GIGABYTE = 1e9
 _PAUSE = 60.0  # seconds
 # A process that was killed has left pictures without rows in the folders of its last days alone.
 _DAYS_LOOKED_AT = 3
+_ORDER = 2.0  # seconds by which they are older than the newest that has a row, at most
 
 _logger = logging.getLogger("edge_lpr")
 
@@ -169,7 +170,8 @@ class Pictures:
     def remove_strays(self, connection: sqlite3.Connection) -> int:
         """Deletes pictures that no event knows of: what a process left that was killed as it wrote.
 
-        Looked for in the folders of the last days alone, so that it takes no longer after years.
+        Looked for in the folders of the last days alone, so that it takes no longer after years. Where the
+        database knows none of them, it is another one than theirs, and they stay.
 
         Args:
             connection: Of the database that has `SCHEMA`.
@@ -180,7 +182,7 @@ class Pictures:
         if not self.folder.is_dir():
             return 0
         days = sorted(p.name for p in self.folder.iterdir() if _DAY.fullmatch(p.name))[-_DAYS_LOOKED_AT:]
-        strays = 0
+        newest, unknown, strays = -math.inf, [], 0
         for day in days:
             rows = connection.execute(
                 "SELECT path FROM pictures WHERE path >= ? AND path < ?", (f"{day}/", f"{day}0")
@@ -188,10 +190,23 @@ class Pictures:
             known = {row[0] for row in rows}
             for path in (self.folder / day).iterdir():
                 name = f"{day}/{path.name}"
-                if PART.fullmatch(path.name) or (_PATH.fullmatch(name) and name not in known):
-                    with suppress(OSError):
-                        path.unlink()
-                        strays += 1
+                if name in known:
+                    newest = max(newest, _written(path))
+                elif PART.fullmatch(path.name) or _PATH.fullmatch(name):
+                    unknown.append(path)
+        if unknown and newest == -math.inf:
+            _logger.warning(
+                "%s: no picture in it is known to events.db: they are neither shown nor ever deleted; move "
+                "them away, or put the events.db that they belong to back",
+                self.folder,
+            )
+            return 0
+        for path in unknown:
+            # Pictures of events that were in another database are older than what this one has.
+            if _written(path) > newest - _ORDER:
+                with suppress(OSError):
+                    path.unlink()
+                    strays += 1
         return strays
 
     def _check_room(self) -> None:
@@ -222,6 +237,14 @@ def note(tx: sqlite3.Connection, picture: Picture) -> None:
         "INSERT OR REPLACE INTO pictures (path, event, written, bytes) VALUES (?, ?, ?, ?)",
         (picture.path, picture.event, picture.written, picture.bytes),
     )
+
+
+def _written(path: Path) -> float:
+    """Returns when a file was written last, in seconds since the epoch; that of none is long ago."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return -math.inf
 
 
 def _file_name(event: str) -> str:

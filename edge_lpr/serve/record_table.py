@@ -9,10 +9,11 @@ from edge_lpr.io.csv_text import csv_row
 
 __all__ = ["COLUMNS", "record_cells", "record_row"]
 
+_CORNERS = tuple(f"{axis}{i}" for i in range(1, 5) for axis in "xy")
 COLUMNS = (
     *("id", "revision", "state", "camera", "site", "role", "text", "kind", "score", "min_score"),
     *("char_scores", "candidates", "reads", "first_utc", "last_utc", "direction", "action", "list", "name"),
-    *(f"{axis}{i}" for i in range(1, 5) for axis in "xy"),
+    *_CORNERS,
     *("crop", "frame"),
 )
 """The table's columns; "list" and "name" are those of the list that counts, "x1" to "y4" the corners."""
@@ -37,6 +38,6 @@ def record_cells(record: Mapping[str, Any]) -> list[object]:
         "name": match["name"],
         "char_scores": " ".join(map(str, record["char_scores"])),
         "candidates": " ".join(f"{text}:{score}" for text, score in record["candidates"]),
-        **dict(zip(COLUMNS[-10:-2], corners or [""] * 8, strict=True)),
+        **dict(zip(_CORNERS, corners or [""] * len(_CORNERS), strict=True)),
     }
     return [values[name] for name in COLUMNS]

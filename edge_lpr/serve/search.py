@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from edge_lpr.datasets.label_text import clean_text
 from edge_lpr.errors import InputError, shown
 from edge_lpr.serve.database import Database
-from edge_lpr.serve.matching import fold, glob, is_pattern
+from edge_lpr.serve.matching import MAX_STARS, fold, glob, is_pattern
 from edge_lpr.serve.rows import COLUMNS, StoredEvent, stored
 
 __all__ = ["MAX_LIMIT", "Page", "Query", "search", "statement_of"]
 
 MAX_LIMIT = 1000
 """Passages of a page, at most."""
-_MAX_PATTERN, _MAX_STARS = 32, 4  # each star lets the matching begin anew
+_MAX_PATTERN = 32
 _CURSOR = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)_([0-9]{1,18})", re.ASCII)
 
 
@@ -129,10 +129,10 @@ def statement_of(query: Query) -> tuple[str, list[object]]:
 
 def _plate(plate: str) -> str:
     text = clean_text(plate)
-    if not text or len(text) > _MAX_PATTERN or text.count("*") > _MAX_STARS:
+    if not text or len(text) > _MAX_PATTERN or text.count("*") > MAX_STARS:
         raise InputError(
             f"plate {shown(plate)}: expected 1 to {_MAX_PATTERN} characters, ? for any one and at most "
-            f"{_MAX_STARS} * for any number"
+            f"{MAX_STARS} * for any number"
         )
     return text
 

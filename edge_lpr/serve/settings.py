@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from edge_lpr.serve.output_settings import OutputSettings
+from edge_lpr.serve.record import Action
 from edge_lpr.serve.setting_types import MOST_POLYGONS, Name, Point, Polygon, Span, Table
 
 __all__ = [
@@ -191,7 +192,7 @@ class ListedPlate(Table):
 class ListSettings(Table):
     """[lists.NAME]: plates that are known."""
 
-    action: Literal["allow", "deny", "watch"] = Field(description="what events that match are marked as")
+    action: Action = Field(description="what events that match are marked as")
     plates: list[ListedPlate | str] = Field(
         default_factory=list, max_length=100_000, description="plates, or tables with plate, name and until"
     )
@@ -234,7 +235,11 @@ class ServeSettings(Table):
 
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     reader: ReaderSettings = Field(default_factory=ReaderSettings)
-    cameras: dict[Name, CameraSettings] = Field(min_length=1, max_length=1000)
+    cameras: dict[Name, CameraSettings] = Field(
+        min_length=1,
+        max_length=1000,
+        description="a table [cameras.NAME] with a source for each; edge-lpr serve --example shows two",
+    )
     lists: dict[Name, ListSettings] = Field(default_factory=dict, max_length=1000)
     outputs: dict[Name, OutputSettings] = Field(default_factory=dict, max_length=64)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

@@ -59,7 +59,7 @@ def read_here(folder: Path | str, *sources: Path | str, seed: int = 1, **job: An
     for unit in units:
         worker.do(unit)
     worker.close()
-    run.store.write_failures(run.store.gathered_failures(found))
+    run.store.failures.write(run.store.failures.gathered(found))
     return rows_of(folder)
 
 

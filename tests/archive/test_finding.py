@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edge_lpr.archive.days import day_of
-from edge_lpr.archive.finding import find
+from edge_lpr.archive.finding import HIDDEN_NAME, find
 from edge_lpr.archive.lists import addresses_in
-from edge_lpr.archive.storage import check_source
+from edge_lpr.archive.storage import check_source, read_bytes
 from edge_lpr.archive.units import NO_DAY, SourceFile
 from edge_lpr.errors import SourceError
 
@@ -139,3 +139,73 @@ def has(name: str) -> bool:
 def test_the_day_is_the_names_else_the_times(address: str, day: str) -> None:
     assert day_of(SourceFile(address, address, 0, 1, 1e9)) == day
     assert day_of(SourceFile("/a/b.jpg", "b.jpg", 0, 1, None)) == NO_DAY
+
+
+@pytest.mark.parametrize("modified", [1e12, -1e12, float("nan"), 1e300])
+def test_a_time_that_no_calendar_has_is_no_day(modified: float) -> None:
+    assert day_of(SourceFile("/a/b.jpg", "b.jpg", 0, 1, modified)) == NO_DAY
+
+
+def test_a_file_is_read_once_by_whichever_way_its_folder_is_named(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to(pictures)
+    found = find(["pictures", "pictures/../pictures", "link", "link/4.jpg"])
+    assert [file.name.split("/")[0] for file in found.pictures] == ["pictures"] * 8
+
+
+def test_what_a_list_holds_is_no_list_when_it_is_looked_for_again(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("@gone.jpg\n")
+    (failure,) = find([f"@{tmp_path / 'list'}"]).failures
+    assert failure.source == "@gone.jpg"
+    assert find([failure.source], lists=False).failures == [failure]
+
+
+@pytest.mark.parametrize(
+    "line", ["rtsp:/admin:hunter22@10.0.0.5/1", "admin:hunter22@10.0.0.5/1", "host/v?password=hunter22"]
+)
+def test_a_secret_in_a_list_stands_in_no_failure(tmp_path: Path, line: str) -> None:
+    (tmp_path / "list").write_text(line)
+    (failure,) = find([f"@{tmp_path / 'list'}"]).failures
+    assert "hunter22" not in str(failure.to_dict()) and failure.source.endswith(HIDDEN_NAME)
+
+
+def test_brackets_in_an_objects_name_are_its_name(pictures: Path) -> None:
+    fs = fsspec.filesystem("memory")
+    fs.pipe("/archive/cam[1]/4.jpg", (pictures / "4.jpg").read_bytes())
+    try:
+        found = find(["memory://archive/cam[1]/4.jpg", "memory://archive/cam*/*.jpg"])
+    finally:
+        fs.rm("/archive", recursive=True)
+    assert len(found.pictures) == 1 and not found.failures
+
+
+def test_colons_in_a_name_lead_to_no_other_file_system(tmp_path: Path) -> None:
+    (tmp_path / "a::b.jpg").write_bytes(b"content")
+    assert read_bytes(f"file://{tmp_path}/a::b.jpg") == b"content"
+    (tmp_path / "local.jpg").write_bytes(b"of this machine")
+    with pytest.raises(SourceError, match="cannot be read"):
+        read_bytes(f"memory://bucket/x::file://{tmp_path}/local.jpg")
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "view"])
+def test_a_column_of_text_is_one_however_it_is_stored(tmp_path: Path, kind: str) -> None:
+    texts = pa.array(["a.jpg", "b.jpg", "a.jpg"])
+    column = texts.dictionary_encode() if kind == "dictionary" else texts.cast(pa.string_view())
+    pq.write_table(pa.table({"number": [1, 2, 3], "uri": column}), tmp_path / "list")
+    assert list(addresses_in(tmp_path / "list")) == ["a.jpg", "b.jpg", "a.jpg"]
+
+
+def test_a_list_without_text_says_so(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"number": [1]}), tmp_path / "list")
+    with pytest.raises(SourceError, match=r"list: no column of text; it has none$"):
+        list(addresses_in(tmp_path / "list"))
+
+
+def test_a_list_with_text_that_is_no_unicode_says_so(tmp_path: Path) -> None:
+    ends = pa.array([0, 2], pa.int32()).buffers()[1]
+    broken = pa.StringArray.from_buffers(1, ends, pa.py_buffer(b"\xff\xfe"))
+    pq.write_table(pa.table({"uri": broken}), tmp_path / "list")
+    with pytest.raises(SourceError, match="no Parquet file that can be read"):
+        list(addresses_in(tmp_path / "list"))

@@ -20,7 +20,9 @@ pytest.importorskip("pyarrow", reason=reason("pyarrow", "scale"))
 import fsspec
 
 from edge_lpr.archive.attempts import Attempt
-from edge_lpr.archive.places import Address, notes_at, place_of, write_whole
+from edge_lpr.archive.notes import notes_at
+from edge_lpr.archive.object_store import Address
+from edge_lpr.archive.places import place_of, write_whole
 from edge_lpr.archive.status import status_of
 from edge_lpr.archive.store import Store
 from edge_lpr.archive.worker import Orders, Worker

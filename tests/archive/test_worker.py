@@ -15,6 +15,7 @@ from helpers.reads import read
 pytest.importorskip("pyarrow", reason=reason("pyarrow", "scale"))
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
+from edge_lpr.archive.failures import Failures
 from edge_lpr.archive.job import Job
 from edge_lpr.archive.run import ArchiveRun
 from edge_lpr.archive.schema import COLUMNS
@@ -63,7 +64,8 @@ def test_rows_of_pictures_are_the_plain_commands(tmp_path: Path, pictures: Path)
     rows = read_here(tmp_path / "out", pictures, block=3)
     assert fields(rows) == plain(pictures) and len(rows) == 6
     assert {str(row["day"]) for row in rows if "2026-11-26" in row["source"]} == {"2026-11-26"}
-    failures = [json.loads(line) for line in Store(tmp_path / "out").failures.read_text("utf-8").splitlines()]
+    lines = Store(tmp_path / "out").failures.list.read_text("utf-8").splitlines()
+    failures = [json.loads(line) for line in lines]
     assert sorted(Path(one["source"]).name for one in failures) == ["2.jpg", "5.jpg"]
     assert all("damaged or cut short" in one["reason"] and not one["partly"] for one in failures)
 
@@ -165,7 +167,7 @@ def archive_with_gaps(tmp_path: Path, pictures: Path) -> tuple[Path, Path, Rows]
         path.rename(gone / path.name)
     do(run, units)
     run.store.finish()
-    run.store.write_failures(run.store.gathered_failures(found))
+    run.store.failures.write(run.store.failures.gathered(found))
     return tmp_path / "out", gone, whole
 
 
@@ -184,7 +186,7 @@ def put_back(pictures: Path, gone: Path) -> None:
 
 
 def failed(run: ArchiveRun) -> list[str]:
-    return sorted(Path(failure.source).name for failure in run.store.gathered_failures())
+    return sorted(Path(failure.source).name for failure in run.store.failures.gathered())
 
 
 def test_what_failed_is_read_again_and_nothing_else(
@@ -216,7 +218,7 @@ def test_a_retry_that_goes_worse_takes_nothing_away(
     data = video.read_bytes()
     # As if one segment of the video had been unreadable: now all of them are.
     part = next(unit for unit in run.store.read_plan()[1] if unit.video and unit.part == 1)
-    run.store.note_failures(part.id, [Failure(str(video), "gone", unit=part.id, partly=True)])
+    run.store.failures.note(part.id, [Failure(str(video), "gone", unit=part.id, partly=True)])
     video.unlink()
     do(run, run.prepare(resume=True, again=True)[0])
     assert rows_of(out) == whole and "street.mp4" in failed(run)
@@ -225,10 +227,14 @@ def test_a_retry_that_goes_worse_takes_nothing_away(
     assert rows_of(out) == whole and failed(run) == ["2.jpg", "5.jpg"]
 
 
-@pytest.mark.parametrize("killed_at", ["write_rows", "note_failures", "unmark", "drop_segments"])
+@pytest.mark.parametrize(
+    ("part", "killed_at"),
+    [(Store, "write_rows"), (Failures, "note"), (Store, "unmark"), (Store, "drop_segments")],
+)
 def test_a_retry_that_was_killed_goes_on(
     archive_with_gaps: tuple[Path, Path, Rows],
     pictures: Path,
+    part: type,
     killed_at: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -245,13 +251,42 @@ def test_a_retry_that_was_killed_goes_on(
             worker = Worker(Orders(str(out), run.job.to_dict(), retries=0))
             for before in units[1:-1] if unit is units[-1] else ():
                 worker.do(before)
-            patch.setattr(Store, killed_at, killed)
+            patch.setattr(part, killed_at, killed)
             with suppress(KeyboardInterrupt):
                 worker.do(unit)
             worker.close()
     run = run_of(out)
     do(run, run.prepare(resume=True)[0])  # `--resume` alone: the marks are still there
     assert rows_of(out) == whole and failed(run) == ["2.jpg", "5.jpg"]
+
+
+def test_of_a_video_without_rows_yet_the_segments_that_failed_are_read_again(tmp_path: Path) -> None:
+    whole = read_here(tmp_path / "whole", STREET, segment=2.0, stride=4)
+    video = tmp_path / "street.mp4"
+    video.write_bytes(STREET.read_bytes())
+    run, units, _ = begin(tmp_path / "out", video, segment=2.0, stride=4)
+    video.rename(tmp_path / "gone")
+    do(run, units[1:3])  # while its disk is away; then all is killed
+    (tmp_path / "gone").rename(video)
+    assert failed(run) == ["street.mp4"] * 2
+    run = run_of(tmp_path / "out")
+    left, _ = run.prepare(resume=True, again=True)
+    assert left == units
+    do(run, left)
+    rows = [{**row, "source": str(STREET)} for row in fields(rows_of(tmp_path / "out"))]
+    assert {**rows[0], "id": ""} == {**fields(whole)[0], "id": ""} and len(rows) == len(whole)
+    assert not failed(run)
+
+
+def test_rows_that_somebody_removed_meanwhile_are_read_again(tmp_path: Path, pictures: Path) -> None:
+    whole = read_here(tmp_path / "whole", pictures)
+    assert read_here(tmp_path / "out", pictures) == whole
+    run = run_of(tmp_path / "out")
+    units, _ = run.prepare(resume=True, again=True)
+    for path in (tmp_path / "out").glob("day=*/*.parquet"):
+        path.unlink()
+    do(run, units)
+    assert rows_of(tmp_path / "out") == whole and not run.store.marked()
 
 
 def test_what_was_not_there_at_all_is_looked_for_again(tmp_path: Path, pictures: Path) -> None:
@@ -284,7 +319,7 @@ def test_a_picture_that_kills_readers_is_given_up_alone(tmp_path: Path, pictures
     worker = Worker(Orders(str(tmp_path / "out"), run.job.to_dict(), retries=2))
     worker.do(first), worker.do(second)
     worker.close()
-    failures = {Path(one.source).name: one.reason for one in run.store.gathered_failures()}
+    failures = {Path(one.source).name: one.reason for one in run.store.failures.gathered()}
     assert failures["1.jpg"].endswith("1.jpg: the reader died as it was read, 3 times")
     assert {row["text"] for row in rows_of(tmp_path / "out")} == {f"皖A13H2{n}" for n in (0, 3, 4, 6, 7)}
     assert not run.store.attempts_path(first).exists()

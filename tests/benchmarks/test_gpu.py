@@ -21,7 +21,7 @@ def test_a_dry_run_writes_a_report(tmp_path: Path, capsys: pytest.CaptureFixture
     pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     out = tmp_path / "gpu.json"
     quick = ["--det-size", "672x384", "--images", "2", "--seconds", "0.1", "--workers", "1", "2"]
-    assert gpu.main(["--dry-run", "--video", str(video), *quick, "--out", str(out)]) == 0
+    assert gpu.main(["--dry-run", "--video", str(video), *quick, "--json", str(out)]) == 0
     report = json.loads(out.read_text(encoding="utf-8"))
     assert report["dry_run"] and report["parts"]["reference"]["state"] == "done"
     assert report["parts"]["reference"]["result"]["images"] == 2

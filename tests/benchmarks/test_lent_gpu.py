@@ -70,7 +70,7 @@ def test_a_report_is_gone_on_with_by_the_next_call(tmp_path: Path) -> None:
     # In the place of Python one that adds a line to the report that it is given.
     python = tmp_path / "bin" / "python"
     python.write_text(
-        '#!/bin/sh\nwhile [ "$1" != --out ]; do shift; done\necho line >> "$2"\nexit 1\n', encoding="utf-8"
+        '#!/bin/sh\nwhile [ "$1" != --json ]; do shift; done\necho line >> "$2"\nexit 1\n', encoding="utf-8"
     )
     python.chmod(0o755)
     for call in (1, 2):

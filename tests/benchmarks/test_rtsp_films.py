@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers.waiting import take
 
-from edge_lpr.benchmarks.rtsp_films import gst_python, gst_server, write_h264
+from edge_lpr.benchmarks.rtsp_films import GstServer, gst_python, write_h264
 from edge_lpr.errors import BackendError
 from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.live_source import LiveSource
@@ -40,10 +40,10 @@ def test_it_begins_again_at_its_end(tmp_path: Path) -> None:
     needs_gstreamer()
     video = tmp_path / "a.h264"
     assert write_h264(video, film(), FPS) == FRAMES
-    with gst_server({"a": video, "b": video}, FPS) as address:
-        assert address.startswith("rtsp://127.0.0.1:")
+    with GstServer({"a": video, "b": video}, FPS) as server:
+        assert server.address.startswith("rtsp://127.0.0.1:")
         options = CaptureOptions(timeout=30)
-        with open_source(f"{address}b", options, lambda line: None) as source:
+        with open_source(f"{server.address}b", options, lambda line: None) as source:
             assert isinstance(source, LiveSource)
             began = time.monotonic()
             frames = take(source, 2 * FRAMES)

@@ -25,7 +25,7 @@ def test_nothing_grows(
     for i in range(40):
         writer.write(plate_scene(x=40 + i))
     writer.release()
-    arguments = ["--frames", "200", "--reconnects", "4", "--threads", "1", "--out", str(tmp_path / "o.json")]
+    arguments = ["--frames", "200", "--reconnects", "4", "--threads", "1", "--json", str(tmp_path / "o.json")]
     assert soak.main([str(video), *arguments]) == 0
     found = json.loads((tmp_path / "o.json").read_text(encoding="utf-8"))
     assert json.loads(capsys.readouterr().out) == found

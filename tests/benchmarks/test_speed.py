@@ -82,7 +82,7 @@ def test_each_reader_reads_each_image(
     python.write_text(f'#!/bin/sh\nPYTHONPATH="{peers}" exec "{sys.executable}" "$@"\n', encoding="utf-8")
     python.chmod(0o755)
     out = tmp_path / "speed.json"
-    words = [str(scenes), "--repeats", "2", "--before", str(ROOT), "--out", str(out)]
+    words = [str(scenes), "--repeats", "2", "--before", str(ROOT), "--json", str(out)]
     assert speed.main([*words, "--peer", "agentclpr", "--python", str(python)]) == 0
     found = json.loads(out.read_text(encoding="utf-8"))
     assert json.loads(capsys.readouterr().out) == found

@@ -20,7 +20,7 @@ def test_int8_by_the_rules_moves_less_than_fp16_and_fp16_less_than_before(
     if not (bundled() / "bundle.json").is_file():
         pytest.skip("needs the default bundle")
     out = tmp_path / "traffic.json"
-    assert main(["--out", str(out)]) == 0
+    assert main(["--json", str(out)]) == 0
     assert "MB, most fused" in capsys.readouterr().out
     found = json.loads(out.read_text(encoding="utf-8"))["networks"]
     moved = {(one["part"], one["precision"]): one for one in found}
@@ -32,5 +32,5 @@ def test_int8_by_the_rules_moves_less_than_fp16_and_fp16_less_than_before(
 
 
 def test_figures_do_not_take_a_models_place(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--out", str(bundled() / "det.fp32.onnx")]) == 2
+    assert main(["--json", str(bundled() / "det.fp32.onnx")]) == 2
     assert "det.fp32.onnx" in capsys.readouterr().err

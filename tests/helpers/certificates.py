@@ -7,12 +7,13 @@ from ipaddress import ip_address
 from pathlib import Path
 
 
-def make_certificate(folder: Path, name: str = "server") -> tuple[Path, Path]:
+def make_certificate(folder: Path, name: str = "server", subject: str = "127.0.0.1") -> tuple[Path, Path]:
     """Writes a certificate that signs itself, and its key.
 
     Args:
         folder: Where to.
         name: What the files are called.
+        subject: Its common name; it is one of 127.0.0.1 whatever that is.
 
     Returns:
         The certificate's file, and the key's.
@@ -23,7 +24,7 @@ def make_certificate(folder: Path, name: str = "server") -> tuple[Path, Path]:
     from cryptography.x509.oid import NameOID
 
     key = ec.generate_private_key(ec.SECP256R1())
-    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
     now = datetime.now(timezone.utc)
     certificate = (
         x509.CertificateBuilder()

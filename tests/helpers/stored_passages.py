@@ -17,6 +17,7 @@ from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.rows import SCHEMA, write_event
 from edge_lpr.serve.settings import ServeSettings
 from edge_lpr.types import Image, Quad
+from helpers.passages import RECORD
 
 __all__ = [
     "NOON",
@@ -77,19 +78,19 @@ def settings(**camera: Any) -> ServeSettings:
 def event(number: int = 0, text: str = "京A12345", **fields: Any) -> PassageRecord:
     """A passage's record, first seen so many minutes after noon."""
     first = NOON + timedelta(minutes=number)
-    one = PassageRecord(
+    one = replace(
+        RECORD,
         id=f"passage-{number}",
-        camera="gate",
         state="end",
-        revision=1,
         text=text,
-        kind="blue",
         score=0.98,
         min_score=0.95,
         char_scores=(0.98,) * len(text),
-        reads=5,
         first_utc=iso(first),
         last_utc=iso(first + timedelta(seconds=4)),
+        direction="",
+        candidates=(),
+        corners=(),
     )
     return replace(one, **fields)
 

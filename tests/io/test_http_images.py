@@ -21,6 +21,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.certificates import make_certificate
+from helpers.extras import reason
+from helpers.service import SAMPLE
 from helpers.waiting import LONG, read_until, take
 
 from edge_lpr.errors import SourceError
@@ -364,25 +367,9 @@ def test_two_bad_answers_are_no_loss_and_three_are(server: Server) -> None:
 
 def certified(folder: Path) -> ssl.SSLContext:
     """A context with a certificate that signs itself, as a camera has it."""
-    pytest.importorskip("cryptography")
-    from datetime import datetime, timedelta, timezone
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    now = datetime.now(timezone.utc)
-    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
-    path = folder / "camera.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    )
+    pytest.importorskip("cryptography", reason=reason("cryptography", "sign"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
+    context.load_cert_chain(*make_certificate(folder))
     return context
 
 
@@ -456,6 +443,16 @@ def test_a_snapshot_camera_is_lost_and_comes_back_as_any_other(server: Server) -
         server.says = 200
         assert take(source)[0].index > first.index and "back after" in said[1]
     assert "p@ss" not in "".join(said) and "***@127.0.0.1" in said[0]
+
+
+def test_a_video_whose_index_is_never_reached_says_what_to_do(server: Server) -> None:
+    # The whole of it, whatever part is asked for.
+    server.kind, server.body = "video/mp4", SAMPLE.read_bytes()
+    with (
+        open_source(server.address(path="/street.mp4"), QUICK) as source,
+        pytest.raises(SourceError, match=r"opened, but no frame .* index is at its end.*; download it"),
+    ):
+        take(source)
 
 
 def test_a_long_interval_is_no_loss(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -257,6 +258,44 @@ def test_a_frame_for_which_there_is_no_memory_is_a_loss(camera: Any, monkeypatch
         assert "(out of memory); trying to reach it again" in problems[0]
         monkeypatch.undo()
         assert take(source)
+
+
+def test_where_there_is_no_thread_for_a_moment_it_is_tried_again(
+    camera: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+    refused: list[str] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        # As the system does over a limit of processes, which a service's unit or a container has.
+        if thread.name == "edge-lpr camera" and len(refused) < 2:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    problems: list[str] = []
+    with live(camera.address, QUICK, problems) as source:
+        take(source)
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        lost = process_of(source)
+        os.kill(lost, signal.SIGKILL)
+        read_until(source, lambda: len(refused) == 2 and process_of(source) != lost)
+        assert not source.ended and take(source)
+    assert not camera_threads()
+
+
+def test_a_frame_that_cannot_be_seen_is_a_loss(camera: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def view(*_: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    problems: list[str] = []
+    with live(camera.address, QUICK, problems) as source:
+        take(source)
+        with monkeypatch.context() as short:
+            short.setattr("edge_lpr.io.camera_process.CameraProcess.view", view)
+            read_until(source, lambda: problems)
+        assert "its frames cannot be taken" in problems[0]
+        assert take(source) and not source.ended
 
 
 def test_nothing_is_left_of_a_source_that_is_closed(camera: Any) -> None:

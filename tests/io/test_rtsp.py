@@ -6,24 +6,28 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from helpers.rtsp_server import Rtsp, as_h264, missing
-from helpers.videos import write_video
 from helpers.waiting import LONG, read_until, take, wait_until
 
+from edge_lpr.benchmarks.rtsp_films import GstServer, gst_python, write_h264
+from edge_lpr.errors import BackendError
 from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.live_source import LiveSource
 from edge_lpr.io.sources import open_source
 
-if lacking := missing():
-    pytest.skip(lacking, allow_module_level=True)
+FPS = 25
+try:
+    gst_python()
+except BackendError as lacking:
+    pytest.skip(str(lacking), allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rtsp]:
-    folder = tmp_path_factory.mktemp("rtsp")
-    video = as_h264(write_video(folder / "v.mp4"), folder / "v.h264")
-    with Rtsp(video, "cam", "other") as running:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GstServer]:
+    video = tmp_path_factory.mktemp("rtsp") / "v.h264"
+    write_h264(video, [np.full((48, 64, 3), 5 * number, np.uint8) for number in range(50)], FPS)
+    with GstServer({"cam": video, "other": video}, FPS) as running:
         yield running
 
 
@@ -45,8 +49,8 @@ def sockets(process: int, kind: str) -> int:
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_frames_come_by_the_transport_that_is_asked_for(server: Rtsp, transport: str) -> None:
-    with opened(server.address("cam"), transport=transport) as source:
+def test_frames_come_by_the_transport_that_is_asked_for(server: GstServer, transport: str) -> None:
+    with opened(server.address + "cam", transport=transport) as source:
         frames = take(source, 5)
         assert source.decoder is not None
         assert (sockets(source.decoder, "udp") > 0) == (transport == "udp")
@@ -54,9 +58,9 @@ def test_frames_come_by_the_transport_that_is_asked_for(server: Rtsp, transport:
     assert source.live and frames[0].image.shape == (48, 64, 3) and frames[0].wall is not None
 
 
-def test_a_camera_that_cuts_off_is_lost_and_comes_back_when_it_answers_again(server: Rtsp) -> None:
+def test_a_camera_that_cuts_off_is_lost_and_comes_back_when_it_answers_again(server: GstServer) -> None:
     told: list[str] = []
-    with opened(server.address("cam"), told) as source, opened(server.address("other")) as other:
+    with opened(server.address + "cam", told) as source, opened(server.address + "other") as other:
         take(source, 3)
         server.tell("gone", "cam")
         read_until(source, lambda: source.losses and told)
@@ -67,8 +71,8 @@ def test_a_camera_that_cuts_off_is_lost_and_comes_back_when_it_answers_again(ser
         take(other, 1)
 
 
-def test_an_address_that_is_not_served_is_refused(server: Rtsp) -> None:
+def test_an_address_that_is_not_served_is_refused(server: GstServer) -> None:
     told: list[str] = []
-    with opened(server.address("none"), told) as source:
+    with opened(server.address + "none", told) as source:
         read_until(source, lambda: told)
     assert "refused, wrong path, user or password, or no video there" in told[0]

@@ -110,6 +110,27 @@ def test_a_stream_that_is_taken_away_tells_the_end_of_what_is_in_view(
     assert told == ["new", "end"]
 
 
+def test_one_that_is_taken_away_as_all_ends_tells_its_end_too(
+    reader: PlateReader, plate_scene: Scene
+) -> None:
+    stop = threading.Event()
+    reading = LiveReading(1, stop=stop, endless=True)
+    told: list[str] = []
+
+    class TakenAway(Camera):
+        def read(self, wait: float = 0.0) -> Frame | None:
+            if told == ["new"]:  # by another thread, in the middle of a step
+                reading.remove(stream)
+                stop.set()
+            return super().read(wait)
+
+    stream = Stream(reader, TakenAway("one", plate_scene(TEXT)))
+    reading.add(stream)
+    for step in reading.steps():
+        told += [event.state for event in step.events]
+    assert told == ["new", "end"]
+
+
 def test_without_any_stream_it_waits_for_one(dull: PlateReader) -> None:
     stop = threading.Event()
     reading = LiveReading(1, stop=stop, endless=True)

@@ -95,7 +95,7 @@ SCHEMA = [
     ("[service]\ndate = 'x'\n" + GATE, "2: service.date: no such key; did you mean 'data'?"),
     ("[webb]\n" + GATE, "1: webb: no such key; did you mean 'web'?"),
     ("[cameras.gate]\nloop = true", "1: cameras.gate.source: is missing: address, video or device"),
-    ("[service]", "1: cameras: is missing"),
+    ("[service]", "1: cameras: is missing: a table [cameras.NAME] with a source for each; edge-lpr serve"),
     (GATE + "transport = 'tpc'", "3: cameras.gate.transport: 'tpc', expected 'tcp' or 'udp'; did you mean"),
     (GATE + "decide_within = 0.1", "3: cameras.gate.decide_within: 0.1, expected 0.2 or more"),
     (GATE + "decide_within = 61", "3: cameras.gate.decide_within: 61, expected 60 or less"),
@@ -110,6 +110,7 @@ SCHEMA = [
     (GATE + "[outputs.a]", "3: outputs.a: type is missing, expected 'mqtt', 'webhook', 'command' or 'files'"),
     (GATE + "[outputs.a]\ntype = 'mqt'", "3: outputs.a: type is 'mqt', expected 'mqtt', 'webhook', 'com"),
     (GATE + "[outputs.a]\ntype = 'mqtt'\nhost = 'h'\nport = 0", "6: outputs.a.port: 0, expected 1 or more"),
+    (GATE + "[outputs.a]\ntype = 'mqtt'\nhost = 'h'\nqos = 5", "6: outputs.a.qos: 5, expected 0, 1 or 2"),
     (GATE + "[outputs.a]\ntype = 'mqtt'\nhots = 'h'", "5: outputs.a.hots: no such key; did you mean 'host'?"),
     (GATE + "[outputs.a]\ntype = 'mqtt'\nhost = 'h'\ntopic = 'a/#'", "6: outputs.a.topic: 'a/#', expected a"),
     (
@@ -171,8 +172,14 @@ CROSS = [
     ),
     (GATE + "[service]\ndata = 'note.txt'", "4: service.data: "),
     (
+        GATE
+        + OUT
+        + "'mqtt'\nhost = 'h'\nclient_id = 'c'\n[outputs.b]\ntype = 'mqtt'\nhost = 'H'\nclient_id = 'c'",
+        "10: outputs.b.client_id: 'c' is that of outputs.a at the same broker",
+    ),
+    (
         GATE + OUT + "'webhook'\nurl = 'ftp://a:secretpw@b'",
-        "5: outputs.a.url: 'ftp://***@b', expected an add",
+        "5: outputs.a.url: 'ftp://b', expected an add",
     ),
     (
         GATE + OUT + "'webhook'\nurl = 'https://b'\nheaders = {'a b' = 'c'}",
@@ -252,6 +259,23 @@ def test_no_secret_is_told(folder: Path) -> None:
     told = "\n".join(wrong(folder, text))
     assert told.count("a value that is not shown") == 3
     assert not any(secret in told for secret in ("hunter22", "77889900", "55667788", "aabbccdd"))
+
+
+def test_of_a_webhook_s_address_no_path_is_told(folder: Path) -> None:
+    hook = "[outputs.w]\ntype = 'webhook'\nurl = '{}://chat.example/hooks/42/aB-9_xyz'\n"
+    (told,) = wrong(folder, GATE + hook.format("htps"))
+    assert "'htps://chat.example/***'" in told and "aB-9" not in told
+    load(folder, GATE + hook.format("https"))
+    assert masked("to https://chat.example/hooks/42/aB-9_xyz") == "to https://chat.example/***"
+    (told,) = wrong(folder, GATE + hook.format("https").replace("chat.example", "c" * 2100))
+    assert "aB-9" not in told
+
+
+@pytest.mark.parametrize("name", ["https://gate.example/", "gate.example/", "", "gate example", "a@b"])
+def test_what_no_browser_asks_for_is_no_host(folder: Path, name: str) -> None:
+    web = f"[web]\npassword = '{ScryptHash.of('long enough')}'\nhosts = ['gate.example:443', '{name}']\n"
+    (told,) = wrong(folder, GATE + web)
+    assert told.startswith("5: web.hosts[1]: ") and 'as "gate.example"' in told
 
 
 def test_a_variable_is_of_the_environment_and_its_value_is_shown_nowhere(folder: Path) -> None:

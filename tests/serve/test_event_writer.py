@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +79,8 @@ def test_events_wait_in_their_order_until_they_can_be_written(
     disk = FullDisk(writing.base, monkeypatch, late)
     with caplog.at_level(logging.WARNING, "edge_lpr"):
         assert writing.write(1, 2, 3) == [False] * 3
-        assert disk.tries == 2  # not with each event: once a second, and again with a shorter log
+        # Not with each event: once a second, and where there is no room, again with a shorter log.
+        assert disk.tries == 1 + late
         assert writing.writer.waiting == 3 and "events cannot be written" in writing.writer.state
         disk.full = False
         writing.writer.retry()
@@ -135,8 +137,14 @@ def test_pictures_go_before_an_event_waits(tmp_path: Path, monkeypatch: pytest.M
     assert removed == [f"2026-11-26/old-{i}-frame.jpg" for i in range(3)]
 
 
-@pytest.mark.parametrize("why", ["database is locked", "attempt to write a readonly database"])
-def test_no_picture_goes_for_a_database_that_another_holds(
+@pytest.mark.parametrize(
+    "why",
+    [
+        *("database is locked", "attempt to write a readonly database", "database disk image is malformed"),
+        *("file is not a database", "disk I/O error", "unable to open database file"),
+    ],
+)
+def test_no_picture_goes_for_a_database_that_more_room_does_not_help(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     writing = Writing(tmp_path)
@@ -147,7 +155,7 @@ def test_no_picture_goes_for_a_database_that_another_holds(
     with monkeypatch.context() as held:
 
         def transaction() -> None:
-            raise sqlite3.OperationalError(why)
+            raise sqlite3.DatabaseError(why) if "data" in why[6:] else sqlite3.OperationalError(why)
 
         held.setattr(writing.base, "transaction", transaction)
         assert writing.write(0) == [False]
@@ -155,6 +163,46 @@ def test_no_picture_goes_for_a_database_that_another_holds(
     assert writing.pictures.put("new", "2026-11-26", "frame", frame()) is not None, "the disk has room"
     writing.writer.retry(now=True)
     assert writing.ids() == ["passage-0"]
+
+
+def test_pictures_go_for_a_quota_that_is_used_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing = Writing(tmp_path)
+    put = writing.pictures.put("old", "2026-11-26", "frame", frame())
+    assert put is not None
+    with writing.base.transaction() as tx:
+        note(tx, put)
+    FullDisk(writing.base, monkeypatch, False)
+
+    def no_room(number: int) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(os, "fsync", no_room)
+    assert writing.write(0) == [False]
+    assert writing.pictures.open_path(put.path) is None
+
+
+def test_a_damaged_database_costs_no_picture_and_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writing = Writing(tmp_path)
+    put = writing.pictures.put("old", "2026-11-26", "frame", frame())
+    assert put is not None
+    with writing.base.transaction() as tx:
+        note(tx, put)
+    writing.base.shrink_log()
+    rows = writing.base.reader().execute("SELECT rootpage FROM sqlite_master WHERE tbl_name = 'events'")
+    pages = [page for (page,) in rows]
+    size = writing.base.reader().execute("PRAGMA page_size").fetchone()[0]
+    writing.base.close()
+    with (tmp_path / "events.db").open("r+b") as file:
+        for page in pages:
+            file.seek((page - 1) * size)
+            file.write(b"\xa5" * size)
+    writing = Writing(tmp_path)
+    assert writing.write(0) == [False]
+    assert writing.pictures.open_path(put.path) is not None
+    assert "malformed" in writing.writer.state
+    assert "move events.db, events.db-wal and events.db-shm away" in caplog.text
 
 
 def test_what_a_held_database_did_not_take_until_the_end_is_in_it_after_the_next_start(
@@ -242,14 +290,10 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
         passages.tick()
         waiting = passages.waiting
         base.close()
-        again = _opened(disk)
+        again = database(disk / "events.db")
         count = EventStore(again).count()
         told = noted(again)
         again.close()
         assert (waiting, passages.state, passages.lost) == (0, "", 0)
         assert count == 500
         assert told == [(f"track-{n}", r, s) for n in range(500) for r, s in ((1, "new"), (2, "end"))]
-
-
-def _opened(disk: Path) -> Any:
-    return database(disk / "events.db")

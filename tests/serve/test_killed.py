@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.children import with_helpers
 from helpers.stored_passages import database, noted
 from helpers.waiting import LONG
 
@@ -50,7 +50,7 @@ def test_killed_at_any_moment_each_event_is_whole(tmp_path: Path) -> None:
     told: list[tuple[str, int, str]] = []
     for round_ in range(6):
         command = [sys.executable, "-c", DRIVER, str(tmp_path), str(round_ * 100_000)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment()) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=with_helpers()) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             time.sleep(rng.uniform(0.0, 0.3))
@@ -66,7 +66,7 @@ def test_killed_at_any_moment_each_event_is_whole(tmp_path: Path) -> None:
     # One more start, and nothing is open.
     done = subprocess.run(
         [sys.executable, "-c", DRIVER.split('print("ready"', maxsplit=1)[0], str(tmp_path), "0"],
-        env=_environment(),
+        env=with_helpers(),
         check=False,
         capture_output=True,
         text=True,
@@ -100,8 +100,3 @@ def _check(folder: Path, told: list[tuple[str, int, str]]) -> None:
     # What anybody was told is there.
     for name, revision, state in told:
         assert (revision, state) in offered[name]
-
-
-def _environment() -> dict[str, str]:
-    root = Path(__file__).parents[2]
-    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}"}

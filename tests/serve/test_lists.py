@@ -1,9 +1,8 @@
-"""Lists: what matches and why, what counts first, and how fast that is."""
+"""Lists: what matches and why, and what counts first."""
 
 from __future__ import annotations
 
 import random
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -143,17 +142,11 @@ def test_a_list_has_its_file_s_plates_too(tmp_path: Path) -> None:
     assert how(known, "沪B88881") == [("known", "沪?8888*", "pattern")]
 
 
-def test_a_hundred_thousand_plates_take_no_time() -> None:
-    """Well under what a frame takes: the worst reading, of which every character is in doubt."""
+def test_of_a_hundred_thousand_plates_the_one_is_found_that_a_doubtful_reading_may_be() -> None:
     rng = random.Random(3)
     letters = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
-    plates: list[Any] = ["粤B" + "".join(rng.choices(letters, k=5)) for _ in range(100_000)]
-    settings = ListSettings(action="allow", plates=plates, doubtful=3, candidates=3)
+    plates: list[Any] = ["粤B" + "".join(rng.choices(letters, k=5)) for _ in range(99_999)]
+    settings = ListSettings(action="allow", plates=[*plates, "京AHJKLM"], doubtful=3, candidates=3)
     many = Lists.load({"known": settings}, Path())
-    unknown = "学警使领港澳挂"
-    taken = []
-    for _ in range(20):
-        begun = time.perf_counter()
-        assert many.match(unknown, (0.5,) * 7, (unknown[:6] + "1",) * 3, "gate", FRIDAY) == ()
-        taken.append(time.perf_counter() - begun)
-    assert min(taken) < 0.005, f"{min(taken) * 1000:.2f} ms"  # half a millisecond where nothing else runs
+    assert how(many, "学警使领港澳挂", (0.5,) * 7, ("学警使领港澳1",) * 3) == []
+    assert how(many, "京AHJXXX", (0.99,) * 4 + (0.5,) * 3) == [("known", "京AHJKLM", "doubtful")]

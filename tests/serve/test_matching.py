@@ -6,6 +6,7 @@ import itertools
 import random
 import re
 import sqlite3
+from typing import Any
 
 import pytest
 
@@ -61,3 +62,17 @@ def test_more_characters_than_a_byte_tells_apart_are_compared_as_text() -> None:
     table = PlateTable(texts)
     assert list(table.near(texts[399], (False, True), 1)) == [399]
     assert list(table.near("龥1", (False, True), 1)) == []
+
+
+def test_only_plates_that_may_be_meant_are_looked_at_one_by_one() -> None:
+    looked: list[int] = []
+
+    class Texts(list[str]):
+        def __getitem__(self, index: Any) -> Any:
+            looked.append(index)
+            return super().__getitem__(index)
+
+    table = PlateTable([f"A{number:05}" for number in range(50_000)])
+    table._texts = Texts(table._texts)
+    assert list(table.near("A1234X", [True] * 6, 1)) == list(range(12340, 12350))
+    assert looked == list(range(12340, 12350))

@@ -23,8 +23,6 @@ from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.settings import ListSettings, RetentionSettings, ServeSettings
 from edge_lpr.serve.store import SCHEMA, EventStore
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 class Service:
     """Passages with a clock of their own, and what they told."""

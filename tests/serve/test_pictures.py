@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +159,24 @@ def test_strays_of_a_killed_process_are_deleted(tmp_path: Path) -> None:
     # Older days are not walked.
     assert (tmp_path / "pictures" / "2026-11-20" / "stray-20-crop.jpg").exists()
     assert opened(tmp_path / "nowhere").remove_strays(base.reader()) == 0
+
+
+def test_pictures_of_another_database_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pictures = opened(tmp_path)
+    old = pictures.put("old", "2026-11-26", "crop", frame())
+    assert old is not None
+    os.utime(tmp_path / "pictures" / old.path, (time.time() - 10,) * 2)
+    base = database(tmp_path / "events.db")  # the one that knew it was moved away
+    assert pictures.remove_strays(base.reader()) == 0
+    assert "no picture in it is known to events.db" in caplog.text
+    new = pictures.put("new", "2026-11-27", "crop", frame())
+    stray = pictures.put("stray", "2026-11-27", "crop", frame())
+    assert new is not None and stray is not None
+    with base.transaction() as tx:
+        note(tx, new)
+    assert pictures.remove_strays(base.reader()) == 1
+    assert pictures.open_path(old.path) and pictures.open_path(new.path)
+    assert not pictures.open_path(stray.path)
 
 
 def test_a_crop_keeps_more_than_a_frame(tmp_path: Path) -> None:

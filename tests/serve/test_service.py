@@ -122,3 +122,24 @@ def test_what_was_told_before_a_kill_is_told_once_and_to_its_end_afterwards(tmp_
         events = {id_ for id_, *_ in service.events()}
     records = told(tmp_path)
     assert killed <= set(records) == events and are_whole(records)
+
+
+def test_a_damaged_database_is_named_with_what_to_do(tmp_path: Path) -> None:
+    from edge_lpr.serve import store
+    from edge_lpr.serve.database import Database
+    from edge_lpr.serve.delivery import queue
+
+    data = tmp_path / "edge-lpr-data"
+    data.mkdir()
+    base = Database(data / "events.db", (*store.SCHEMA, *queue.SCHEMA))
+    rows = base.reader().execute("SELECT rootpage FROM sqlite_master WHERE tbl_name = 'events'").fetchall()
+    (size,) = base.reader().execute("PRAGMA page_size").fetchone()
+    base.close()
+    with (data / "events.db").open("r+b") as file:
+        for (page,) in rows:
+            file.seek((page - 1) * size)
+            file.write(b"\xa5" * size)
+    with RunningService(tmp_path, READER + OUT, wait=False) as service:
+        assert service.process.wait(LONG) == 2
+    assert "events.db: cannot be opened as a database: " in service.told
+    assert "move events.db, events.db-wal and events.db-shm away" in service.told

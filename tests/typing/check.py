@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("edge_lpr.backends", "edge_lpr.engines")
 MODULES = (
     "edge_lpr.benchmarks.gpu",
+    "edge_lpr.benchmarks.gpu_bench",
     "edge_lpr.benchmarks.gpu_parts",
     "edge_lpr.benchmarks.gpu_report",
     "edge_lpr.benchmarks.gpu_measures",

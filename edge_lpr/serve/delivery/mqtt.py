@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import ssl
 import sys
 import threading
@@ -22,11 +23,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_lpr.errors import one_line
 from edge_lpr.io.tls import client_context
 from edge_lpr.masking import masked, remember_secret
+from edge_lpr.pipeline.wall_clock import iso, utc
 from edge_lpr.serve.deadline import Deadline
 from edge_lpr.serve.delivery.items import DeliveryError, Item
-from edge_lpr.serve.delivery.sender import Sender, Surroundings
+from edge_lpr.serve.delivery.log_throttle import LogThrottle
+from edge_lpr.serve.delivery.sender import DeliveryContext, Sender
 from edge_lpr.serve.delivery.topics import OFFLINE, ONLINE, Topics, discovery
-from edge_lpr.serve.delivery.trouble import Sayings
 from edge_lpr.serve.output_settings import MqttSettings
 
 __all__ = ["MqttSender"]
@@ -34,6 +36,9 @@ __all__ = ["MqttSender"]
 _ANSWER = 10.0  # seconds that a broker may take to acknowledge
 _KEEPALIVE = 30  # seconds after which either side asks whether the other one is there
 _FIRST = 3.0  # seconds that the first event waits for the connection
+_AROUND = 32  # bytes of a packet beside topic and payload, at most
+_LOST_AT_CROPS = 2
+_AHEAD = 60.0  # seconds that a passage may be ahead of this machine's clock
 _PAUSES = 1, 60  # seconds between two tries to connect: at first, and at most
 
 _logger = logging.getLogger("edge_lpr")
@@ -49,26 +54,30 @@ class MqttSender(Sender):
     Args:
         name: The output's name.
         settings: Its settings.
-        around: The service.
+        context: What it needs of the service.
 
     Raises:
         InputError: The settings cannot be used: a file of certificates that is none.
     """
 
-    def __init__(self, name: str, settings: MqttSettings, around: Surroundings) -> None:
+    def __init__(self, name: str, settings: MqttSettings, context: DeliveryContext) -> None:
         remember_secret(settings.password)
         self._name = name
         self._settings = settings
-        self._around = around
+        self._context = context
         self._topics = Topics(settings.topic)
         self._where = f"{settings.host}:{settings.port}"
         self._trouble = f"{self._where} is not connected yet"
         self._refused: dict[int, str] = {}  # what the broker says of messages that it does not take
         self._open: tuple[str, bytes, paho.MQTTMessageInfo] | None = None  # not acknowledged yet
-        self._said = Sayings()
+        self._said = LogThrottle()
         self._cameras: dict[str, bool] = {}  # as told to the broker
         self._newest: dict[str, str] = {}  # when the vehicle came that a camera's last event is of
         self._anew = self._accepted = False
+        self._lost = 0  # how often the connection was
+        self._most: float = math.inf  # bytes of a packet, as the broker says
+        self._too_large: float = math.inf  # bytes of crops at which it ended the connection
+        self._lost_at_crops = 0  # in a row
         self._ending = threading.Event()
         self._tried = threading.Event()  # that it connects at all
         self._client = self._make(name)
@@ -81,15 +90,19 @@ class MqttSender(Sender):
             raise DeliveryError(self._trouble)
         record = item.record
         camera = record["camera"]
-        crop = self._around.jpeg(record["crop"]) if self._settings.pictures else None
+        crop = self._context.jpeg(record["crop"]) if self._settings.pictures else None
         lasting = bool(self._settings.discovery)
-        if crop is not None:
-            self._tell(self._topics.crop(camera), crop, retain=lasting)
-        # An older passage that was tried again is not the last one.
-        if lasting and record["first_utc"] >= self._newest.get(camera, ""):
+        lost = self._lost
+        if crop is not None and len(crop) < self._too_large:
+            self._tell_crop(self._topics.crop(camera), crop, lasting)
+        # An older passage that was tried again is not the last one; nor one of a clock that was set since.
+        newest = self._newest.get(camera, "")
+        if lasting and (record["first_utc"] >= newest or newest > iso(utc(time.time() + _AHEAD))):
             self._tell(self._topics.last(camera), item.body.encode())
             self._newest[camera] = record["first_utc"]
         self._publish(self._topics.events(camera), item.body.encode(), retain=False)
+        if crop is not None and len(crop) < self._too_large:
+            self._judge_crop(len(crop), self._lost != lost)
 
     def tend(self) -> None:
         """Tells which cameras are there, and that the service is."""
@@ -98,7 +111,7 @@ class MqttSender(Sender):
             self._thread.start()
         if not self._client.is_connected():
             return
-        cameras = dict(self._around.cameras())
+        cameras = dict(self._context.cameras())
         anew, self._anew = self._anew, False
         if anew:
             self._cameras = {}
@@ -107,7 +120,7 @@ class MqttSender(Sender):
         try:
             for camera, is_live in cameras.items():
                 if camera not in self._cameras and self._settings.discovery:
-                    topic, payload = discovery(self._settings, self._around.queues.identity(), camera)
+                    topic, payload = discovery(self._settings, self._context.queues.identity(), camera)
                     self._tell(topic, payload.encode())
                 if self._cameras.get(camera) != is_live:
                     status = ONLINE if is_live else OFFLINE
@@ -139,7 +152,7 @@ class MqttSender(Sender):
 
     def _make(self, name: str) -> paho.Client:
         settings = self._settings
-        own = hashlib.sha256(f"{self._around.queues.identity()} {name}".encode()).hexdigest()[:12]
+        own = hashlib.sha256(f"{self._context.queues.identity()} {name}".encode()).hexdigest()[:12]
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id or f"edge-lpr-{own}",
@@ -148,7 +161,7 @@ class MqttSender(Sender):
         if settings.user:
             client.username_pw_set(settings.user, settings.password or None)
         if settings.tls:
-            client.tls_set_context(self._context())
+            client.tls_set_context(self._tls_context())
             client.tls_insecure_set(settings.any_certificate)
         client.will_set(self._topics.status, OFFLINE, qos=settings.qos, retain=True)
         client.reconnect_delay_set(*_PAUSES)
@@ -159,9 +172,9 @@ class MqttSender(Sender):
         client.on_publish = self._on_publish
         return client
 
-    def _context(self) -> ssl.SSLContext:
+    def _tls_context(self) -> ssl.SSLContext:
         given = (getattr(self._settings, key) for key in ("ca", "certificate", "key"))
-        ca, certificate, key = (None if file is None else self._around.folder / file for file in given)
+        ca, certificate, key = (None if file is None else self._context.folder / file for file in given)
         return client_context(
             f"outputs.{self._name}: ",
             any_certificate=self._settings.any_certificate,
@@ -180,23 +193,35 @@ class MqttSender(Sender):
                 self._say(f"{self._where}: {one_line(e, named=True)}")
             self._ending.wait(_PAUSES[0])
 
-    def _publish(self, topic: str, payload: bytes, *, retain: bool, wait: float = _ANSWER) -> None:
+    def _publish(self, topic: str, payload: bytes, *, retain: bool, qos: int | None = None) -> None:
         """Returns once the broker has a message.
+
+        Args:
+            topic: Its topic.
+            payload: What it says.
+            retain: Whether the broker keeps it for those who come later.
+            qos: Of MQTT; that of the settings by default.
 
         Raises:
             RefusedError: It does not take it from this user.
             DeliveryError: It has not.
         """
+        size = len(topic.encode()) + len(payload) + _AROUND
+        if size > self._most:
+            raise RefusedError(
+                f"{self._where} takes packets of {self._most:g} bytes at most, and a message in {topic} has "
+                f"{size}; have it take larger ones"
+            )
         # The library sends again by itself what was not acknowledged: no second time by us.
         if self._open is not None and self._open[:2] == (topic, payload):
             sent = self._open[2]
         else:
-            sent = self._client.publish(topic, payload, self._settings.qos, retain)
+            sent = self._client.publish(topic, payload, self._settings.qos if qos is None else qos, retain)
         self._open = (topic, payload, sent)
         try:
-            sent.wait_for_publish(wait)
+            sent.wait_for_publish(_ANSWER)
             if not sent.is_published():
-                raise DeliveryError(f"{self._where} has not acknowledged within {wait:g} s")
+                raise DeliveryError(f"{self._where} has not acknowledged within {_ANSWER:g} s")
             sent.wait_for_publish(0)  # raises where the connection was lost meanwhile, with qos 0
         except (ValueError, RuntimeError) as e:
             self._open = None
@@ -217,11 +242,25 @@ class MqttSender(Sender):
         except RefusedError as e:
             self._say(e.reason)
 
+    def _tell_crop(self, topic: str, crop: bytes, retain: bool) -> None:
+        """Publishes a crop without an acknowledgement, which is not sent again: it holds up no event."""
+        try:
+            self._publish(topic, crop, retain=retain, qos=0)
+        except DeliveryError as e:
+            self._say(e.reason)
+
+    def _judge_crop(self, size: int, was_lost: bool) -> None:
+        """Leaves out crops from a size on at which the broker ends the connection again and again."""
+        self._lost_at_crops = self._lost_at_crops + 1 if was_lost else 0
+        if self._lost_at_crops >= _LOST_AT_CROPS:
+            self._too_large, self._lost_at_crops = size, 0
+            self._say(f"{self._where} ends the connection at crops of {size} bytes: such are left out")
+
     def _forget(self, camera: str) -> None:
         """Takes away what is retained of a camera that is no more."""
         topics = [self._topics.camera_status(camera)]
         if self._settings.discovery:
-            topics.append(discovery(self._settings, self._around.queues.identity(), camera)[0])
+            topics.append(discovery(self._settings, self._context.queues.identity(), camera)[0])
             topics += [self._topics.last(camera), self._topics.crop(camera)]
         for topic in topics:
             self._tell(topic, b"")
@@ -243,9 +282,10 @@ class MqttSender(Sender):
             self._say(f"{self._where} refuses: {reason}")
             self._tried.set()
             return
+        self._most = getattr(properties, "MaximumPacketSize", math.inf)
         self._anew = self._accepted = True
         self._tried.set()
-        self._around.queues.retry_now(self._name)
+        self._context.queues.retry_now(self._name)
 
     def _on_connect_fail(self, client: paho.Client, data: object) -> None:
         error = sys.exc_info()[1]  # the library tells of it while it handles it
@@ -261,6 +301,7 @@ class MqttSender(Sender):
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
+        self._lost += 1
         if self._accepted and not self._ending.is_set():
             self._say(f"{self._where}: the connection was lost ({reason})")
         self._accepted = False

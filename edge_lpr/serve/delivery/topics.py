@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from edge_lpr._version import __version__
 from edge_lpr.serve.output_settings import MqttSettings
+from edge_lpr.serve.record import State
 
 __all__ = ["OFFLINE", "ONLINE", "Topics", "discovery"]
 
@@ -75,7 +76,7 @@ def discovery(settings: MqttSettings, identity: str, camera: str) -> tuple[str, 
             "platform": "event",
             "name": "Passage",
             "icon": "mdi:car-arrow-right",
-            "event_types": ["new", "update", "end"],
+            "event_types": list(get_args(State)),
             "state_topic": topics.events(camera),
             # What is not `event_type` becomes attributes: text, action, direction, matches, …
             "value_template": "{{ dict(value_json, event_type=value_json.state) | tojson }}",

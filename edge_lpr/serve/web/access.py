@@ -74,6 +74,12 @@ class Access:
             return Viewer("page", browser, write=True)
         return Viewer("", browser)
 
+    def may_go_on(self, web: WebSettings, viewer: Viewer) -> bool:
+        """Tells whether one who was let in may look on: he has not signed out, nor lost his token."""
+        if viewer.name == "local" or viewer.browser:
+            return self.is_open(web) or self.sessions.is_signed_in(viewer.browser, web.password)
+        return any(token.name == viewer.name for token in web.tokens)
+
     def sign_in(self, web: WebSettings, password: str, address: str) -> str | None:
         """Begins a session.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, fields
-from typing import Any
+from typing import Any, get_args
 
 from starlette.responses import Response
 
 from edge_lpr.serve.counts import Count
 from edge_lpr.serve.list_hits import ListHits
+from edge_lpr.serve.record import Action
 from edge_lpr.serve.stays import Stay, occupancy
 from edge_lpr.serve.web.asking import Ask, Operation
 from edge_lpr.serve.web.downloads import csv_response
@@ -54,7 +55,7 @@ TOTAL_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         ListHits,
         {
             "name": {"type": "string"},
-            "action": {"type": "string", "enum": ["allow", "deny", "watch"]},
+            "action": {"type": "string", "enum": list(get_args(Action))},
             "plates": {"type": "integer", "description": "Plates and patterns that stand in it."},
         },
     ),

@@ -51,7 +51,7 @@ def bar_chart(title: str, series: Sequence[str], bars: Sequence[Bar]) -> Markup:
     for value in range(0, top + 1, step):
         y = _TOP + down * (1 - value / top)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="y" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value}</text>')
+        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value}</text>')
     pitch = across / max(1, len(bars))
     every = max(1, math.ceil(len(bars) * 64 / across))
     for i, bar in enumerate(bars):
@@ -67,7 +67,7 @@ def bar_chart(title: str, series: Sequence[str], bars: Sequence[Bar]) -> Markup:
                 )
         if i % every == 0:
             at = f'x="{x + pitch * 0.4:.1f}" y="{_HEIGHT - 14}"'
-            parts.append(f'<text class="x" {at} text-anchor="middle">{escape(_short(bar.label))}</text>')
+            parts.append(f'<text {at} text-anchor="middle">{escape(_short(bar.label))}</text>')
     return Markup("".join([*parts, "</svg>"]))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlencode
 
 from edge_lpr.plates import plate_kinds
+from edge_lpr.serve.record import Action
 from edge_lpr.serve.search import MAX_LIMIT, Query
 from edge_lpr.serve.web.parameters import Parameter
 
@@ -26,7 +27,7 @@ FILTERS = (
     Parameter("camera", "the camera's name", most=48, default=""),
     *SPAN,
     Parameter("list", "the name of a list that matched", most=48, default=""),
-    Parameter("action", "what the list that counts says", choices=("allow", "deny", "watch"), default=""),
+    Parameter("action", "what the list that counts says", choices=get_args(Action), default=""),
     Parameter("kind", "the kind of plate", most=32, default=""),
     Parameter("direction", "where to", choices=("in", "out"), default=""),
 )

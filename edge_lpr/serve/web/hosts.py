@@ -7,12 +7,15 @@ read ours as its own. Its requests still carry its name. An address cannot be re
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Sequence
 
 from edge_lpr.serve.web.auth import host_and_port, is_loopback
 
-__all__ = ["is_our_host", "is_our_origin"]
+__all__ = ["is_host", "is_our_host", "is_our_origin", "is_this_machine"]
+
+_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,252}[a-z0-9_])?", re.ASCII)
 
 
 def is_our_host(header: str, listen: str, hosts: Sequence[str]) -> bool:
@@ -35,12 +38,12 @@ def is_our_host(header: str, listen: str, hosts: Sequence[str]) -> bool:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        names = {"localhost", own.lower(), *(_without_port(name) for name in hosts)}
+        names = {"localhost", own.lower(), *map(_known, hosts)}
         if not local:
             machine = socket.gethostname().lower()
             names |= {machine, f"{machine.partition('.')[0]}.local"}
         return host in names
-    return address.is_loopback or not local or host in {_without_port(name) for name in hosts}
+    return address.is_loopback or not local or host in set(map(_known, hosts))
 
 
 def is_our_origin(origin: str, host: str, hosts: Sequence[str]) -> bool:
@@ -55,7 +58,38 @@ def is_our_origin(origin: str, host: str, hosts: Sequence[str]) -> bool:
     if not mark or scheme not in ("http", "https"):
         return False
     named = _without_port(rest)
-    return _port_too(rest, scheme) == _port_too(host, scheme) or named in {_without_port(h) for h in hosts}
+    return _port_too(rest, scheme) == _port_too(host, scheme) or named in set(map(_known, hosts))
+
+
+def is_this_machine(header: str) -> bool:
+    """Tells whether a Host header is a name of whatever machine the browser runs on."""
+    host = _without_port(header)
+    return host.rpartition(".")[2] == "localhost" or (
+        _is_address(host) and ipaddress.ip_address(host).is_loopback
+    )
+
+
+def is_host(name: str) -> bool:
+    """Tells whether a name of the configuration can be one that a browser asks for."""
+    host = _known(name)
+    return bool(_NAME.fullmatch(host)) or (":" in host and _is_address(host))
+
+
+def _known(name: str) -> str:
+    """Returns a name of the configuration as browsers send it: "bär.example" as "xn--br-via.example"."""
+    host = _without_port(name)
+    try:
+        return host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return host
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _without_port(header: str) -> str:

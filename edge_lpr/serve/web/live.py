@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -59,14 +59,23 @@ class LiveResponse(Response):
         camera: The camera's name.
         viewers: How many look.
         first: The first picture.
+        may_look: Asked again and again whether he may still look.
     """
 
-    def __init__(self, context: WebContext, camera: str, viewers: Viewers, first: bytes) -> None:
+    def __init__(
+        self,
+        context: WebContext,
+        camera: str,
+        viewers: Viewers,
+        first: bytes,
+        may_look: Callable[[], bool] = lambda: True,
+    ) -> None:
         super().__init__()
         self._context = context
         self._camera = camera
         self._viewers = viewers
         self._first = first
+        self._may_look = may_look
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends pictures until the browser goes, or stalls."""
@@ -99,7 +108,7 @@ class LiveResponse(Response):
         while not (gone.done() or self._context.is_over) and clock() - begun < _LONGEST:
             await asyncio.wait([gone], timeout=_PAUSE)
             picture = await self._context.work(lambda: self._context.cameras.latest(self._camera))
-            if picture is None or gone.done() or self._context.is_over:
+            if picture is None or gone.done() or self._context.is_over or not self._may_look():
                 return
             if (picture is not shown and picture != shown) or clock() - sent >= _REPEAT:
                 shown, sent = picture, clock()

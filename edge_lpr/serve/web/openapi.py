@@ -11,6 +11,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from edge_lpr._version import __version__
+from edge_lpr.serve.web.asking import Operation
+from edge_lpr.serve.web.guard import COOKIE
 
 __all__ = ["describe", "json_of", "list_of", "picture", "reference", "schema_of"]
 
@@ -82,11 +84,11 @@ def schema_of(
     return schema
 
 
-def describe(operations: Iterable[Any], schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def describe(operations: Iterable[Operation], schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Describes the interface.
 
     Args:
-        operations: Its routes, `Operation`s.
+        operations: Its routes.
         schemas: Of what they give, by the names of `reference`.
 
     Returns:
@@ -114,13 +116,13 @@ def describe(operations: Iterable[Any], schemas: Mapping[str, Mapping[str, Any]]
             "schemas": {**schemas, "Problem": _PROBLEM},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "edge_lpr_session"},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
             },
         },
     }
 
 
-def _operation(operation: Any) -> dict[str, Any]:  # noqa: ANN401 (an `Operation`, which imports this)
+def _operation(operation: Operation) -> dict[str, Any]:
     answers: dict[str, Any] = {
         "200": {
             "description": operation.about,

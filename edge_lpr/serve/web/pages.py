@@ -17,6 +17,8 @@ from edge_lpr.serve.web.pages_camera import CAMERA_PAGES, camera_views
 from edge_lpr.serve.web.pages_sign import SIGN_PAGES
 from edge_lpr.serve.web.pages_totals import TOTAL_PAGES
 from edge_lpr.serve.web.parameters import Parameter
+from edge_lpr.serve.web.probes import PROBES
+from edge_lpr.serve.web.static_files import STATIC_FILES
 
 __all__ = ["PAGES"]
 
@@ -102,4 +104,6 @@ PAGES: tuple[Operation, ...] = (
     *CAMERA_PAGES,
     *TOTAL_PAGES,
     *SIGN_PAGES,
+    *STATIC_FILES,
+    *PROBES,
 )

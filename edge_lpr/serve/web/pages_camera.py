@@ -113,7 +113,11 @@ async def _live(ask: Ask) -> Response:
     context = ask.context
     view = await context.work(lambda: _view(ask))
     first = await context.work(lambda: _latest(context, view.name))
-    return LiveResponse(context, view.name, _viewers, first)
+
+    def may_look() -> bool:
+        return ask.access.may_go_on(context.settings.web, ask.viewer)
+
+    return LiveResponse(context, view.name, _viewers, first, may_look)
 
 
 def _latest(context: WebContext, camera: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Signing in and out, what the pages are made with, and what says whether the service is well."""
+"""Signing in and out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from edge_lpr.serve.web.guard import address_of, cookie_header
 from edge_lpr.serve.web.parameters import Parameter
 from edge_lpr.serve.web.problems import Problem
 from edge_lpr.serve.web.sessions import Sessions
-from edge_lpr.serve.web.templates import STATIC, static_file
 
 __all__ = ["SIGN_PAGES"]
 
 _NEXT = Parameter("next", "where to go then", most=2000, default="/")
-_NAME = Parameter("name", "the file's name", choices=tuple(STATIC), place="path")
-_TAG = Parameter("v", "what changes when the file does", most=64, default="")
 _logger = logging.getLogger("edge_lpr")
 
 
@@ -55,30 +52,6 @@ def _sign_out(ask: Ask) -> Response:
     return response
 
 
-def _static(ask: Ask) -> Response:
-    name = ask.values["name"]
-    data, tag = static_file(name)
-    known = ask.values["v"] == tag
-    headers = {"cache-control": "public, max-age=31536000, immutable" if known else "no-cache"}
-    return Response(data, headers=headers, media_type=STATIC[name])
-
-
-def _health(ask: Ask) -> Response:
-    return Response("ok\n", media_type="text/plain")
-
-
-def _ready(ask: Ask) -> Response:
-    missing = ask.context.is_ready()
-    if missing:
-        raise Problem(503, missing)
-    return Response("ready\n", media_type="text/plain")
-
-
-def _metrics(ask: Ask) -> Response:
-    text, kind = ask.context.metrics()
-    return Response(text, headers={"content-type": kind})
-
-
 def _page(ask: Ask, where: str, error: str = "", status: int = 200) -> Response:
     return ask.page(
         "signin.html",
@@ -100,8 +73,4 @@ SIGN_PAGES: tuple[Operation, ...] = (
     Operation("GET", "/signin", _sign_in_page, (_NEXT,)),
     Operation("POST", "/signin", _sign_in),
     Operation("POST", "/signout", _sign_out),
-    Operation("GET", "/static/{name}", _static, (_NAME, _TAG)),
-    Operation("GET", "/healthz", _health),
-    Operation("GET", "/readyz", _ready),
-    Operation("GET", "/metrics", _metrics),
 )

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import logging
 import socket
 import ssl
 import threading
 import time
+import weakref
 from pathlib import Path
+from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from edge_lpr.errors import BackendError, InputError, one_line
+from edge_lpr.io.tls import load_certificate
 from edge_lpr.serve.web.app import make_app
 from edge_lpr.serve.web.auth import host_and_port
 from edge_lpr.serve.web.context import WebContext
@@ -21,8 +27,11 @@ from edge_lpr.serve.web.context import WebContext
 __all__ = ["WebServer"]
 
 _CONNECTIONS = 64
+# Those beyond that are answered with 503, and beyond this closed at once: each is a file of the process, and
+# once it has no more of those, no picture is written and no camera opened.
+_TAKEN = 2 * _CONNECTIONS
 _HEADER_BYTES = 16 << 10
-_REQUEST = 10.0  # seconds in which a request's head has to come
+_REQUEST = 10.0  # seconds in which a request's head has to come, and what TLS says before it
 _IDLE = 15  # seconds that a connection is kept between two requests
 _START = 10.0
 # Milliseconds after which the kernel gives up a client that takes nothing of what it asked for (Linux).
@@ -46,7 +55,11 @@ class _Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except h11.ProtocolError:  # its request broke off while the answer went out: nobody is left to tell
+            self.transport.close()
+            return
         if self._is_answering():
             self._answer_begins()
         elif self._deadline is None:
@@ -67,6 +80,33 @@ class _Protocol(H11Protocol):
         self._deadline = None
         if not (self._is_answering() or self.transport.is_closing()):
             self.transport.close()
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Tells whether the server's log says something of us: not of a client that broke off in its request."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, h11.ProtocolError)
+
+
+class _Listening(socket.socket):
+    """A socket that takes so many connections at once, and closes those that come then."""
+
+    def __init__(self, *args: Any) -> None:  # noqa: ANN401 (as the library's own)
+        super().__init__(*args)
+        self._taken: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Takes the next connection.
+
+        Raises:
+            ConnectionAbortedError: It was closed, as there are too many.
+        """
+        connection, address = super().accept()
+        if sum(one.fileno() >= 0 for one in self._taken) >= _TAKEN:
+            connection.close()
+            raise ConnectionAbortedError
+        self._taken.add(connection)
+        return connection, address
 
 
 class WebServer:
@@ -109,6 +149,7 @@ class WebServer:
             ssl_keyfile=key,
         )
         config.load()
+        logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)  # once, however many servers there are
         self._tls = config.ssl
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="edge-lpr page", daemon=True)
@@ -152,11 +193,20 @@ class WebServer:
         certificate, key = self._files
         if self._tls is not None and certificate is not None:
             _check_certificate(certificate, key)
-            self._tls.load_cert_chain(certificate, key)
+            load_certificate(self._tls, certificate, key)
 
     def _run(self) -> None:
         with contextlib.suppress(SystemExit):  # uvicorn's way to say that it cannot start
-            self._server.run(sockets=[self._socket])
+            # asyncio's own loop: it asks our socket for connections, others ask the system.
+            asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        if self._tls is not None:
+            # asyncio gives one that says nothing a minute, and uvicorn has no setting for it.
+            loop = asyncio.get_running_loop()
+            create = functools.partial(loop.create_server, ssl_handshake_timeout=_REQUEST)
+            loop.create_server = create  # type: ignore[method-assign]
+        await self._server.serve(sockets=[self._socket])
 
 
 def _bind(listen: str) -> socket.socket:
@@ -165,7 +215,7 @@ def _bind(listen: str) -> socket.socket:
         family, kind, proto, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        made = socket.socket(family, kind, proto)
+        made = _Listening(family, kind, proto)
     except OSError as e:
         raise InputError(f'[web] listen = "{listen}": {one_line(e)}') from e
     try:
@@ -187,8 +237,8 @@ def _check_certificate(certificate: Path | None, key: Path | None) -> None:
     if certificate is None:
         return
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-    except OSError as e:  # of which SSLError is one
+        load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
+    except (OSError, ValueError) as e:  # SSLError is an OSError
         raise InputError(
             f"[web] certificate {certificate}, key {key}: {one_line(e)}; expected two files in PEM"
         ) from e

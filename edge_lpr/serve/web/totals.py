@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from edge_lpr.serve.counts import Count, CountQuery
+from edge_lpr.serve.counts import STARTS, By, Count, CountQuery
 from edge_lpr.serve.list_hits import ListHits, list_hits
 from edge_lpr.serve.settings import ListSettings, ServeSettings
 from edge_lpr.serve.stays import Stay
@@ -37,13 +37,14 @@ _DAY = 86_400.0
 HIT_DAYS = 30
 """Of which hits of lists are told."""
 _MOST = {"hour": 14 * _DAY, "day": 400 * _DAY}
-_SHARE = Parameter("by", "what the time is cut into", choices=("hour", "day"), default="hour")
+_BY = Parameter("by", "what the time is cut into", choices=tuple(STARTS), default="hour")
 BY = ("direction", "kind", "camera")
 """What a chart tells apart."""
-COUNT_FILTERS = (*SPAN, _SHARE, Parameter("camera", "at this camera alone", most=48, default=""))
+COUNT_FILTERS = (*SPAN, _BY, Parameter("camera", "at this camera alone", most=48, default=""))
 STAY_FILTERS = (*SPAN, Parameter("site", "the site, as cameras name it", most=64, default=""))
 
 
+@dataclass(frozen=True)
 class Table:
     """Counts as a table: hours or days down, what is told apart across.
 
@@ -52,9 +53,8 @@ class Table:
         rows: Hours or days, each with its counts.
     """
 
-    def __init__(self, series: Sequence[str], rows: Sequence[Bar]) -> None:
-        self.series = series
-        self.rows = rows
+    series: Sequence[str]
+    rows: Sequence[Bar]
 
     @property
     def total(self) -> int:
@@ -85,7 +85,7 @@ def counted(ask: Ask) -> tuple[list[Count], float, float]:
     return ask.context.store.counts(query), since, before
 
 
-def table_of(found: Sequence[Count], apart: str, by: str, since: float, before: float) -> Table:
+def table_of(found: Sequence[Count], apart: str, by: By, since: float, before: float) -> Table:
     """Makes a table of counts; hours and days without any passage are in it.
 
     Args:
@@ -145,12 +145,11 @@ def found_stays(ask: Ask) -> list[Stay]:
     return ask.context.store.stays(ask.values["site"], since, before)
 
 
-def _starts(by: str, since: float, before: float) -> list[str]:
+def _starts(by: By, since: float, before: float) -> list[str]:
     """Returns the hours or days of a span, as counts name them: by the clock of this machine."""
-    form = "%Y-%m-%dT%H:00" if by == "hour" else "%Y-%m-%d"
     # An hour that comes twice in autumn is one; a day has 23 to 25 of them.
     step = 900 if by == "hour" else 3 * 3600  # hours begin at a quarter, in some zones
     moments = range(int(since - since % step), int(before) + 1, step)
     clipped = (max(since, moment) for moment in moments if moment < before)
-    names = dict.fromkeys(datetime.fromtimestamp(moment).strftime(form) for moment in clipped)
+    names = dict.fromkeys(datetime.fromtimestamp(moment).strftime(STARTS[by]) for moment in clipped)
     return list(names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from helpers.children import with_helpers
 from helpers.extras import reason
 from helpers.mosquitto import Listener, broker
 from helpers.passages import record
@@ -26,7 +26,6 @@ from helpers.deliveries import Service
 
 from edge_lpr.serve.output_settings import FilesSettings, MqttSettings, OutputSettings, WebhookSettings
 
-TESTS = Path(__file__).resolve().parents[2]
 PASSAGES, REVISIONS = 100, 3
 KILLS = 4
 # Queues events and delivers them meanwhile, until it is killed; goes on where the one before it was killed.
@@ -84,12 +83,11 @@ def test_each_event_arrives_whatever_kills_the_process(tmp_path: Path) -> None:
         }
         given = json.dumps({name: one.model_dump() for name, one in outputs.items()})
         command = [sys.executable, "-c", CODE, str(tmp_path), given, str(PASSAGES * REVISIONS)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
         heard = listener.heard["edge-lpr/events/gate"]
         interrupted = 0
         for kill in range(KILLS):
             enough = len(receiver.requests) + 15 + 7 * kill
-            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+            process = subprocess.Popen(command, env=with_helpers(), stdout=subprocess.PIPE)
             try:
                 # In the middle of delivering, and each time elsewhere in it.
                 wait_until(lambda enough=enough: len(receiver.requests) >= enough, 0.001)  # type: ignore[misc]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from helpers.certificates import make_certificate
+from helpers.children import with_helpers
 from helpers.extras import reason
 from helpers.mosquitto import Listener, broker
 from helpers.passages import record
@@ -26,8 +26,6 @@ from helpers.deliveries import Service
 from edge_lpr.errors import InputError
 from edge_lpr.serve.delivery.workers import make_sender
 from edge_lpr.serve.output_settings import MqttSettings
-
-TESTS = Path(__file__).resolve().parents[2]
 
 
 def settings(port: int, **changes: Any) -> MqttSettings:
@@ -100,7 +98,7 @@ def test_the_broker_says_offline_for_who_is_killed(tmp_path: Path) -> None:
     with broker(tmp_path) as started, Listener(started.port) as listener:
         process = subprocess.Popen(
             [sys.executable, "-c", code, str(started.port), str(tmp_path)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])},
+            env=with_helpers(),
         )
         try:
             wait_until(lambda: listener.heard["edge-lpr/status"] == [b"online"])
@@ -162,11 +160,37 @@ def test_home_assistant_finds_each_camera(tmp_path: Path) -> None:
     assert event["text"] == "粤B12345"
 
 
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+@pytest.mark.parametrize("limit", ["max_packet_size", "message_size_limit"])
+def test_a_crop_that_the_broker_does_not_take_holds_up_no_event(
+    tmp_path: Path, version: str, limit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "c.jpg").write_bytes(b"\xff\xd8" + bytes(20_000))
+    with broker(tmp_path, "allow_anonymous true", f"{limit} 4000") as started:
+        output = settings(started.port, version=version, pictures=True)
+        with (
+            Listener(started.port) as listener,
+            Service(tmp_path, {"mqtt": output}, lambda name: tmp_path / name) as service,
+        ):
+            for number in range(3):
+                service.offer(record(f"passage-{number}", crop="c.jpg"))
+            wait_until(lambda: service.waiting == 0)
+            bodies = listener.heard["edge-lpr/events/gate"]
+            wait_until(
+                lambda: {json.loads(body)["id"] for body in bodies} >= {f"passage-{n}" for n in range(3)}
+            )
+            assert "edge-lpr/crops/gate" not in listener.heard
+    if limit == "max_packet_size":
+        said = "takes packets of 4000 bytes at most" if version == "5" else "ends the connection at crops of"
+        assert said in caplog.text
+
+
 def test_an_older_passage_is_not_the_last_one(tmp_path: Path) -> None:
     with broker(tmp_path) as started:
         output = settings(started.port, discovery="homeassistant")
+        ahead = record("ahead", first_utc="2096-11-27T03:00:00.000Z")  # the clock was set right after it
         with Service(tmp_path, {"mqtt": output}) as service:
-            service.offer(record("new"), record("old", first_utc="2026-11-27T02:00:00.000Z"))
+            service.offer(ahead, record("new"), record("old", first_utc="2026-11-27T02:00:00.000Z"))
             wait_until(lambda: service.waiting == 0)
         with Listener(started.port) as listener:
             wait_until(lambda: "edge-lpr/cameras/gate/last" in listener.heard)
@@ -263,7 +287,7 @@ def test_a_file_that_is_no_certificate_is_named(tmp_path: Path) -> None:
     with Service(tmp_path, {}) as service:
         broken = settings(1883, tls=True, ca="none.pem")
         with pytest.raises(InputError, match=r"outputs\.mqtt: .*none\.pem: .*; expected PEM files"):
-            make_sender("mqtt", broken, service.around)
+            make_sender("mqtt", broken, service.context)
 
 
 def test_who_is_told_under_which_name(tmp_path: Path) -> None:

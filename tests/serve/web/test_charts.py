@@ -38,7 +38,9 @@ def test_the_axis_is_of_round_numbers() -> None:
         (430, ["0", "100", "200", "300", "400", "500"]),
     ):
         labels = [
-            t.text for t in drawn(Bar("2026-11-27", (highest, 0))).iter(f"{SVG}text") if t.get("class") == "y"
+            t.text
+            for t in drawn(Bar("2026-11-27", (highest, 0))).iter(f"{SVG}text")
+            if t.get("text-anchor") == "end"
         ]
         assert labels == expected
 
@@ -46,7 +48,7 @@ def test_the_axis_is_of_round_numbers() -> None:
 def test_labels_do_not_crowd() -> None:
     for count in (0, 1, 24, 336, 400):
         bars = [Bar(f"2026-11-27T{i % 24:02d}:00", (i, 1)) for i in range(count)]
-        labels = [t for t in drawn(*bars).iter(f"{SVG}text") if t.get("class") == "x"]
+        labels = [t for t in drawn(*bars).iter(f"{SVG}text") if t.get("text-anchor") == "middle"]
         places = [float(label.get("x", "")) for label in labels]
         assert all(b - a > 55 for a, b in pairwise(places))
         assert len(labels) <= 16

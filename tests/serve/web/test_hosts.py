@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from edge_lpr.serve.web.hosts import is_our_host, is_our_origin
+from edge_lpr.serve.web.hosts import is_host, is_our_host, is_our_origin
 
 LOCAL, EVERYWHERE = "127.0.0.1:8470", "0.0.0.0:8470"
 
@@ -42,6 +42,14 @@ def test_names_of_a_proxy_are_named() -> None:
     for host in ("gate.example", "GATE.example:443", "10.1.2.3"):
         assert not is_our_host(host, LOCAL, ())
         assert is_our_host(host, LOCAL, ("gate.example", "10.1.2.3"))
+
+
+def test_a_name_of_other_letters_is_known_as_browsers_send_it() -> None:
+    for host in ("xn--mnchen-3ya.example", "xn--fiqs8s.example:443"):
+        assert is_our_host(host, LOCAL, ("München.example:443", "中国.example"))
+        assert is_our_origin(f"https://{host}", LOCAL, ("münchen.example", "中国.example"))
+    for name in ("münchen.example", "gate.example:443", "[fd00::1]:443", "10.1.2.3", "gate_1.lan"):
+        assert is_host(name)
 
 
 @pytest.mark.parametrize(

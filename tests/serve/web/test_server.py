@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from helpers.page import Service, configuration
+from helpers.certificates import make_certificate
+from helpers.page import Service, cheap_hash, configuration, csrf_of
 from helpers.stored_passages import frame
 from helpers.waiting import LONG, wait_until
 
@@ -49,6 +49,37 @@ def test_it_answers_and_ends_while_a_browser_looks(tmp_path: Path) -> None:
             httpx.get(f"{server.address}/healthz")
 
 
+@pytest.mark.parametrize("by", ["signing out", "another password", "a token that is taken away"])
+def test_who_may_not_look_any_more_sees_no_more(tmp_path: Path, by: str) -> None:
+    web = configuration(
+        listen="127.0.0.1:0",
+        password=cheap_hash("long enough"),
+        tokens=[{"name": "viewer", "hash": cheap_hash("a long token")}],
+    )
+    service = Service(tmp_path, web)
+    server = WebServer(service.context)
+    server.start()
+    with httpx.Client(base_url=server.address, timeout=LONG) as client:
+        headers = {}
+        if by.startswith("a token"):
+            headers["Authorization"] = "Bearer a long token"
+        else:
+            csrf = csrf_of(client.get("/signin").text)
+            client.post("/signin", data={"password": "long enough", "csrf": csrf})
+        csrf = "" if headers else csrf_of(client.get("/").text)
+        with client.stream("GET", "/cameras/gate/live.mjpeg", headers=headers) as live:
+            parts = live.iter_bytes()
+            assert b"image/jpeg" in next(parts)
+            if by == "signing out":
+                assert client.post("/signout", data={"csrf": csrf}).status_code == 303
+            else:
+                password = cheap_hash("another one") if by == "another password" else web.web.password
+                service.context.settings = configuration(listen="127.0.0.1:0", password=password)
+            assert b"image/jpeg" not in b"".join(parts)[100:], "it ends"
+    assert server.stop(5)
+    service.close()
+
+
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with running(tmp_path) as (server, service):
         port = server.address.rpartition(":")[2]
@@ -65,37 +96,6 @@ def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
     service.close()
 
 
-def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate of this machine, signed by itself."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(timezone.utc)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "certificate.pem", folder / "key.pem"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return files
-
-
 def name_at(address: str) -> str:
     """The common name of the certificate that a server shows."""
     from cryptography import x509
@@ -107,10 +107,9 @@ def name_at(address: str) -> str:
 
 def test_tls_and_a_certificate_that_is_renewed(tmp_path: Path) -> None:
     pytest.importorskip("cryptography")
-    files = certificate(tmp_path, "first")
+    files = make_certificate(tmp_path, subject="first")
     with running(tmp_path, *files) as (server, _):
         trust = ssl.create_default_context(cafile=str(files[0]))
-        trust.check_hostname = False
         answer = httpx.get(f"{server.address}/", verify=trust)
         assert answer.status_code == 200
         assert "Secure" in answer.headers["set-cookie"]
@@ -119,7 +118,7 @@ def test_tls_and_a_certificate_that_is_renewed(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="expected two files in PEM"):
             server.reload_certificate()
         assert name_at(server.address) == "CN=first"
-        certificate(tmp_path, "second")
+        make_certificate(tmp_path, subject="second")
         server.reload_certificate()
         assert name_at(server.address) == "CN=second"
 
@@ -129,6 +128,22 @@ def test_what_is_no_certificate_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "none.pem"
     with pytest.raises(InputError, match=r"none\.pem.*expected two files in PEM"):
         WebServer(service.context, missing, missing)
+    service.close()
+
+
+def test_a_key_with_a_passphrase_is_named_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    certificate, key = make_certificate(tmp_path)
+    locked = serialization.load_pem_private_key(key.read_bytes(), None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"geheim"),
+    )
+    key.write_bytes(locked)
+    service = Service(tmp_path, configuration(listen="127.0.0.1:0"))
+    with pytest.raises(InputError, match=r"server\.key: the key has a passphrase, .*openssl pkey"):
+        WebServer(service.context, certificate, key)
     service.close()
 
 
@@ -143,6 +158,49 @@ def test_a_connection_that_asks_nothing_is_closed(tmp_path: Path, monkeypatch: p
             assert client.get(f"{server.address}/healthz").status_code == 200
             time.sleep(0.5)
             assert client.get(f"{server.address}/healthz").status_code == 200
+
+
+def test_many_connections_take_no_more_files_than_are_given_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TAKEN", 20)
+    with running(tmp_path) as (server, _), contextlib.ExitStack() as all_of_them:
+        host, port = server.address.removeprefix("http://").split(":")
+        many = [socket.create_connection((host, int(port)), timeout=LONG) for _ in range(60)]
+        for one in many:
+            all_of_them.enter_context(one)
+
+        def are_closed() -> int:
+            return sum(is_closed(one) for one in many)
+
+        wait_until(lambda: are_closed() == 40)
+        assert connections(server) <= 20
+        for one in many:
+            one.close()
+        wait_until(lambda: connections(server) == 0)
+        assert httpx.get(f"{server.address}/healthz").status_code == 200
+
+
+def is_closed(one: socket.socket) -> bool:
+    """Whether the other side has closed a connection."""
+    one.setblocking(False)
+    try:
+        return one.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def test_a_connection_that_begins_no_tls_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REQUEST", 0.5)
+    certificate, key = make_certificate(tmp_path)
+    with running(tmp_path, certificate, key) as (server, _):
+        host, port = server.address.removeprefix("https://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as silent:
+            assert silent.recv(100) == b""
+        context = ssl.create_default_context(cafile=certificate)
+        assert httpx.get(f"{server.address}/healthz", verify=context).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -166,6 +224,23 @@ def test_a_connection_that_begins_another_request_has_to_end_it(
             slow.sendall(rest)
             with contextlib.suppress(ConnectionError):
                 assert slow.recv(100) == b"", "closed"
+
+
+def test_a_request_that_is_none_is_not_worth_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    head = b"OPTIONS /signin HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with running(tmp_path) as (server, _):
+        host, port = server.address.removeprefix("http://").split(":")
+        for first, rest in ((head + b"no chunk\r\n", b""), (head, b"no chunk\r\n")):
+            with socket.create_connection((host, int(port)), timeout=30) as one:
+                one.sendall(first)
+                if rest:
+                    assert one.recv(1000).startswith(b"HTTP/1.1 405")
+                    one.sendall(rest)
+                with contextlib.suppress(ConnectionError):
+                    while one.recv(1000):
+                        pass
+        assert httpx.get(f"{server.address}/healthz").status_code == 200
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_a_head_that_never_ends_is_refused(tmp_path: Path) -> None:

@@ -312,7 +312,7 @@ def benchmark(folder: Path, model: ModelFile) -> None:
     target = folder / "out" / "gpu.json"
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        code = gpu.main([*arguments, "--images", "3", "--video", str(VIDEO), "--out", str(target)])
+        code = gpu.main([*arguments, "--images", "3", "--video", str(VIDEO), "--json", str(target)])
     assert code == 0, out.getvalue()
     report = json.loads(target.read_text(encoding="utf-8"))
     parts = report["parts"]
