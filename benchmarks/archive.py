@@ -42,7 +42,7 @@ from edge_lpr.io.image_io import decode_image, encode_image
 from edge_lpr.io.sources import open_source
 
 if TYPE_CHECKING:
-    from edge_lpr.archive.worker import Done
+    from edge_lpr.archive.worker import UnitResult
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "street.mp4"
 _SESSION_SECONDS = 6.0
@@ -162,10 +162,10 @@ def _archive(pictures: Path, out: Path, block: int) -> dict[str, float]:
     job = Job((str(pictures),), models={"precision": "fp32"}, block=block).with_bundle()
     run = ArchiveRun(Store(out), job, ReaderSettings())
     units, failures = run.prepare(resume=False)
-    done: list[tuple[float, Done]] = []
+    done: list[tuple[float, UnitResult]] = []
     tree = 0.0
 
-    def note(one: Done) -> None:
+    def note(one: UnitResult) -> None:
         nonlocal tree
         done.append((time.monotonic(), one))
         tree = max(tree, sum(map(cpu_seconds, family(os.getpid())[1:])))  # Ray's own and the readers

@@ -21,6 +21,7 @@ from typing import Any
 import cv2
 
 from edge_lpr.backends.lending import lend
+from edge_lpr.benchmarks.pairs import ratio
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
@@ -91,11 +92,6 @@ def _network_alone(reader: PlateReader, image: Image) -> float:
         begun = time.process_time()
         loan.run()
         return 1000 * (time.process_time() - begun)
-
-
-def ratio(taken: Sequence[float], beside: Sequence[float]) -> float:
-    """Returns the median of one detector's times over another's, scene by scene."""
-    return median(a / max(b, 1e-6) for a, b in zip(taken, beside, strict=True))
 
 
 def _rows(found: Mapping[str, Measured]) -> list[list[str]]:

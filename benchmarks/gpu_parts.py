@@ -38,6 +38,7 @@ from edge_lpr.engines.inspector import inspect_engine
 from edge_lpr.environment import memory as resident_memory
 from edge_lpr.errors import EdgeLprError
 from edge_lpr.evaluation.evaluate import evaluate_reader
+from edge_lpr.io.atomic_io import create_folder
 from edge_lpr.pipeline.detector import fit_frame
 from edge_lpr.pipeline.reader import PlateReader
 from edge_lpr.precisions import PRECISIONS, REFERENCE
@@ -197,7 +198,7 @@ def refusals(bench: Bench, api: TensorRT, precision: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, (change, harm) in spoilers().items():
         folder = bench.folder / f"refused-{name.replace(' ', '-')}"
-        folder.mkdir(exist_ok=True)
+        create_folder(folder)
         result[name] = refusal(good, folder, change, harm, model)
         shutil.rmtree(folder)
     return result

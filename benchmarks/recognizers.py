@@ -19,6 +19,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from edge_lpr.benchmarks.pairs import ratio
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
 from edge_lpr.console.tables import table
@@ -176,10 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     totals = {name: sum(counts[name] for counts in right.values()) for name in readers}
     shown = len(plates) * len(VIEWS)
     rows.append(["all", *(f"{totals[name]} of {shown}" for name in readers)])
-    ratios = {
-        name: median(a / max(b, 1e-6) for a, b in zip(spent[name], spent[first], strict=True))
-        for name in readers
-    }
+    ratios = {name: ratio(spent[name], spent[first]) for name in readers}
     rows.append(["ms a crop", *(f"{median(spent[name]):.1f}" for name in readers)])
     rows.append([f"beside {first}", *(f"{ratios[name]:.2f}" for name in readers)])
     say(f"{len(plates)} plates that were held out, read as labelled; one thread")

@@ -147,7 +147,7 @@ def test_no_secret_is_in_a_traceback_of_a_thread_or_a_warning(tmp_path: Path) ->
         "def opener(target, *_):\n"
         "    address = target.address\n"
         "    warnings.warn(f'asked for {address}'); logging.warning('at %s', address)\n"
-        "    raise RuntimeError(f'no {address}')\n"
+        "    raise LookupError(f'no {address}')\n"
         "live_source.CameraProcess = opener\n"
         "sys.exit(cli.main([sys.argv[1], '--debug', '--reconnect', '0', '--timeout', '0.5']))\n"
     )
@@ -155,7 +155,7 @@ def test_no_secret_is_in_a_traceback_of_a_thread_or_a_warning(tmp_path: Path) ->
     done = subprocess.run(
         [sys.executable, "-c", code, form.address], capture_output=True, text=True, check=False
     )
-    assert "RuntimeError" in done.stderr and "asked for" in done.stderr and "WARNING" in done.stderr
+    assert "LookupError" in done.stderr and "asked for" in done.stderr and "WARNING" in done.stderr
     assert form.leaks(done.stdout + done.stderr) == []
 
 

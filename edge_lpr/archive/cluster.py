@@ -20,7 +20,7 @@ from typing import Any
 
 from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.units import Unit
-from edge_lpr.archive.worker import Actor, Done, Orders, error_of, try_worker
+from edge_lpr.archive.worker import Actor, Orders, UnitResult, error_of, try_worker
 from edge_lpr.environment import cores
 from edge_lpr.errors import BackendError, SettingError, one_line
 
@@ -105,7 +105,7 @@ class Cluster:
         if error:
             raise error_of(error, self._shared)
 
-    def work(self, units: Iterable[Unit], orders: Orders, settings: ReaderSettings) -> Iterator[Done]:
+    def work(self, units: Iterable[Unit], orders: Orders, settings: ReaderSettings) -> Iterator[UnitResult]:
         """Has units done, each once or, where a reader was lost, again; gives what became of each.
 
         Args:
@@ -135,7 +135,7 @@ class Cluster:
                 for row in data.iter_rows():
                     if row["error"]:
                         raise error_of(row["error"], self._shared)
-                    yield Done(**json.loads(row["done"]))
+                    yield UnitResult(**json.loads(row["done"]))
             except ray.exceptions.RayError as e:
                 raise _gave_up(e) from e
 

@@ -16,7 +16,7 @@ from edge_lpr.archive.planning import Plan, cut_here, plan
 from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.store import Store
 from edge_lpr.archive.units import Failure, Unit
-from edge_lpr.archive.worker import Done, Orders
+from edge_lpr.archive.worker import Orders, UnitResult
 from edge_lpr.environment import cores
 from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.io.atomic_io import create_folder
@@ -150,7 +150,9 @@ class ArchiveRun:
     def _is_unjoined_video(self, unit: Unit) -> bool:
         return bool(unit.video) and not self.store.is_joined(unit)
 
-    def run(self, units: list[Unit], found: list[Failure], on_done: Callable[[Done], object]) -> Summary:
+    def run(
+        self, units: list[Unit], found: list[Failure], on_done: Callable[[UnitResult], object]
+    ) -> Summary:
         """Has all units done.
 
         Args:

@@ -25,7 +25,7 @@ from edge_lpr.archive.store import Store
 from edge_lpr.archive.units import Failure, Unit
 from edge_lpr.errors import BackendError, EdgeLprError, InputError
 
-__all__ = ["Actor", "Done", "Orders", "Worker", "error_of", "error_text", "try_worker"]
+__all__ = ["Actor", "Orders", "UnitResult", "Worker", "error_of", "error_text", "try_worker"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Orders:
 
 
 @dataclass(frozen=True)
-class Done:
+class UnitResult:
     """What became of a unit.
 
     Attributes:
@@ -156,7 +156,7 @@ class Worker:
         cv2.setNumThreads(orders.threads)
         self._reader = self._job.open_reader(orders.threads)
 
-    def do(self, unit: Unit) -> Done:
+    def do(self, unit: Unit) -> UnitResult:
         """Reads and commits a unit; one that is committed is left as it is.
 
         With the last segment of a video that is committed, the video's rows are. Of one that is marked to be
@@ -176,7 +176,7 @@ class Worker:
                 rows, failures = self._segment(unit, attempt) if unit.video else self._pictures(unit, attempt)
         if unit.video:
             rows = self._join(unit)
-        return Done(
+        return UnitResult(
             unit=unit.id,
             frames=unit.frames,
             rows=rows,

@@ -30,7 +30,7 @@ from edge_lpr.signatures import load_public_key
 if TYPE_CHECKING:
     from edge_lpr.archive.job import Job
     from edge_lpr.archive.store import Store
-    from edge_lpr.archive.worker import Done
+    from edge_lpr.archive.worker import UnitResult
 
 DESCRIPTION = """\
 Reads archives of pictures and videos on all cores of this machine, or on a Ray cluster, and
@@ -218,7 +218,7 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
         with messages.progress(str(args.out), total, "frames") as progress:
             counts = {"rows": 0, "failures": len(found)}
 
-            def on_done(done: Done) -> None:
+            def on_done(done: UnitResult) -> None:
                 counts["rows"] += done.rows
                 counts["failures"] += done.failures
                 progress.update(done.frames, **counts)

@@ -123,6 +123,11 @@ def _hash() -> int:
         if getpass.getpass("again: ") != secret:
             raise SettingError("the two are not the same")
     else:
-        secret = sys.stdin.readline(LONGEST + 2).rstrip("\r\n")
+        # Browsers send UTF-8, whatever the terminal's own encoding is.
+        line = sys.stdin.buffer.readline(LONGEST + 3).rstrip(b"\r\n")
+        try:
+            secret = line.decode()
+        except UnicodeDecodeError as e:
+            raise SettingError("a password or token that is no UTF-8; send it as UTF-8") from e
     say(str(ScryptHash.of(secret)))
     return 0

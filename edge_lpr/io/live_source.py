@@ -266,7 +266,8 @@ class LiveSource(PolledSource):
         if not self.received:
             why = f" ({reason})" if reason else ""
             raise SourceError(
-                f"{self.label}: opened, but no frame of it can be decoded: {self._expected}{why}"
+                f"{self.label}: opened, but no frame of it can be decoded: damaged, or a file whose index is "
+                f"at its end, from a server that gives no parts of files; download it, and read the file{why}"
             )
         early = bool(told.get("early"))
         self._notes.extend(end_notes(self.label, self.received, told.get("promised", 0), self.skipped, early))

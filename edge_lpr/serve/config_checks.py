@@ -52,6 +52,7 @@ def check(settings: ServeSettings) -> Iterator[Problem]:
         yield from _check_output(("outputs", name), output)
         yield from _known(("outputs", name, "cameras"), output.cameras, settings.cameras, "camera")
     yield from _check_folders(settings)
+    yield from _check_clients(settings)
     yield from _check_web(settings)
     for kind in ("cameras", "lists", "outputs"):
         yield from _alike(kind, getattr(settings, kind))
@@ -144,6 +145,19 @@ def _check_output(place: tuple[str, ...], output: OutputSettings) -> Iterator[Pr
         yield from _file((*place, key), getattr(output, key))
 
 
+def _check_clients(settings: ServeSettings) -> Iterator[Problem]:
+    """Of two clients of a name a broker ends the first: two outputs would end one another's connection."""
+    seen: dict[tuple[str, int, str], str] = {}
+    for name, output in settings.outputs.items():
+        if isinstance(output, MqttSettings) and output.client_id:
+            key = output.host.lower(), output.port, output.client_id
+            if (owner := seen.setdefault(key, name)) != name:
+                yield Problem(
+                    ("outputs", name, "client_id"),
+                    f"{shown(output.client_id)} is that of outputs.{owner} at the same broker; give each one",
+                )
+
+
 def _check_url(place: tuple[str, ...], url: str) -> Iterator[Problem]:
     try:
         parts = urlsplit(url)
@@ -151,7 +165,9 @@ def _check_url(place: tuple[str, ...], url: str) -> Iterator[Problem]:
     except ValueError:
         is_good = False
     if not is_good:
-        yield Problem(place, f"{shown(shown_receiver(url))}, expected an address that begins with https://")
+        yield Problem(
+            place, f"{shown(shown_receiver(url))}, expected an address that begins with https:// or http://"
+        )
 
 
 def _check_folders(settings: ServeSettings) -> Iterator[Problem]:

@@ -161,7 +161,9 @@ def _worded(error: ErrorDetails, place: Path, value: object) -> str:
         return _NAME
     match kind:
         case "literal_error":
-            expected = _one_of(value, re.findall(r"'([^']*)'", limits["expected"]) or [limits["expected"]])
+            quoted = re.findall(r"'([^']*)'", limits["expected"])
+            # Of numbers it is "0, 1 or 2", and nothing is nearly one of them.
+            expected = _one_of(value, quoted) if quoted else f"expected {limits['expected']}"
         case "greater_than_equal":
             expected = f"expected {limits['ge']:g} or more"
         case "less_than_equal":

@@ -20,6 +20,7 @@ _WITHOUT = (
     ),
     (f'source = "{_PLACE}"', 'source = "rtsp://camera.example/1"'),
     ("\nloop = true", ""),
+    ("\nsame_plate_within = 2  # the video begins again every 8 s; a camera has 30 by default", ""),
 )
 
 

@@ -18,7 +18,7 @@ from edge_lpr.pipeline.wall_clock import iso, utc
 __all__ = ["Flood", "service_log"]
 
 _MOST, _SECONDS = 20, 10.0  # lines of one camera or part in so many seconds; what is more is counted
-_LIBRARIES = ("uvicorn", "uvicorn.error", "asyncio", "httpx", "paho", "starlette")
+_LIBRARIES = ("uvicorn", "asyncio", "httpx", "paho", "starlette")
 
 
 class Flood(logging.Filter):

@@ -17,7 +17,7 @@ from edge_lpr.serve.data_folder import DataFolder
 from edge_lpr.serve.database import Database, unusable
 from edge_lpr.serve.delivery import queue
 from edge_lpr.serve.delivery.queue import Queues
-from edge_lpr.serve.delivery.sender import Surroundings
+from edge_lpr.serve.delivery.sender import DeliveryContext
 from edge_lpr.serve.delivery.workers import Deliveries
 from edge_lpr.serve.housekeeping import Housekeeping
 from edge_lpr.serve.lists import Lists
@@ -102,7 +102,7 @@ class Parts:
             self.writing = Activity("the disk and its database")
             self.cameras = Cameras(self.reader, self.board, take)
             self.deliveries = Deliveries(
-                Surroundings(self.queues, base, self.pictures.open_path, self._cameras_there)
+                DeliveryContext(self.queues, base, self.pictures.open_path, self._cameras_there)
             )
             retention = Retention(self.database, self.pictures, settings.retention, self.ages)
             self.housekeeping = Housekeeping(self.passages, retention)

@@ -106,7 +106,8 @@ class Service:
     def _say_hello(self) -> None:
         cameras = self._changes.settings.cameras
         _logger.info("%s", self._parts.reader.description)
-        _logger.info("reads %d cameras: %s", len(cameras), ", ".join(cameras))
+        many = "1 camera" if len(cameras) == 1 else f"{len(cameras)} cameras"
+        _logger.info("reads %s: %s", many, ", ".join(cameras))
         if self.address:
             _logger.info("the page is at %s", self.address)
 

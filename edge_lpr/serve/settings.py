@@ -235,7 +235,11 @@ class ServeSettings(Table):
 
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     reader: ReaderSettings = Field(default_factory=ReaderSettings)
-    cameras: dict[Name, CameraSettings] = Field(min_length=1, max_length=1000)
+    cameras: dict[Name, CameraSettings] = Field(
+        min_length=1,
+        max_length=1000,
+        description="a table [cameras.NAME] with a source for each; edge-lpr serve --example shows two",
+    )
     lists: dict[Name, ListSettings] = Field(default_factory=dict, max_length=1000)
     outputs: dict[Name, OutputSettings] = Field(default_factory=dict, max_length=64)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

@@ -31,7 +31,7 @@ from edge_lpr.archive.cluster import Cluster, _gave_up, _started, connected
 from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.status import status_of
 from edge_lpr.archive.store import Store
-from edge_lpr.archive.worker import Done, Orders, error_of, error_text
+from edge_lpr.archive.worker import Orders, UnitResult, error_of, error_text
 from edge_lpr.errors import BackendError, EdgeLprError, InputError, OutputError, SettingError, SourceError
 
 from .conftest import Rows, begin, read_here, rows_of, two_machines
@@ -90,9 +90,9 @@ def test_a_killed_reader_and_a_lost_machine_change_no_row(
     try:
         run, units, found = begin(tmp_path / "out", blocks, STREET, **JOB)
         run.address = cluster.address
-        done: list[Done] = []
+        done: list[UnitResult] = []
 
-        def disturb(one: Done) -> None:
+        def disturb(one: UnitResult) -> None:
             done.append(one)
             if len(done) == 3:
                 os.kill(one.process, signal.SIGKILL)

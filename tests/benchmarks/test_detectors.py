@@ -9,7 +9,8 @@ from helpers.extras import reason
 pytest.importorskip("yaml", reason=reason("yaml", "finetune"))
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
-from edge_lpr.benchmarks.detectors import main, ratio
+from edge_lpr.benchmarks.detectors import main
+from edge_lpr.benchmarks.pairs import ratio
 from edge_lpr.bundle.manifest import bundled, load_bundle
 from edge_lpr.export.join import join
 

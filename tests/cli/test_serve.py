@@ -116,13 +116,23 @@ def test_what_cannot_be_done_is_one_line(
 def test_a_hash_is_of_the_line_that_is_sent(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse\nnot this\n"))
+    def send(data: bytes, encoding: str = "utf-8") -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding, "surrogateescape"))
+
+    send(b"correct horse\nnot this\n")
     assert main(["serve", "--hash"]) == 0
     out = capsys.readouterr().out
     assert ScryptHash.parse(out.strip()).matches("correct horse") and "horse" not in out
-    monkeypatch.setattr(sys, "stdin", io.StringIO("short\n"))
+    send(b"short\n")
     assert main(["serve", "--hash"]) == 2
     assert "a password or token of 5 characters, expected 8" in capsys.readouterr().err
+    # In a locale of C it is what a browser sends all the same.
+    send("密码密码密码密码\n".encode(), "ascii")
+    assert main(["serve", "--hash"]) == 0
+    assert ScryptHash.parse(capsys.readouterr().out.strip()).matches("密码密码密码密码")
+    send(b"caf\xe9 caf\xe9\n")
+    assert main(["serve", "--hash"]) == 2
+    assert "no UTF-8" in capsys.readouterr().err
 
 
 def test_a_hash_asks_a_person_twice_and_shows_nothing(

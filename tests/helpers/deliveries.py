@@ -9,7 +9,7 @@ from types import TracebackType
 
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery.queue import SCHEMA, Queues
-from edge_lpr.serve.delivery.sender import Surroundings
+from edge_lpr.serve.delivery.sender import DeliveryContext
 from edge_lpr.serve.delivery.workers import Deliveries
 from edge_lpr.serve.output_settings import OutputSettings
 from edge_lpr.serve.record import PassageRecord
@@ -22,8 +22,8 @@ class Service:
     Args:
         folder: Where its database is, and what relative paths are relative to.
         outputs: The outputs by name.
-        picture: See `Surroundings.picture`.
-        cameras: See `Surroundings.cameras`.
+        picture: See `DeliveryContext.picture`.
+        cameras: See `DeliveryContext.cameras`.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class Service:
         self.outputs = dict(outputs)
         self.database = Database(folder / "events.sqlite", SCHEMA)
         self.queues = Queues(self.database, outputs, chance=random.Random(1))
-        self.around = Surroundings(self.queues, folder, picture, cameras)
-        self.deliveries = Deliveries(self.around)
+        self.context = DeliveryContext(self.queues, folder, picture, cameras)
+        self.deliveries = Deliveries(self.context)
 
     def offer(self, *records: PassageRecord) -> None:
         """Queues records."""

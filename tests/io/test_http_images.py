@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 from helpers.certificates import make_certificate
 from helpers.extras import reason
+from helpers.service import SAMPLE
 from helpers.waiting import LONG, read_until, take
 
 from edge_lpr.errors import SourceError
@@ -442,6 +443,16 @@ def test_a_snapshot_camera_is_lost_and_comes_back_as_any_other(server: Server) -
         server.says = 200
         assert take(source)[0].index > first.index and "back after" in said[1]
     assert "p@ss" not in "".join(said) and "***@127.0.0.1" in said[0]
+
+
+def test_a_video_whose_index_is_never_reached_says_what_to_do(server: Server) -> None:
+    # The whole of it, whatever part is asked for.
+    server.kind, server.body = "video/mp4", SAMPLE.read_bytes()
+    with (
+        open_source(server.address(path="/street.mp4"), QUICK) as source,
+        pytest.raises(SourceError, match=r"opened, but no frame .* index is at its end.*; download it"),
+    ):
+        take(source)
 
 
 def test_a_long_interval_is_no_loss(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

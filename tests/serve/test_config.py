@@ -95,7 +95,7 @@ SCHEMA = [
     ("[service]\ndate = 'x'\n" + GATE, "2: service.date: no such key; did you mean 'data'?"),
     ("[webb]\n" + GATE, "1: webb: no such key; did you mean 'web'?"),
     ("[cameras.gate]\nloop = true", "1: cameras.gate.source: is missing: address, video or device"),
-    ("[service]", "1: cameras: is missing"),
+    ("[service]", "1: cameras: is missing: a table [cameras.NAME] with a source for each; edge-lpr serve"),
     (GATE + "transport = 'tpc'", "3: cameras.gate.transport: 'tpc', expected 'tcp' or 'udp'; did you mean"),
     (GATE + "decide_within = 0.1", "3: cameras.gate.decide_within: 0.1, expected 0.2 or more"),
     (GATE + "decide_within = 61", "3: cameras.gate.decide_within: 61, expected 60 or less"),
@@ -110,6 +110,7 @@ SCHEMA = [
     (GATE + "[outputs.a]", "3: outputs.a: type is missing, expected 'mqtt', 'webhook', 'command' or 'files'"),
     (GATE + "[outputs.a]\ntype = 'mqt'", "3: outputs.a: type is 'mqt', expected 'mqtt', 'webhook', 'com"),
     (GATE + "[outputs.a]\ntype = 'mqtt'\nhost = 'h'\nport = 0", "6: outputs.a.port: 0, expected 1 or more"),
+    (GATE + "[outputs.a]\ntype = 'mqtt'\nhost = 'h'\nqos = 5", "6: outputs.a.qos: 5, expected 0, 1 or 2"),
     (GATE + "[outputs.a]\ntype = 'mqtt'\nhots = 'h'", "5: outputs.a.hots: no such key; did you mean 'host'?"),
     (GATE + "[outputs.a]\ntype = 'mqtt'\nhost = 'h'\ntopic = 'a/#'", "6: outputs.a.topic: 'a/#', expected a"),
     (
@@ -170,6 +171,12 @@ CROSS = [
         "8: outputs.b.folder: ",
     ),
     (GATE + "[service]\ndata = 'note.txt'", "4: service.data: "),
+    (
+        GATE
+        + OUT
+        + "'mqtt'\nhost = 'h'\nclient_id = 'c'\n[outputs.b]\ntype = 'mqtt'\nhost = 'H'\nclient_id = 'c'",
+        "10: outputs.b.client_id: 'c' is that of outputs.a at the same broker",
+    ),
     (
         GATE + OUT + "'webhook'\nurl = 'ftp://a:secretpw@b'",
         "5: outputs.a.url: 'ftp://b', expected an add",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from helpers.extras import reason
 from helpers.receiver import Receiver
+from helpers.service import SAMPLE, RunningService
 from helpers.waiting import wait_until
 
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
@@ -23,51 +22,32 @@ pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 pytest.importorskip("starlette", reason=reason("starlette", "serve"))
 pytest.importorskip("uvicorn", reason=reason("uvicorn", "serve"))
 
-SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "street.mp4"
-
-
-def configure(folder: Path, url: str) -> Path:
-    path = folder / "cameras.toml"
-    cameras = "".join(
-        f'[cameras.{name}]\nsource = "{SAMPLE}"\nloop = true\nsame_plate_within = 1\n' for name in ("a", "b")
-    )
-    outputs = (
-        f'[outputs.hook]\ntype = "webhook"\nurl = "{url}"\nmax_pause = 1\n'
-        '[outputs.files]\ntype = "files"\nfolder = "events"\n'
-    )
-    path.write_text(f'{cameras}{outputs}[web]\nlisten = ""\n', encoding="utf-8")
-    return path
-
-
-def start(config: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "edge_lpr", "serve", str(config)], cwd=config.parent)
+CAMERAS = "".join(
+    f'[cameras.{name}]\nsource = "{SAMPLE}"\nloop = true\nsame_plate_within = 1\n' for name in ("a", "b")
+)
+FILES = '[outputs.files]\ntype = "files"\nfolder = "events"\n'
 
 
 def test_each_event_is_at_the_receiver_whatever_kills_the_service(tmp_path: Path) -> None:
     with Receiver() as receiver:
-        config = configure(tmp_path, receiver.url)
+        hook = f'[outputs.hook]\ntype = "webhook"\nurl = "{receiver.url}"\nmax_pause = 1\n'
         for kill in (True, True, False):
             before = len(receiver.requests)
-            process = start(config)
-            try:
+            with RunningService(tmp_path, CAMERAS + hook + FILES) as service:
                 wait_until(lambda before=before: len(receiver.requests) >= before + 6)  # type: ignore[misc]
                 if kill:
                     receiver.stop()  # so that something is surely in the middle
                     wait_until(lambda: waiting(tmp_path) > 0)
-            finally:
-                process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-                code = process.wait(60)
+                code = service.end(signal.SIGKILL if kill else signal.SIGTERM)
             if kill:
                 receiver.start()
             else:
-                assert code == 0
-        if waiting(
-            tmp_path
-        ):  # it ends within seconds; what it could not deliver by then goes out at the next start
-            process = start(config)
-            wait_until(lambda: waiting(tmp_path) == 0)
-            process.send_signal(signal.SIGKILL)
-            process.wait(60)
+                assert code == 0, service.told
+        # It ends within seconds; what it could not deliver by then goes out at the next start.
+        if waiting(tmp_path):
+            with RunningService(tmp_path, CAMERAS + hook + FILES) as service:
+                wait_until(lambda: waiting(tmp_path) == 0)
+                service.end(signal.SIGKILL)
         told = [json.loads(request.body) for request in receiver.requests]
     with sqlite3.connect(tmp_path / "edge-lpr-data" / "events.db") as database:
         kept = dict(database.execute("SELECT id, revision FROM events").fetchall())

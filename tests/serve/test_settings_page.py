@@ -52,6 +52,7 @@ def test_the_example_of_an_installed_kit_names_the_sample_of_the_folder(
     (tmp_path / "cameras.toml").write_text(text, encoding="utf-8")
     cameras = load_config(tmp_path / "cameras.toml", {}).settings.cameras
     assert [one.source for one in cameras.values()] == ["rtsp://camera.example/1"] * 2
+    assert [one.same_plate_within for one in cameras.values()] == [30, 30], "2 s suit the video alone"
 
 
 def test_what_the_example_leaves_to_be_taken_in_is_good_too(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import IO
 
 from edge_lpr.errors import one_line
 from edge_lpr.serve.delivery.items import DeliveryError, Item
-from edge_lpr.serve.delivery.sender import Sender, Surroundings
+from edge_lpr.serve.delivery.sender import DeliveryContext, Sender
 from edge_lpr.serve.output_settings import CommandSettings
 
 __all__ = ["VARIABLES", "CommandSender"]
@@ -48,12 +48,13 @@ class CommandSender(Sender):
 
     Args:
         settings: The output's settings.
-        around: The service; the program runs in its folder of the configuration.
+        context: The service; the program runs in its folder of the configuration.
     """
 
-    def __init__(self, settings: CommandSettings, around: Surroundings) -> None:
+    def __init__(self, settings: CommandSettings, context: DeliveryContext) -> None:
         self._settings = settings
-        self._around = around
+        self._context = context
+        self._process: subprocess.Popen[bytes] | None = None
 
     def send(self, item: Item) -> None:
         """Calls the program and waits for its end; see `Sender.send`."""
@@ -67,16 +68,18 @@ class CommandSender(Sender):
                     stdin=event,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    cwd=self._around.folder,
+                    cwd=self._context.folder,
                     env=self._environment(item),
                     start_new_session=True,
                 )
             except (OSError, ValueError) as e:
                 raise DeliveryError(f"{name} cannot be started: {one_line(e, 120)}") from e
+        self._process = process
         try:
             assert process.stdout is not None
             said, in_time = _watch(process, process.stdout, time.monotonic() + self._settings.timeout)
         finally:
+            self._process = None
             _end(process)
         shown = " ".join(said.decode("utf-8", "replace").split())[:_SHOWN]
         if not in_time:
@@ -88,13 +91,18 @@ class CommandSender(Sender):
             return
         raise DeliveryError(reason + (f": {shown}" if shown else ""), whole=False)
 
+    def cut(self) -> None:
+        """Ends the program and what it started, as after its time; see `Sender.cut`."""
+        if (process := self._process) is not None:
+            _kill(process)
+
     def _environment(self, item: Item) -> dict[str, str]:
         record = item.record
         values = {name: str(record[field]) for name, field in VARIABLES.items()}
         first = record["matches"][0] if record["matches"] else {"name": "", "list": ""}
         values |= {"EDGE_LPR_NAME": first["name"], "EDGE_LPR_LIST": first["list"]}
         for name in ("crop", "frame"):
-            path = self._around.picture(record[name]) if record[name] else None
+            path = self._context.picture(record[name]) if record[name] else None
             values[f"EDGE_LPR_{name.upper()}"] = "" if path is None else str(path.absolute())
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         return kept | {name: value.replace("\0", "") for name, value in values.items()}
@@ -132,8 +140,12 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Ends a program and what it started in its group."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _kill(process)
     process.wait()
     if process.stdout is not None:
         process.stdout.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

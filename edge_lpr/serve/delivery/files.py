@@ -22,7 +22,7 @@ from edge_lpr.io.csv_text import BYTE_ORDER_MARK, csv_row, is_csv_row
 from edge_lpr.io.text_file import LineFormat
 from edge_lpr.pipeline.wall_clock import parse_iso
 from edge_lpr.serve.delivery.items import DeliveryError, Item
-from edge_lpr.serve.delivery.sender import Sender, Surroundings
+from edge_lpr.serve.delivery.sender import DeliveryContext, Sender
 from edge_lpr.serve.output_settings import FilesSettings
 from edge_lpr.serve.record_table import COLUMNS, record_row
 
@@ -88,12 +88,12 @@ class FilesSender(Sender):
 
     Args:
         settings: The output's settings.
-        around: The service.
+        context: What it needs of the service.
     """
 
-    def __init__(self, settings: FilesSettings, around: Surroundings) -> None:
+    def __init__(self, settings: FilesSettings, context: DeliveryContext) -> None:
         self._form = _FORMS[settings.form]
-        self._folder = around.folder / settings.folder
+        self._folder = context.folder / settings.folder
         self._days: OrderedDict[str, _Day] = OrderedDict()
         self._is_there = False
 

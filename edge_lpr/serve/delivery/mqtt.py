@@ -26,9 +26,9 @@ from edge_lpr.masking import masked, remember_secret
 from edge_lpr.pipeline.wall_clock import iso, utc
 from edge_lpr.serve.deadline import Deadline
 from edge_lpr.serve.delivery.items import DeliveryError, Item
-from edge_lpr.serve.delivery.sender import Sender, Surroundings
+from edge_lpr.serve.delivery.log_throttle import LogThrottle
+from edge_lpr.serve.delivery.sender import DeliveryContext, Sender
 from edge_lpr.serve.delivery.topics import OFFLINE, ONLINE, Topics, discovery
-from edge_lpr.serve.delivery.trouble import Sayings
 from edge_lpr.serve.output_settings import MqttSettings
 
 __all__ = ["MqttSender"]
@@ -54,23 +54,23 @@ class MqttSender(Sender):
     Args:
         name: The output's name.
         settings: Its settings.
-        around: The service.
+        context: What it needs of the service.
 
     Raises:
         InputError: The settings cannot be used: a file of certificates that is none.
     """
 
-    def __init__(self, name: str, settings: MqttSettings, around: Surroundings) -> None:
+    def __init__(self, name: str, settings: MqttSettings, context: DeliveryContext) -> None:
         remember_secret(settings.password)
         self._name = name
         self._settings = settings
-        self._around = around
+        self._context = context
         self._topics = Topics(settings.topic)
         self._where = f"{settings.host}:{settings.port}"
         self._trouble = f"{self._where} is not connected yet"
         self._refused: dict[int, str] = {}  # what the broker says of messages that it does not take
         self._open: tuple[str, bytes, paho.MQTTMessageInfo] | None = None  # not acknowledged yet
-        self._said = Sayings()
+        self._said = LogThrottle()
         self._cameras: dict[str, bool] = {}  # as told to the broker
         self._newest: dict[str, str] = {}  # when the vehicle came that a camera's last event is of
         self._anew = self._accepted = False
@@ -90,7 +90,7 @@ class MqttSender(Sender):
             raise DeliveryError(self._trouble)
         record = item.record
         camera = record["camera"]
-        crop = self._around.jpeg(record["crop"]) if self._settings.pictures else None
+        crop = self._context.jpeg(record["crop"]) if self._settings.pictures else None
         lasting = bool(self._settings.discovery)
         lost = self._lost
         if crop is not None and len(crop) < self._too_large:
@@ -111,7 +111,7 @@ class MqttSender(Sender):
             self._thread.start()
         if not self._client.is_connected():
             return
-        cameras = dict(self._around.cameras())
+        cameras = dict(self._context.cameras())
         anew, self._anew = self._anew, False
         if anew:
             self._cameras = {}
@@ -120,7 +120,7 @@ class MqttSender(Sender):
         try:
             for camera, is_live in cameras.items():
                 if camera not in self._cameras and self._settings.discovery:
-                    topic, payload = discovery(self._settings, self._around.queues.identity(), camera)
+                    topic, payload = discovery(self._settings, self._context.queues.identity(), camera)
                     self._tell(topic, payload.encode())
                 if self._cameras.get(camera) != is_live:
                     status = ONLINE if is_live else OFFLINE
@@ -152,7 +152,7 @@ class MqttSender(Sender):
 
     def _make(self, name: str) -> paho.Client:
         settings = self._settings
-        own = hashlib.sha256(f"{self._around.queues.identity()} {name}".encode()).hexdigest()[:12]
+        own = hashlib.sha256(f"{self._context.queues.identity()} {name}".encode()).hexdigest()[:12]
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id or f"edge-lpr-{own}",
@@ -161,7 +161,7 @@ class MqttSender(Sender):
         if settings.user:
             client.username_pw_set(settings.user, settings.password or None)
         if settings.tls:
-            client.tls_set_context(self._context())
+            client.tls_set_context(self._tls_context())
             client.tls_insecure_set(settings.any_certificate)
         client.will_set(self._topics.status, OFFLINE, qos=settings.qos, retain=True)
         client.reconnect_delay_set(*_PAUSES)
@@ -172,9 +172,9 @@ class MqttSender(Sender):
         client.on_publish = self._on_publish
         return client
 
-    def _context(self) -> ssl.SSLContext:
+    def _tls_context(self) -> ssl.SSLContext:
         given = (getattr(self._settings, key) for key in ("ca", "certificate", "key"))
-        ca, certificate, key = (None if file is None else self._around.folder / file for file in given)
+        ca, certificate, key = (None if file is None else self._context.folder / file for file in given)
         return client_context(
             f"outputs.{self._name}: ",
             any_certificate=self._settings.any_certificate,
@@ -260,7 +260,7 @@ class MqttSender(Sender):
         """Takes away what is retained of a camera that is no more."""
         topics = [self._topics.camera_status(camera)]
         if self._settings.discovery:
-            topics.append(discovery(self._settings, self._around.queues.identity(), camera)[0])
+            topics.append(discovery(self._settings, self._context.queues.identity(), camera)[0])
             topics += [self._topics.last(camera), self._topics.crop(camera)]
         for topic in topics:
             self._tell(topic, b"")
@@ -285,7 +285,7 @@ class MqttSender(Sender):
         self._most = getattr(properties, "MaximumPacketSize", math.inf)
         self._anew = self._accepted = True
         self._tried.set()
-        self._around.queues.retry_now(self._name)
+        self._context.queues.retry_now(self._name)
 
     def _on_connect_fail(self, client: paho.Client, data: object) -> None:
         error = sys.exc_info()[1]  # the library tells of it while it handles it

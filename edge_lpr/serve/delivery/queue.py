@@ -22,7 +22,7 @@ from edge_lpr.masking import masked
 from edge_lpr.serve.database import Database
 from edge_lpr.serve.delivery import interest
 from edge_lpr.serve.delivery.items import Counts, DeliveryError, Item
-from edge_lpr.serve.delivery.trouble import Trouble
+from edge_lpr.serve.delivery.retry_state import RetryState
 from edge_lpr.serve.output_settings import Target
 from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.settings import ListSettings
@@ -71,7 +71,7 @@ class Queues:
         self._began = time.monotonic()
         self._more = threading.Condition()
         self._changes = 0
-        self._troubles: dict[str, Trouble] = {}
+        self._states: dict[str, RetryState] = {}
         self._targets: dict[str, Target] = {}
         newest = database.reader().execute("SELECT COALESCE(MAX(number), 0) FROM queue").fetchone()
         self._before = int(newest[0])  # items up to here are of an earlier process
@@ -82,7 +82,7 @@ class Queues:
         before, self._targets = self._targets, dict(targets)
         for name, target in targets.items():
             if before.get(name, target) != target:
-                self._trouble(name).anew()
+                self._state(name).anew()
         self._interest = interest.Interest(self._targets, lists)
         for name, waiting in self.depths().items():
             if waiting and name not in self._targets:
@@ -135,10 +135,10 @@ class Queues:
         Returns:
             The record; None where none waits, or none yet.
         """
-        trouble = self._trouble(target)
-        if trouble.taken and not self._erase(target, trouble.taken, "delivered"):
+        state = self._state(target)
+        if state.taken and not self._erase(target, state.taken, "delivered"):
             return None
-        if now < trouble.until:
+        if now < state.until:
             return None
         late: list[Item] = []
         found: Item | None = None
@@ -147,7 +147,7 @@ class Queues:
             for item in (Item(*row) for row in rows):
                 if self._is_late(item):
                     late.append(item)
-                elif not trouble.holds(item.id, now):
+                elif not state.holds(item.id, now):
                     found = item
                     break
         if late:
@@ -156,11 +156,11 @@ class Queues:
 
     def done(self, item: Item) -> None:
         """Takes out what the receiver has."""
-        trouble = self._trouble(item.target)
-        if trouble.over(item.id):
+        state = self._state(item.target)
+        if state.over(item.id):
             _logger.warning("output %s: delivers again", item.target)
-        trouble.taken.add(item.number)
-        self._erase(item.target, trouble.taken, "delivered")
+        state.taken.add(item.number)
+        self._erase(item.target, state.taken, "delivered")
 
     def failed(self, item: Item, error: DeliveryError) -> None:
         """Has a record wait for its next try, or gives it up.
@@ -169,7 +169,7 @@ class Queues:
             item: The record.
             error: Why it was not delivered.
         """
-        target, trouble, now = self._targets.get(item.target), self._trouble(item.target), time.monotonic()
+        target, state, now = self._targets.get(item.target), self._state(item.target), time.monotonic()
         reason = masked(error.reason)
         if error.final:
             self._give_up([item], reason)
@@ -178,22 +178,22 @@ class Queues:
             assert target is not None
             self._give_up([item], f"not within {target.keep_trying:g} hours: {reason}")
             return
-        pause = trouble.failed(item.id, error, float(getattr(target, "max_pause", _MAX_PAUSE)), now)
-        if trouble.said.may_say("failing", now):
+        pause = state.failed(item.id, error, float(getattr(target, "max_pause", _MAX_PAUSE)), now)
+        if state.said.may_say("failing", now):
             _logger.warning("output %s: %s; tried again in %.1f s", item.target, reason, pause)
 
     def tended(self, target: str, trouble: str) -> None:
         """Notes what is wrong with an output whether an event waits for it or not; "" where nothing is."""
-        self._trouble(target).beside = trouble
+        self._state(target).beside = trouble
 
     def retry_now(self, target: str) -> None:
         """Ends an output's pause: its receiver is known to be back."""
-        self._trouble(target).until = 0.0
+        self._state(target).until = 0.0
         self.wake()
 
     def pause(self, target: str, now: float) -> float:
         """Returns the seconds after which `next` may have something again, whatever is queued meanwhile."""
-        return self._trouble(target).next_time(now)
+        return self._state(target).next_time(now)
 
     def depths(self) -> dict[str, int]:
         """Returns how many events wait, by output."""
@@ -201,16 +201,16 @@ class Queues:
 
     def counts(self) -> dict[str, Counts]:
         """Returns what became of the events of each output, since the database was made."""
-        found = {name: Counts(failing=self._trouble(name).told) for name in self._targets}
+        found = {name: Counts(failing=self._state(name).told) for name in self._targets}
         for name, waiting, delivered, dropped, given_up in self._database.reader().execute(
             "SELECT target, waiting, delivered, dropped, given_up FROM queue_counts"
         ):
-            found[name] = Counts(waiting, delivered, dropped, given_up, self._trouble(name).told)
+            found[name] = Counts(waiting, delivered, dropped, given_up, self._state(name).told)
         return found
 
     def failing(self) -> dict[str, str]:
         """Returns what is wrong with outputs, by name; those that deliver are not among them."""
-        told = {name: self._trouble(name).told for name in list(self._targets)}
+        told = {name: self._state(name).told for name in list(self._targets)}
         return {name: masked(why) for name, why in told.items() if why}
 
     def identity(self) -> str:
@@ -223,8 +223,8 @@ class Queues:
                 found = tx.execute(ask).fetchone()
         return str(found[0])
 
-    def _trouble(self, target: str) -> Trouble:
-        return self._troubles.setdefault(target, Trouble(self._chance))
+    def _state(self, target: str) -> RetryState:
+        return self._states.setdefault(target, RetryState(self._chance))
 
     def _bound(self, tx: sqlite3.Connection, name: str, most: int) -> None:
         waiting = tx.execute("SELECT waiting FROM queue_counts WHERE target = ?", (name,)).fetchone()[0]
@@ -236,8 +236,8 @@ class Queues:
             (name, waiting - most),
         ).rowcount
         _count(tx, name, waiting=-gone, dropped=gone)
-        trouble = self._trouble(name)
-        if trouble.said.may_say("full", time.monotonic()):
+        state = self._state(name)
+        if state.said.may_say("full", time.monotonic()):
             _logger.warning("output %s: %d events wait, as many as may; the oldest are dropped", name, most)
 
     def _erase(self, target: str, numbers: set[int], became: str) -> bool:
@@ -248,9 +248,9 @@ class Queues:
                     if tx.execute("DELETE FROM queue WHERE number = ?", (number,)).rowcount:
                         _count(tx, target, waiting=-1, **{became: 1})
         except sqlite3.Error as e:
-            trouble, now = self._trouble(target), time.monotonic()
-            trouble.until = now + 1
-            if trouble.said.may_say("disk", now):
+            state, now = self._state(target), time.monotonic()
+            state.until = now + 1
+            if state.said.may_say("disk", now):
                 _logger.warning("output %s: the queue cannot be written: %s", target, one_line(e))
             return False
         numbers.clear()
@@ -261,7 +261,7 @@ class Queues:
         what = f"event {first.id}/{first.revision} is" if len(items) == 1 else f"{len(items)} events are"
         _logger.warning("output %s: %s given up: %s", name, what, why)
         for item in items:
-            self._trouble(name).forget(item.id)
+            self._state(name).forget(item.id)
         self._erase(name, {item.number for item in items}, "given_up")
 
     def _is_late(self, item: Item) -> bool:

@@ -12,13 +12,13 @@ from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.serve.delivery.items import Item
 from edge_lpr.serve.delivery.queue import Queues
 
-__all__ = ["Sender", "Surroundings"]
+__all__ = ["DeliveryContext", "Sender"]
 
 _PICTURE_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class DeliveryContext:
     """What senders need of the service.
 
     Attributes:
@@ -61,6 +61,9 @@ class Sender(ABC):
         Raises:
             DeliveryError: It failed; events are delivered nevertheless.
         """
+
+    def cut(self) -> None:  # noqa: B027
+        """Breaks off what is in the middle of an event, from another thread: the service ends."""
 
     def close(self, seconds: float) -> None:  # noqa: B027
         """Says good-bye to the receiver.

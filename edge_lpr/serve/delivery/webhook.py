@@ -32,7 +32,7 @@ from edge_lpr.errors import InputError, one_line
 from edge_lpr.io.tls import client_context
 from edge_lpr.masking import remember_receiver, remember_secret
 from edge_lpr.serve.delivery.items import DeliveryError, Item
-from edge_lpr.serve.delivery.sender import Sender, Surroundings
+from edge_lpr.serve.delivery.sender import DeliveryContext, Sender
 from edge_lpr.serve.output_settings import WebhookSettings
 
 __all__ = ["SIGNATURE_HEADER", "WebhookSender", "signature"]
@@ -70,13 +70,13 @@ class WebhookSender(Sender):
     Args:
         name: The output's name.
         settings: Its settings.
-        around: The service.
+        context: What it needs of the service.
 
     Raises:
         InputError: The settings cannot be used: a file of certificates that is none, a header with line ends.
     """
 
-    def __init__(self, name: str, settings: WebhookSettings, around: Surroundings) -> None:
+    def __init__(self, name: str, settings: WebhookSettings, context: DeliveryContext) -> None:
         # It logs every address that it asks.
         for noisy in ("httpx", "httpcore"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -84,7 +84,7 @@ class WebhookSender(Sender):
         for secret in (settings.secret, *settings.headers.values()):
             remember_secret(secret)
         self._settings = settings
-        self._around = around
+        self._context = context
         self._shown = _host(name, settings.url)
         self._connection = _Connection()
         headers = {"User-Agent": f"edge-lpr/{__version__}", **settings.headers}
@@ -93,13 +93,13 @@ class WebhookSender(Sender):
                 raise InputError(
                     f"outputs.{name}.headers: {key!r}: expected printable ASCII in name and value"
                 )
-        ca = None if settings.ca is None else around.folder / settings.ca
-        context = client_context(f"outputs.{name}: ", any_certificate=settings.any_certificate, ca=ca)
+        ca = None if settings.ca is None else context.folder / settings.ca
+        tls = client_context(f"outputs.{name}: ", any_certificate=settings.any_certificate, ca=ca)
         try:
             self._client = httpx.Client(
                 headers=headers,
                 timeout=settings.timeout,
-                verify=context,
+                verify=tls,
                 follow_redirects=False,
                 limits=httpx.Limits(max_connections=1, keepalive_expiry=15),
             )
@@ -143,7 +143,7 @@ class WebhookSender(Sender):
             ("event", ("event.json", body, "application/json"))
         ]
         for part in ("crop", "frame"):
-            picture = self._around.jpeg(record[part])
+            picture = self._context.jpeg(record[part])
             if picture is not None:
                 files.append((part, (f"{part}.jpg", picture, "image/jpeg")))
         return self._client.build_request("POST", self._settings.url, files=files, headers=headers)

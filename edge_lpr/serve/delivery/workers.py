@@ -11,8 +11,8 @@ from edge_lpr.backoff import backoff
 from edge_lpr.errors import EdgeLprError, one_line
 from edge_lpr.serve.deadline import Deadline
 from edge_lpr.serve.delivery.items import DeliveryError, Item
-from edge_lpr.serve.delivery.sender import Sender, Surroundings
-from edge_lpr.serve.delivery.trouble import Sayings
+from edge_lpr.serve.delivery.log_throttle import LogThrottle
+from edge_lpr.serve.delivery.sender import DeliveryContext, Sender
 from edge_lpr.serve.output_settings import (
     CommandSettings,
     FilesSettings,
@@ -30,13 +30,13 @@ _GOODBYE = 1.0  # seconds for what is said to the receiver of an output that has
 _logger = logging.getLogger("edge_lpr")
 
 
-def make_sender(name: str, settings: OutputSettings, around: Surroundings) -> Sender:
+def make_sender(name: str, settings: OutputSettings, context: DeliveryContext) -> Sender:
     """Makes who delivers to an output.
 
     Args:
         name: The output's name.
         settings: Its settings.
-        around: The service.
+        context: What it needs of the service.
 
     Raises:
         InputError: The settings cannot be used.
@@ -45,19 +45,19 @@ def make_sender(name: str, settings: OutputSettings, around: Surroundings) -> Se
     if isinstance(settings, MqttSettings):
         from edge_lpr.serve.delivery.mqtt import MqttSender
 
-        return MqttSender(name, settings, around)
+        return MqttSender(name, settings, context)
     if isinstance(settings, WebhookSettings):
         from edge_lpr.serve.delivery.webhook import WebhookSender
 
-        return WebhookSender(name, settings, around)
+        return WebhookSender(name, settings, context)
     if isinstance(settings, CommandSettings):
         from edge_lpr.serve.delivery.command import CommandSender
 
-        return CommandSender(settings, around)
+        return CommandSender(settings, context)
     assert isinstance(settings, FilesSettings)
     from edge_lpr.serve.delivery.files import FilesSender
 
-    return FilesSender(settings, around)
+    return FilesSender(settings, context)
 
 
 class Deliverer:
@@ -66,17 +66,17 @@ class Deliverer:
     Args:
         name: The output's name.
         sender: Who delivers; closed at the end.
-        around: The service.
+        context: What it needs of the service.
     """
 
-    def __init__(self, name: str, sender: Sender, around: Surroundings) -> None:
+    def __init__(self, name: str, sender: Sender, context: DeliveryContext) -> None:
         self._name = name
         self._sender = sender
-        self._queues = around.queues
+        self._queues = context.queues
         self._events: Deadline | None = None  # it ends then, be it in the middle of a queue
         self._goodbye = Deadline(0.0)
         self._tend_at, self._failures = 0.0, 0  # looks that failed in a row
-        self._said = Sayings()
+        self._said = LogThrottle()
         self._thread = threading.Thread(target=self._run, name=f"output {name}", daemon=True)
         self._thread.start()
 
@@ -97,6 +97,10 @@ class Deliverer:
         """Waits for its end; returns whether it has ended."""
         self._thread.join(max(0.0, seconds))
         return not self._thread.is_alive()
+
+    def cut(self) -> None:
+        """Ends what it is in the middle of, where that can be ended."""
+        self._sender.cut()
 
     def _run(self) -> None:
         while self._events is None or not self._events.is_over:
@@ -153,11 +157,11 @@ class Deliveries:
     """The outputs of the service.
 
     Args:
-        around: The service.
+        context: What it needs of the service.
     """
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
+    def __init__(self, context: DeliveryContext) -> None:
+        self._context = context
         self._settings: dict[str, OutputSettings] = {}
         self._deliverers: dict[str, Deliverer] = {}
         self._is_over = False
@@ -177,7 +181,7 @@ class Deliveries:
         senders: dict[str, Sender] = {}
         try:
             for name, one in changed.items():
-                senders[name] = make_sender(name, one, self._around)
+                senders[name] = make_sender(name, one, self._context)
         except EdgeLprError:
             for sender in senders.values():
                 sender.close(0.0)
@@ -185,7 +189,7 @@ class Deliveries:
         gone = [name for name in self._deliverers if name in changed or name not in outputs]
         self._end({name: self._deliverers.pop(name) for name in gone}, 0.0, _GOODBYE)
         for name, sender in senders.items():
-            self._deliverers[name] = Deliverer(name, sender, self._around)
+            self._deliverers[name] = Deliverer(name, sender, self._context)
         self._settings = dict(outputs)
 
     def stop(self, seconds: float, goodbye: float) -> bool:
@@ -208,5 +212,7 @@ class Deliveries:
             deliverer.stop(seconds, goodbye)
         late = [name for name, one in deliverers.items() if not one.join(deadline.left())]
         for name in late:
+            if self._is_over:  # else it may come to its end: other settings are no reason to break it off
+                deliverers[name].cut()
             _logger.warning("output %s: is left in the middle of an event, which stays queued", name)
         return not late

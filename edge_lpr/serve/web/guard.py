@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge_lpr.serve.web.access import Access, Viewer
 from edge_lpr.serve.web.context import WebContext
-from edge_lpr.serve.web.hosts import is_our_host, is_our_origin
+from edge_lpr.serve.web.hosts import is_our_host, is_our_origin, is_this_machine
 from edge_lpr.serve.web.problems import Problem, is_for_programs, problem_response
 from edge_lpr.serve.web.sessions import Sessions
 
@@ -188,7 +188,10 @@ _NO_HEADER = (
 
 def cookie_header(browser: str, headers: Headers, scope: Scope) -> str:
     """Returns what sets the browser's id: out of scripts' reach, and sent to us by our own pages alone."""
-    safe = scope["scheme"] == "https" or headers.get("origin", "").startswith("https://")
+    # A proxy before us may have TLS, which a browser alone tells: it sends Sec-Fetch-Site where it asks over
+    # TLS, or this machine itself.
+    by_tls = "sec-fetch-site" in headers and not is_this_machine(headers.get("host", ""))
+    safe = scope["scheme"] == "https" or headers.get("origin", "").startswith("https://") or by_tls
     return f"{COOKIE}={browser}; Path=/; HttpOnly; SameSite=Strict{'; Secure' * safe}"
 
 

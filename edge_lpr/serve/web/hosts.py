@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from edge_lpr.serve.web.auth import host_and_port, is_loopback
 
-__all__ = ["is_host", "is_our_host", "is_our_origin"]
+__all__ = ["is_host", "is_our_host", "is_our_origin", "is_this_machine"]
 
 _NAME = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,252}[a-z0-9_])?", re.ASCII)
 
@@ -59,6 +59,14 @@ def is_our_origin(origin: str, host: str, hosts: Sequence[str]) -> bool:
         return False
     named = _without_port(rest)
     return _port_too(rest, scheme) == _port_too(host, scheme) or named in set(map(_known, hosts))
+
+
+def is_this_machine(header: str) -> bool:
+    """Tells whether a Host header is a name of whatever machine the browser runs on."""
+    host = _without_port(header)
+    return host.rpartition(".")[2] == "localhost" or (
+        _is_address(host) and ipaddress.ip_address(host).is_loopback
+    )
 
 
 def is_host(name: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import logging
 import socket
 import ssl
 import threading
@@ -12,6 +14,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -28,7 +31,7 @@ _CONNECTIONS = 64
 # once it has no more of those, no picture is written and no camera opened.
 _TAKEN = 2 * _CONNECTIONS
 _HEADER_BYTES = 16 << 10
-_REQUEST = 10.0  # seconds in which a request's head has to come
+_REQUEST = 10.0  # seconds in which a request's head has to come, and what TLS says before it
 _IDLE = 15  # seconds that a connection is kept between two requests
 _START = 10.0
 # Milliseconds after which the kernel gives up a client that takes nothing of what it asked for (Linux).
@@ -52,7 +55,11 @@ class _Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except h11.ProtocolError:  # its request broke off while the answer went out: nobody is left to tell
+            self.transport.close()
+            return
         if self._is_answering():
             self._answer_begins()
         elif self._deadline is None:
@@ -73,6 +80,12 @@ class _Protocol(H11Protocol):
         self._deadline = None
         if not (self._is_answering() or self.transport.is_closing()):
             self.transport.close()
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Tells whether the server's log says something of us: not of a client that broke off in its request."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, h11.ProtocolError)
 
 
 class _Listening(socket.socket):
@@ -120,7 +133,6 @@ class WebServer:
         """Where it is reached."""
         config = uvicorn.Config(
             make_app(context),
-            loop="asyncio",  # it asks our socket for connections; others ask the system
             http=_Protocol,
             ws="none",
             lifespan="off",
@@ -137,6 +149,7 @@ class WebServer:
             ssl_keyfile=key,
         )
         config.load()
+        logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)  # once, however many servers there are
         self._tls = config.ssl
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="edge-lpr page", daemon=True)
@@ -184,7 +197,16 @@ class WebServer:
 
     def _run(self) -> None:
         with contextlib.suppress(SystemExit):  # uvicorn's way to say that it cannot start
-            self._server.run(sockets=[self._socket])
+            # asyncio's own loop: it asks our socket for connections, others ask the system.
+            asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        if self._tls is not None:
+            # asyncio gives one that says nothing a minute, and uvicorn has no setting for it.
+            loop = asyncio.get_running_loop()
+            create = functools.partial(loop.create_server, ssl_handshake_timeout=_REQUEST)
+            loop.create_server = create  # type: ignore[method-assign]
+        await self._server.serve(sockets=[self._socket])
 
 
 def _bind(listen: str) -> socket.socket:

@@ -16,9 +16,11 @@ from helpers.waiting import wait_until
 
 pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 
+from helpers.deliveries import Service
+
 from edge_lpr.serve.delivery.command import CommandSender
 from edge_lpr.serve.delivery.items import DeliveryError, Item
-from edge_lpr.serve.delivery.sender import Surroundings
+from edge_lpr.serve.delivery.sender import DeliveryContext
 from edge_lpr.serve.output_settings import CommandSettings
 
 TEXT = "粤B1234; rm -rf $HOME `id` \"'"
@@ -31,7 +33,7 @@ def run(folder: Path, code: str, *arguments: str, **changes: Any) -> None:
     settings = CommandSettings(
         **{"type": "command", "command": [sys.executable, "-c", code, *arguments], "timeout": 60, **changes}
     )
-    CommandSender(settings, Surroundings(None, folder, lambda name: folder / name)).send(ITEM)  # type: ignore[arg-type]
+    CommandSender(settings, DeliveryContext(None, folder, lambda name: folder / name)).send(ITEM)  # type: ignore[arg-type]
 
 
 def test_a_program_has_the_event_and_no_shell_sees_it(
@@ -98,6 +100,27 @@ def test_a_program_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> N
             return True
 
     wait_until(gone)
+
+
+def test_one_that_goes_on_as_the_service_ends_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    code = "echo $$ > pid; sleep 600 & echo $! >> pid; wait"
+    output = CommandSettings(type="command", command=["sh", "-c", code], timeout=600)
+    service = Service(tmp_path, {"run": output})
+    service.deliveries.start(service.outputs)
+    service.offer(record("a"))
+    pids = tmp_path / "pid"
+    wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+    assert not service.deliveries.stop(0.1, 0.1)
+    wait_until(lambda: not any(is_running(int(pid)) for pid in pids.read_text().split()))
+    assert service.waiting == 1
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process does anything still; a zombie does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
 def test_one_that_ends_is_not_waited_for_because_of_what_it_leaves_behind(tmp_path: Path) -> None:

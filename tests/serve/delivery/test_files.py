@@ -19,7 +19,7 @@ from helpers.deliveries import Service
 
 from edge_lpr.serve.delivery.files import FilesSender
 from edge_lpr.serve.delivery.items import DeliveryError, Item
-from edge_lpr.serve.delivery.sender import Surroundings
+from edge_lpr.serve.delivery.sender import DeliveryContext
 from edge_lpr.serve.output_settings import FilesSettings
 from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.record_table import COLUMNS
@@ -27,7 +27,7 @@ from edge_lpr.serve.record_table import COLUMNS
 
 def sender(folder: Path, form: Any = "jsonl") -> FilesSender:
     settings = FilesSettings(type="files", folder="out", form=form)
-    return FilesSender(settings, Surroundings(None, folder))  # type: ignore[arg-type]
+    return FilesSender(settings, DeliveryContext(None, folder))  # type: ignore[arg-type]
 
 
 def item(one: PassageRecord) -> Item:

@@ -287,7 +287,7 @@ def test_a_file_that_is_no_certificate_is_named(tmp_path: Path) -> None:
     with Service(tmp_path, {}) as service:
         broken = settings(1883, tls=True, ca="none.pem")
         with pytest.raises(InputError, match=r"outputs\.mqtt: .*none\.pem: .*; expected PEM files"):
-            make_sender("mqtt", broken, service.around)
+            make_sender("mqtt", broken, service.context)
 
 
 def test_who_is_told_under_which_name(tmp_path: Path) -> None:

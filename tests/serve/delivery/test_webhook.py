@@ -30,11 +30,11 @@ from helpers.deliveries import Service
 
 from edge_lpr.errors import InputError
 from edge_lpr.serve.delivery.items import DeliveryError, Item
-from edge_lpr.serve.delivery.sender import Surroundings
+from edge_lpr.serve.delivery.sender import DeliveryContext
 from edge_lpr.serve.delivery.webhook import WebhookSender, signature
 from edge_lpr.serve.output_settings import WebhookSettings
 
-AROUND = Surroundings(queues=None, folder=Path())  # type: ignore[arg-type]
+CONTEXT = DeliveryContext(queues=None, folder=Path())  # type: ignore[arg-type]
 ITEM = Item(1, "hook", "a", 1, json.dumps(record(crop="d/a-crop.jpg", frame="d/a-frame.jpg").to_dict()), 0.0)
 
 
@@ -42,8 +42,8 @@ def settings(url: str, **changes: Any) -> WebhookSettings:
     return WebhookSettings(**{"type": "webhook", "url": url, "max_pause": 1, **changes})
 
 
-def post(receiver: Receiver, around: Surroundings = AROUND, **changes: Any) -> Request:
-    sender = WebhookSender("hook", settings(receiver.url, **changes), around)
+def post(receiver: Receiver, context: DeliveryContext = CONTEXT, **changes: Any) -> Request:
+    sender = WebhookSender("hook", settings(receiver.url, **changes), context)
     try:
         sender.send(ITEM)
     finally:
@@ -81,7 +81,7 @@ def test_pictures_go_with_it_and_are_signed_too(tmp_path: Path) -> None:
         return path if path.exists() else None  # the frame is gone by now
 
     with Receiver() as receiver:
-        request = post(receiver, Surroundings(None, tmp_path, picture), form="multipart", secret="geheim")  # type: ignore[arg-type]
+        request = post(receiver, DeliveryContext(None, tmp_path, picture), form="multipart", secret="geheim")  # type: ignore[arg-type]
     head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
     parts = email.message_from_bytes(head + request.body).get_payload()
     assert isinstance(parts, list)
@@ -155,7 +155,7 @@ def test_who_sends_its_answer_by_single_bytes_has_no_more_time_than_others() -> 
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=drip, args=(server,), daemon=True).start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        sender = WebhookSender("hook", settings(url, timeout=0.5), AROUND)
+        sender = WebhookSender("hook", settings(url, timeout=0.5), CONTEXT)
         with pytest.raises(DeliveryError) as error:
             sender.send(ITEM)
         assert gone.wait(LONG)
@@ -178,21 +178,21 @@ def test_only_who_has_the_right_certificate_is_told(tmp_path: Path) -> None:
 
 
 def test_a_path_of_a_configuration_is_relative_to_it(tmp_path: Path) -> None:
-    around = Surroundings(None, tmp_path)  # type: ignore[arg-type]
+    context = DeliveryContext(None, tmp_path)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"outputs\.hook: .*ca\.pem: .* expected PEM files"):
-        WebhookSender("hook", settings("https://127.0.0.1/", ca="ca.pem"), around)
+        WebhookSender("hook", settings("https://127.0.0.1/", ca="ca.pem"), context)
 
 
 @pytest.mark.parametrize("url", ["ftp://host/", "host/path", "http://", "https://[::1"])
 def test_an_address_that_is_none_is_named(url: str) -> None:
     with pytest.raises(InputError, match=r"outputs\.hook\.url: expected https://HOST/PATH"):
-        WebhookSender("hook", settings(url), AROUND)
+        WebhookSender("hook", settings(url), CONTEXT)
 
 
 @pytest.mark.parametrize("headers", [{"X-A": "b\r\nX-C: d"}, {"X\n": "a"}, {"": "a"}, {"X": "名"}])
 def test_a_header_stays_one(headers: dict[str, str]) -> None:
     with pytest.raises(InputError, match=r"outputs\.hook\.headers"):
-        WebhookSender("hook", settings("http://127.0.0.1/", headers=headers), AROUND)
+        WebhookSender("hook", settings("http://127.0.0.1/", headers=headers), CONTEXT)
 
 
 def test_no_secret_is_in_the_log_or_in_errors(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -68,6 +68,18 @@ def test_every_page_fits_and_is_silent(browser: Browser, served: tuple[Service, 
             assert browser.said == [], (path, width)
 
 
+def test_a_chart_wider_than_a_phone_begins_at_its_newest_bars(
+    browser: Browser, served: tuple[Service, WebServer]
+) -> None:
+    _, server = served
+    browser.look(360)
+    browser.open(server.address + "/counts")
+    region, bar = "document.querySelector('.newest')", "[...document.querySelectorAll('.chart rect')].at(-1)"
+    assert browser.run(f"{region}.scrollWidth > {region}.clientWidth"), "else this shows nothing"
+    assert browser.run(f"{bar}.getBoundingClientRect().right <= {region}.getBoundingClientRect().right")
+    assert browser.run(f"{bar}.getBoundingClientRect().left >= {region}.getBoundingClientRect().left")
+
+
 def test_the_policy_holds(browser: Browser, served: tuple[Service, WebServer]) -> None:
     _, server = served
     browser.open(server.address)

@@ -153,6 +153,24 @@ def test_the_cookie_is_for_us_alone(guarded: Service) -> None:
     assert "set-cookie" not in guarded.client().get("/healthz").headers
 
 
+@pytest.mark.parametrize(
+    ("host", "fetched", "is_safe"),
+    [
+        ("gate.example", {"sec-fetch-site": "none"}, True),  # a proxy with TLS
+        ("gate.example", {}, False),  # one without
+        ("127.0.0.1:8470", {"sec-fetch-site": "none"}, False),
+        ("localhost:8470", {"sec-fetch-site": "none"}, False),
+    ],
+)
+def test_behind_a_proxy_with_tls_the_cookie_goes_over_tls_alone(
+    tmp_path: Path, host: str, fetched: dict[str, str], is_safe: bool
+) -> None:
+    service = Service(tmp_path, configuration(password=cheap_hash(PASSWORD), hosts=["gate.example"]))
+    answer = TestClient(service.app, base_url=f"http://{host}").get("/signin", headers=fetched)
+    assert answer.status_code == 200 and ("Secure" in answer.headers["set-cookie"]) == is_safe
+    service.close()
+
+
 def test_a_cookie_that_somebody_chose_is_not_signed_in(guarded: Service) -> None:
     chosen = "a" * 43
     client = guarded.client(cookies={"edge_lpr_session": chosen})

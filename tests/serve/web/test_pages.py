@@ -233,7 +233,7 @@ def test_regions_are_drawn(client: TestClient, service: Service) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/cameras/gate?done=saved")
     assert service.drawn["gate"].regions == [[(0.1, 0.1), (0.9, 0.1), (0.9, 0.9)]]
     html = client.get("/cameras/gate?done=saved").text
-    assert "was drawn here" in html and "It holds from the next frames on" in html
+    assert "were drawn here" in html and "It holds from the next frames on" in html
     assert "[cameras.gate]\nregions = [[[0.1" in html
     wrong = client.post("/cameras/gate", data={**form, "masks": "[[[2, 0], [0, 0], [1, 1]]]"})
     assert wrong.status_code == 400

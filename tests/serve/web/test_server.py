@@ -192,6 +192,17 @@ def is_closed(one: socket.socket) -> bool:
         return True
 
 
+def test_a_connection_that_begins_no_tls_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REQUEST", 0.5)
+    certificate, key = make_certificate(tmp_path)
+    with running(tmp_path, certificate, key) as (server, _):
+        host, port = server.address.removeprefix("https://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as silent:
+            assert silent.recv(100) == b""
+        context = ssl.create_default_context(cafile=certificate)
+        assert httpx.get(f"{server.address}/healthz", verify=context).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("first", "rest"),
     [
@@ -213,6 +224,23 @@ def test_a_connection_that_begins_another_request_has_to_end_it(
             slow.sendall(rest)
             with contextlib.suppress(ConnectionError):
                 assert slow.recv(100) == b"", "closed"
+
+
+def test_a_request_that_is_none_is_not_worth_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    head = b"OPTIONS /signin HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with running(tmp_path) as (server, _):
+        host, port = server.address.removeprefix("http://").split(":")
+        for first, rest in ((head + b"no chunk\r\n", b""), (head, b"no chunk\r\n")):
+            with socket.create_connection((host, int(port)), timeout=30) as one:
+                one.sendall(first)
+                if rest:
+                    assert one.recv(1000).startswith(b"HTTP/1.1 405")
+                    one.sendall(rest)
+                with contextlib.suppress(ConnectionError):
+                    while one.recv(1000):
+                        pass
+        assert httpx.get(f"{server.address}/healthz").status_code == 200
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_a_head_that_never_ends_is_refused(tmp_path: Path) -> None:

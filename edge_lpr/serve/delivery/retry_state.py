@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from edge_lpr.backoff import backoff
 from edge_lpr.serve.delivery.items import DeliveryError
+from edge_lpr.serve.delivery.log_throttle import LogThrottle
 
-__all__ = ["Sayings", "Trouble", "pause_after"]
+__all__ = ["RetryState", "pause_after"]
 
 _FIRST_PAUSE = 1.0  # seconds
-_SAY_AGAIN = 60.0  # seconds between two lines about the same
+_LOOK_AGAIN = 60.0  # seconds after which an output is looked at whatever is known of it
 _HOUR = 3600.0
 _LONE = 2  # passages that may fail in a row before it is the receiver that fails
 
@@ -32,28 +33,12 @@ def pause_after(failures: int, most: float, chance: random.Random) -> float:
     return backoff(failures, _FIRST_PAUSE, most) * chance.uniform(0.5, 1.0)
 
 
-class Sayings:
-    """What was said lately: the same is not said again within a minute."""
-
-    def __init__(self) -> None:
-        self._times: dict[str, float] = {}
-
-    def may_say(self, what: str, now: float) -> bool:
-        """Whether something is to be said now; then it was.
-
-        Args:
-            what: What it is about.
-            now: `time.monotonic()`.
-        """
-        self._times = {one: when for one, when in self._times.items() if now < when + _SAY_AGAIN}
-        return self._times.setdefault(what, now) == now
-
-
 @dataclass
-class Trouble:
+class RetryState:
     """An output's failures, as this process has seen them: after a start all is tried at once.
 
     Attributes:
+        chance: Where chance comes from.
         until: When the output may be tried again, in seconds of `time.monotonic()`.
         reason: Why the last try failed; "" where it did not.
         beside: What is wrong with it though no event may wait: a folder that is not there.
@@ -69,7 +54,7 @@ class Trouble:
     _streak: int = 0
     _passages: dict[str, tuple[int, float]] = field(default_factory=dict)  # failures, and until when
     _since: set[str] = field(default_factory=set)  # passages that failed since something was taken
-    said: Sayings = field(default_factory=Sayings)
+    said: LogThrottle = field(default_factory=LogThrottle)
 
     @property
     def told(self) -> str:
@@ -84,7 +69,7 @@ class Trouble:
         """Returns the seconds until something that failed may be tried again; a minute where nothing did."""
         times = [self.until] if self.until > now else [until for _, until in self._passages.values()]
         # One that is over was of a passage that waits no more: what a full queue had no room for.
-        return min(min((time for time in times if time > now), default=now + _SAY_AGAIN) - now, _SAY_AGAIN)
+        return min(min((time for time in times if time > now), default=now + _LOOK_AGAIN) - now, _LOOK_AGAIN)
 
     def over(self, passage: str) -> bool:
         """Has a passage go on, as something of it was taken; returns whether the output was failing."""
