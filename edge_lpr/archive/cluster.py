@@ -198,7 +198,7 @@ def _started(address: str | None, verbose: bool) -> Any:  # noqa: ANN401 - Ray's
             if address:
                 raise SettingError(
                     f"--ray {address}: no Ray cluster answers there ({one_line(e, 160)}); where it asks for "
-                    "a token: RAY_AUTH_MODE=token, and the head's ~/.ray/auth_token here too"
+                    "a token, set RAY_AUTH_MODE to token, and put the head's ~/.ray/auth_token here too"
                 ) from e
             if not left:
                 raise BackendError(f"Ray does not start here: {one_line(e, 160)}") from e

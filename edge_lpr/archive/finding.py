@@ -23,6 +23,7 @@ from edge_lpr.io.targets import Target
 
 __all__ = ["HIDDEN_NAME", "Found", "find"]
 
+_LOCAL = ("file", "local")
 HIDDEN_NAME = "://…"
 """What the name of a source ends with that is not to be told."""
 
@@ -64,7 +65,8 @@ def find(sources: Iterable[str], column: str | None = None, *, lists: bool = Tru
         first = len(found.pictures)
         for name in listed:
             try:
-                pairs = _of_address(name, found) if is_address(name) else _of_files(name, found)
+                near = _near(name)
+                pairs = _of_address(near, found) if is_address(near) else _of_files(near, found)
                 for kind, file in pairs:
                     if (place := _place(file.address)) not in taken:
                         taken.add(place)
@@ -72,6 +74,16 @@ def find(sources: Iterable[str], column: str | None = None, *, lists: bool = Tru
             except SourceError as e:
                 found.failures.append(Failure(_shown(name), str(e)))
     return found
+
+
+def _near(name: str) -> str:
+    """Returns an address of this machine's files as the path that it is: closed folders are told of there.
+
+    Patterns stay fsspec's, whose "**" goes into no folder twice.
+    """
+    if not is_address(name) or name.strip().partition("://")[0].lower() not in _LOCAL or glob.has_magic(name):
+        return name
+    return file_system(check_address(name))[1]
 
 
 def _add(found: Found, kind: str, file: SourceFile, first: int) -> None:
@@ -106,7 +118,7 @@ def _real(folder: str) -> str:
 
 def _of_files(name: str, found: Found) -> Iterator[tuple[str, SourceFile]]:
     def problem(line: str) -> None:
-        found.failures.append(Failure(line.partition(": ")[0], line))
+        found.failures.append(Failure(line.rpartition(": cannot be read")[0] or line, line))
 
     targets: list[Target] = find_targets(name, problem, lambda _, left_out: found.left_out.update(left_out))
     for target in targets:

@@ -27,7 +27,7 @@ pytest.importorskip("ray", reason=reason("ray", "scale"))
 pytest.importorskip("pyarrow", reason=reason("pyarrow", "scale"))
 pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
 
-from edge_lpr.archive.cluster import Cluster, _gave_up, connected
+from edge_lpr.archive.cluster import Cluster, _gave_up, _started, connected
 from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.status import status_of
 from edge_lpr.archive.store import Store
@@ -180,6 +180,15 @@ def test_a_cluster_that_is_not_there_is_named() -> None:
         connected("127.0.0.1:1"),
     ):
         pass
+
+
+def test_what_a_cluster_with_a_token_asks_for_is_told_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**words: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster")
+
+    monkeypatch.setattr("ray.init", refused)
+    with pytest.raises(SettingError, match=r"RAY_AUTH_MODE to token, .*auth_token here too$"):
+        _started("auto", verbose=False)
 
 
 def test_what_no_reader_can_have_is_told_at_once_and_in_its_own_words(

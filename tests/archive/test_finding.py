@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.capabilities import as_a_plain_user
 from helpers.extras import reason
 
 pytest.importorskip("fsspec", reason=reason("fsspec", "scale"))
@@ -153,6 +154,27 @@ def test_a_file_is_read_once_by_whichever_way_its_folder_is_named(
     Path("link").symlink_to(pictures)
     found = find(["pictures", "pictures/../pictures", "link", "link/4.jpg"])
     assert [file.name.split("/")[0] for file in found.pictures] == ["pictures"] * 8
+
+
+def test_an_address_of_this_machines_files_is_the_path(pictures: Path) -> None:
+    found = find([f"file://{pictures}", str(pictures), f"FILE://{pictures}/4.jpg"])
+    assert [file.name for file in found.pictures] == [file.name for file in find([str(pictures)]).pictures]
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_folder_that_is_closed_is_a_failure_by_its_whole_name(pictures: Path, scheme: str) -> None:
+    closed = pictures / "gate: north"
+    (pictures / "2026-11-26").rename(closed)
+    closed.chmod(0)
+    try:
+        with as_a_plain_user():
+            found = find([f"{scheme}{pictures}"])
+    finally:
+        closed.chmod(0o755)
+    assert len(found.pictures) == 4
+    assert [(one.source, one.reason) for one in found.failures] == [
+        (str(closed), f"{closed}: cannot be read (Permission denied)")
+    ]
 
 
 def test_what_a_list_holds_is_no_list_when_it_is_looked_for_again(tmp_path: Path) -> None:
