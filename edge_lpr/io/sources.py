@@ -175,7 +175,7 @@ def _of_reference(
 def _of_glob(
     text: str, on_warning: Callable[[str], None] | None, on_left_out: LeftOut | None
 ) -> list[Target]:
-    found = [Path(p) for p in glob.glob(text, recursive=True)]  # noqa: PTH207 (of any folder)
+    found = [Path(p) for p in _matching(text)]
     base = Path(os.path.commonpath([p.parent for p in found])) if found else None
     problems = _closed_folders(text)
     files = list(regular_files(found, problems.append))
@@ -183,6 +183,23 @@ def _of_glob(
     if not targets and not problems:
         raise SourceError(f"{text}: the pattern matches no image or video ({len(found)} other files)")
     return _told(targets, problems, on_warning)
+
+
+def _matching(pattern: str) -> list[str]:
+    """Returns what a pattern matches; "**" follows no links to folders, which may lead round for ever."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        return glob.glob(pattern)  # noqa: PTH207 (of any folder)
+    place = parts.index("**")
+    rest, found = parts[place + 1 :], list[str]()
+    for base in glob.glob(str(Path(*parts[:place]))) if place else ["."]:  # noqa: PTH207
+        for folder, folders, names in os.walk(base):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            if rest:
+                found += _matching(str(Path(glob.escape(folder), *rest)))
+            else:
+                found += [folder, *(str(Path(folder, name)) for name in names if not name.startswith("."))]
+    return list(dict.fromkeys(found))
 
 
 def _is_device(path: Path) -> bool:
@@ -239,7 +256,7 @@ def _closed_folders(pattern: str) -> list[str]:
     problems: list[str] = []
     parts = Path(pattern).parts
     for n in range(1, len(parts)):
-        for folder in sorted(glob.glob(str(Path(*parts[:n])), recursive=True)):  # noqa: PTH207
+        for folder in sorted(_matching(str(Path(*parts[:n])))):
             if os.path.isdir(folder):  # noqa: PTH112 - never raises
                 try:
                     os.scandir(folder).close()

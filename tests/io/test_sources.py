@@ -220,3 +220,19 @@ def test_the_longest_names_are_found(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (target,) = find_targets(tmp_path)
     assert {path.name for path in target.paths} == names
+
+
+@pytest.mark.parametrize("pattern", ["**", "**/*.png", "[p]ictures/**/*.png", "**/**/b.png", "*/folder/**"])
+def test_links_that_lead_round_are_gone_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("pictures/folder")
+    folder.mkdir(parents=True)
+    for path in (Path("pictures/a.png"), folder / "b.png"):
+        cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint8))
+    for number in range(3):  # each doubles the ways at each of forty levels
+        (folder / f"up{number}").symlink_to("..")
+    (target,) = find_targets(pattern)
+    wanted = {"**/**/b.png": ["b.png"], "*/folder/**": ["b.png"]}.get(pattern, ["a.png", "b.png"])
+    assert [path.name for path in target.paths] == wanted
