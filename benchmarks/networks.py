@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from edge_lpr.bundle.writer import DET_POSTPROCESS, DET_SIZE
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
 from edge_lpr.console.tables import table
+from edge_lpr.environment import machine
 from edge_lpr.errors import ModelError, SettingError
 from edge_lpr.export.bundle_graph import DET_MEAN, DET_STD, REC_MEAN, REC_STD, det_model, rec_model
 from edge_lpr.export.paddle_model import PaddleModel, open_model
@@ -29,6 +31,8 @@ from edge_lpr.export.parity.comparison import Comparison
 from edge_lpr.export.parity.images import probe_images, read_images
 from edge_lpr.export.parity.with_paddle import DetGraphs, RecGraphs, compare_det, compare_rec
 from edge_lpr.export.settings import BOUND
+from edge_lpr.io.atomic_io import write_json
+from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.types import Arrays, Image
 
 __all__ = ["FORMS", "drawn_weights"]
@@ -40,6 +44,7 @@ _GIVEN = {
     "paddle2": "an inference model of a network, as Paddle 2 saved it (default: in its form, by Paddle 3)",
 }
 _NEWEST = 3
+_PACKAGES = ("paddlepaddle", "paddle2onnx", "onnx")
 _CLASSES = 93
 _PICTURES = 10
 _SIZE = {**DET_SIZE, "stride": 32, "limit_side_len": 480, "max_side_len": 640}
@@ -125,14 +130,14 @@ def _compared(model: PaddleModel, architecture: Architecture, images: Mapping[st
     return compare_rec(model, rec, images)[0][-1]
 
 
-def _rows(
+def _measured(
     names: Sequence[str], given: Mapping[str, Mapping[str, Path]], images: Mapping[str, Image]
-) -> Iterator[list[str]]:
+) -> Iterator[tuple[str, str, dict[str, Comparison]]]:
+    """Exports each network in each form; gives its name, its weights' source, and a comparison by form."""
     crops = {name: np.ascontiguousarray(image[200:248, :320]) for name, image in images.items()}
     for name in sorted(names, key=lambda n: ARCHITECTURES[n].part):
         architecture = ARCHITECTURES[name]
         pictures = images if architecture.part == "det" else crops
-        row = [name, "given" if name in given["weights"] else "drawn"]
         with tempfile.TemporaryDirectory(prefix="edge-lpr-") as temporary:
             folder = Path(temporary)
             checkpoint = given["weights"].get(name, folder / "drawn.pdparams")
@@ -144,14 +149,14 @@ def _rows(
                 "Paddle 2": given["paddle2"].get(name) or _saved(checkpoint, architecture, folder, version=2),
                 "Paddle 3": _saved(checkpoint, architecture, folder, version=_NEWEST),
             }
-            row += [_cell(sources[form], architecture, pictures) for form in FORMS]
-        yield row
+            found = {form: _of(sources[form], architecture, pictures) for form in FORMS}
+        yield name, "given" if name in given["weights"] else "drawn", found
 
 
-def _cell(source: Path, architecture: Architecture, pictures: Mapping[str, Image]) -> str:
+def _of(source: Path, architecture: Architecture, pictures: Mapping[str, Image]) -> Comparison:
     model = open_model(source, architecture.part)
     try:
-        return _told(_compared(model, architecture, pictures))
+        return _compared(model, architecture, pictures)
     finally:
         model.close()
 
@@ -161,6 +166,17 @@ def _told(found: Comparison) -> str:
     own = f" (own rounding {found.rounding:.1e})" if found.rounding else ""
     verdict = "" if found.passed(BOUND) else ", DIFFERS"
     return f"{found.maximum:.1e}{own}, {same}{verdict}"
+
+
+def _json(found: Comparison) -> dict[str, Any]:
+    return {
+        # No number where the network returned one that is none.
+        "largest_difference": found.maximum if np.isfinite(found.maximum) else None,
+        "own_rounding": found.rounding,
+        "compared": found.compared,
+        "equal": found.compared - len(found.differing),
+        "passed": found.passed(BOUND),
+    }
 
 
 def _pair(option: str, text: str) -> tuple[str, Path]:
@@ -185,17 +201,30 @@ def main(argv: Sequence[str] | None = None) -> int:
             help=f"{what}; may be repeated",
         )
     parser.add_argument("--images", type=Path, metavar="DIR", help="pictures (default: drawn ones)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     args = parser.parse_args(argv)
     names = args.networks or list(ARCHITECTURES.names())
     for name in names:
         ARCHITECTURES[name]  # names the choices where there is none of that name
     given = {option: dict(_pair(option, text) for text in getattr(args, option)) for option in _GIVEN}
+    inputs = [
+        read
+        for option, places in given.items()
+        for place in places.values()
+        for read in files_in(f"--{option}", place)
+    ]
+    check_outputs([("--json", args.json)], [*inputs, *files_in("--images", args.images)])
     images = probe_images(_PICTURES) if args.images is None else read_images(args.images, _PICTURES)
     rows = [["network", "weights", *FORMS]]
-    for row in _rows(names, given, images):
-        say(" | ".join(row))
-        rows.append(row)
+    networks = []
+    for name, weights, found in _measured(names, given, images):
+        rows.append([name, weights, *(_told(found[form]) for form in FORMS)])
+        say(" | ".join(rows[-1]))
+        forms = {form: _json(found[form]) for form in FORMS}
+        networks.append({"network": name, "weights": weights, "forms": forms})
     show(table(rows))
+    if args.json:
+        write_json(args.json, {"machine": machine(*_PACKAGES), "images": len(images), "networks": networks})
     return 0
 
 

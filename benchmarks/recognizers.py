@@ -45,8 +45,11 @@ class Plate(NamedTuple):
     text: str
 
 
-def slanted(quad: Quad, shear: float, climb: float) -> Quad:
-    """Returns the corners of a crop in which the plate is slanted.
+def sheared(quad: Quad, shear: float, climb: float) -> Quad:
+    """Returns the corners of a crop in which the plate is slanted and what leans out of it is cut off.
+
+    The crop is as large as the plate, as where a detector's corners are off; `render.view.slanted`, for
+    training, makes it as large as the slanted plate.
 
     Args:
         quad: float32 4×2 corners of the plate, tl-tr-br-bl.
@@ -89,10 +92,10 @@ def compressed(crop: Image) -> Image:
 
 VIEWS: Mapping[str, Cut] = {
     "as it is": crop_quad,
-    "slanted left": lambda image, quad: crop_quad(image, slanted(quad, -0.4, 0)),
-    "slanted right": lambda image, quad: crop_quad(image, slanted(quad, 0.4, 0)),
-    "climbing": lambda image, quad: crop_quad(image, slanted(quad, 0, -0.15)),
-    "falling": lambda image, quad: crop_quad(image, slanted(quad, 0, 0.15)),
+    "slanted left": lambda image, quad: crop_quad(image, sheared(quad, -0.4, 0)),
+    "slanted right": lambda image, quad: crop_quad(image, sheared(quad, 0.4, 0)),
+    "climbing": lambda image, quad: crop_quad(image, sheared(quad, 0, -0.15)),
+    "falling": lambda image, quad: crop_quad(image, sheared(quad, 0, 0.15)),
     "16 px high": lambda image, quad: shrunk(crop_quad(image, quad), 16),
     "12 px high": lambda image, quad: shrunk(crop_quad(image, quad), 12),
     "smeared": lambda image, quad: smeared(crop_quad(image, quad)),

@@ -85,7 +85,9 @@ def join(detector: Bundle, recognizer: Bundle, out: Path, name: str | None = Non
             if name != REFERENCE and PRECISIONS[name].target == target
         }
         if models:
-            add_precisions(load_bundle(out), models, recognizer.raw.get(calibration_key(target), {}))
+            told = dict(recognizer.raw.get(calibration_key(target), {}))
+            told.pop("end_to_end", None)  # measured with another detector
+            add_precisions(load_bundle(out), models, told)
     return load_bundle(made.path)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from edge_lpr.console.output import say
@@ -210,15 +211,16 @@ def run(args: argparse.Namespace) -> int:
                     "--pretrained was trained with, its lines in the same order"
                 )
 
-        history = finetune(
-            config,
-            files,
-            out,
-            resume=args.resume,
-            report=show_step,
-            notify=progress.note,
-            device=args.device,
-        )
+        with _told_how_to_go_on(args.part, out):
+            history = finetune(
+                config,
+                files,
+                out,
+                resume=args.resume,
+                report=show_step,
+                notify=progress.note,
+                device=args.device,
+            )
     last = history["metrics"][-1]["step"]
     if progress.total and last < progress.total:
         say(f"ended early, at step {last:.0f}: {config.own.patience} evaluations without a better metric")
@@ -228,6 +230,20 @@ def run(args: argparse.Namespace) -> int:
         unread = counted({"images": listed.unread})[0]
         say(f"{unread} could not be read; all else was used", stream=sys.stderr)
     return 2 if listed.unread else 0
+
+
+@contextmanager
+def _told_how_to_go_on(part: Part, out: Path) -> Iterator[None]:
+    """Gives an interruption the command that goes on with the run, where there is one by then."""
+    from edge_lpr.finetune.training.trainer import STATE
+
+    try:
+        yield
+    except KeyboardInterrupt as e:
+        if (out / STATE).exists():
+            go_on = f"edge-lpr finetune {part} --out {quote(str(out))} --resume"
+            e.args = (f"interrupted; go on with it: {go_on}",)
+        raise
 
 
 def _document(args: argparse.Namespace) -> tuple[Document, str]:

@@ -252,8 +252,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_samples(samples, args.out / name)
             show(f"{args.out / name}: {len(samples)} images")
     else:
-        for name in args.part or TRAINED:
-            train(name, args.data, args.out, args.font)
+        try:
+            for name in args.part or TRAINED:
+                train(name, args.data, args.out, args.font)
+        except KeyboardInterrupt as e:
+            e.args = ("interrupted; the same command goes on with it",)
+            raise
     return 0
 
 

@@ -133,9 +133,9 @@ class _Walk:
         def show(report: StepReport) -> None:
             if report.metrics or report.step % 20 == 0:
                 numbers = " ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
-                left = f"{report.remaining / 60:.0f} min left"
-                line = f"{name} {report.step}/{report.steps} loss {report.loss:.4f} {left} {numbers}"
-                say(line)
+                # What the start's weights measure has no loss, and no time that a step took.
+                told = f"loss {report.loss:.4f} {report.remaining / 60:.0f} min left " if report.step else ""
+                say(f"{name} {report.step}/{report.steps} {told}{numbers}".rstrip())
 
         config = stage_config(self.recipe, self.part, step, self.runs)
         finetune(config, inputs, out, resume=(out / STATE).is_file(), report=show)

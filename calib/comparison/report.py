@@ -23,11 +23,11 @@ from edge_lpr.calib.comparison.compare import (
 from edge_lpr.calib.comparison.plots import PLOTS, draw_plots
 from edge_lpr.console.tables import table
 from edge_lpr.environment import machine
-from edge_lpr.errors import EdgeLprError, OutputError
+from edge_lpr.errors import EdgeLprError
 from edge_lpr.evaluation.evaluate import METRICS, Miss, metric_text
 from edge_lpr.evaluation.significance import QUANTILES, confusions
 from edge_lpr.geometry import crop_quad
-from edge_lpr.io.atomic_io import write_bytes
+from edge_lpr.io.atomic_io import create_folder, write_bytes
 from edge_lpr.io.image_io import read_image
 from edge_lpr.types import EvaluationTask
 
@@ -107,10 +107,7 @@ def write_report(folder: Path, measured: Sequence[Measured], title: str) -> None
     Raises:
         OutputError: Something cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise OutputError(f"{folder}: cannot be made ({e.strerror or e})") from e
+    create_folder(folder)
     plots = draw_plots(measured)
     for name, data in plots.items():
         write_bytes(folder / name, data)

@@ -144,7 +144,7 @@ def module_main(name: str) -> Callable[[Callable[Parameters, int]], Callable[Par
                 print(f"{name}: {printable(unreadable(e.filename or 'a file', e))}", file=sys.stderr)
                 return 2
             except KeyboardInterrupt as e:
-                print(f"{name}: interrupted", file=sys.stderr)
+                print(f"{name}: {printable(str(e) or 'interrupted')}", file=sys.stderr)
                 return interrupt_code(e)
 
         return run

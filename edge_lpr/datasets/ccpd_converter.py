@@ -25,7 +25,7 @@ from edge_lpr.datasets.labels import NO_PLATE
 from edge_lpr.environment import cores
 from edge_lpr.errors import CcpdNameError, InputError, OutputError, SourceError
 from edge_lpr.geometry import crop_quad
-from edge_lpr.io.atomic_io import write_bytes, write_with
+from edge_lpr.io.atomic_io import create_folder, write_bytes, write_with
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.io.claims import Claims, files_in
 from edge_lpr.io.image_io import MAX_BYTES, decode_image
@@ -133,8 +133,8 @@ def convert_ccpd(
     scenes: dict[Path, str] = {}
     crops: dict[Path, str] = {}
     complete = False
+    create_folder(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
         for path, outcome in _work(images, source, out, workers or cores()):
             relative = path.relative_to(source)
             if isinstance(outcome, _SkipError):

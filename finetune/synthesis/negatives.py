@@ -20,10 +20,12 @@ from edge_lpr.finetune.synthesis import corruptions
 from edge_lpr.finetune.synthesis.render.text import sample_plate
 from edge_lpr.types import Image, Rng
 
-__all__ = ["TextRenderer"]
+__all__ = ["CONTRAST", "TextRenderer", "colours"]
 
 _NEAR = 0.4
 """Share of texts that are like a plate's."""
+CONTRAST = 48
+"""Levels by which paper and ink differ in one channel at least: what cannot be seen is labelled as a text."""
 
 
 @lru_cache(maxsize=64)
@@ -32,6 +34,14 @@ def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
         return ImageFont.truetype(path, size)
     except OSError as e:
         raise InputError(f"{path}: cannot be read as a font ({e}); give a .ttf, .otf or .ttc file") from e
+
+
+def colours(rng: Rng) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Draws the colours of a paper and of an ink that shows on it."""
+    while True:
+        paper, ink = rng.integers(0, 256, (2, 3))
+        if np.abs(paper - ink).max() >= CONTRAST:
+            return tuple(map(int, paper)), tuple(map(int, ink))
 
 
 class TextRenderer:
@@ -101,7 +111,7 @@ class TextRenderer:
         Returns:
             uint8 H×W×3 BGR, and the text on it ("" for a surface without any).
         """
-        paper, ink = (tuple(int(v) for v in rng.integers(0, 256, 3)) for _ in range(2))
+        paper, ink = colours(rng)
         if rng.random() < 0.15:
             return self._surface(rng, height), ""
         text = self.text(rng)

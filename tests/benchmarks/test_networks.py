@@ -1,5 +1,7 @@
 """The table of how exactly networks are exported."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.extras import reason
@@ -22,3 +24,13 @@ def test_a_wrong_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "architecture 'PP-OCRv9_det': expected one of ch_PP-OCRv3_det" in capsys.readouterr().err
     assert main(["ch_PP-OCRv2_det", "--weights", "x.pdparams"]) == 2
     assert "--weights x.pdparams: expected NETWORK=PATH" in capsys.readouterr().err
+
+
+def test_figures_do_not_go_over_what_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "inference"
+    model.mkdir()
+    (model / "inference.pdmodel").write_bytes(b"")
+    given = ["--paddle2", f"ch_PP-OCRv2_det={model}", "--json", str(model / "inference.pdmodel")]
+    assert main(["ch_PP-OCRv2_det", *given]) == 2
+    assert "--json" in capsys.readouterr().err
+    assert (model / "inference.pdmodel").read_bytes() == b""

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from helpers.extras import reason
 
-from edge_lpr.benchmarks.recognizers import VIEWS, held_out_plates, main, shrunk, slanted
+from edge_lpr.benchmarks.recognizers import VIEWS, held_out_plates, main, sheared, shrunk
 from edge_lpr.datasets.labels import load_labels
 from edge_lpr.types import Quad
 
 QUAD: Quad = np.array([[40, 30], [140, 30], [140, 60], [40, 60]], np.float32)
 
 
-def test_a_slanted_crop_shows_a_slanted_plate() -> None:
-    pushed = slanted(QUAD, 0.5, 0.0)
+def test_a_sheared_crop_shows_a_slanted_plate() -> None:
+    pushed = sheared(QUAD, 0.5, 0.0)
     np.testing.assert_allclose(pushed - QUAD, [[15, 0], [15, 0], [0, 0], [0, 0]])
-    pushed = slanted(QUAD, 0.0, 0.1)
+    pushed = sheared(QUAD, 0.0, 0.1)
     np.testing.assert_allclose(pushed - QUAD, [[0, 0], [0, 10], [0, 10], [0, 0]])
 
 

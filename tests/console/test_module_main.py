@@ -18,6 +18,7 @@ from edge_lpr.errors import EdgeLprError, OutputError, SettingError
         (SettingError("a: is 1\x1b[2J, expected 2"), 2, "toy: a: is 1\ufffd[2J, expected 2\n"),
         (OutputError("b: cannot be written"), 1, "toy: b: cannot be written\n"),
         (KeyboardInterrupt(), 130, "toy: interrupted\n"),
+        (KeyboardInterrupt("interrupted; go on: a\nb"), 130, "toy: interrupted; go on: a\ufffdb\n"),
         (Terminated(), 143, "toy: interrupted\n"),
         (Terminated(1), 129, "toy: interrupted\n"),
     ],

@@ -53,7 +53,9 @@ def test_each_part_is_that_of_its_bundle(
     }
     assert found.raw["rec"]["precisions"] == own.raw["rec"]["precisions"]
     for key in ("calibration", "calibration_cpu"):
-        assert found.raw[key] == own.raw[key]
+        # What both networks read together was measured with another detector.
+        assert "end_to_end" in own.raw[key]
+        assert found.raw[key] == {k: v for k, v in own.raw[key].items() if k != "end_to_end"}
     assert found.origin["rec"] == own.origin["rec"]
     told = json.loads((out / "parity.json").read_text(encoding="utf-8"))
     assert told["passed"] is True and told["seconds"] == 1.5 and set(told["of_rec"]) == {"seconds"}

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -82,6 +85,34 @@ def test_a_run_and_its_resume(
     told = error_of(capsys, "rec", "--resume", "--out", out, "-o", "Train.loader.batch_size_per_card=3")
     assert "started with Train.loader.batch_size_per_card = 2, the config says 3" in told
     assert "holds no run to go on with (no config.yml)" in error_of(capsys, "rec", "--resume", "--out", start)
+
+
+def test_an_interrupted_run_says_how_it_goes_on(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edge_lpr.finetune.training import rec
+
+    monkeypatch.setattr(rec, "_RENDERED_CROPS", 2)
+    step = rec.RecTraining.loss
+
+    def struck(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return step(*arguments)
+
+    monkeypatch.setattr(rec.RecTraining, "loss", struck)
+    out = tmp_path / "a run"
+    arguments = ["finetune", "rec", "--render", "--pretrained", start / "rec.pdparams"]
+    assert (
+        main(
+            [
+                str(a)
+                for a in [*arguments, "--dict", start / "keys.txt", "--out", out, *REC, "Global.epoch_num=2"]
+            ]
+        )
+        == 130
+    )
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"edge-lpr: interrupted; go on with it: edge-lpr finetune rec --out '{out}' --resume"
 
 
 def test_weights_that_read_something_are_not_suspected(

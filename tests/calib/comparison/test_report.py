@@ -117,7 +117,7 @@ def test_a_report_is_a_page_and_its_plots(variants: list[Measured], tmp_path: Pa
         *("accuracy.png", "latency.png", "report.html", "size.png")
     ]
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_report(tmp_path / "file" / "b", variants, "t")
 
 

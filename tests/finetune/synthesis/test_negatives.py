@@ -12,7 +12,7 @@ pytest.importorskip("PIL", reason=reason("PIL", "test"))
 
 from edge_lpr.errors import InputError
 from edge_lpr.finetune.synthesis import glyphs
-from edge_lpr.finetune.synthesis.negatives import TextRenderer
+from edge_lpr.finetune.synthesis.negatives import CONTRAST, TextRenderer, colours
 from edge_lpr.plates.characters import PROVINCES
 
 FONT = glyphs.PLATE_ASSETS / "hei-thin.otf"
@@ -40,6 +40,12 @@ def test_crops_are_of_about_the_asked_height_and_the_same_for_a_seed() -> None:
         texts.append(text)
     assert "" in texts  # a surface without text
     assert sum(text != "" for text in texts) > 25
+
+
+def test_a_text_shows_on_its_paper() -> None:
+    rng = np.random.default_rng(0)
+    apart = [np.abs(np.subtract(*colours(rng))).max() for _ in range(2000)]
+    assert min(apart) >= CONTRAST
 
 
 def test_a_font_without_the_characters_and_no_font_are_named(tmp_path: Path) -> None:
