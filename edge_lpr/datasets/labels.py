@@ -236,7 +236,15 @@ def _read_folder(folder: Path, labels: Labels, unlabelled: bool, data_dir: Path 
         for file in files:
             _read_file(file, labels, data_dir)
         return
-    images = sorted(p for p in walk_files(folder, closed.append) if p.suffix.lower() in IMAGE_SUFFIXES)
+    found = sorted(walk_files(folder, closed.append))
+    # What `edge-lpr dataset ccpd` cuts out has CCPD's names: without its label file it passes for scenes.
+    if below := [p for p in found if p.name in LABEL_FILES]:
+        others = f" (and {len(below) - 1} more below)" if len(below) > 1 else ""
+        raise InputError(
+            f"{folder}: has no label file itself, but {below[0]} lies below it{others}; "
+            f"give the folders that hold one, such as {below[0].parent}"
+        )
+    images = [p for p in found if p.suffix.lower() in IMAGE_SUFFIXES]
     labels.problems += closed
     labels.unread += closed
     if unlabelled and not any(is_ccpd_name(p.stem) for p in images):

@@ -334,3 +334,13 @@ def test_paths_may_be_relative_to_another_folder_as_in_paddleocrs_configs(tmp_pa
         len(labels.problems) == 1
         and f"two.txt:2: no image 'b.png' in {tmp_path / 'data'}" in labels.problems[0]
     )
+
+
+def test_a_folder_of_labelled_folders_is_told_to_give_these(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "det.txt").write_text("", encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"has no label file itself, but .*train.det\.txt lies below it \(and 1"
+    ):
+        load_labels([tmp_path])
