@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -13,7 +12,7 @@ from typing import Literal
 from edge_lpr.errors import BackendError
 from edge_lpr.types import Image
 
-__all__ = ["GstServer", "gst_python", "gst_server", "write_h264"]
+__all__ = ["GstServer", "gst_python", "write_h264"]
 
 _CANDIDATES = (sys.executable, "/usr/bin/python3")
 # Whether a Python has all that `gst_rtsp_server.py` is made of.
@@ -137,10 +136,3 @@ class GstServer:
     def _end(self) -> None:
         self._process.kill()
         self._process.communicate()
-
-
-@contextmanager
-def gst_server(videos: Mapping[str, Path], fps: int, python: str = "") -> Iterator[str]:
-    """While entered, a `GstServer` plays videos; gives its address."""
-    with GstServer(videos, fps, python) as server:
-        yield server.address

@@ -1,6 +1,6 @@
 """How many cameras the service reads on a core and on a machine, and at what recall of events.
 
-    python -m edge_lpr.benchmarks.serve --cameras 1 2 4 8 --out serve.json
+    python -m edge_lpr.benchmarks.serve --cameras 1 2 4 8 --json serve.json
     python -m edge_lpr.benchmarks.serve --soak 100000 --cameras 4 --fps 25 --zoom 0.3333 --quiet 52
 
 Each camera is a drawn street whose vehicles are known, over and over, as H.264 from GStreamer's RTSP server
@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from edge_lpr.benchmarks.rtsp_films import gst_python, gst_server, write_h264
+from edge_lpr.benchmarks.rtsp_films import GstServer, gst_python, write_h264
 from edge_lpr.benchmarks.serve_run import Look, quantile, serving
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.module_main import Parser, module_main
@@ -245,9 +245,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--soak", type=int, metavar="N", help="read N frames, and look at memory")
     parser.add_argument("--python", default="", help="the Python that has GStreamer's bindings")
     parser.add_argument("--note", default="", help="what else the machine was doing, for the results")
-    parser.add_argument("--out", help="a JSON file for the results")
+    parser.add_argument("--json", help="a JSON file for the results")
     args = parser.parse_args(argv)
-    check_outputs([("--out", args.out)], [])
+    check_outputs([("--json", args.json)], [])
     python = gst_python(args.python)
     results: list[dict[str, Any]] = []
     with Interrupts(), tempfile.TemporaryDirectory() as folder:
@@ -257,8 +257,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             names = [f"c{number}" for number in range(1, count + 1)]
             place = Path(folder) / f"{count}-{len(results)}"
             place.mkdir()
-            with gst_server(dict.fromkeys(names, video), args.fps, python) as address:
-                with serving(place, {name: f"{address}{name}" for name in names}, args.threads) as run:
+            with GstServer(dict.fromkeys(names, video), args.fps, python) as server:
+                with serving(place, {name: f"{server.address}{name}" for name in names}, args.threads) as run:
                     if args.soak:
                         result: dict[str, Any] = {"cameras": count, **soak(run, args.soak)}
                     else:
@@ -268,10 +268,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             result["ended_seconds"] = round(run.ended, 2)
             results.append(result)
             say(str(result) if args.soak else _line(result))
-            if args.out:
+            if args.json:
                 asked = {"fps": args.fps, "zoom": args.zoom, "quiet": args.quiet, "turns": args.turns}
                 asked |= {"threads": args.threads, "frames_a_turn": frames, "note": args.note}
-                write_json(args.out, {"machine": machine("onnxruntime", "av"), **asked, "runs": results})
+                write_json(args.json, {"machine": machine("onnxruntime", "av"), **asked, "runs": results})
     return 0
 
 

@@ -1,6 +1,6 @@
 """Video on a CPU: the vehicles that are found, and the CPU's time for it, with and without the gate.
 
-    python -m edge_lpr.benchmarks.video --out video.json
+    python -m edge_lpr.benchmarks.video --json video.json
     python -m edge_lpr.benchmarks.video --film sample --peer agentclpr --python /path/to/python
     python -m edge_lpr.benchmarks.video --film sample --before /path/to/a/worktree
 
@@ -246,7 +246,7 @@ def compare(
             suffix = "" if precision == "auto" else f", {precision}"
             films[name][f"gate off{suffix}"] = score(off, truth, off)
             films[name][f"gate auto{suffix}"] = score(gated, truth, off)
-        others = {peer: (peer, python, None) for peer in peers}
+        others: dict[str, tuple[str, str, str | None]] = {peer: (peer, python, None) for peer in peers}
         if before is not None:
             others["before"] = ("edge-lpr", sys.executable, before)
         for way, (reader, interpreter, checkout) in others.items():
@@ -295,12 +295,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="what the networks run in, more where given again (default auto)",
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of ONNX Runtime (default 1)")
-    parser.add_argument("--out", help="a JSON file for the results")
+    parser.add_argument("--json", help="a JSON file for the results")
     args = parser.parse_args(argv)
     if args.peer and not args.python:
         raise SettingError("--peer needs --python, the interpreter that has it")
     check_checkout(args.before)
-    check_outputs([("--out", args.out)], [("samples", _SAMPLES / "street.mp4")])
+    check_outputs([("--json", args.json)], [("samples", _SAMPLES / "street.mp4")])
     cv2.setNumThreads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
         for found in compare(
@@ -312,8 +312,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.precision or ("auto",),
             args.before,
         ):
-            if args.out:
-                write_json(args.out, {"machine": machine("av"), "threads": args.threads, **found})
+            if args.json:
+                write_json(args.json, {"machine": machine("av"), "threads": args.threads, **found})
     return 0
 
 

@@ -107,7 +107,7 @@ def test_all_of_it_runs_over_a_real_server(
         pytest.skip(str(e))
     monkeypatch.setattr(serve, "_WARM_UP", 1.0)
     out = tmp_path / "out.json"
-    assert main(["--cameras", "2", "--turns", "1", "--zoom", "0.5", "--out", str(out)]) == 0
+    assert main(["--cameras", "2", "--turns", "1", "--zoom", "0.5", "--json", str(out)]) == 0
     told = json.loads(out.read_text(encoding="utf-8"))
     (run,) = told["runs"]
     assert (run["cameras"], run["vehicles"], told["frames_a_turn"]) == (2, 12, 96)
