@@ -50,6 +50,8 @@ from edge_lpr.precisions import PRECISIONS
 from edge_lpr.types import Quad
 
 SAMPLE = "sample"
+WRONG = "wrong"
+"""What stands in results for a text that no plate of the film has."""
 _LIMIT = 3600.0  # seconds that another reader may take for a film
 _SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
@@ -190,7 +192,7 @@ def score(reading: Reading, truth: Sequence[Passage], reference: Reading) -> dic
         by which an event begins after its plate can be read, or ends before that is over; and `differs`, the
         most by which the beginning or end of one differs from the reference's, None where its texts do.
     """
-    left = list(reading.events)
+    left, shown = list(reading.events), {passage.text for passage in truth}
     late = early = 0.0
     found = 0
     for passage in truth:
@@ -218,7 +220,11 @@ def score(reading: Reading, truth: Sequence[Passage], reference: Reading) -> dic
         "times_faster": round(reference.cpu / reading.cpu, 2),
         "whole_looks": reading.whole,
         "share_looked_at": round(reading.share, 4),
-        "events": [[e.text, round(e.first, 3), round(e.last, 3)] for e in reading.events],
+        # A misread plate may be somebody's: no result names it.
+        "events": [
+            [e.text if e.text in shown else WRONG, round(e.first, 3), round(e.last, 3)]
+            for e in reading.events
+        ],
     }
 
 

@@ -238,7 +238,10 @@ def check_gates(measured: Sequence[Measured], limits: dict[str, float]) -> list[
     ]
     present = {m.variant.precision for m in measured}
     return failed + [
-        f"{precision}: has a gate, but was not measured" for precision in limits if precision not in present
+        f"{precision}: has a gate, but was not measured: a network of the bundle lacks it, which `edge-lpr "
+        "calibrate` makes, or it cannot be run here, as said above"
+        for precision in limits
+        if precision not in present
     ]
 
 

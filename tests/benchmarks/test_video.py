@@ -29,6 +29,7 @@ def test_a_score_names_what_is_found_late_and_extra() -> None:
         reading(Passage("皖A13H25", 1.1, 2.7), Passage("苏C7Y778", 4.0, 6.0), cpu=2.5), TRUTH, reference
     )
     assert (found["found"], found["extra"], found["late"], found["early"]) == (1, 1, 0.1, 0.3)
+    assert [event[0] for event in found["events"]] == ["皖A13H25", "wrong"]
     assert found["differs"] is None and found["times_faster"] == 4 and found["cpu_seconds_per_hour"] == 900
     same = score(reading(Passage("皖A13H25", 0.9, 3.1), TRUTH[1]), TRUTH, reference)
     assert (same["found"], same["extra"], same["late"], same["early"], same["differs"]) == (2, 0, 0, 0, 0.1)
