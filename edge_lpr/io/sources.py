@@ -198,7 +198,8 @@ def _matching(pattern: str) -> list[str]:
             if rest:
                 found += _matching(str(Path(glob.escape(folder), *rest)))
             else:
-                found += [folder, *(str(Path(folder, name)) for name in names if not name.startswith("."))]
+                there = [*folders, *names]  # folders too that cannot be looked into: they are told of
+                found += [folder, *(str(Path(folder, name)) for name in there if not name.startswith("."))]
     return list(dict.fromkeys(found))
 
 
