@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -11,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_lpr.benchmarks.peer_frames import PEERS
 from edge_lpr.errors import BackendError, SettingError
 
-__all__ = ["Peer", "check_checkout"]
+__all__ = ["Peer", "add_peer_options", "check_peer_options"]
 
 # Seconds that it may take to open its networks, or to read an image.
 _LIMIT = 600.0
@@ -113,11 +115,20 @@ class Peer:
         return found
 
 
-def check_checkout(folder: str | None) -> None:
-    """Refuses a folder that is to be another version of this kit, and is none.
+def add_peer_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that name who reads beside this kit; see `check_peer_options`."""
+    parser.add_argument("--peer", action="append", choices=tuple(PEERS), help="another reader beside it")
+    parser.add_argument("--python", help="the interpreter that has the other readers")
+    parser.add_argument("--before", help="a checkout of another version of this kit")
+
+
+def check_peer_options(args: argparse.Namespace) -> None:
+    """Refuses what `add_peer_options` takes where it cannot be used.
 
     Raises:
-        SettingError: It holds no `edge_lpr`.
+        SettingError: The interpreter is missing, or the checkout is none.
     """
-    if folder is not None and not (Path(folder) / "edge_lpr").is_dir():
-        raise SettingError(f"--before {folder}: holds no edge_lpr; expected a checkout of this kit")
+    if args.peer and not args.python:
+        raise SettingError("--peer needs --python, the interpreter that has it")
+    if args.before is not None and not (Path(args.before) / "edge_lpr").is_dir():
+        raise SettingError(f"--before {args.before}: holds no edge_lpr; expected a checkout of this kit")

@@ -151,11 +151,11 @@ def soak(run: Watched, frames: int) -> dict[str, Any]:
     read = 0
     while True:
         look = run.look()
-        if _read(look) > read:
+        before, read = read, _read(look)
+        if read > before:
             moved = look.time
         elif look.time - moved > _STANDS_STILL:
             raise BackendError(f"no camera has given a frame for {_STANDS_STILL:.0f} s, after {read}")
-        read = _read(look)
         if read >= min(due, frames):  # the last one always, however few frames after the one before
             looks.append(look)
             due = read + step

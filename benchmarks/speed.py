@@ -30,14 +30,13 @@ import numpy as np
 
 from edge_lpr.backends import Models, open_models
 from edge_lpr.backends.recording import RecordingBackend
-from edge_lpr.benchmarks.peer_frames import PEERS
-from edge_lpr.benchmarks.peer_process import Peer, check_checkout
+from edge_lpr.benchmarks.peer_process import Peer, add_peer_options, check_peer_options
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.progress import Progress
 from edge_lpr.datasets.labels import Sample, label_inputs, load_labels
 from edge_lpr.environment import machine, peak_memory
-from edge_lpr.errors import InputError, SettingError
+from edge_lpr.errors import InputError
 from edge_lpr.evaluation.metrics import EndToEndScore
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs
@@ -217,17 +216,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m edge_lpr.benchmarks.speed", description=(__doc__ or "").split("\n\n", maxsplit=1)[0]
     )
     parser.add_argument("data", nargs="+", help="folders of labelled scenes")
-    parser.add_argument("--peer", action="append", choices=tuple(PEERS), help="another reader beside it")
-    parser.add_argument("--python", help="the interpreter that has the other readers")
-    parser.add_argument("--before", help="a checkout of another version of this kit")
+    add_peer_options(parser)
     parser.add_argument("--threads", type=int, default=1, help="threads of ONNX Runtime (default 1)")
     parser.add_argument("--repeats", type=int, default=3, help="times each image is read (default 3)")
     parser.add_argument("--limit", type=int, help="only this many images, drawn with a fixed seed")
     parser.add_argument("--json", metavar="FILE", help="write the figures into a file too")
     args = parser.parse_args(argv)
-    if args.peer and not args.python:
-        raise SettingError("--peer needs --python, the interpreter that has it")
-    check_checkout(args.before)
+    check_peer_options(args)
     check_outputs([("--json", args.json)], label_inputs("data", args.data))
     samples = [s for s in load_labels(args.data).scenes if s.plates is not None]
     if not samples:

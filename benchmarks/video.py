@@ -32,12 +32,11 @@ import cv2
 import numpy as np
 
 from edge_lpr.benchmarks.films import FILMS, Passage
-from edge_lpr.benchmarks.peer_frames import PEERS
-from edge_lpr.benchmarks.peer_process import check_checkout
+from edge_lpr.benchmarks.peer_process import add_peer_options, check_peer_options
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say
 from edge_lpr.environment import machine
-from edge_lpr.errors import BackendError, SettingError
+from edge_lpr.errors import BackendError
 from edge_lpr.geometry import bounding_box_iou
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs
@@ -146,13 +145,11 @@ def read_with_peer(
     told = json.loads(run.stdout.strip().splitlines()[-1])
     if "events" in told:
         passages = sorted((Passage(*event) for event in told["events"]), key=lambda passage: passage.first)
-        count, seconds = told["count"], told["seconds"]
     else:
         frames = [(at, [(t, np.array(box, np.float32)) for t, box in found]) for at, found in told["frames"]]
-        passages, count = vote(frames), len(frames)
-        seconds = count * (frames[1][0] - frames[0][0])
-    errors = len(told.get("errors", ()))
-    return Reading(passages, count, seconds, told["cpu_seconds"], count, 1.0, errors), told["version"]
+        passages = vote(frames)
+    count, seconds, cpu = told["count"], told["seconds"], told["cpu_seconds"]
+    return Reading(passages, count, seconds, cpu, count, 1.0, told["errors"]), told["version"]
 
 
 def vote(frames: Sequence[tuple[float, Sequence[tuple[str, Quad]]]]) -> list[Passage]:
@@ -291,9 +288,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--film", action="append", choices=names, help="one of them, more where given again (default: all)"
     )
-    parser.add_argument("--peer", action="append", choices=tuple(PEERS), help="another reader beside it")
-    parser.add_argument("--python", help="the interpreter that has the other readers")
-    parser.add_argument("--before", help="a checkout of another version of this kit")
+    add_peer_options(parser)
     parser.add_argument(
         "--precision",
         action="append",
@@ -303,9 +298,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1, help="threads of ONNX Runtime (default 1)")
     parser.add_argument("--json", help="a JSON file for the results")
     args = parser.parse_args(argv)
-    if args.peer and not args.python:
-        raise SettingError("--peer needs --python, the interpreter that has it")
-    check_checkout(args.before)
+    check_peer_options(args)
     check_outputs([("--json", args.json)], [("samples", _SAMPLES / "street.mp4")])
     cv2.setNumThreads(args.threads)
     with tempfile.TemporaryDirectory() as folder:

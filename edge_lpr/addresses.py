@@ -117,9 +117,8 @@ def shown_receiver(address: str) -> str:
     if not is_address(address):
         return HIDDEN
     scheme, _, host, path = _parts(address)
-    return (
-        f"{scheme}://{host}" + (f"/{HIDDEN}" if path.strip("/") else "") if host else f"{scheme}://{HIDDEN}"
-    )
+    rest = f"/{HIDDEN}" if path.strip("/") else ""
+    return f"{scheme}://{host}{rest}" if host else f"{scheme}://{HIDDEN}"
 
 
 def hidden_parts(address: str) -> Iterator[str]:

@@ -256,11 +256,12 @@ class Store:
     def segments_of(self, video: str) -> list[Unit]:
         """Returns all segments of a video, in order."""
         if video != self._known[0]:
-            with opened(self.units) as file:
-                table = read_table(file)
-            table = table.filter(pc.equal(table.column("video"), video))
-            units = [Unit.from_json(text) for text in table.column("unit").to_pylist()]
-            self._known = video, sorted(units, key=lambda unit: unit.part)
+            texts: list[str] = []
+            # Batch by batch: the plan of millions of pictures is no reader's to hold.
+            with opened(self.units) as file, pq.ParquetFile(file, pre_buffer=False) as units:
+                for batch in units.iter_batches(columns=["unit", "video"], use_threads=False):
+                    texts += batch.filter(pc.equal(batch.column("video"), video)).column("unit").to_pylist()
+            self._known = video, sorted(map(Unit.from_json, texts), key=lambda unit: unit.part)
         return self._known[1]
 
     def are_there(self, segments: Iterable[Unit]) -> bool:

@@ -29,7 +29,7 @@ _START = 120.0  # seconds that a process may take to start, on a machine that ha
 _SLACK = 1.0  # seconds by which OpenCV's own time limit goes first, as it knows more
 _GRACE = 1.5  # seconds that the thread gets to end
 # What Python raises where the machine has no file, process, thread or memory for the moment.
-_SHORT = (OSError, RuntimeError, MemoryError, ValueError)
+_SHORTAGES = (OSError, RuntimeError, MemoryError, ValueError)
 
 
 class LiveSource(PolledSource):
@@ -177,11 +177,11 @@ class LiveSource(PolledSource):
         """Opens the source once and hands on its frames; returns why that is over, None for a video's end."""
         try:
             process = self._process = CameraProcess(self._target, self._options, self._wanted)
-        except _SHORT as e:
+        except _SHORTAGES as e:
             return f"its decoder cannot be started ({one_line(e, 120)})"
         try:
             return self._listen(process, gone_since)
-        except _SHORT as e:
+        except _SHORTAGES as e:
             reason = f"its frames cannot be taken ({one_line(e, 120)})"
             return reason if self.live else self._over({"reason": reason}, 0)
         finally:

@@ -44,7 +44,7 @@ _GIGABYTE = 1e9
 _PAUSE = 60.0  # seconds
 # A process that was killed has left pictures without rows in the folders of its last days alone.
 _DAYS_LOOKED_AT = 3
-_ORDER = 2.0  # seconds by which they are older than the newest that has a row, at most
+_SLACK = 2.0  # seconds by which they may be older than the newest that has a row
 
 _logger = logging.getLogger("edge_lpr")
 
@@ -203,7 +203,7 @@ class Pictures:
             return 0
         for path in unknown:
             # Pictures of events that were in another database are older than what this one has.
-            if _written(path) > newest - _ORDER:
+            if _written(path) > newest - _SLACK:
                 with suppress(OSError):
                     path.unlink()
                     strays += 1

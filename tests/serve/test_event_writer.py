@@ -22,11 +22,12 @@ from edge_lpr.serve.database import Database
 from edge_lpr.serve.event_writer import EventWriter
 from edge_lpr.serve.lists import Lists
 from edge_lpr.serve.passages import Passages
-from edge_lpr.serve.pictures import Pictures, note
+from edge_lpr.serve.pictures import Picture, Pictures, note
 from edge_lpr.serve.record import PassageRecord
 from edge_lpr.serve.settings import RetentionSettings
 from edge_lpr.serve.store import EventStore
 
+DAMAGED = "database disk image is malformed", "file is not a database"  # as SQLite says it
 NO_LIMIT = RetentionSettings.model_validate({"free_gigabytes": 0})
 
 
@@ -44,6 +45,13 @@ class Writing:
 
     def write(self, *numbers: int) -> list[bool]:
         return [self.writer.write(event(number), ()) for number in numbers]
+
+    def old_picture(self) -> Picture:
+        put = self.pictures.put("old", "2026-11-26", "frame", frame())
+        assert put is not None
+        with self.base.transaction() as tx:
+            note(tx, put)
+        return put
 
     def ids(self) -> list[str]:
         return [one.record.id for one in EventStore(self.base).changes(0, 1000)]
@@ -140,22 +148,19 @@ def test_pictures_go_before_an_event_waits(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     "why",
     [
-        *("database is locked", "attempt to write a readonly database", "database disk image is malformed"),
-        *("file is not a database", "disk I/O error", "unable to open database file"),
+        *("database is locked", "attempt to write a readonly database"),
+        *("disk I/O error", "unable to open database file", *DAMAGED),
     ],
 )
 def test_no_picture_goes_for_a_database_that_more_room_does_not_help(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     writing = Writing(tmp_path)
-    put = writing.pictures.put("old", "2026-11-26", "frame", frame())
-    assert put is not None
-    with writing.base.transaction() as tx:
-        note(tx, put)
+    put = writing.old_picture()
     with monkeypatch.context() as held:
 
         def transaction() -> None:
-            raise sqlite3.DatabaseError(why) if "data" in why[6:] else sqlite3.OperationalError(why)
+            raise (sqlite3.DatabaseError if why in DAMAGED else sqlite3.OperationalError)(why)
 
         held.setattr(writing.base, "transaction", transaction)
         assert writing.write(0) == [False]
@@ -167,10 +172,7 @@ def test_no_picture_goes_for_a_database_that_more_room_does_not_help(
 
 def test_pictures_go_for_a_quota_that_is_used_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writing = Writing(tmp_path)
-    put = writing.pictures.put("old", "2026-11-26", "frame", frame())
-    assert put is not None
-    with writing.base.transaction() as tx:
-        note(tx, put)
+    put = writing.old_picture()
     FullDisk(writing.base, monkeypatch, False)
 
     def no_room(number: int) -> None:
@@ -185,10 +187,7 @@ def test_a_damaged_database_costs_no_picture_and_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     writing = Writing(tmp_path)
-    put = writing.pictures.put("old", "2026-11-26", "frame", frame())
-    assert put is not None
-    with writing.base.transaction() as tx:
-        note(tx, put)
+    put = writing.old_picture()
     writing.base.shrink_log()
     rows = writing.base.reader().execute("SELECT rootpage FROM sqlite_master WHERE tbl_name = 'events'")
     pages = [page for (page,) in rows]

@@ -36,8 +36,8 @@ __all__ = ["MqttSender"]
 _ANSWER = 10.0  # seconds that a broker may take to acknowledge
 _KEEPALIVE = 30  # seconds after which either side asks whether the other one is there
 _FIRST = 3.0  # seconds that the first event waits for the connection
-_AROUND = 32  # bytes of a packet beside topic and payload, at most
-_LOST_AT_CROPS = 2
+_PACKET_OVERHEAD = 32  # bytes beside topic and payload, at most
+_MOST_LOST_AT_CROPS = 2  # connections in a row, before crops so large are left out
 _AHEAD = 60.0  # seconds that a passage may be ahead of this machine's clock
 _PAUSES = 1, 60  # seconds between two tries to connect: at first, and at most
 
@@ -206,7 +206,7 @@ class MqttSender(Sender):
             RefusedError: It does not take it from this user.
             DeliveryError: It has not.
         """
-        size = len(topic.encode()) + len(payload) + _AROUND
+        size = len(topic.encode()) + len(payload) + _PACKET_OVERHEAD
         if size > self._most:
             raise RefusedError(
                 f"{self._where} takes packets of {self._most:g} bytes at most, and a message in {topic} has "
@@ -252,7 +252,7 @@ class MqttSender(Sender):
     def _judge_crop(self, size: int, was_lost: bool) -> None:
         """Leaves out crops from a size on at which the broker ends the connection again and again."""
         self._lost_at_crops = self._lost_at_crops + 1 if was_lost else 0
-        if self._lost_at_crops >= _LOST_AT_CROPS:
+        if self._lost_at_crops >= _MOST_LOST_AT_CROPS:
             self._too_large, self._lost_at_crops = size, 0
             self._say(f"{self._where} ends the connection at crops of {size} bytes: such are left out")
 
