@@ -8,8 +8,8 @@
 The wheel has NVIDIA's server, but of its backends Python's alone, which hands on no arrays of NumPy 2: ONNX
 models are run by that environment's ONNX Runtime, through a backend of some lines (`_BACKEND`). The server
 reads the configuration, holds names, types and shapes of requests to it, and joins them to batches; all that
-is the real one's. What it answers is compared with ONNX Runtime. Ends with exit code 1 at the first thing that
-is wrong.
+is the real one's. What it answers is compared with ONNX Runtime. Ends with exit code 1 at the first thing
+that is wrong.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def ask(client: triton.InferenceServerClient, model: str, picture: Array) -> Arr
 
 
 def check(client: triton.InferenceServerClient, repository: Path, model: str) -> None:
-    """Compares what a model answers with ONNX Runtime, in batches that Triton makes; a wrong shape is refused.
+    """Compares what a model answers, in batches that Triton makes, with ONNX Runtime; a wrong shape, too.
 
     Args:
         client: Asks the server.
