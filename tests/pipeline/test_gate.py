@@ -43,6 +43,7 @@ def place(at: Window, seen: float, **changes: Any) -> Place:
         "read": seen,
         "shown": seen,
         "reads": 9,
+        "near_reads": 9,
         "is_sure": True,
     }
     return Place(**{**values, **changes})
