@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edge_lpr.counting import counted
 from edge_lpr.errors import OutputError
 from edge_lpr.io.file_names import PART
 from edge_lpr.io.image_io import write_image
@@ -55,7 +56,7 @@ class Picture:
 
     Attributes:
         path: Relative to the folder of pictures.
-        event: The id of the passage.
+        event: The id of the passage; "" where it is not known.
         written: When, by the clock that ages what is kept (`edge_lpr.serve.age_clock`).
         bytes: Its size.
     """
@@ -167,24 +168,28 @@ class Pictures:
         there = next(p for p in (self.folder, *self.folder.absolute().parents) if p.exists())
         return shutil.disk_usage(there).free / _GIGABYTE
 
-    def remove_strays(self, connection: sqlite3.Connection) -> int:
-        """Deletes pictures that no event knows of: what a process left that was killed as it wrote.
+    def adopt_strays(self, tx: sqlite3.Connection) -> int:
+        """Has retention age pictures that no event knows of: none is deleted at once.
 
-        Looked for in the folders of the last days alone, so that it takes no longer after years. Where the
-        database knows none of them, it is another one than theirs, and they stay.
+        Such are what a process left that was killed as it wrote, and those of events that an older copy of
+        the database, put back, does not have. What was half written goes. Looked for in the folders of the
+        last days alone, and of those after the last picture that is known, so that it takes no longer after
+        years. Where the database knows none of them, it is another one than theirs, and they stay.
 
         Args:
-            connection: Of the database that has `SCHEMA`.
+            tx: A transaction of the database that has `SCHEMA`.
 
         Returns:
             How many there were.
         """
         if not self.folder.is_dir():
             return 0
-        days = sorted(p.name for p in self.folder.iterdir() if _DAY.fullmatch(p.name))[-_DAYS_LOOKED_AT:]
+        days = sorted(p.name for p in self.folder.iterdir() if _DAY.fullmatch(p.name))
+        last = str(tx.execute("SELECT COALESCE(MAX(path), '') FROM pictures").fetchone()[0])[:10]
+        recent = days[-_DAYS_LOOKED_AT:]
         newest, unknown, strays = -math.inf, [], 0
-        for day in days:
-            rows = connection.execute(
+        for day in sorted({*recent, *(day for day in days if last and day >= last)}):
+            rows = tx.execute(
                 "SELECT path FROM pictures WHERE path >= ? AND path < ?", (f"{day}/", f"{day}0")
             )
             known = {row[0] for row in rows}
@@ -202,11 +207,22 @@ class Pictures:
             )
             return 0
         for path in unknown:
-            # Pictures of events that were in another database are older than what this one has.
-            if _written(path) > newest - _SLACK:
-                with suppress(OSError):
+            if _written(path) <= newest - _SLACK:  # of events that were in another database
+                continue
+            with suppress(OSError):
+                if PART.fullmatch(path.name):
                     path.unlink()
+                else:
+                    name = f"{path.parent.name}/{path.name}"
+                    note(tx, Picture(name, "", self._ages(), path.stat().st_size))
                     strays += 1
+        if strays:
+            _logger.warning(
+                "%s: %s unknown to events.db, of a service that was killed or of events later than a copy of "
+                "it that was put back: kept until [retention] takes them by their age",
+                self.folder,
+                counted(strays, "pictures"),
+            )
         return strays
 
     def _check_room(self) -> None:
