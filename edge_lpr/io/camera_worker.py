@@ -75,9 +75,11 @@ class _Worker:
         """Does all of it; returns why it has ended, "" for the end of a video."""
         self._tell("begun", True)
         options = CaptureOptions(**asked["options"])
+        began = time.monotonic()
         decoder = self._decoder = live_decoder(Target(**asked["target"]), options, asked["live"])
         if decoder is None:
-            self._tell("refused", True)
+            # Measured here: who hears of it may have been late to hear that it has begun.
+            self._tell("refused", {"seconds": time.monotonic() - began})
             return "refused"
         known = {"live": decoder.live, "fps": decoder.fps, "total": decoder.total, "pause": decoder.pause}
         self._tell("opened", known)

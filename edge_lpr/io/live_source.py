@@ -190,9 +190,8 @@ class LiveSource(PolledSource):
     def _listen(self, process: CameraProcess, gone_since: float) -> str | None:
         timeout, before = self._options.timeout, self.received
         no_answer = f"no answer within {timeout:g} s; check address and network, or allow more with --timeout"
-        began = time.monotonic()
         pause = 0.0
-        until, late = began + _START, f"its decoder has not started within {_START:g} s"
+        until, late = time.monotonic() + _START, f"its decoder has not started within {_START:g} s"
         while not self._stop.is_set():
             told = process.receive(min(until - time.monotonic(), 0.5))
             if told is None:
@@ -201,9 +200,9 @@ class LiveSource(PolledSource):
                 return late if self.live else self._over({"reason": late}, before)
             what, more = told
             if what == "begun":
-                began, late = time.monotonic(), no_answer
+                late = no_answer
             elif what == "refused":
-                slow = time.monotonic() - began >= 0.95 * timeout
+                slow = more["seconds"] >= 0.95 * timeout
                 return no_answer if slow else f"cannot be opened: {self._expected}"
             elif what == "opened":
                 late = f"no frame for {timeout:g} s"

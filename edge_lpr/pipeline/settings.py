@@ -200,6 +200,14 @@ class TrackSettings(Settings):
         high=1,
         metavar="P",
     )
+    early_width: int = setting(
+        80,
+        "a vehicle whose text is sure is told of at once where its plate is this wide, in pixels; one with a "
+        "smaller plate waits as if it were not sure",
+        low=0,
+        high=100_000,
+        metavar="PX",
+    )
 
 
 def split_settings(

@@ -13,7 +13,6 @@ import math
 import os
 import sqlite3
 import tempfile
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -150,9 +149,9 @@ class EventWriter:
             now: It is.
             seconds: After which the rest is left for the next time.
         """
-        until = time.monotonic() + seconds
+        until = self._clock() + seconds
         while self._waiting and (now or self._clock() >= self._next_try):
-            if time.monotonic() >= until:
+            if self._clock() >= until:
                 return
             batch = [
                 self._waiting[i] for i in range(min(1 if self._singly else _AT_ONCE, len(self._waiting)))

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,17 @@ __all__ = ["CHROMIUM", "Browser"]
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 """The program; None where there is none."""
+
+
+_LEFT = (
+    "Inspected target navigated or closed",
+    "Execution context was destroyed.",
+    "Cannot find default execution context",
+)
+
+
+class _PageLeft(AssertionError):
+    """The page was left while a script ran in it: nothing is known of the one that follows."""
 
 
 _KEYS = {"Tab": 9, "Enter": 13, "ArrowRight": 39, "ArrowDown": 40, "Delete": 46}
@@ -98,6 +110,8 @@ class Browser:
         while True:
             found = self._read()
             if found.get("id") == number:
+                if found.get("error", {}).get("message") in _LEFT:
+                    raise _PageLeft(f"{method}: {found['error']}")
                 assert "error" not in found, f"{method}: {found['error']}"
                 return dict(found["result"])
 
@@ -114,7 +128,7 @@ class Browser:
 
     def open(self, address: str) -> None:
         """Opens a page and waits until all of it is there."""
-        self.run("window.before = true")
+        self.wait("window.before = true")
         self.call("Page.navigate", url=address)
         self.wait("!window.before && document.readyState === 'complete'")
 
@@ -127,9 +141,15 @@ class Browser:
         return found["result"].get("value")
 
     def wait(self, script: str) -> None:
-        """Waits until an expression is true."""
+        """Waits until an expression is true, of this page or one that it leads to."""
+
+        def holds() -> bool:
+            with suppress(_PageLeft):
+                return bool(self.run(f"Boolean({script})"))
+            return False
+
         until = time.monotonic() + LONG
-        while not self.run(f"Boolean({script})"):
+        while not holds():
             assert time.monotonic() < until, script
             time.sleep(0.05)
 

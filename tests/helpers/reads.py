@@ -20,6 +20,7 @@ def read(
     score: float = 0.95,
     height: float = 32,
     kind: str = "blue",
+    width: float = 120,
 ) -> PlateRead:
     """A read whose position p says `doubts[p]`: that this other character has that probability."""
     log_probs = np.full((len(text), len(LABELS)), np.log(1e-4), np.float32)
@@ -30,5 +31,5 @@ def read(
             log_probs[p, _INDEX[other]] = np.log(share)
         log_probs[p, _INDEX[c]] = np.log(score - share)
         scores.append(score - share)
-    corners = np.array([[0, 0], [120, 0], [120, height], [0, height]], np.float32) + np.float32([x, y])
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) + np.float32([x, y])
     return PlateRead(text, kind, float(np.mean(scores)), min(scores), tuple(scores), corners, 0.9, log_probs)

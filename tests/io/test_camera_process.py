@@ -102,8 +102,10 @@ def test_what_is_being_opened_here_does_not_reach_the_process() -> None:
     thread = threading.Thread(target=hold)
     thread.start()
     opening.wait()
-    process = CameraProcess(NOBODY, OPTIONS, None)
-    environment = Path(f"/proc/{process.pid}/environ").read_bytes()
-    process.close()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # one that has ended shows no environment
+        address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x"
+        process = CameraProcess(Target("address", "cam", address=address), OPTIONS, None)
+        environment = Path(f"/proc/{process.pid}/environ").read_bytes()
+        process.close()
     thread.join()
     assert b"PATH=" in environment and b"protocol_whitelist" not in environment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,9 @@ def sockets(process: int, kind: str) -> int:
     """How many sockets of a kind, "udp" or "tcp", a process has open."""
     own = set()
     for link in Path(f"/proc/{process}/fd").iterdir():
-        if found := re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink())):
-            own.add(found[1])
+        with suppress(FileNotFoundError):  # closed meanwhile
+            if found := re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink())):
+                own.add(found[1])
     lines = Path(f"/proc/{process}/net/{kind}").read_text(encoding="ascii").splitlines()[1:]
     return sum(line.split()[9] in own for line in lines)
 

@@ -140,6 +140,22 @@ def test_an_unsure_text_is_new_a_second_after_it_could_be_by_the_clock_alone() -
     assert tracker.advance(2.0) == []
 
 
+def test_a_sure_text_of_a_plate_far_away_waits_until_it_is_near_or_a_second_is_over() -> None:
+    def far_and(then: float, **settings: float) -> list[tuple[float, str]]:
+        tracker, found = tracker_of(**settings), []
+        for n in range(13):
+            size = 78.0 if n / 10 < then else 90.0
+            events = tracker.update([read("皖A12345", width=size, height=size / 3)], n, n / 10)
+            found += [(n / 10, event.state) for event in events]
+        return found
+
+    assert far_and(0.0) == [(0.0, "new")]
+    assert far_and(0.3) == [(0.3, "new")]
+    assert far_and(9.9) == [(1.0, "new")]
+    assert far_and(9.9, max_delay=0.4) == [(0.4, "new")]
+    assert far_and(9.9, early_width=60) == [(0.0, "new")]
+
+
 def test_another_text_is_an_update_at_most_once_a_second() -> None:
     tracker = tracker_of()
     assert told(tracker.update([read("皖A1234S", score=0.85)], 0, 0.0)) == [("new", "皖A1234S")]

@@ -53,7 +53,8 @@ which threshold to change:
   signs are read as plates      --min-score 0.9
   one vehicle gives two events  --max-gap 3
   a vehicle of a video is missed --gate off looks at all of each frame
-  vehicles are told too late    --events new, --max-delay 0
+  vehicles are told too late    --events new, --max-delay 0; --early-width 0 trusts small plates
+  the first text is wrong       --max-delay 2 waits longer for plates far away
 """
 
 

@@ -170,9 +170,9 @@ def test_a_camera_that_comes_while_one_looks_is_shown(
     assert browser.run(shown) == "gate,yard"
     service.board.arrange({"new": "1", "gate": "0", "yard": "1"})
     try:
-        wait_until(lambda: browser.run(shown) == "new,gate,yard")
+        browser.wait(f"{shown} === 'new,gate,yard'")
         service.see("new", frame())
-        wait_until(lambda: browser.run("document.querySelectorAll('img.still').length") == 3)
+        browser.wait("document.querySelectorAll('img.still').length === 3")
     finally:
         browser.open("about:blank")  # else it asks for the still of a camera that is gone
         service.board.arrange({"gate": "0", "yard": "1"})
@@ -244,7 +244,8 @@ def test_regions_are_drawn_by_pointer_and_keyboard(
         "document.activeElement.ariaLabel"
     )
     browser.run("document.querySelector('form.two button:not([type])').click()")
-    browser.wait("document.querySelector('[role=status].done')")
+    # Its script runs once all of it is there.
+    browser.wait("document.querySelector('[role=status].done') && document.readyState === 'complete'")
     areas = service.drawn["gate"]
     (region,), (mask,) = areas.regions, areas.masks
     for found, wanted in zip(region, ((0.2, 0.3), (0.8, 0.3), (0.5, 0.9)), strict=True):
@@ -288,6 +289,7 @@ def test_without_a_script_one_signs_in_and_reads(browser: Browser, tmp_path: Pat
         assert "京A12345" in browser.run("document.getElementById('found').textContent")
         assert browser.run("document.querySelector('[data-theme-switch]').hidden")
     finally:
+        browser.open("about:blank")  # else it may ask for the page again, which is gone
         browser.call("Emulation.setScriptExecutionDisabled", value=False)
         server.stop(5)
         service.close()
