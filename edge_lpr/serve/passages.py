@@ -15,7 +15,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from edge_lpr.pipeline.events import PlateEvent
@@ -73,9 +72,7 @@ class Passages:
         self._writer = EventWriter(database, pictures, queues, clock)
         waiting = self._writer.take_in()
         if not waiting:  # else some of the pictures without rows belong to what waits
-            # The disk may be full, or the database held: then at the next start.
-            with suppress(sqlite3.OperationalError), database.transaction() as tx:
-                pictures.adopt_strays(tx)
+            pictures.adopt_strays(database)
         begun = {record.id: record for record in open_records(database.reader())} | waiting
         for record in begun.values():
             if record.state != "end":
