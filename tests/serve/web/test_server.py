@@ -312,3 +312,18 @@ def test_one_who_takes_nothing_holds_nobody_up(tmp_path: Path) -> None:
             changing.join()
             for one in stuck:
                 one.close()
+
+
+@pytest.mark.parametrize(("listen", "host"), [("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "[::1]")])
+def test_its_address_can_be_opened_where_it_listens_at_all(tmp_path: Path, listen: str, host: str) -> None:
+    if ":" in host and not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    service = Service(tmp_path, configuration(listen=listen, password=cheap_hash("long enough")))
+    server = WebServer(service.context)
+    server.start()
+    try:
+        assert server.is_everywhere and server.address.startswith(f"http://{host}:")
+        assert httpx.get(f"{server.address}/healthz").status_code == 200
+    finally:
+        assert server.stop(LONG)
+        service.close()
