@@ -14,6 +14,7 @@ from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.output import say, show
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
+from edge_lpr.counting import counted
 from edge_lpr.errors import EdgeLprError, MissingExtraError, SettingError
 from edge_lpr.export.settings import BOUND, ExportSettings, load_origin
 from edge_lpr.export.wheels import CHECKPOINTS, add_source, source_of
@@ -259,7 +260,7 @@ def _verify(args: argparse.Namespace) -> int:
             "passed": det.passed(bound) and rec.passed(bound),
             "bound": bound,
             "compared_with": "Paddle's output recorded when the bundle was made",
-            **{part: {c.stage: c.as_json() for c in found} for part, found in comparisons.items()},
+            **{part: {c.stage: c.as_json(bound) for c in found} for part, found in comparisons.items()},
         }
     if args.report is not None:
         _save(args.report, report)
@@ -296,14 +297,27 @@ def _print(
         if not any(c.compared for c in comparisons[part]):
             what = "box" if part == "det" else "text"
             say(f"{part}: no {what} in these images, so probabilities alone were compared; see --images")
+    drawn = False
     for part, c in stages:
         if c.differing:
             say(f"{part} {c.stage} differs:")
             _print_some(c.differing)
+        beyond = c.beyond(report["bound"])
+        if beyond:
+            say(f"{part} {c.stage}, beyond the bound:")
+            _print_some(beyond)
+            drawn = drawn or report.get("images", {}).get("source") == "drawn"
+    if drawn:
+        say(
+            "these images are drawn; what shows no plate amplifies the last bit: compare photos, --images DIR"
+        )
     ignored = [name for names in report.get("ignored_parameters", {}).values() for name in names]
     if ignored:
         heads = sorted({".".join(name.split(".")[:2]) for name in ignored})
-        say(f"ignored: {len(ignored)} parameters of heads that only training uses ({', '.join(heads)})")
+        say(
+            f"ignored: {counted(len(ignored), 'parameters')} of heads that only training uses "
+            f"({', '.join(heads)})"
+        )
     if "seconds" in report:
         say(f"{report['seconds']} s, at most {report['peak_memory_mb']} MB")
     say(f"{bundle}: {'as Paddle' if report['passed'] else 'NOT as Paddle'} (bound {report['bound']:g})")

@@ -17,6 +17,7 @@ from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.store import Store
 from edge_lpr.archive.units import Failure, Unit
 from edge_lpr.archive.worker import Orders, UnitResult
+from edge_lpr.counting import counted
 from edge_lpr.environment import cores
 from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.io.atomic_io import create_folder
@@ -193,8 +194,9 @@ class ArchiveRun:
         return Summary(frames, rows, seconds, failures, len(processes))
 
     def _tell(self, cluster: Cluster) -> None:
-        machines = "this machine" if self.address is None else f"{cluster.nodes} machines"
-        self.note(f"{cluster.readers(self.settings)} readers on {machines}, {cluster.cpus} cores")
+        machines = "this machine" if self.address is None else counted(cluster.nodes, "machines")
+        readers = counted(cluster.readers(self.settings), "readers")
+        self.note(f"{readers} on {machines}, {counted(cluster.cpus, 'cores')}")
         if cluster.dashboard:
             self.note(f"Ray's dashboard: http://{cluster.dashboard}")
 
@@ -213,7 +215,7 @@ def make_plan(job: Job, note: Callable[[str], None]) -> Plan:
     if found.left_out:
         note(left_out_line(found.left_out))
     if found.videos:
-        note(f"{len(found.videos)} videos are looked through for where to cut them")
+        note(f"looks for where to cut {counted(len(found.videos), 'videos')}")
     made = plan(found, job, cut_here(job, 2 * cores()))
     if not made.units:
         reasons = "; ".join(failure.reason for failure in made.failures[:3])

@@ -6,7 +6,6 @@ rich is imported where it is used: `edge-lpr` piped into a file, and `import edg
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Literal, TextIO
 
 from edge_lpr.io.plain_data import CONTROL
@@ -73,14 +72,6 @@ def pad(text: str, width: int) -> str:
 def number(value: float) -> str:
     """Writes a rate: a decimal below a hundred, none from there on."""
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
-def counted(fields: Mapping[str, object]) -> list[str]:
-    """Writes values with their names, which are in the plural: "3 plates", "1 plate"."""
-    return [
-        f"{value} {name[:-1] if value == 1 and name.endswith('s') else name}".strip()
-        for name, value in fields.items()
-    ]
 
 
 def duration(seconds: float) -> str:

@@ -72,7 +72,7 @@ class Passages:
         self._writer = EventWriter(database, pictures, queues, clock)
         waiting = self._writer.take_in()
         if not waiting:  # else some of the pictures without rows belong to what waits
-            pictures.remove_strays(database.reader())
+            pictures.adopt_strays(database)
         begun = {record.id: record for record in open_records(database.reader())} | waiting
         for record in begun.values():
             if record.state != "end":

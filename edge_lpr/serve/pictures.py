@@ -9,15 +9,16 @@ import shutil
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge_lpr.errors import OutputError
+from edge_lpr.errors import OutputError, one_line
 from edge_lpr.io.file_names import PART
 from edge_lpr.io.image_io import write_image
+from edge_lpr.serve.database import Database
 from edge_lpr.serve.settings import RetentionSettings
 from edge_lpr.types import Image
 
@@ -42,7 +43,7 @@ _PATH = re.compile(
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _GIGABYTE = 1e9
 _PAUSE = 60.0  # seconds
-# A process that was killed has left pictures without rows in the folders of its last days alone.
+# Pictures without rows are looked for in so many of the last days' folders.
 _DAYS_LOOKED_AT = 3
 _SLACK = 2.0  # seconds by which they may be older than the newest that has a row
 
@@ -55,7 +56,7 @@ class Picture:
 
     Attributes:
         path: Relative to the folder of pictures.
-        event: The id of the passage.
+        event: The id of the passage; "" where none is known.
         written: When, by the clock that ages what is kept (`edge_lpr.serve.age_clock`).
         bytes: Its size.
     """
@@ -167,24 +168,31 @@ class Pictures:
         there = next(p for p in (self.folder, *self.folder.absolute().parents) if p.exists())
         return shutil.disk_usage(there).free / _GIGABYTE
 
-    def remove_strays(self, connection: sqlite3.Connection) -> int:
-        """Deletes pictures that no event knows of: what a process left that was killed as it wrote.
+    def adopt_strays(self, database: Database) -> int:
+        """Writes down pictures that no event knows of: they are kept as long as any that are written now.
 
-        Looked for in the folders of the last days alone, so that it takes no longer after years. Where the
-        database knows none of them, it is another one than theirs, and they stay.
+        A process that was killed as it wrote leaves some, and so does an older copy of the database put back:
+        those of all events since. Nothing tells the ones from the others. What is half a picture is deleted.
+
+        Looked for in the folders of the last days, and since the last picture that is known, so that it takes
+        no longer after years. Where the
+        database knows none of them, it is another one than theirs, and they stay as they are.
 
         Args:
-            connection: Of the database that has `SCHEMA`.
+            database: The database that has `SCHEMA`.
 
         Returns:
             How many there were.
         """
         if not self.folder.is_dir():
             return 0
-        days = sorted(p.name for p in self.folder.iterdir() if _DAY.fullmatch(p.name))[-_DAYS_LOOKED_AT:]
-        newest, unknown, strays = -math.inf, [], 0
-        for day in days:
-            rows = connection.execute(
+        reader = database.reader()
+        last = str(reader.execute("SELECT COALESCE(MAX(path), 'none') FROM pictures").fetchone()[0])
+        days = sorted(p.name for p in self.folder.iterdir() if _DAY.fullmatch(p.name))
+        since = [day for day in days if day >= last[: len(day)]]
+        newest, unknown = -math.inf, []
+        for day in days[-max(_DAYS_LOOKED_AT, len(since)) :]:
+            rows = reader.execute(
                 "SELECT path FROM pictures WHERE path >= ? AND path < ?", (f"{day}/", f"{day}0")
             )
             known = {row[0] for row in rows}
@@ -192,7 +200,10 @@ class Pictures:
                 name = f"{day}/{path.name}"
                 if name in known:
                     newest = max(newest, _written(path))
-                elif PART.fullmatch(path.name) or _PATH.fullmatch(name):
+                elif PART.fullmatch(path.name):
+                    with suppress(OSError):
+                        path.unlink()
+                elif _PATH.fullmatch(name):
                     unknown.append(path)
         if unknown and newest == -math.inf:
             _logger.warning(
@@ -201,13 +212,27 @@ class Pictures:
                 self.folder,
             )
             return 0
-        for path in unknown:
-            # Pictures of events that were in another database are older than what this one has.
-            if _written(path) > newest - _SLACK:
-                with suppress(OSError):
-                    path.unlink()
-                    strays += 1
-        return strays
+        # Pictures of events that were in another database are older than what this one has.
+        strays = [path for path in unknown if _written(path) > newest - _SLACK]
+        if strays:
+            self._adopt(strays, database)
+        return len(strays)
+
+    def _adopt(self, strays: Sequence[Path], database: Database) -> None:
+        now = self._ages()
+        try:
+            with database.transaction() as tx:
+                for path in strays:
+                    note(tx, Picture(f"{path.parent.name}/{path.name}", "", now, path.stat().st_size))
+        except (sqlite3.OperationalError, OSError) as e:  # the next start tries again
+            _logger.warning("%s: pictures of no event cannot be written down: %s", self.folder, one_line(e))
+            return
+        _logger.warning(
+            "%s: pictures of no event in events.db, as a kill or an older copy of it leaves, are kept until "
+            "they are due: %d",
+            self.folder,
+            len(strays),
+        )
 
     def _check_room(self) -> None:
         free, least = self.free(), self._retention.free_gigabytes

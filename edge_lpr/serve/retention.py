@@ -105,6 +105,11 @@ class Retention:
             with self._database.transaction() as tx:
                 tx.execute(f"DELETE FROM events WHERE id IN ({marks})", ids)
             gone += len(ids)
+        # Those of no event go with none.
+        while strays := self._select(
+            "SELECT path FROM pictures WHERE event = '' AND written < ? ORDER BY written LIMIT ?", moment
+        ):
+            self._remove(strays)
         self._ages.forget_until(moment)
         return gone
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+from edge_lpr.counting import counted
 from edge_lpr.health.monitor import Monitor
 from edge_lpr.health.sd_notify import ServiceManager
 from edge_lpr.health.status import Run
@@ -106,10 +107,10 @@ class Service:
     def _say_hello(self) -> None:
         cameras = self._changes.settings.cameras
         _logger.info("%s", self._parts.reader.description)
-        many = "1 camera" if len(cameras) == 1 else f"{len(cameras)} cameras"
-        _logger.info("reads %s: %s", many, ", ".join(cameras))
-        if self.address:
-            _logger.info("the page is at %s", self.address)
+        _logger.info("reads %s: %s", counted(len(cameras), "cameras"), ", ".join(cameras))
+        if self._page is not None:
+            beside = ", and at this machine's other addresses" if self._page.is_everywhere else ""
+            _logger.info("the page is at %s%s", self.address, beside)
 
     def _give_up(self, who: str) -> NoReturn:
         _logger.error("%s do not answer, the service ends; what was told before is kept", who)

@@ -141,7 +141,7 @@ def test_what_cannot_be_encoded_is_said(tmp_path: Path) -> None:
     assert pictures.state.startswith("no pictures are kept: ")
 
 
-def test_strays_of_a_killed_process_are_deleted(tmp_path: Path) -> None:
+def test_pictures_of_no_event_are_kept_until_they_are_due(tmp_path: Path) -> None:
     base = database(tmp_path / "events.db")
     pictures = opened(tmp_path)
     for day in range(20, 28):
@@ -154,11 +154,17 @@ def test_strays_of_a_killed_process_are_deleted(tmp_path: Path) -> None:
     last = tmp_path / "pictures" / "2026-11-27"
     (last / ".one-crop.jpg.123-4.part").write_bytes(b"half")
     (last / "notes.txt").write_text("somebody's")
-    assert pictures.remove_strays(base.reader()) == 4
-    assert sorted(path.name for path in last.iterdir()) == ["known-27-crop.jpg", "notes.txt"]
+    # The next start after a kill, or with a copy of the database that was made before these events.
+    assert pictures.adopt_strays(base) == 3
+    assert sorted(path.name for path in last.iterdir()) == [
+        "known-27-crop.jpg",
+        "notes.txt",
+        "stray-27-crop.jpg",
+    ]
+    assert pictures.adopt_strays(base) == 0
     # Older days are not walked.
     assert (tmp_path / "pictures" / "2026-11-20" / "stray-20-crop.jpg").exists()
-    assert opened(tmp_path / "nowhere").remove_strays(base.reader()) == 0
+    assert opened(tmp_path / "nowhere").adopt_strays(base) == 0
 
 
 def test_pictures_of_another_database_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -167,16 +173,18 @@ def test_pictures_of_another_database_stay(tmp_path: Path, caplog: pytest.LogCap
     assert old is not None
     os.utime(tmp_path / "pictures" / old.path, (time.time() - 10,) * 2)
     base = database(tmp_path / "events.db")  # the one that knew it was moved away
-    assert pictures.remove_strays(base.reader()) == 0
+    assert pictures.adopt_strays(base) == 0
     assert "no picture in it is known to events.db" in caplog.text
     new = pictures.put("new", "2026-11-27", "crop", frame())
     stray = pictures.put("stray", "2026-11-27", "crop", frame())
     assert new is not None and stray is not None
     with base.transaction() as tx:
         note(tx, new)
-    assert pictures.remove_strays(base.reader()) == 1
+    assert pictures.adopt_strays(base) == 1
     assert pictures.open_path(old.path) and pictures.open_path(new.path)
-    assert not pictures.open_path(stray.path)
+    assert pictures.open_path(stray.path)
+    rows = base.reader().execute("SELECT path FROM pictures ORDER BY path").fetchall()
+    assert [row["path"] for row in rows] == sorted([new.path, stray.path])
 
 
 def test_a_crop_keeps_more_than_a_frame(tmp_path: Path) -> None:

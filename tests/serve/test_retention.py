@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,28 @@ def test_pictures_by_days_events_stay(tmp_path: Path) -> None:
     assert days(pictures) == [7, 8, 9]
     assert (rows(base), EventStore(base).count()) == (3, 10)
     assert retention.clean() == (0, 0)
+
+
+@pytest.mark.parametrize("limit", ["picture_days", "event_days"])
+def test_pictures_of_events_later_than_a_copy_of_the_database_go_by_age_from_when_they_were_found(
+    tmp_path: Path, limit: str
+) -> None:
+    made = Kept(tmp_path, 5, **{limit: 3})
+    copy = sqlite3.connect(tmp_path / "copy.db")
+    with closing(copy):
+        made.base.reader().backup(copy)
+    made.write(5)
+    made.base.close()
+    for path in tmp_path.glob("events.db*"):
+        path.unlink()
+    (tmp_path / "copy.db").rename(tmp_path / "events.db")
+    made.base = database(tmp_path / "events.db")
+    made.start()
+    assert made.pictures.adopt_strays(made.base) == 1
+    made.run(1.9)  # the clock makes up for the day since the copy
+    assert 5 in days(made.pictures)
+    made.run(1.2)
+    assert 5 not in days(made.pictures)
 
 
 def test_pictures_by_bytes_the_oldest_first(tmp_path: Path) -> None:
@@ -252,3 +276,28 @@ def test_events_and_pictures_that_are_due_go_within_the_hour(tmp_path: Path) -> 
     assert (made.count(), rows(made.base)) == (1, 0)
     marks = made.base.reader().execute("SELECT count(*) FROM ages").fetchone()[0]
     assert marks < 24 * 6, "what nobody asks for any more is forgotten"
+
+
+def test_an_older_copy_of_the_database_costs_no_picture_before_its_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = Kept(tmp_path, count=3, picture_days=10)
+    made.base.close()
+    copy = (tmp_path / "events.db").read_bytes()
+    made.base = database(tmp_path / "events.db")
+    made.start()
+    for number in range(3, 8):
+        made.write(number)
+    made.base.close()
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"events.db{suffix}").unlink(missing_ok=True)
+    (tmp_path / "events.db").write_bytes(copy)
+    made.base = database(tmp_path / "events.db")
+    made.start()
+    assert made.pictures.adopt_strays(made.base) == 5
+    assert "are kept until they are due: 5" in caplog.text
+    assert days(made.pictures) == list(range(8)) and rows(made.base) == 8
+    made.run(9)
+    assert days(made.pictures) == [2, 3, 4, 5, 6, 7]
+    made.run(2)
+    assert days(made.pictures) == []

@@ -33,7 +33,8 @@ _TAKEN = 2 * _CONNECTIONS
 _HEADER_BYTES = 16 << 10
 _REQUEST = 10.0  # seconds in which a request's head has to come, and what TLS says before it
 _IDLE = 15  # seconds that a connection is kept between two requests
-_START = 10.0
+_START = 60.0  # seconds, on a machine that has much else to do; one that does not start ends at once
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # nobody can open these: what can be opened for them
 # Milliseconds after which the kernel gives up a client that takes nothing of what it asked for (Linux).
 _UNTAKEN = 30_000
 
@@ -128,9 +129,12 @@ class WebServer:
         _check_certificate(certificate, key)
         self._socket = _bind(web.listen)
         host, port = self._socket.getsockname()[:2]
+        self.is_everywhere = host in _EVERYWHERE
+        """Whether it listens at all addresses of this machine."""
+        host = _EVERYWHERE.get(host, host)
         scheme = "https" if certificate else "http"
         self.address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-        """Where it is reached."""
+        """Where it is reached; of all addresses, the one that every machine has for itself."""
         config = uvicorn.Config(
             make_app(context),
             http=_Protocol,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import random
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from helpers.extras import reason
 from helpers.passages import match, record
+from helpers.waiting import LONG
 
 pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 
@@ -27,6 +29,13 @@ from edge_lpr.serve.settings import ListSettings
 
 def webhook(**changes: Any) -> WebhookSettings:
     return WebhookSettings(type="webhook", url="http://127.0.0.1/", **changes)
+
+
+@pytest.fixture(autouse=True)
+def standing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queues' clock all but stands: however slow disk and machine are, no pause is over by itself."""
+    at = itertools.count(time.monotonic(), 1e-6)
+    monkeypatch.setattr(time, "monotonic", lambda: next(at))
 
 
 @pytest.fixture
@@ -118,7 +127,7 @@ def test_a_receiver_that_is_away_is_left_alone_for_longer_and_longer(database: D
         pauses.append(queued.pause("hook", time.monotonic()))
     for nth, pause in enumerate(pauses):
         whole = min(20, 2.0**nth)
-        assert whole / 2 - 0.1 <= pause <= whole
+        assert whole / 2 - 0.001 <= pause <= whole
     assert pauses[-1] > 5 * pauses[0]
     queued.retry_now("hook")
     assert taken(queued) == [("a", 1), ("b", 1)]
@@ -165,7 +174,7 @@ def test_a_full_queue_drops_the_oldest_counts_them_and_says_so(
     assert taken(queued) == [("d", 1), ("e", 1)]
     assert queued.counts()["hook"].dropped == 3
     assert [r.getMessage() for r in caplog.records] == [
-        "output hook: 2 events wait, as many as may; the oldest are dropped"
+        "output hook: 2 events waiting, as many as may; older ones are dropped"
     ]
 
 
@@ -215,7 +224,7 @@ def test_what_nobody_took_in_time_is_told_to_nobody_any_more(
     with caplog.at_level(logging.WARNING, "edge_lpr"):
         # A barrier does not open an hour late, though the receiver was never asked before.
         assert taken(queued) == [("c", 1)]
-    assert caplog.messages == ["output hook: 2 events are given up: not within 1 hours"]
+    assert caplog.messages == ["output hook: 2 events are given up: not within 1 hour"]
     assert queued.counts()["hook"].given_up == 2
     database.close()
 
@@ -232,7 +241,7 @@ def test_what_fails_until_it_is_late_is_given_up(
     monkeypatch.setattr(time, "monotonic", lambda: later[1])
     with caplog.at_level(logging.WARNING, "edge_lpr"):
         queued.failed(item, DeliveryError("refused"))
-    assert caplog.messages == ["output hook: event a/1 is given up: not within 1 hours: refused"]
+    assert caplog.messages == ["output hook: event a/1 is given up: not within 1 hour: refused"]
     assert queued.depths() == {"hook": 0}
 
 
@@ -323,7 +332,9 @@ def test_what_waits_for_an_output_that_is_gone_waits_on(
     offer(database, queued, record("a"))
     with caplog.at_level(logging.WARNING, "edge_lpr"):
         queued.reload({}, {})
-    assert caplog.messages == ["output hook is not in the configuration any more: 1 events wait until it is"]
+    assert caplog.messages == [
+        "output hook is not in the configuration any more: 1 event waiting until it is"
+    ]
     queued.reload({"hook": webhook()}, {})
     assert taken(queued) == [("a", 1)]
 
@@ -353,6 +364,6 @@ def test_who_waits_misses_nothing_that_came_before(database: Database) -> None:
     queued = queues(database)
     seen = queued.changes()
     offer(database, queued, record("a"))
-    began = time.monotonic()
-    queued.wait(seen, 60)
-    assert time.monotonic() - began < 30
+    began = time.perf_counter()
+    queued.wait(seen, LONG)
+    assert time.perf_counter() - began < LONG / 2
