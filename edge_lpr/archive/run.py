@@ -83,7 +83,7 @@ class ArchiveRun:
 
     @contextmanager
     def reached(self, resume: bool) -> Iterator[None]:
-        """While entered, the cluster is there and has opened one reader; of this machine alone nothing is done.
+        """While entered, the cluster is there and has opened a reader; on this machine alone nothing is done.
 
         To be entered before `prepare`: what is wrong with a cluster is told before hours go into a plan, and
         leaves none behind that another run would have to go on with.
