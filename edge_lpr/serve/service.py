@@ -37,9 +37,6 @@ class Service:
         config: The configuration.
         signals: What people and the service manager ask of it.
 
-    Attributes:
-        address: Where the page is; "" where there is none.
-
     Raises:
         EdgeLprError: A part of it cannot be built.
     """
@@ -57,7 +54,6 @@ class Service:
         except BaseException:
             parts.close()
             raise
-        self.address = "" if self._page is None else self._page.address
 
     def __enter__(self) -> Service:
         return self
@@ -108,8 +104,8 @@ class Service:
         _logger.info("%s", self._parts.reader.description)
         many = "1 camera" if len(cameras) == 1 else f"{len(cameras)} cameras"
         _logger.info("reads %s: %s", many, ", ".join(cameras))
-        if self.address:
-            _logger.info("the page is at %s", self.address)
+        if self._page is not None:
+            _logger.info("the page is at %s; it listens at %s", self._page.address, self._page.listens)
 
     def _give_up(self, who: str) -> NoReturn:
         _logger.error("%s do not answer, the service ends; what was told before is kept", who)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import ipaddress
 import logging
 import socket
 import ssl
@@ -149,9 +150,13 @@ class WebServer:
         _check_certificate(certificate, key)
         self._socket = _bind(web.listen)
         host, port = self._socket.getsockname()[:2]
+        bound = ipaddress.ip_address(host)
         scheme = "https" if certificate else "http"
-        self.address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-        """Where it is reached."""
+        self.listens = _shown(bound, port)
+        """Where it listens: an address, or 0.0.0.0 or [::] for all of this machine's, and the port."""
+        loopback = ipaddress.ip_address("127.0.0.1" if bound.version == 4 else "::1")
+        self.address = f"{scheme}://{_shown(loopback if bound.is_unspecified else bound, port)}"
+        """Where it is reached, from this machine at least."""
         config = uvicorn.Config(
             make_app(context),
             # It makes one for each connection, and only names a class in its types.
@@ -229,6 +234,10 @@ class WebServer:
             create = functools.partial(loop.create_server, ssl_handshake_timeout=_REQUEST)
             loop.create_server = create  # type: ignore[method-assign]
         await self._server.serve(sockets=[self._socket])
+
+
+def _shown(address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> str:
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def _bind(listen: str) -> _Listening:

@@ -89,6 +89,26 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
             WebServer(service.context)
 
 
+@pytest.mark.parametrize(
+    ("listen", "listens", "reached"),
+    [("0.0.0.0:0", "0.0.0.0", "127.0.0.1"), ("127.0.0.1:0", "127.0.0.1", "127.0.0.1")],
+)
+def test_the_address_that_it_tells_can_be_opened(
+    tmp_path: Path, listen: str, listens: str, reached: str
+) -> None:
+    web = configuration(listen=listen, password=cheap_hash("long enough"))
+    service = Service(tmp_path, web)
+    server = WebServer(service.context)
+    server.start()
+    try:
+        port = server.listens.rpartition(":")[2]
+        assert server.listens == f"{listens}:{port}" and server.address == f"http://{reached}:{port}"
+        assert httpx.get(f"{server.address}/healthz").text == "ok\n"
+    finally:
+        assert server.stop(5)
+        service.close()
+
+
 def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
     service = Service(tmp_path, configuration(listen="192.0.2.1:8470"))
     with pytest.raises(InputError, match="expected an address of this machine"):
