@@ -259,7 +259,7 @@ def _verify(args: argparse.Namespace) -> int:
             "passed": det.passed(bound) and rec.passed(bound),
             "bound": bound,
             "compared_with": "Paddle's output recorded when the bundle was made",
-            **{part: {c.stage: c.as_json() for c in found} for part, found in comparisons.items()},
+            **{part: {c.stage: c.as_json(bound) for c in found} for part, found in comparisons.items()},
         }
     if args.report is not None:
         _save(args.report, report)
@@ -296,10 +296,20 @@ def _print(
         if not any(c.compared for c in comparisons[part]):
             what = "box" if part == "det" else "text"
             say(f"{part}: no {what} in these images, so probabilities alone were compared; see --images")
+    drawn = False
     for part, c in stages:
         if c.differing:
             say(f"{part} {c.stage} differs:")
             _print_some(c.differing)
+        beyond = c.beyond(report["bound"])
+        if beyond:
+            say(f"{part} {c.stage}, beyond the bound:")
+            _print_some(beyond)
+            drawn = drawn or report.get("images", {}).get("source") == "drawn"
+    if drawn:
+        say(
+            "these images are drawn; what shows no plate amplifies the last bit: compare photos, --images DIR"
+        )
     ignored = [name for names in report.get("ignored_parameters", {}).values() for name in names]
     if ignored:
         heads = sorted({".".join(name.split(".")[:2]) for name in ignored})

@@ -242,7 +242,7 @@ class _Exporter:
             "images": {"count": self.images, "source": images},
             "compared_with": "Paddle's own output (inference, CPU, graph changes off)",
             **{
-                part: {c.stage: c.as_json() for c in comparisons}
+                part: {c.stage: c.as_json(bound) for c in comparisons}
                 for part, comparisons in self.comparisons.items()
             },
             "ignored_parameters": {"det": self.det.ignored, "rec": self.rec.ignored},

@@ -64,7 +64,7 @@ examples:
                         --pretrained weights/det.pdparams --out runs/det
   edge-lpr finetune det -c ch_PP-OCRv3_det_student.yml -o Global.epoch_num=100 \\
                         Optimizer.lr.learning_rate=0.0005 Global.pretrained_model=weights/det.pdparams
-  edge-lpr finetune det --network slim_det --pretrained det.pdparams --teacher det.pdparams --render \
+  edge-lpr finetune det --network slim_det --pretrained det.pdparams --teacher det.pdparams --render \\
                         -o EdgeLPR.frozen_blocks=0 --out runs/slim
   edge-lpr finetune det --print-config > det.yml    a config to change and give with -c
   edge-lpr export --det runs/det/best.pdparams --rec runs/rec/best.pdparams --dict runs/rec/keys.txt \\

@@ -51,6 +51,7 @@ ORIGIN = "origin.json"
 DETECTORS = ("slim", "det")
 TRAINED = (*PARTS, "slim")
 """All parts of the recipe, each after those that it learns from."""
+_TRAIN = "python -m edge_lpr.finetune.release train"
 _MAX_JSON_BYTES = 64 << 20
 
 
@@ -62,12 +63,15 @@ def export_command(runs: Path, out: Path, detector: str = DETECTORS[0]) -> list[
         out: The bundle's folder.
         detector: Which of the recipe's parts its detector is.
     """
-    recipe = load_recipe()["export"]
-    files = {**recipe["files"], "det": f"{detector}/final.pdparams"}
-    given = {name: str(runs / path) for name, path in files.items()}
-    given |= {name: str(value) for name, value in recipe["options"].items()}
+    given = {name: str(path) for name, path in _exported(runs, detector).items()}
+    given |= {name: str(value) for name, value in load_recipe()["export"]["options"].items()}
     given |= {"origin": str(runs / ORIGIN), "out": str(out)}
     return ["edge-lpr", "export", *(word for name, value in given.items() for word in (f"--{name}", value))]
+
+
+def _exported(runs: Path, detector: str) -> dict[str, Path]:
+    files = {**load_recipe()["export"]["files"], "det": f"{detector}/final.pdparams"}
+    return {name: runs / path for name, path in files.items()}
 
 
 def made(runs: Path, detector: str = DETECTORS[0]) -> dict[str, Any]:
@@ -79,18 +83,13 @@ def made(runs: Path, detector: str = DETECTORS[0]) -> dict[str, Any]:
             weights are told by their checksum.
 
     Raises:
-        InputError: A run is missing, or its files cannot be read.
+        InputError: A run is missing or at work yet, or its files cannot be read.
     """
     recipe = load_recipe()
-    told: dict[str, Any] = dict(recipe["made"])
+    told: dict[str, Any] = {}
+    taught: dict[str, Any] = {}
     for name, metric in ((detector, "hmean"), ("rec", "accuracy")):
         part, teacher = kind(recipe, name), recipe["parts"][name].get("teacher")
-        if teacher is not None:
-            missing = f"{runs}: holds no {teacher}, which {name} learnt from; put it back"
-            weights = read_bounded(
-                runs / teacher, MAX_CHECKPOINT_BYTES, "a teacher's weights", InputError, missing=missing
-            )
-            told["teacher"] = {"sha256": hashlib.sha256(weights).hexdigest()}
         for step in recipe["parts"][name]["steps"]:
             if step["do"] != "finetune":
                 continue
@@ -102,7 +101,16 @@ def made(runs: Path, detector: str = DETECTORS[0]) -> dict[str, Any]:
             except (KeyError, IndexError, TypeError) as e:
                 raise InputError(f"{runs / step['out'] / 'history.json'}: tells no {metric}") from e
             told[step["out"]] = {"config": _otherwise(config, part), "held_out": measured}
-    return told
+        if teacher is not None:
+            missing = f"{runs}: holds no {teacher}, which {name} learnt from; put it back"
+            weights = read_bounded(
+                runs / teacher, MAX_CHECKPOINT_BYTES, "a teacher's weights", InputError, missing=missing
+            )
+            taught["teacher"] = {"sha256": hashlib.sha256(weights).hexdigest()}
+    for path in _exported(runs, detector).values():
+        if not path.is_file():
+            raise InputError(f"{path.parent}: holds no {path.name}; finish the runs with: {_TRAIN}")
+    return {**recipe["made"], **taught, **told}
 
 
 def _otherwise(document: Mapping[str, Any], part: Part) -> dict[str, Any]:
@@ -113,7 +121,7 @@ def _otherwise(document: Mapping[str, Any], part: Part) -> dict[str, Any]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    missing = f"{path.parent}: holds no {path.name}; make the run with: release train"
+    missing = f"{path.parent}: holds no {path.name}; make the run with: {_TRAIN}"
     data = read_bounded(path, _MAX_JSON_BYTES, "a run's JSON", InputError, missing=missing)
     found = parse_json(data, str(path), InputError)
     if not isinstance(found, dict):
@@ -253,8 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             show(f"{args.out / name}: {len(samples)} images")
     else:
         try:
-            for name in args.part or TRAINED:
-                train(name, args.data, args.out, args.font)
+            train(args.part or TRAINED, args.data, args.out, args.font)
         except KeyboardInterrupt as e:
             e.args = ("interrupted; the same command goes on with it",)
             raise

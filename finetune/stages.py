@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -138,7 +138,11 @@ class _Walk:
                 say(f"{name} {report.step}/{report.steps} {told}{numbers}".rstrip())
 
         config = stage_config(self.recipe, self.part, step, self.runs)
-        finetune(config, inputs, out, resume=(out / STATE).is_file(), report=show)
+        resume = (out / STATE).is_file()
+        # The pictures are made ready and the start is measured before the first line of `show`.
+        say(f"{name} {'goes on' if resume else 'begins'}")
+        finetune(config, inputs, out, resume=resume, report=show)
+        say(f"{name} is done")
 
     def cut_head(self, step: Step) -> None:
         from edge_lpr.finetune.training.run import cut_checkpoint
@@ -155,31 +159,46 @@ class _Walk:
         write_bytes(out, (self.runs / step["start"]).read_bytes())
 
 
-def train(name: str, data: Sequence[Path], runs: Path, font: Path | None = None) -> None:
-    """Fine-tunes one network by the recipe; ends with `runs/NAME/final.pdparams`.
+def train(names: Collection[str], data: Sequence[Path], runs: Path, font: Path | None = None) -> None:
+    """Fine-tunes networks by the recipe; ends with a `runs/NAME/final.pdparams` of each.
 
     Args:
-        name: Which of the recipe's parts.
+        names: Which of the recipe's parts; they are taken in its order, each after those that it learns from.
         data: Labelled images.
         runs: Folder of the runs; the general weights are in folders of it that the recipe names.
         font: For crops of other text, which the recognizer learns to tell from plates; None teaches none.
 
     Raises:
-        InputError: The general weights are missing, or those of the part that this one begins with.
+        InputError: The general weights are missing, or those of the part that one begins with, or the font
+            cannot be used: told of all parts before the first of them begins.
         EdgeLprError: See `run.finetune`.
     """
     from edge_lpr.datasets.labels import load_labels
 
     recipe = load_recipe()
-    for path in inputs(recipe, name):
-        if not (runs / path).is_file():
-            raise InputError(f"{runs / path.parent}: holds no {path.name}; {_remedy(recipe, path, runs)}")
-    samples = [s for s in load_labels(data).samples if is_for(kind(recipe, name), s)]
-    learnt, held = split(samples, recipe["held_out"])
-    walk = _Walk(recipe, name, runs, learnt, held, font)
-    for step in recipe["parts"][name]["steps"]:
-        take: Callable[[Step], None] = getattr(walk, step["do"])
-        take(step)
+    parts = [name for name in recipe["parts"] if name in names]
+    _check(recipe, parts, runs, font)
+    labelled = load_labels(data).samples
+    for name in parts:
+        learnt, held = split([s for s in labelled if is_for(kind(recipe, name), s)], recipe["held_out"])
+        walk = _Walk(recipe, name, runs, learnt, held, font)
+        for step in recipe["parts"][name]["steps"]:
+            take: Callable[[Step], None] = getattr(walk, step["do"])
+            take(step)
+
+
+def _check(recipe: Mapping[str, Any], parts: Sequence[str], runs: Path, font: Path | None) -> None:
+    """Looks for what the parts begin with, so that the second does not fail for it when the first is done."""
+    from edge_lpr.datasets.dictionary import load_charset_file
+    from edge_lpr.finetune.synthesis.negatives import TextRenderer
+
+    made = {Path(step["out"]) for name in parts for step in recipe["parts"][name]["steps"]}
+    for name in parts:
+        for path in inputs(recipe, name):
+            if path not in made and not (runs / path).is_file():
+                raise InputError(f"{runs / path.parent}: holds no {path.name}; {_remedy(recipe, path, runs)}")
+            if font is not None and path.suffix == ".txt":  # the dictionary that the recognizer begins with
+                TextRenderer(load_charset_file(runs / path), font)
 
 
 def inputs(recipe: Mapping[str, Any], name: str) -> list[Path]:

@@ -60,15 +60,22 @@ class Comparison:
     compared: int = 0
     differing: list[str] = field(default_factory=list)
     _values: int = 0
-    _largest: list[tuple[float, float]] = field(default_factory=list)
+    _largest: list[tuple[str, float, float]] = field(default_factory=list)
 
-    def add(self, found: Floats, wanted: Floats, rounding: Callable[[], float] = lambda: 0.0) -> None:
+    def add(
+        self,
+        found: Floats,
+        wanted: Floats,
+        rounding: Callable[[], float] = lambda: 0.0,
+        names: Sequence[str] = (),
+    ) -> None:
         """Adds one output.
 
         Args:
             found: What the graph returned.
             wanted: What Paddle returned, of the same shape.
             rounding: Measures how far the graph is off from itself on this input, see `Runner.rounding`.
+            names: What the inputs are called: of one image its name, of a batch each one's.
 
         Raises:
             ModelError: The shapes differ.
@@ -86,7 +93,8 @@ class Comparison:
             self.rounding = max(self.rounding, own)
         else:
             own = 0.0
-        self._largest.append((largest, own))
+        furthest = int(difference.reshape(len(names), -1).max(axis=1).argmax()) if len(names) > 1 else 0
+        self._largest.append((names[furthest] if names else self.stage, largest, own))
         total = self._values + difference.size
         self.mean = (self.mean * self._values + float(difference.sum())) / max(total, 1)
         self._values = total
@@ -100,20 +108,29 @@ class Comparison:
         """
         if self.differing or not np.isfinite(self.maximum):
             return False
-        return all(
-            largest <= max(bound, min(_OWN_ROUNDINGS * own, _HIGHEST * bound))
-            for largest, own in self._largest
-        )
+        return not self.beyond(bound)
 
-    def as_json(self) -> dict[str, Any]:
+    def beyond(self, bound: float) -> list[str]:
+        """Returns the inputs on which a probability is further off than is accepted, with by how much."""
+        found = []
+        for name, largest, own in self._largest:
+            accepted = max(bound, min(_OWN_ROUNDINGS * own, _HIGHEST * bound))
+            if largest > accepted:
+                rounds = f", the graph's own rounding there is {own:.1e}" if own else ""
+                found.append(f"{name}: {largest:.1e} off, at most {accepted:.1e} is accepted{rounds}")
+        return found
+
+    def as_json(self, bound: float) -> dict[str, Any]:
         """Returns the values for a report; an endless difference, which JSON cannot hold, becomes text."""
         maximum: float | str = self.maximum if np.isfinite(self.maximum) else "not a number"
+        beyond = self.beyond(bound)
         return {
             "maximum": maximum,
             "mean": self.mean,
             "rounding": self.rounding,
             "compared": self.compared,
             "differing": self.differing,
+            **({"beyond": beyond} if beyond else {}),
         }
 
 

@@ -98,12 +98,12 @@ def check_reference(bundle: Bundle) -> tuple[Comparison, Comparison]:
     run = Runner(bundle.model("det", REFERENCE).read())
     for i, (given, wanted) in enumerate(pairs["det"]):
         found = run(given[None])[0]
-        det.add(found, wanted, partial(run.rounding, given[None], found[None]))
+        det.add(found, wanted, partial(run.rounding, given[None], found[None]), [f"reference {i}"])
         compare_boxes(det, found, wanted, settings, f"reference {i}")
     run = Runner(bundle.model("rec", REFERENCE).read())
     for i, (given, wanted) in enumerate(pairs["rec"]):
         found = run(given[None])[0]
-        rec.add(found, wanted, partial(run.rounding, given[None], found[None]))
+        rec.add(found, wanted, partial(run.rounding, given[None], found[None]), [f"reference {i}"])
         compare_texts(rec, found, wanted, bundle.rec.charset, bundle.rec.unknown_class, f"reference {i}")
     return det, rec
 

@@ -129,7 +129,7 @@ def compare_det(
         ):
             found = run(given)
             prob = found.reshape(truth.shape)
-            comparison.add(prob, truth, partial(run.rounding, given, found))
+            comparison.add(prob, truth, partial(run.rounding, given, found), [name])
             boxes = compare_boxes(comparison, prob, truth, settings, name)
         for k, box in enumerate(boxes[:_CROPS_PER_IMAGE]):
             crops[f"{name}, box {k + 1}"] = crop_quad(image, box.astype(np.float32))
@@ -172,16 +172,16 @@ def compare_rec(
     if graphs.cut is not None:
         stages.append((Comparison("cut"), Runner(graphs.cut.SerializeToString())))
     for (width, i), part in parts.items():
-        key = f"p{width}_{i}"
+        key, called = f"p{width}_{i}", [f"{name} ({width} px)" for name in names[i : i + step]]
         for comparison, run in stages:
             cut = comparison.stage == "cut"
             truth = cut_reference(wanted[key], graphs.keep) if cut else wanted[key]
             given = batches[key] if comparison.stage == "raw" else part
             found = run(given)
-            comparison.add(found, truth, partial(run.rounding, given, found))
+            comparison.add(found, truth, partial(run.rounding, given, found), called)
             charset = graphs.kept if cut else graphs.charset
-            for k in range(len(truth)):
-                compare_texts(comparison, found[k], truth[k], charset, cut, f"{names[i + k]} ({width} px)")
+            for k, name in enumerate(called):
+                compare_texts(comparison, found[k], truth[k], charset, cut, name)
     final = [wanted[f"r{i}"] for i in range(len(references))]
     if graphs.cut is not None:
         final = [cut_reference(f, graphs.keep) for f in final]

@@ -7,8 +7,10 @@ was stopped and resumed takes the same steps as one that was not.
 
 from __future__ import annotations
 
+import atexit
 import json
 import math
+import os
 import signal
 import threading
 import time
@@ -116,6 +118,9 @@ def _set_up_worker(_worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    # The thread that sends batches may be in the midst of one when a run ends: Python would unwind it through
+    # PyTorch's C++, which aborts with a line on the terminal. What it sends nobody waits for.
+    atexit.register(os._exit, 0)
 
 
 def _batches(task: TrainingTask[Batch], config: TrainConfig, start: int) -> Iterator[Batch]:

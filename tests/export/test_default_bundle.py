@@ -94,6 +94,7 @@ def test_other_weights_do_not_pass(copy: Path, capsys: pytest.CaptureFixture[str
     assert main(["export", "--verify", str(copy)]) == 1
     told = capsys.readouterr()
     assert "NOT as Paddle" in told.out
+    assert "rec bundle, beyond the bound:\n    reference 1: " in told.out
     assert "export the bundle again" in told.err
 
 

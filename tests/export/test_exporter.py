@@ -120,7 +120,10 @@ def test_a_broken_bound_keeps_the_report_and_writes_no_bundle(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments(folder, "d", "--bound", "1e-12")) == 1
-    assert "no bundle is written" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "no bundle is written" in told.err
+    assert "\nrec raw, beyond the bound:\n    drawn 1, " in told.out
+    assert "\nthese images are drawn; " in told.out
     assert not (folder / "d").exists()
     report = json.loads((folder / "d.parity.json").read_text(encoding="utf-8"))
     assert report["passed"] is False

@@ -40,6 +40,14 @@ def test_the_bundle_tells_how_its_weights_were_made(
     runs, out = tmp_path / "runs", tmp_path / "out"
     (runs / "det").mkdir()
     (runs / "det" / "final.pdparams").write_bytes(b"its teacher")
+    # While one of these is missing, a run is at work yet: nothing is written.
+    for end in map(Path, ("slim/final.pdparams", "rec/final.pdparams", "rec/keys.txt", "rec/charset.txt")):
+        assert release.main(["bundle", "--runs", str(runs), "--out", str(out)]) == 2
+        refused = capsys.readouterr()
+        assert f"{runs / end.parent}: holds no {end.name}; finish the runs with: " in refused.err
+        assert (refused.out, refused.err.count("\n"), (runs / "origin.json").exists()) == ("", 1, False)
+        (runs / end).parent.mkdir(exist_ok=True)
+        (runs / end).touch()
     assert release.main(["bundle", "--runs", str(runs), "--out", str(out)]) == 0
     told = json.loads((runs / "origin.json").read_text(encoding="utf-8"))
     assert set(told) == {"made"}
@@ -78,7 +86,9 @@ def test_damaged_runs_are_one_line(tmp_path: Path, content: str, capsys: pytest.
 
 def test_missing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert release.main(["bundle", "--runs", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    told = capsys.readouterr().err
+    assert f"{tmp_path / 'slim-1'}: holds no history.json; make the run with: python -m " in told
+    assert told.count("\n") == 1
 
 
 def test_held_out_figures(shared_data: Path) -> None:

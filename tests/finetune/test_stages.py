@@ -174,6 +174,30 @@ def test_the_stages_run(
     assert f"--det {runs / 'det' / 'final.pdparams'} " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("font", ["no-such-font.ttc", "keys.txt"])
+def test_what_a_later_part_begins_with_is_looked_for_before_the_first_one_trains(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, font: str
+) -> None:
+    pytest.importorskip("torch", reason=reason("torch", "finetune"))
+    monkeypatch.chdir(tmp_path)
+    Path("general").mkdir()
+    Path("general/det.pdparams").touch()
+    words = ["train", "--data", "pictures", "--out", ".", "--part", "rec", "--part", "det"]
+    assert release.main(words) == 2
+    assert "general-v4: holds no rec.pdparams; write the general weights with" in capsys.readouterr().err
+    Path("general-v4").mkdir()
+    Path("general-v4/rec.pdparams").touch()
+    Path("general-v4/rec_keys.txt").write_text("京\nA\n", encoding="utf-8")
+    Path("keys.txt").touch()
+    assert release.main([*words, "--font", font]) == 2
+    assert f"{font}: cannot be read as a font" in capsys.readouterr().err
+    # Its teacher is made by the part before it, in whatever order the two are named.
+    assert release.main(["train", "--data", "pictures", "--out", ".", "--part", "slim", "--part", "det"]) == 2
+    assert capsys.readouterr().err == (
+        "release: pictures: no such file or folder; give a label file or a folder of labelled images\n"
+    )
+
+
 def test_missing_general_weights_name_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = tmp_path / "my runs"
     assert release.main(["train", "--data", str(tmp_path), "--out", str(runs)]) == 2

@@ -30,7 +30,7 @@ _LEFT = (
 )
 
 
-class _PageLeft(AssertionError):
+class _PageLeftError(AssertionError):
     """The page was left while a script ran in it: nothing is known of the one that follows."""
 
 
@@ -111,7 +111,7 @@ class Browser:
             found = self._read()
             if found.get("id") == number:
                 if found.get("error", {}).get("message") in _LEFT:
-                    raise _PageLeft(f"{method}: {found['error']}")
+                    raise _PageLeftError(f"{method}: {found['error']}")
                 assert "error" not in found, f"{method}: {found['error']}"
                 return dict(found["result"])
 
@@ -144,7 +144,7 @@ class Browser:
         """Waits until an expression is true, of this page or one that it leads to."""
 
         def holds() -> bool:
-            with suppress(_PageLeft):
+            with suppress(_PageLeftError):
                 return bool(self.run(f"Boolean({script})"))
             return False
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.waiting import wait_until
+from helpers.held_port import held_port
+from helpers.waiting import LONG, wait_until
 
 _BINARY = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
@@ -28,8 +29,8 @@ class Broker:
     """
 
     def __init__(self, folder: Path, *extra: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self._held = held_port()
+        self.port: int = self._held.getsockname()[1]
         self._log = folder / "mosquitto.log"
         self._config = folder / "mosquitto.conf"
         lines = [
@@ -75,6 +76,11 @@ class Broker:
             self._process.wait()
             self._process = None
 
+    def close(self) -> None:
+        """Ends it for good."""
+        self.stop()
+        self._held.close()
+
 
 @contextmanager
 def broker(folder: Path, *extra: str) -> Iterator[Broker]:
@@ -87,11 +93,11 @@ def broker(folder: Path, *extra: str) -> Iterator[Broker]:
     if _BINARY is None:
         pytest.skip("needs mosquitto (Debian: apt-get install mosquitto)")
     started = Broker(folder, *extra)
-    started.start()
     try:
+        started.start()
         yield started
     finally:
-        started.stop()
+        started.close()
 
 
 class Listener:
@@ -116,7 +122,7 @@ class Listener:
         self._client.on_message = self._hear
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert self._subscribed.wait(60)
+        assert self._subscribed.wait(LONG)
 
     def _hear(self, client: object, data: object, message: object) -> None:
         topic: str = message.topic  # type: ignore[attr-defined]

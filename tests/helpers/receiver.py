@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from helpers.held_port import held_port
+
 
 @dataclass(frozen=True)
 class Request:
@@ -48,8 +50,9 @@ class Receiver:
         self._context = context
         self.requests: list[Request] = []
         self._connections: list[socket.socket] = []
-        self._server = self._listen(0)
-        self.port: int = self._server.server_address[1]
+        self._held = held_port()
+        self.port: int = self._held.getsockname()[1]
+        self._server = self._listen(self.port)
         self._thread = self._serve()
 
     @property
@@ -77,6 +80,7 @@ class Receiver:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self._held.close()
 
     def _serve(self) -> threading.Thread:
         thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))

@@ -10,10 +10,12 @@ __all__ = ["are_whole", "told"]
 
 
 def told(folder: Path) -> dict[str, list[tuple[str, int]]]:
-    """State and revision of all records that an output took, by passage."""
+    """State and revision of all records that an output took, by passage; one may be being written."""
     found = defaultdict(list)
     for path in sorted((folder / "told").glob("*.jsonl")):
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_bytes().splitlines(keepends=True):
+            if not line.endswith(b"\n"):
+                break
             one = json.loads(line)
             found[one["id"]].append((one["state"], one["revision"]))
     return found

@@ -387,8 +387,8 @@ def process_of(source: LiveSource) -> int:
 
 
 def camera_threads() -> list[str]:
-    # One that reads what the process says may take a moment longer than the source. Others of the kit's are of
-    # tests before, whose readers keep their threads until they are collected.
+    # One that reads what the process says may take a moment longer than the source. Others of the kit's are
+    # of tests before, whose readers keep their threads until they are collected.
     names = [t.name for t in threading.enumerate()]
     return [name for name in names if name == "edge-lpr camera" or re.match("edge-lpr .*://", name)]
 

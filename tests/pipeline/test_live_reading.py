@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -199,7 +200,9 @@ def test_a_reader_that_can_read_nothing_any_more_ends_all(
     dull: PlateReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dull, "read_batch", poisoned)
-    monkeypatch.setattr(live_reading, "_HOPELESS", 0.2)
+    clock = count(1000.0, 0.3)  # goes on with each look, and not with a busy machine
+    monkeypatch.setattr(live_reading, "_HOPELESS", 1.0)
+    monkeypatch.setattr(live_reading, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     failures: list[Exception] = []
     reading = LiveReading(1, lambda stream, e: failures.append(e), endless=True)
     for name in ("one", "two"):

@@ -53,9 +53,11 @@ def test_killed_at_any_moment_each_event_is_whole(tmp_path: Path) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=with_helpers()) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-            time.sleep(rng.uniform(0.0, 0.3))
+            # So many events later, however long they take, and somewhere in the next one.
+            lines = [process.stdout.readline() for _ in range(rng.randint(5, 40))]
+            time.sleep(rng.uniform(0.0, 0.02))
             process.send_signal(signal.SIGKILL)
-            lines = process.stdout.read().splitlines(keepends=True)
+            lines += process.stdout.read().splitlines(keepends=True)
             assert process.wait(LONG) == -signal.SIGKILL
         for line in lines:
             if line.endswith("\n"):

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from helpers.waiting import LONG
 
 from edge_lpr.serve.signals import Signals
 
@@ -40,12 +41,14 @@ def test_what_ignores_sighup_goes_on_ignoring_it() -> None:
 def test_a_second_one_ends_at_once() -> None:
     program = (
         "import time\nfrom edge_lpr.serve.signals import Signals\n"
-        "with Signals():\n    print('there', flush=True)\n    time.sleep(600)\n"
+        "with Signals() as signals:\n    print('there', flush=True)\n"
+        "    while not signals.ends: time.sleep(0.01)\n    print('asked', flush=True)\n    time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "there\n"
         process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "asked\n"
         time.sleep(1.0)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(LONG) == 130

@@ -32,7 +32,7 @@ def test_not_a_number_never_passes() -> None:
     comparison = Comparison("raw")
     comparison.add(np.array([np.nan], np.float32), np.array([0.5], np.float32))
     assert not comparison.passed(1e9)
-    assert comparison.as_json()["maximum"] == "not a number"
+    assert comparison.as_json(1.0)["maximum"] == "not a number"
 
 
 def test_what_the_graph_itself_rounds_away_is_allowed_for() -> None:
@@ -49,6 +49,21 @@ def test_what_the_graph_itself_rounds_away_is_allowed_for() -> None:
     steady = off(3e-4, 1e-4)
     steady.add(np.array([0.7]), np.array([0.5]), lambda: 0.0)
     assert not steady.passed(1e-4), "each input has its own"
+
+
+def test_what_is_off_too_far_is_named() -> None:
+    comparison = Comparison("raw")
+    wanted = np.full((2, 3), 0.5)
+    comparison.add(wanted + np.array([[0], [3e-4]]), wanted, lambda: 1e-4, ["steady", "amplifies"])
+    assert comparison.beyond(1e-4) == []
+    assert "beyond" not in comparison.as_json(1e-4)
+    comparison.add(wanted + np.array([[2e-4], [5e-4]]), wanted, lambda: 1e-4, ["near", "box 3"])
+    comparison.add(np.array([0.5 + 2e-4]), np.array([0.5]), names=["scene"])
+    assert comparison.beyond(1e-4) == [
+        "box 3: 5.0e-04 off, at most 4.0e-04 is accepted, the graph's own rounding there is 1.0e-04",
+        "scene: 2.0e-04 off, at most 1.0e-04 is accepted",
+    ]
+    assert comparison.as_json(1e-4)["beyond"] == comparison.beyond(1e-4)
 
 
 def test_a_graph_is_off_from_itself_by_its_rounding() -> None:

@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -160,6 +161,28 @@ def test_a_worker_that_is_killed_is_one_line(tmp_path: Path) -> None:
         train(Killed(), config(workers=1), tmp_path)
     assert "\n" not in str(error.value)
     assert (tmp_path / "latest.state").is_file()
+
+
+class Bulky(Line):
+    """Its batches take long to be sent, and a run that is interrupted ends in the midst of it."""
+
+    def batch(self, step: int) -> Any:
+        return super().batch(step), [torch.zeros(1) for _ in range(100)]
+
+    def loss(self, network: nn.Module, batch: Any) -> tuple[torch.Tensor, dict[str, float]]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return super().loss(network, batch[0])
+
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        return {"score": 0.0}
+
+
+def test_a_worker_that_is_sending_when_a_run_is_interrupted_leaves_in_silence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(Bulky(), config(workers=1), tmp_path)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_device_whose_memory_does_not_suffice_is_one_line(tmp_path: Path) -> None:

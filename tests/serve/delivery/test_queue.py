@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import random
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from helpers.extras import reason
 from helpers.passages import match, record
+from helpers.waiting import LONG
 
 pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 
@@ -27,6 +29,13 @@ from edge_lpr.serve.settings import ListSettings
 
 def webhook(**changes: Any) -> WebhookSettings:
     return WebhookSettings(type="webhook", url="http://127.0.0.1/", **changes)
+
+
+@pytest.fixture(autouse=True)
+def standing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queues' clock all but stands: however slow disk and machine are, no pause is over by itself."""
+    at = itertools.count(time.monotonic(), 1e-6)
+    monkeypatch.setattr(time, "monotonic", lambda: next(at))
 
 
 @pytest.fixture
@@ -118,7 +127,7 @@ def test_a_receiver_that_is_away_is_left_alone_for_longer_and_longer(database: D
         pauses.append(queued.pause("hook", time.monotonic()))
     for nth, pause in enumerate(pauses):
         whole = min(20, 2.0**nth)
-        assert whole / 2 - 0.1 <= pause <= whole
+        assert whole / 2 - 0.001 <= pause <= whole
     assert pauses[-1] > 5 * pauses[0]
     queued.retry_now("hook")
     assert taken(queued) == [("a", 1), ("b", 1)]
@@ -353,6 +362,6 @@ def test_who_waits_misses_nothing_that_came_before(database: Database) -> None:
     queued = queues(database)
     seen = queued.changes()
     offer(database, queued, record("a"))
-    began = time.monotonic()
-    queued.wait(seen, 60)
-    assert time.monotonic() - began < 30
+    began = time.perf_counter()
+    queued.wait(seen, LONG)
+    assert time.perf_counter() - began < LONG / 2

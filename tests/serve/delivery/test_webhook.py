@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 from helpers.deliveries import Service
 
 from edge_lpr.errors import InputError
+from edge_lpr.serve.delivery import webhook
 from edge_lpr.serve.delivery.items import DeliveryError, Item
 from edge_lpr.serve.delivery.sender import DeliveryContext
 from edge_lpr.serve.delivery.webhook import WebhookSender, signature
@@ -116,9 +117,9 @@ def test_what_becomes_of_each_answer(status: int, whole: bool, final: bool) -> N
 def test_a_receiver_says_how_long_it_wants_to_be_left_alone(status: int) -> None:
     with Receiver(lambda _: (status, {"Retry-After": "42"})) as receiver:
         assert failure(receiver).after == 42
-    at = formatdate(time.time() + 100, usegmt=True)
+    at = formatdate(time.time() + 10 * LONG, usegmt=True)
     with Receiver(lambda _: (status, {"Retry-After": at})) as receiver:
-        assert 80 < failure(receiver).after <= 100
+        assert 9 * LONG < failure(receiver).after <= 10 * LONG
     for nonsense in ("soon", "-5", "1e400", "٣"):
         header = {"Retry-After": nonsense.encode().decode("latin-1")}
         with Receiver(lambda _, header=header: (status, header)) as receiver:  # type: ignore[misc]
@@ -126,12 +127,15 @@ def test_a_receiver_says_how_long_it_wants_to_be_left_alone(status: int) -> None
 
 
 def test_who_answers_too_late_or_not_at_all() -> None:
+    go_on = threading.Event()
+
     def slow(_: Request) -> tuple[int, dict[str, str]]:
-        time.sleep(1)
+        go_on.wait(LONG)
         return 200, {}
 
     with Receiver(slow) as receiver:
         late = failure(receiver, timeout=0.5)
+        go_on.set()
     assert late.whole
     assert late.reason == f"http://127.0.0.1:{receiver.port} gives no answer within 0.5 s"
     away = failure(receiver)
@@ -246,8 +250,21 @@ def test_a_receiver_that_fails_and_comes_back_has_each_event_in_its_order(tmp_pa
         assert of_one == [f"p{number}/{rev}" for rev in (1, 2, 3)]
 
 
-def test_the_status_says_what_becomes_of_an_event_and_not_what_follows_it() -> None:
-    with Receiver(lambda _: (200, {"Content-Length": "100"})) as receiver:  # of which two come
-        post(receiver, timeout=0.5)
-    with Receiver(lambda _: (403, {"Content-Length": "100"})) as receiver:
-        assert "answers 403" in failure(receiver, timeout=0.5).reason
+@pytest.mark.parametrize("status", [200, 403])
+def test_the_status_says_what_becomes_of_an_event_and_not_what_follows_it(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Receiver(lambda _: (status, {"Content-Length": "100"})) as receiver:  # of which two come
+        sender = WebhookSender("hook", settings(receiver.url, timeout=LONG), CONTEXT)
+        drain = webhook._drain
+
+        def late(response: Any, until: float) -> None:
+            sender._connection._cut()  # the time is over in the middle of what follows
+            drain(response, until)
+
+        monkeypatch.setattr(webhook, "_drain", late)
+        refused = pytest.raises(DeliveryError, match="answers 403")
+        with refused if status == 403 else nullcontext():
+            sender.send(ITEM)
+        assert sender._connection.was_cut
+        sender.close(0)
