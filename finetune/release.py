@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from edge_lpr.architectures.pdparams import MAX_CHECKPOINT_BYTES
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
+from edge_lpr.console.text import count_of
 from edge_lpr.datasets.labels import LABEL_CSV
 from edge_lpr.errors import InputError
 from edge_lpr.finetune.division import divide, is_for, placed, split, write_samples
@@ -258,7 +259,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif args.stage == "divide":
         for name, samples in _division(args.data).items():
             write_samples(samples, args.out / name)
-            show(f"{args.out / name}: {len(samples)} images")
+            show(f"{args.out / name}: {count_of(len(samples), 'images')}")
     else:
         try:
             train(args.part or TRAINED, args.data, args.out, args.font)

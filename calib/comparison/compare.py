@@ -17,6 +17,7 @@ from typing import Any
 
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.console.progress import Progress
+from edge_lpr.console.text import count_of
 from edge_lpr.datasets.labels import load_labels
 from edge_lpr.environment import machine, peak_memory
 from edge_lpr.errors import BackendError, BundleError, EdgeLprError, InputError, SettingError
@@ -150,7 +151,7 @@ def compare_precisions(
     for note in labels.notes:
         report(note)
     if labels.problems:
-        report(f"{len(labels.problems)} labels skipped; the first: {labels.problems[0]}")
+        report(f"{count_of(len(labels.problems), 'labels')} skipped; the first: {labels.problems[0]}")
     measured: list[Measured] = []
     texts = [str(source) for source in sources]
     for variant in variants(opened, backends):

@@ -17,6 +17,7 @@ from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.store import Store
 from edge_lpr.archive.units import Failure, Unit
 from edge_lpr.archive.worker import Orders, UnitResult
+from edge_lpr.console.text import count_of
 from edge_lpr.environment import cores
 from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.io.atomic_io import create_folder
@@ -83,7 +84,7 @@ class ArchiveRun:
 
     @contextmanager
     def reached(self, resume: bool) -> Iterator[None]:
-        """While entered, the cluster is there and has opened a reader; on this machine alone nothing is done.
+        """While entered, the cluster is there, and has room for readers; on this machine alone nothing is done.
 
         To be entered before `prepare`: what is wrong with a cluster is told before hours go into a plan, and
         leaves none behind that another run would have to go on with.
@@ -92,7 +93,7 @@ class ArchiveRun:
             resume: See `prepare`.
 
         Raises:
-            EdgeLprError: There is no such cluster, or none of its machines opens a reader; and see `prepare`.
+            SettingError: There is no such cluster, or no room on it for a reader; and see `prepare`.
         """
         if self.address is None:
             yield
@@ -100,10 +101,6 @@ class ArchiveRun:
         self._check_begun(resume)
         with connected(self.address, self.verbose) as self._cluster:
             self._tell(self._cluster)
-            offer(self.job, self.store.models)
-            if may_build(self.job):
-                self.note("a machine that has no engine that fits it builds its own, which takes minutes")
-            self._cluster.try_reader(self._orders(), self.settings)
             yield
 
     def _check_begun(self, resume: bool) -> None:
@@ -195,6 +192,13 @@ class ArchiveRun:
         seconds, processes, began = 0.0, set[int](), time.monotonic()
         with self._at_hand() if units else nullcontext() as cluster:
             if cluster is not None:
+                if self.address is not None:  # of this machine alone, the command has opened one itself
+                    offer(self.job, self.store.models)
+                    if may_build(self.job):
+                        self.note(
+                            "a machine that has no engine that fits it builds its own, which takes minutes"
+                        )
+                    cluster.try_reader(self._orders(), self.settings)
                 for done in cluster.work(units, self._orders(), self.settings):
                     frames, rows = frames + done.frames, rows + done.rows
                     processes.add(done.process)
@@ -225,8 +229,9 @@ class ArchiveRun:
         )
 
     def _tell(self, cluster: Cluster) -> None:
-        machines = "this machine" if self.address is None else f"{cluster.nodes} machines"
-        self.note(f"{cluster.readers(self.settings)} readers on {machines}, {cluster.cpus} cores")
+        machines = "this machine" if self.address is None else count_of(cluster.nodes, "machines")
+        readers = count_of(cluster.readers(self.settings), "readers")
+        self.note(f"{readers} on {machines}, {count_of(cluster.cpus, 'cores')}")
         if cluster.dashboard:
             self.note(f"Ray's dashboard: http://{cluster.dashboard}")
 
@@ -245,7 +250,7 @@ def make_plan(job: Job, note: Callable[[str], None]) -> Plan:
     if found.left_out:
         note(left_out_line(found.left_out))
     if found.videos:
-        note(f"{len(found.videos)} videos are looked through for where to cut them")
+        note(f"looks for where to cut {count_of(len(found.videos), 'videos')}")
     made = plan(found, job, cut_here(job, 2 * cores()))
     if not made.units:
         reasons = "; ".join(failure.reason for failure in made.failures[:3])

@@ -18,7 +18,7 @@ from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.log_level import shows
 from edge_lpr.console.output import say, say_json
 from edge_lpr.console.streams import libraries_apart
-from edge_lpr.console.text import duration, number
+from edge_lpr.console.text import count_of, duration, number
 from edge_lpr.environment import cores
 from edge_lpr.errors import SettingError
 from edge_lpr.io.capture_options import CaptureOptions
@@ -183,15 +183,16 @@ def _tell_plan(job: Job, messages: Messages) -> int:
         messages.fail(failure.reason)
     videos = len({unit.video for unit in plan.units if unit.video})
     say(
-        f"{len(plan.units)} units: {plan.pictures} pictures, {videos} videos of {duration(plan.seconds)} "
-        f"with {plan.frames} frames"
+        f"{count_of(len(plan.units), 'units')}: {count_of(plan.pictures, 'pictures')}, "
+        f"{count_of(videos, 'videos')} of {duration(plan.seconds)} with {count_of(plan.frames, 'frames')}"
     )
     with job.open_reader(1) as reader, messages.progress("sample"):
         told = estimate(plan, job, reader)
         say(
-            f"by a sample of {told.pictures} pictures and {told.frames} frames: {told.seconds / 3600:.2f} "
-            f"hours of one reader ({reader.description}), {duration(told.seconds / cores())} on {cores()} "
-            f"cores; about {told.plates:.0f} rows"
+            f"by a sample of {count_of(told.pictures, 'pictures')} and {count_of(told.frames, 'frames')}: "
+            f"{told.seconds / 3600:.2f} hours of one reader ({reader.description}), "
+            f"{duration(told.seconds / cores())} on {count_of(cores(), 'cores')}; about "
+            f"{count_of(round(told.plates), 'rows')}"
         )
     return 2 if plan.failures else 0
 
@@ -226,8 +227,8 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
             summary = run.run(units, found, on_done)
     rate = f", {number(summary.frames / summary.seconds)}/s" if summary.seconds > 0 and summary.frames else ""
     messages.note(
-        f"{args.out}: {summary.frames} pictures and frames in {duration(summary.seconds)}{rate} by "
-        f"{summary.readers} readers, {summary.rows} rows"
+        f"{args.out}: {count_of(summary.frames, 'frames')} in {duration(summary.seconds)}{rate} by "
+        f"{count_of(summary.readers, 'readers')}, {count_of(summary.rows, 'rows')}"
     )
     if summary.failures:
         shown = [failure.reason for failure in summary.failures[:_SHOWN]]
@@ -235,7 +236,8 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
             messages.fail(line)
         more = len(summary.failures) - len(shown)
         listed = f"{more} more; " if more else ""
-        messages.fail(f"{len(summary.failures)} failures, {listed}all are listed in {store.failures.list}")
+        failures = count_of(len(summary.failures), "failures")
+        messages.fail(f"{failures}, {listed}listed in {store.failures.list}")
     return 2 if summary.failures else 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
+from edge_lpr.console.text import count_of
 from edge_lpr.errors import SettingError
 
 DESCRIPTION = """\
@@ -57,6 +58,6 @@ def run(args: argparse.Namespace) -> int:
                 f"skipped: {len(result.problems) - SHOWN} more, listed in {args.out / 'skipped.txt'}"
             )
     reused = f", {result.reused} of them from an earlier run" if result.reused else ""
-    counts = f"{result.images} images, {result.crops} plates{reused}; {len(result.problems)} skipped"
-    say(f"{args.out}: {counts}")
+    counts = f"{count_of(result.images, 'images')}, {count_of(result.crops, 'plates')}{reused}"
+    say(f"{args.out}: {counts}; {len(result.problems)} skipped")
     return 2 if result.unread else 0

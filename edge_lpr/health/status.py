@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from edge_lpr.console.text import count_of
 from edge_lpr.environment import memory, tool
 from edge_lpr.health.activity import Activity
 from edge_lpr.io.frames import Source
@@ -94,7 +95,8 @@ class Run:
     def summary(self) -> str:
         """Returns the status as one line."""
         there = sum(source.state in ("open", "done") for source in self.sources)
-        return f"{there} of {len(self.sources)} sources there, {self.frames} frames, {self.results} results"
+        counts = count_of(self.frames, "frames"), count_of(self.results, "results")
+        return f"{there} of {count_of(len(self.sources), 'sources')} there, {', '.join(counts)}"
 
 
 def _source(source: Source) -> dict[str, Any]:

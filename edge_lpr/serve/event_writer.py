@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from edge_lpr.console.text import count_of
 from edge_lpr.errors import EdgeLprError, one_line
 from edge_lpr.serve.database import MEND, Database, is_damaged, is_held
 from edge_lpr.serve.pictures import Picture, Pictures, note
@@ -104,7 +105,8 @@ class EventWriter:
         self._waiting.extend(one for one in found if not is_written(connection, one[0]))
         self._is_aside = bool(found)
         if found:
-            _logger.info("%s: %d events of the last service are written now", self._aside.path, len(found))
+            events = count_of(len(found), "events")
+            _logger.info("%s: %s of the last service, to be written now", self._aside.path, events)
         self.retry(now=True, seconds=math.inf)
         self._forget_aside()
         return {record.id: record for record, _ in self._waiting}
@@ -113,13 +115,13 @@ class EventWriter:
         """Keeps what waits in a file until the next start; the service ends."""
         if not self._waiting:
             return
+        events = count_of(len(self._waiting), "events")
         try:
             self._aside.write(self._waiting)
         except EdgeLprError as e:
-            lost = f"{len(self._waiting)} events are lost with the end of the service"
-            _logger.log(logging.ERROR, "%s: %s", lost, e)
+            _logger.log(logging.ERROR, "lost with the end of the service: %s: %s", events, e)
         else:
-            _logger.warning("%d events lie in %s until the next start", len(self._waiting), self._aside.path)
+            _logger.warning("kept in %s until the next start: %s", self._aside.path, events)
 
     def write(self, record: PassageRecord, pictures: Sequence[Picture]) -> bool:
         """Writes a record after all that waits.

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge_lpr.console.text import count_of
 from edge_lpr.datasets.label_text import clean_text
 from edge_lpr.errors import InputError, shown
 from edge_lpr.io.bounded_io import read_bounded
@@ -46,7 +47,7 @@ def read_list(file: Path) -> list[PlateEntry]:
         except InputError as e:
             wrong.append(f"line {number}: {e}")
     if wrong:
-        more = f"; and {len(wrong) - _SHOWN} lines more" if len(wrong) > _SHOWN else ""
+        more = f"; and {count_of(len(wrong) - _SHOWN, 'lines')} more" if len(wrong) > _SHOWN else ""
         raise InputError(f"{file}: {'; '.join(wrong[:_SHOWN])}{more}")
     return entries
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+from edge_lpr.console.text import count_of
 from edge_lpr.health.monitor import Monitor
 from edge_lpr.health.sd_notify import ServiceManager
 from edge_lpr.health.status import Run
@@ -102,8 +103,7 @@ class Service:
     def _say_hello(self) -> None:
         cameras = self._changes.settings.cameras
         _logger.info("%s", self._parts.reader.description)
-        many = "1 camera" if len(cameras) == 1 else f"{len(cameras)} cameras"
-        _logger.info("reads %s: %s", many, ", ".join(cameras))
+        _logger.info("reads %s: %s", count_of(len(cameras), "cameras"), ", ".join(cameras))
         if self._page is not None:
             _logger.info("the page is at %s; it listens at %s", self._page.address, self._page.listens)
 

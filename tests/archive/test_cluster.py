@@ -218,8 +218,6 @@ def test_what_no_reader_can_have_is_told_at_once_and_in_its_own_words(
     assert told[-1] == f"{plain.stderr.strip()} (on {platform.node()})" and len(told) == 3, told
     assert told[0] == "edge-lpr: 2 readers on 2 machines, 2 cores"
     assert told[1].endswith("builds its own, which takes minutes")
-    # No plan is left behind that another run would have to go on with.
-    assert "no archive there" in command("archive", "--out", out, "--status").stderr
 
 
 def test_what_one_readers_machine_lacks_ends_the_run_in_its_own_words(

@@ -39,7 +39,7 @@ def test_a_plan_tells_units_and_what_they_take(
     captured = capsys.readouterr()
     units, sample = captured.out.splitlines()
     # Two days of four pictures each, and 8 seconds of video with a key frame each second.
-    assert units == "8 units: 8 pictures, 1 videos of 7.9 s with 96 frames"
+    assert units == "8 units: 8 pictures, 1 video of 7.9 s with 96 frames"
     assert sample.startswith("by a sample of 4 pictures and ") and "of one reader" in sample
     assert "no/such: no such file or folder" in captured.err and not out.exists()
 

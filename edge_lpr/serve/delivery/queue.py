@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 
+from edge_lpr.console.text import count_of
 from edge_lpr.errors import one_line
 from edge_lpr.masking import masked
 from edge_lpr.serve.database import Database
@@ -87,7 +88,7 @@ class Queues:
         for name, waiting in self.depths().items():
             if waiting and name not in self._targets:
                 why = "is not in the configuration any more"
-                _logger.warning("output %s %s: %d events wait until it is", name, why, waiting)
+                _logger.warning("output %s %s: kept until it is: %s", name, why, count_of(waiting, "events"))
         self.wake()
 
     def offer(self, tx: sqlite3.Connection, record: PassageRecord) -> None:

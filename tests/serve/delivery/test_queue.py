@@ -332,7 +332,7 @@ def test_what_waits_for_an_output_that_is_gone_waits_on(
     offer(database, queued, record("a"))
     with caplog.at_level(logging.WARNING, "edge_lpr"):
         queued.reload({}, {})
-    assert caplog.messages == ["output hook is not in the configuration any more: 1 events wait until it is"]
+    assert caplog.messages == ["output hook is not in the configuration any more: kept until it is: 1 event"]
     queued.reload({"hook": webhook()}, {})
     assert taken(queued) == [("a", 1)]
 
