@@ -26,6 +26,7 @@ from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
 from edge_lpr.console.tables import table
+from edge_lpr.counting import counted
 from edge_lpr.datasets.labels import Sample, label_inputs, load_labels
 from edge_lpr.environment import machine
 from edge_lpr.errors import InputError, SettingError
@@ -160,7 +161,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 reader.close()
     which = "labelled" if args.all else "held out"
     say(
-        f"{len(scenes)} scenes that are {which}; times as shares of the first's, medians of pairs; one thread"
+        f"{counted(len(scenes), 'scenes')} {which}; times as shares of the first's, "
+        "medians of pairs; one thread"
     )
     show(table(_rows(found)))
     if args.json:

@@ -20,6 +20,7 @@ import numpy as np
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
 from edge_lpr.console.tables import table
+from edge_lpr.counting import counted
 from edge_lpr.datasets.labels import label_inputs, load_labels
 from edge_lpr.environment import machine
 from edge_lpr.io.atomic_io import write_json
@@ -82,8 +83,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = confusions(pairs)
     alike = sum(count for pair, count in found.items() if same_plate(pair[0], pair[1]))
     rows = [[pair, str(n), "yes" if same_plate(pair[0], pair[1]) else ""] for pair, n in found.most_common()]
-    say(f"{len(images)} plates at {len(HEIGHTS)} sizes: {len(pairs)} readings")
-    say(f"{found.total()} characters wrong, {alike} of them look-alikes by the table of edge-lpr serve")
+    say(f"{counted(len(images), 'plates')} at {len(HEIGHTS)} sizes: {counted(len(pairs), 'readings')}")
+    say(
+        f"{counted(found.total(), 'characters')} wrong, {alike} of them look-alikes "
+        "by the table of edge-lpr serve"
+    )
     show(table([["pair", "count", "in the table"], *rows[:_SHOWN]]))
     if args.json:
         result = {"plates": len(images), "heights": HEIGHTS, "readings": len(pairs), "lookalikes": alike}

@@ -23,6 +23,7 @@ from edge_lpr.benchmarks.pairs import ratio
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
 from edge_lpr.console.tables import table
+from edge_lpr.counting import counted
 from edge_lpr.datasets.labels import Sample, label_inputs, load_labels
 from edge_lpr.environment import machine
 from edge_lpr.errors import InputError
@@ -183,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ratios = {name: ratio(spent[name], spent[first]) for name in readers}
     rows.append(["ms a crop", *(f"{median(spent[name]):.1f}" for name in readers)])
     rows.append([f"beside {first}", *(f"{ratios[name]:.2f}" for name in readers)])
-    say(f"{len(plates)} plates that were held out, read as labelled; one thread")
+    say(f"{counted(len(plates), 'plates')} held out, read as labelled; one thread")
     show(table([["", *readers], *rows]))
     if args.json:
         result = {"machine": machine(), "plates": len(plates), "right": right, "ratios": ratios}

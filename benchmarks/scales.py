@@ -21,6 +21,7 @@ from edge_lpr.backends import AUTO
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
 from edge_lpr.console.tables import table
+from edge_lpr.counting import counted
 from edge_lpr.datasets.labels import Sample, label_inputs, load_labels
 from edge_lpr.environment import machine
 from edge_lpr.io.atomic_io import write_json
@@ -115,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = [[name, f"{right / max(1, n):.3f}", str(right), str(n)] for name, (right, n) in found.items()]
     show(table([["the plate is", "read right", "", "of"], *rows]))
     looks = ("one look", "and at two smaller sizes", "and on both sides")
-    say(f"{len(empty)} pictures without a plate, CPU-ms each:")
+    say(f"{counted(len(empty), 'pictures')} without a plate, CPU-ms each:")
     show(table([list(looks), [f"{ms:.0f}" for ms in spent]]))
     if args.json:
         result = {"machine": machine(), "read": found, "ms": dict(zip(looks, spent, strict=True))}

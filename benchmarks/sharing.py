@@ -19,6 +19,7 @@ import numpy as np
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
 from edge_lpr.console.tables import table
+from edge_lpr.counting import counted
 from edge_lpr.datasets.labels import label_inputs, load_labels
 from edge_lpr.environment import machine
 from edge_lpr.io.atomic_io import write_json
@@ -91,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         good = sum(share >= _COVERED for share in shares)
         figures[width] = {"pictures": len(shares), "covered": good}
         rows.append([f"{width} px", str(len(shares)), f"{good / max(1, len(shares)):.1%}"])
-    say(f"{len(chosen)} pictures, {sum(took) / max(1, len(took)):.1f} s of a CPU each")
+    say(f"{counted(len(chosen), 'pictures')}, {sum(took) / max(1, len(took)):.1f} s of a CPU each")
     show(table(rows))
     if args.json:
         write_json(args.json, {"machine": machine(), "widths": figures, "seconds": round(sum(took), 1)})

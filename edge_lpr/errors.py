@@ -5,6 +5,7 @@ The tree::
     EdgeLprError                     exit code 1: the work failed
     ├── InputError                   exit code 2: what was given cannot be used
     │   ├── SettingError             an option or argument out of its range
+    │   ├── ConfigError              a configuration of `edge-lpr serve`, with all that is wrong with it
     │   ├── SourceError              an image, video, camera or address
     │   │   └── StorageError         one that its storage does not give now, and may later
     │   ├── BundleError              a model bundle: missing, damaged, not fitting
@@ -16,11 +17,16 @@ The tree::
     ├── TrainingError                a fine-tuning run that cannot go on
     └── OutputError                  a result that cannot be written
 
+What one part raises for another to catch, as a delivery that is tried again, stands where it is caught and
+ends no command.
+
 A message names the file or setting, says what was found and what was expected, and what to type next; it
 is one line, and without the secrets of addresses. The command prints it as it is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from edge_lpr.installing import install_command
 from edge_lpr.masking import masked
@@ -50,6 +56,22 @@ class InputError(EdgeLprError):
 
 class SettingError(InputError):
     """An option or argument is out of its range or contradicts another."""
+
+
+class ConfigError(InputError):
+    """A configuration of `edge-lpr serve` that cannot be used.
+
+    Args:
+        lines: All that is wrong with it, each "FILE:LINE: KEY: what was found, what is expected".
+
+    Attributes:
+        lines: As given.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+        super().__init__(lines[0] + more)
+        self.lines = tuple(lines)
 
 
 class SourceError(InputError):

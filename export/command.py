@@ -14,7 +14,7 @@ from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.output import say, show
 from edge_lpr.console.progress import Progress
 from edge_lpr.console.tables import table
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.errors import EdgeLprError, MissingExtraError, SettingError
 from edge_lpr.export.settings import BOUND, ExportSettings, load_origin
 from edge_lpr.export.wheels import CHECKPOINTS, add_source, source_of
@@ -315,7 +315,7 @@ def _print(
     if ignored:
         heads = sorted({".".join(name.split(".")[:2]) for name in ignored})
         say(
-            f"ignored: {count_of(len(ignored), 'parameters')} of heads that only training uses "
+            f"ignored: {counted(len(ignored), 'parameters')} of heads that only training uses "
             f"({', '.join(heads)})"
         )
     if "seconds" in report:

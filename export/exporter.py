@@ -14,7 +14,7 @@ import onnx
 
 from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.bundle.writer import DET_POSTPROCESS, DET_SIZE, BundleParts, create_bundle
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.datasets.dictionary import charset_for_head, check_charset, check_lines, keep_classes
 from edge_lpr.environment import peak_memory, versions
 from edge_lpr.errors import ModelError
@@ -225,10 +225,10 @@ class _Exporter:
         if images is None:
             images = probe_images(self.settings.limit)
         self.images = len(images)
-        notify(f"comparing detection on {count_of(len(images), 'images')}")
+        notify(f"comparing detection on {counted(len(images), 'images')}")
         found, crops, det_reference = compare_det(self.det, self.det_graphs, images)
         self.comparisons["det"] = found
-        notify(f"comparing recognition on {count_of(len(crops), 'crops')}")
+        notify(f"comparing recognition on {counted(len(crops), 'crops')}")
         self.comparisons["rec"], rec_reference = compare_rec(self.rec, self.rec_graphs, crops)
         self.reference = pack_reference(det_reference, rec_reference)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
-from edge_lpr.console.text import counted
+from edge_lpr.counting import counted
 from edge_lpr.errors import InputError, ModelError, SettingError, shown
 from edge_lpr.finetune.recipe.data import LabelSource
 from edge_lpr.io.claims import Named, check_outputs
@@ -223,12 +223,14 @@ def run(args: argparse.Namespace) -> int:
             )
     last = history["metrics"][-1]["step"]
     if progress.total and last < progress.total:
-        say(f"ended early, at step {last:.0f}: {config.own.patience} evaluations without a better metric")
+        say(
+            f"ended early, at step {last:.0f}: {counted(config.own.patience, 'evaluations')} "
+            "without a better metric"
+        )
     best = max(history["metrics"], key=lambda row: row[config.metric])
     say(f"{out / 'best.pdparams'}: {config.metric} {best[config.metric]:.4f} at step {best['step']:.0f}")
     if listed.unread:
-        unread = counted({"images": listed.unread})[0]
-        say(f"{unread} could not be read; all else was used", stream=sys.stderr)
+        say(f"{counted(listed.unread, 'images')} could not be read; all else was used", stream=sys.stderr)
     return 2 if listed.unread else 0
 
 
@@ -392,7 +394,7 @@ class _Listed:
             self._progress.note(f"skipped: {len(problems) - _SHOWN} more")
         if not kept:
             raise InputError(
-                f"{option}: none of its {len(unread)} images can be read; the first: {unread[0]}"
+                f"{option}: none of its {counted(len(unread), 'images')} can be read; the first: {unread[0]}"
             )
         left = {id(sample) for sample in kept}
         ends = list(accumulate(labels.counts))

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from edge_lpr.architectures.pdparams import MAX_CHECKPOINT_BYTES
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say, show
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.datasets.labels import LABEL_CSV
 from edge_lpr.errors import InputError
 from edge_lpr.finetune.division import divide, is_for, placed, split, write_samples
@@ -158,12 +158,13 @@ def held_out(data: Sequence[Path], bundle: Path | None, precision: str = REFEREN
         neither = evaluate_e2e(read_scene, unseen).all
         read = evaluate_rec(lambda crops: [r.text if r else "" for r in reader.read_crops(crops)], plates)
     lines = [
-        f"{name}: {s.labelled} plates in scenes, recall {s.recall:.4f}, precision {s.precision:.4f}"
+        f"{name}: {counted(s.labelled, 'plates')} in scenes, "
+        f"recall {s.recall:.4f}, precision {s.precision:.4f}"
         for name, s in found.scores.items()
     ]
     lines.append(
-        f"learnt by neither network: {neither.labelled} plates in {len(unseen)} scenes, "
-        f"recall {neither.recall:.4f}, precision {neither.precision:.4f}"
+        f"learnt by neither network: {counted(neither.labelled, 'plates')} in "
+        f"{counted(len(unseen), 'scenes')}, recall {neither.recall:.4f}, precision {neither.precision:.4f}"
     )
     lines += [f"{name}: plates cut out, {score.acc:.4f} right" for name, score in read.scores.items()]
     return "\n".join(lines)
@@ -259,7 +260,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif args.stage == "divide":
         for name, samples in _division(args.data).items():
             write_samples(samples, args.out / name)
-            show(f"{args.out / name}: {count_of(len(samples), 'images')}")
+            show(f"{args.out / name}: {counted(len(samples), 'images')}")
     else:
         try:
             train(args.part or TRAINED, args.data, args.out, args.font)

@@ -17,7 +17,7 @@ from typing import Any
 
 from edge_lpr.bundle.manifest import Bundle, load_bundle
 from edge_lpr.console.progress import Progress
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.datasets.labels import load_labels
 from edge_lpr.environment import machine, peak_memory
 from edge_lpr.errors import BackendError, BundleError, EdgeLprError, InputError, SettingError
@@ -151,7 +151,7 @@ def compare_precisions(
     for note in labels.notes:
         report(note)
     if labels.problems:
-        report(f"{count_of(len(labels.problems), 'labels')} skipped; the first: {labels.problems[0]}")
+        report(f"{counted(len(labels.problems), 'labels')} skipped; the first: {labels.problems[0]}")
     measured: list[Measured] = []
     texts = [str(source) for source in sources]
     for variant in variants(opened, backends):
@@ -256,7 +256,8 @@ def _failure(task: EvaluationTask, points: float, pair: Paired, limit: float) ->
     needed = items_needed(limit / 100, pair.lost, pair.won, max(pair.items, 1))
     rate = "at this rate" if pair.lost else "of which none is lost"
     return (
-        f"is not shown to keep {limit:g} points: {seen}, so up to {-100 * pair.low:.2f} may be lost (95 %); "
+        f"is not shown to keep {counted(f'{limit:g}', 'points')}: {seen}, "
+        f"so up to {-100 * pair.low:.2f} may be lost (95 %); "
         + (f"about {needed} {ITEMS[task]} {rate} would show it" if needed else "more would not help")
     )
 

@@ -24,6 +24,7 @@ from edge_lpr.calib.quantization.evidence import Present
 from edge_lpr.calib.quantization.job import Job, Maker
 from edge_lpr.calib.quantization.objectives import Objective, det_objective, rec_objective
 from edge_lpr.calib.quantization.options import CalibrationOptions
+from edge_lpr.counting import counted
 from edge_lpr.datasets.labels import load_labels
 from edge_lpr.errors import BundleError, EdgeLprError
 from edge_lpr.evaluation.evaluate import evaluate_reader
@@ -192,7 +193,7 @@ def _end_to_end(
         if lost > max(1, options.budget / 100 * labelled):  # one plate is chance: FP16 loses or wins one too
             report(
                 f"warning: {precision} loses {lost} of {labelled} plates end to end, more than "
-                f"{options.budget:g} points: more or more varied images may help"
+                f"{counted(f'{options.budget:g}', 'points')}: more or more varied images may help"
             )
     return {"plates": labelled, "read": hits}
 

@@ -19,7 +19,7 @@ from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.calib.quantization.cache import cache_key
 from edge_lpr.calib.quantization.calibration_set import digest, select
 from edge_lpr.calib.quantization.options import CalibrationOptions
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.datasets.content import content_hash, content_name
 from edge_lpr.datasets.labels import LabelledPlate, Labels, Sample
 from edge_lpr.errors import InputError
@@ -111,9 +111,7 @@ def collect(
     scenes, crops = labels.scenes, labels.crops
     warnings = []
     if labels.problems:
-        warnings.append(
-            f"{count_of(len(labels.problems), 'labels')} skipped; the first: {labels.problems[0]}"
-        )
+        warnings.append(f"{counted(len(labels.problems), 'labels')} skipped; the first: {labels.problems[0]}")
     # Half of what there is stays for validation, which must not be what the ranges were fitted to.
     scene_count = min(options.images, max(1, len(scenes) // 2)) if scenes else 0
     crop_count = min(2 * options.images, len(crops) // 2)
@@ -133,17 +131,16 @@ def collect(
     cut += [sample.read() for sample in chosen_crops]
     if not cut:
         raise InputError(
-            f"{', '.join(map(str, sources))}: detection found no plate in "
-            f"{count_of(len(chosen), 'images')}, so there is nothing to calibrate the recognizer on: "
-            "give images that show plates"
+            f"{', '.join(map(str, sources))}: detection found no plate in {counted(len(chosen), 'images')}, "
+            "so there is nothing to calibrate the recognizer on: give images that show plates"
         )
     if len(chosen) < FEW_SCENES:
         warnings.append(
-            f"only {count_of(len(chosen), 'scenes')} to calibrate the detector on; some hundreds are better"
+            f"only {counted(len(chosen), 'scenes')} to calibrate the detector on; some hundreds are better"
         )
     if len(cut) < FEW_CROPS:
         warnings.append(
-            f"only {count_of(len(cut), 'crops')} to calibrate the recognizer on; some hundreds are better"
+            f"only {counted(len(cut), 'crops')} to calibrate the recognizer on; some hundreds are better"
         )
     used = {id(sample) for sample in (*chosen, *chosen_crops)}
     rest = [sample for sample in labels.samples if id(sample) not in used]

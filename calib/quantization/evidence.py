@@ -15,6 +15,7 @@ from edge_lpr.bundle.manifest import Bundle
 from edge_lpr.calib.quantization.calibration_data import CalibrationData, Stage
 from edge_lpr.calib.quantization.job import Job
 from edge_lpr.calib.quantization.options import CalibrationOptions
+from edge_lpr.counting import counted
 from edge_lpr.errors import BundleError, InputError
 from edge_lpr.evaluation.significance import items_needed
 from edge_lpr.types import Part
@@ -118,6 +119,7 @@ def _too_few(data: CalibrationData, options: CalibrationOptions) -> str:
     scenes = NEEDED + min(options.images, NEEDED)
     more = f", with --validation {NEEDED} or more" if options.validation < NEEDED else ""
     return (
-        f"only {located} plates judge the detector and {len(data.plates)} the recognizer, and it takes "
-        f"{NEEDED} each to rule out a loss of {LOSS:g} points: give some {scenes} labelled scenes{more}"
+        f"only {counted(located, 'plates')} to judge the detector and {len(data.plates)} the recognizer, "
+        f"and it takes {NEEDED} each to rule out a loss of {counted(f'{LOSS:g}', 'points')}: give "
+        f"some {scenes} labelled scenes{more}"
     )

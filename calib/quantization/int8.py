@@ -20,7 +20,7 @@ from edge_lpr.calib.quantization.layers import find_layers, observe_shapes
 from edge_lpr.calib.quantization.range_estimator import observe
 from edge_lpr.calib.quantization.search import Search
 from edge_lpr.calib.quantization.tensorrt_target import TensorRTTarget, fold_products
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.onnx_graph.graph import OnnxGraph
 from edge_lpr.onnx_graph.pool_first import pool_first
 from edge_lpr.types import Part, Tick
@@ -65,8 +65,7 @@ def make(job: Job, tick: Tick) -> tuple[onnx.ModelProto, dict[str, Any]]:
     )
     if job.cache.remembered:
         job.report(
-            f"{job.part} int8: {count_of(len(job.cache.remembered), 'figures')} remembered from an earlier "
-            "run"
+            f"{job.part} int8: {counted(len(job.cache.remembered), 'figures')} remembered from an earlier run"
         )
     made, reasons = over_fp16(found.model, job, tick)
     accuracy = job.accuracy(f"over fp16|{sha256(made.SerializeToString()).hexdigest()[:16]}", made)

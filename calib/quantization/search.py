@@ -26,7 +26,7 @@ from edge_lpr.calib.quantization.range_estimator import RangeEstimator, TensorSt
 from edge_lpr.calib.quantization.sensitivity import Sensitivity
 from edge_lpr.calib.quantization.smooth_quant import smooth_activations
 from edge_lpr.calib.quantization.target import Target
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.onnx_graph.graph import OnnxGraph
 from edge_lpr.precisions import REFERENCE
 
@@ -260,8 +260,8 @@ class Search:
         while chosen:
             after = self._distance(config, self._without(chosen))
             self.report(
-                f"{count_of(len(chosen), 'layers')} in float: output moves by {after:.5f} in place of "
-                f"{before:.5f}"
+                f"{counted(len(chosen), 'layers')} in float: output moves by {after:.5f} "
+                f"in place of {before:.5f}"
             )
             if after < before:
                 break
@@ -285,7 +285,7 @@ class Search:
             # The answer is more often small: look at a quarter of the way first.
             middle = low + max(1, (high - low) // 4)
             accuracy = self._accuracy(config, self._without(ordered[:middle]))
-            self.report(f"{count_of(middle, 'layers')} in float: {accuracy:.4f}")
+            self.report(f"{counted(middle, 'layers')} in float: {accuracy:.4f}")
             if accuracy >= wanted:
                 high, best = middle, accuracy
             else:

@@ -17,7 +17,7 @@ from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.store import Store
 from edge_lpr.archive.units import Failure, Unit
 from edge_lpr.archive.worker import Orders, UnitResult
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.environment import cores
 from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.io.atomic_io import create_folder
@@ -84,7 +84,7 @@ class ArchiveRun:
 
     @contextmanager
     def reached(self, resume: bool) -> Iterator[None]:
-        """While entered, the cluster is there, and has room for readers; on this machine alone nothing is done.
+        """While entered, there is a cluster with room for readers; on this machine alone nothing is done.
 
         To be entered before `prepare`: what is wrong with a cluster is told before hours go into a plan, and
         leaves none behind that another run would have to go on with.
@@ -229,9 +229,9 @@ class ArchiveRun:
         )
 
     def _tell(self, cluster: Cluster) -> None:
-        machines = "this machine" if self.address is None else count_of(cluster.nodes, "machines")
-        readers = count_of(cluster.readers(self.settings), "readers")
-        self.note(f"{readers} on {machines}, {count_of(cluster.cpus, 'cores')}")
+        machines = "this machine" if self.address is None else counted(cluster.nodes, "machines")
+        readers = counted(cluster.readers(self.settings), "readers")
+        self.note(f"{readers} on {machines}, {counted(cluster.cpus, 'cores')}")
         if cluster.dashboard:
             self.note(f"Ray's dashboard: http://{cluster.dashboard}")
 
@@ -250,7 +250,7 @@ def make_plan(job: Job, note: Callable[[str], None]) -> Plan:
     if found.left_out:
         note(left_out_line(found.left_out))
     if found.videos:
-        note(f"looks for where to cut {count_of(len(found.videos), 'videos')}")
+        note(f"looks for where to cut {counted(len(found.videos), 'videos')}")
     made = plan(found, job, cut_here(job, 2 * cores()))
     if not made.units:
         reasons = "; ".join(failure.reason for failure in made.failures[:3])

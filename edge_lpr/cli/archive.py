@@ -18,7 +18,8 @@ from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.log_level import shows
 from edge_lpr.console.output import say, say_json
 from edge_lpr.console.streams import libraries_apart
-from edge_lpr.console.text import count_of, duration, number
+from edge_lpr.console.text import duration, number
+from edge_lpr.counting import counted
 from edge_lpr.environment import cores
 from edge_lpr.errors import SettingError
 from edge_lpr.io.capture_options import CaptureOptions
@@ -183,16 +184,16 @@ def _tell_plan(job: Job, messages: Messages) -> int:
         messages.fail(failure.reason)
     videos = len({unit.video for unit in plan.units if unit.video})
     say(
-        f"{count_of(len(plan.units), 'units')}: {count_of(plan.pictures, 'pictures')}, "
-        f"{count_of(videos, 'videos')} of {duration(plan.seconds)} with {count_of(plan.frames, 'frames')}"
+        f"{counted(len(plan.units), 'units')}: {counted(plan.pictures, 'pictures')}, "
+        f"{counted(videos, 'videos')} of {duration(plan.seconds)} with {counted(plan.frames, 'frames')}"
     )
     with job.open_reader(1) as reader, messages.progress("sample"):
         told = estimate(plan, job, reader)
         say(
-            f"by a sample of {count_of(told.pictures, 'pictures')} and {count_of(told.frames, 'frames')}: "
+            f"by a sample of {counted(told.pictures, 'pictures')} and {counted(told.frames, 'frames')}: "
             f"{told.seconds / 3600:.2f} hours of one reader ({reader.description}), "
-            f"{duration(told.seconds / cores())} on {count_of(cores(), 'cores')}; about "
-            f"{count_of(round(told.plates), 'rows')}"
+            f"{duration(told.seconds / cores())} on {counted(cores(), 'cores')}; "
+            f"about {counted(round(told.plates), 'rows')}"
         )
     return 2 if plan.failures else 0
 
@@ -227,16 +228,17 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
             summary = run.run(units, found, on_done)
     rate = f", {number(summary.frames / summary.seconds)}/s" if summary.seconds > 0 and summary.frames else ""
     messages.note(
-        f"{args.out}: {count_of(summary.frames, 'frames')} in {duration(summary.seconds)}{rate} by "
-        f"{count_of(summary.readers, 'readers')}, {count_of(summary.rows, 'rows')}"
+        f"{args.out}: {counted(summary.frames, 'pictures and frames', 'picture or frame')} in "
+        f"{duration(summary.seconds)}{rate} by {counted(summary.readers, 'readers')}, "
+        f"{counted(summary.rows, 'rows')}"
     )
     if summary.failures:
         shown = [failure.reason for failure in summary.failures[:_SHOWN]]
         for line in shown:
             messages.fail(line)
         more = len(summary.failures) - len(shown)
-        listed = f"{more} more; " if more else ""
-        failures = count_of(len(summary.failures), "failures")
+        listed = f"{more} more than are told here, all " if more else ""
+        failures = counted(len(summary.failures), "failures")
         messages.fail(f"{failures}, {listed}listed in {store.failures.list}")
     return 2 if summary.failures else 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.errors import SettingError
 
 DESCRIPTION = """\
@@ -58,6 +58,9 @@ def run(args: argparse.Namespace) -> int:
                 f"skipped: {len(result.problems) - SHOWN} more, listed in {args.out / 'skipped.txt'}"
             )
     reused = f", {result.reused} of them from an earlier run" if result.reused else ""
-    counts = f"{count_of(result.images, 'images')}, {count_of(result.crops, 'plates')}{reused}"
-    say(f"{args.out}: {counts}; {len(result.problems)} skipped")
+    counts = (
+        f"{counted(result.images, 'images')}, {counted(result.crops, 'plates')}{reused}; "
+        f"{len(result.problems)} skipped"
+    )
+    say(f"{args.out}: {counts}")
     return 2 if result.unread else 0

@@ -11,7 +11,7 @@ import threading
 from edge_lpr.console.log_level import LEVELS, shows
 from edge_lpr.console.output import say, show
 from edge_lpr.console.streams import libraries_apart
-from edge_lpr.errors import SettingError
+from edge_lpr.errors import ConfigError, SettingError
 
 DESCRIPTION = """\
 Reads cameras day and night: each passage of a vehicle is kept with its pictures, shown on a page at
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from edge_lpr.serve.config import ConfigError, load_config
+    from edge_lpr.serve.config import load_config
 
     try:
         config = load_config(args.config)

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from edge_lpr.console.log_level import shows
-from edge_lpr.console.text import counted, duration, is_terminal, number, paint, printable
+from edge_lpr.console.text import duration, is_terminal, number, paint, printable
+from edge_lpr.counting import counted
 
 if TYPE_CHECKING:
     from edge_lpr.console.progress_line import ProgressLine
@@ -103,9 +104,9 @@ class Progress:
             return
         seconds = time.monotonic() - self._began
         of = f" of {self.total}" if self.total and self.count < self.total else ""
-        unit = self.unit[:-1] if self.count == 1 and self.unit.endswith("s") else self.unit
         rate = f" ({number(self.count / seconds)} {self.unit}/s)" if self.count > 1 and seconds > 0.05 else ""
-        parts = [f"{state}, {self.count}{of} {unit} in {duration(seconds)}{rate}", *counted(self._fields)]
+        done = f"{state}, {counted(f'{self.count}{of}', self.unit)} in {duration(seconds)}{rate}"
+        parts = [done, *(counted(value, name) for name, value in self._fields.items())]
         line = paint(
             f"{self.label}: {', '.join(parts)}", "green" if state == "done" else "yellow", self._stream
         )

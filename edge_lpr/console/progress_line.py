@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, Task
 from rich.text import Text
 
-from edge_lpr.console.text import clip, columns, counted, duration, has_color, number
+from edge_lpr.console.text import clip, columns, duration, has_color, number
+from edge_lpr.counting import counted
 
 _RATE_SECONDS = 5.0  # the rate shown is that of about the last seconds
 _LABEL_COLUMNS = 12  # a label that is too long keeps so many
@@ -88,13 +89,13 @@ class _Line(ProgressColumn):
         # Of fewer than two updates within the last seconds rich knows no rate.
         rate = task.speed or task.completed / max(elapsed, 1e-6)
         of = "" if task.total is None else f"/{task.total:.0f}"
-        parts = [f"{task.completed:.0f}{of} {self._unit}", f"{number(rate)}/s"]
+        parts = [counted(f"{task.completed:.0f}{of}", self._unit), f"{number(rate)}/s"]
         if task.remaining is not None and rate > 0:
             parts.insert(0, f"{task.percentage:.0f}%")
             parts.append(f"{duration(max(0.0, task.remaining) / rate)} left")
         else:
             parts.append(duration(elapsed))
-        rest = "  ".join(["", *parts, *counted(task.fields)])
+        rest = "  ".join(["", *parts, *(counted(value, name) for name, value in task.fields.items())])
         # A character in the last column makes some terminals go on to the next line.
         width = self._console.width - 1
         label = clip(task.description, max(_LABEL_COLUMNS, width - columns(rest)), tail=True)

@@ -6,8 +6,6 @@ rich is imported where it is used: `edge-lpr` piped into a file, and `import edg
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping
 from typing import Literal, TextIO
 
 from edge_lpr.io.plain_data import CONTROL
@@ -74,21 +72,6 @@ def pad(text: str, width: int) -> str:
 def number(value: float) -> str:
     """Writes a rate: a decimal below a hundred, none from there on."""
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
-def count_of(number: int, name: str) -> str:
-    """Writes how many there are of what is named in the plural: "3 plates", "1 plate", "1 box", "1 entry"."""
-    if number == 1:
-        name = re.sub(r"(?:(?<=x)|(?<=ss))es$|s$", "", re.sub(r"ies$", "y", name))
-    return f"{number} {name}"
-
-
-def counted(fields: Mapping[str, object]) -> list[str]:
-    """Writes values with their names, numbers as `count_of` does; a name may be empty."""
-    return [
-        (count_of(value, name) if isinstance(value, int) else f"{value} {name}").strip()
-        for name, value in fields.items()
-    ]
 
 
 def duration(seconds: float) -> str:

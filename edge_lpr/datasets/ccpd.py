@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_lpr.counting import counted
 from edge_lpr.errors import CcpdNameError
 from edge_lpr.geometry import is_clockwise_convex
 from edge_lpr.types import Quad
@@ -71,7 +72,7 @@ def parse_ccpd_name(stem: str) -> CcpdLabel:
     fields = stem.split("-")
     if len(fields) != len(FIELDS):
         raise CcpdNameError(
-            f"{len(fields)} fields joined by '-', expected {len(FIELDS)}: {', '.join(FIELDS)}"
+            f"{counted(len(fields), 'fields')} joined by '-', expected {len(FIELDS)}: {', '.join(FIELDS)}"
         )
     area, tilt, box, corners, characters, brightness, blur = fields
     quad = _corners(corners)

@@ -20,6 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge_lpr.counting import counted
 from edge_lpr.datasets.ccpd import CcpdLabel, parse_ccpd_name
 from edge_lpr.datasets.labels import NO_PLATE
 from edge_lpr.environment import cores
@@ -161,7 +162,7 @@ def convert_ccpd(
     if not scenes:
         name, reason = result.problems[0]
         raise InputError(
-            f"{source}: none of its {len(images)} images can be used; the first, {name}: {reason}"
+            f"{source}: none of its {counted(len(images), 'images')} can be used; the first, {name}: {reason}"
         )
     return result
 

@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from edge_lpr.console.text import counted
+from edge_lpr.counting import counted
 from edge_lpr.datasets.ccpd import is_ccpd_name, parse_ccpd_name
 from edge_lpr.datasets.label_files import CROPS, RejectedLabelError, UnreadImageError, find_image, read_rows
 from edge_lpr.datasets.label_text import IGNORED, LabelledPlate, clean_text
@@ -128,7 +128,7 @@ class Labels:
             ("plates", ignored, "neither learnt nor counted: marked as difficult, or read by nobody"),
             ("labels", self.repeated, "left out: the same was labelled before"),
         )
-        return [f"{counted({unit: count})[0]} {what}" for unit, count, what in told if count]
+        return [f"{counted(count, unit)} {what}" for unit, count, what in told if count]
 
     def add(self, sample: Sample) -> None:
         """Takes a sample; of an image that was listed before, the first listing stands."""
@@ -194,7 +194,7 @@ def load_labels(
         labels.counts.append(len(labels.samples) - before[0])
         if (len(labels.samples), labels.repeated) == before:
             why = (
-                f"; the first of {len(labels.problems)} problems: {labels.problems[0]}"
+                f"; the first of {counted(len(labels.problems), 'problems')}: {labels.problems[0]}"
                 if labels.problems
                 else ""
             )

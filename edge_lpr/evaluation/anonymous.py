@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edge_lpr.counting import counted
 from edge_lpr.datasets.content import content_name
 
 __all__ = ["anonymous"]
@@ -31,7 +32,9 @@ def anonymous(report: Mapping[str, Any], *, texts: bool = True) -> dict[str, Any
     told = dict(report)
     told["misses"] = [_masked(miss, texts) for miss in report["misses"]]
     skipped = len(report["problems"])
-    told["problems"] = [f"{skipped} images or labels skipped"] if skipped else []
+    told["problems"] = (
+        [f"{counted(skipped, 'images or labels', 'image or label')} skipped"] if skipped else []
+    )
     return told
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.datasets.labels import LabelledPlate, Sample, clean_text
 from edge_lpr.errors import InputError
 from edge_lpr.evaluation.metrics import DetScore, EndToEndScore, RecScore, countable
@@ -150,7 +150,7 @@ def evaluate_det(
         if wanted:  # elsewhere nothing can be lost
             result.right[str(sample.path)] = matched == len(wanted)
         if matched < len(wanted):
-            found = (f"{count_of(len(boxes), 'boxes')}, {matched} on a plate",)
+            found = (f"{counted(len(boxes), 'boxes', 'box')}, {matched} on a plate",)
             result.misses.append(_miss(sample, tuple(wanted), found))
     return _close(result, whole)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.environment import memory, tool
 from edge_lpr.health.activity import Activity
 from edge_lpr.io.frames import Source
@@ -95,8 +95,10 @@ class Run:
     def summary(self) -> str:
         """Returns the status as one line."""
         there = sum(source.state in ("open", "done") for source in self.sources)
-        counts = count_of(self.frames, "frames"), count_of(self.results, "results")
-        return f"{there} of {count_of(len(self.sources), 'sources')} there, {', '.join(counts)}"
+        return (
+            f"{there} of {counted(len(self.sources), 'sources')} there, "
+            f"{counted(self.frames, 'frames')}, {counted(self.results, 'results')}"
+        )
 
 
 def _source(source: Source) -> dict[str, Any]:

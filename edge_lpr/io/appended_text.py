@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from edge_lpr.counting import counted
 from edge_lpr.errors import OutputError
 from edge_lpr.io.out_file import OutFile, output_error, sync_folder
 from edge_lpr.io.text_file import LineFormat, TextFile, encoded, open_device, put
@@ -111,7 +112,9 @@ class AppendedText(TextFile):
                 put(file, self._lines.end, durable=True)
                 return size + len(end)
             file.truncate(last)
-            self._warn(f"{self._shown}: its last line was torn and was cut off ({size - last} bytes)")
+            self._warn(
+                f"{self._shown}: its last line was torn and was cut off ({counted(size - last, 'bytes')})"
+            )
         return last
 
     def _is_first(self, line: bytes) -> bool:

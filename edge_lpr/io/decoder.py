@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from edge_lpr.counting import counted
 from edge_lpr.errors import SourceError
 from edge_lpr.io.image_header import BYTES_PER_PIXEL
 from edge_lpr.io.image_io import too_many
@@ -143,5 +144,5 @@ def end_notes(label: str, received: int, promised: int, skipped: int, early: boo
             "was read"
         )
     if skipped:
-        notes.append(f"{label}: {skipped} frames could not be decoded and were skipped")
+        notes.append(f"{label}: {counted(skipped, 'frames')} skipped that could not be decoded")
     return notes

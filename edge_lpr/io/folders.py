@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_lpr.counting import counted
 from edge_lpr.errors import SourceError
 from edge_lpr.io.sniff import IMAGE_SUFFIXES, medium_of
 
@@ -61,7 +62,7 @@ def left_out_line(left_out: Mapping[str, int]) -> str:
     counts = Counter(left_out).most_common()
     shown = [f"{count} {suffix or 'without a suffix'}" for suffix, count in counts[:_SHOWN]]
     if rest := sum(count for _, count in counts[_SHOWN:]):
-        shown.append(f"{rest} others")
+        shown.append(counted(rest, "others"))
     return f"left out: {', '.join(shown)}"
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_lpr.backoff import backoff
+from edge_lpr.counting import counted
 from edge_lpr.errors import SourceError, one_line
 from edge_lpr.io.camera_process import CameraProcess
 from edge_lpr.io.capture_options import CaptureOptions
@@ -171,7 +172,7 @@ class LiveSource(PolledSource):
         self._say(f"{self._lost()} and not back within {limit:g} s" if limit > 0 else self._lost())
 
     def _lost(self) -> str:
-        return f"{self.label}: source lost after {self.received} frames"
+        return f"{self.label}: source lost after {counted(self.received, 'frames')}"
 
     def _follow_one(self, gone_since: float) -> str | None:
         """Opens the source once and hands on its frames; returns why that is over, None for a video's end."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import cv2
 
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.frames import Source
@@ -99,7 +99,7 @@ def _open_video(
     named = [(label, file) for file in target.paths]
     if playlist is not None:
         files = playlist.files
-        on_note(f"{label}: a playlist; what it names, {count_of(len(files), 'files')}, is read as one video")
+        on_note(f"{label}: a playlist of {counted(len(files), 'files')}, read as one video")
         if playlist.joined:
             return VideoSource(label, [(label, JoinedFiles(files))], options, on_warning)
         named = [(f"{label}, {name}", file) for name, file in zip(playlist.names, files, strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from edge_lpr.counting import counted
 from edge_lpr.pipeline.windows import Window
 from edge_lpr.plates import PlateRead
 from edge_lpr.types import Quad
@@ -43,10 +44,11 @@ class Look:
         return self.windows is None and not self.plates
 
     def __str__(self) -> str:
-        what = "whole" if self.windows is None else f"{len(self.windows)} windows"
+        what = "whole" if self.windows is None else counted(len(self.windows), "windows")
         return (
             f"{what}, {self.share:.1%} of it; {self.changed:.1%} changed; "
-            f"{len(self.followed)} plates followed, {len(self.held)} held; {self.back} windows back"
+            f"{counted(len(self.followed), 'plates')} followed, {len(self.held)} held; "
+            f"{counted(self.back, 'windows')} back"
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from edge_lpr.counting import counted
 from edge_lpr.errors import SettingError
 from edge_lpr.plates.layout import Layout
 from edge_lpr.types import FloatColor, Rng
@@ -118,8 +119,8 @@ class PlateKind:
     def __post_init__(self) -> None:
         if not self.formats or self.share < 0:
             raise SettingError(
-                f"plate kind {self.name!r}: {len(self.formats)} formats and a share of {self.share}, "
-                "expected a format at least and a share of 0 or more"
+                f"plate kind {self.name!r}: {counted(len(self.formats), 'formats')} and a share of "
+                f"{self.share}, expected a format at least and a share of 0 or more"
             )
         for name, positions in self.formats.items():
             if not any(len(layout.cells) == len(positions) for layout in self.layouts):
@@ -148,8 +149,8 @@ class PlateKind:
                 return layout
         known = ", ".join(f"{len(layout.cells)} in {layout.rows}" for layout in self.layouts)
         raise SettingError(
-            f"{text!r}: {len(text)} characters in {rows} rows, but plates of the kind {self.name!r} have "
-            f"{known}"
+            f"{text!r}: {counted(len(text), 'characters')} in {counted(rows, 'rows')}, but plates of the "
+            f"kind {self.name!r} have {known}"
         )
 
     def paint(self, text: str, rng: Rng) -> Ground:

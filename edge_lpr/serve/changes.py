@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
-from edge_lpr.errors import EdgeLprError, InputError, one_line, shown
-from edge_lpr.serve.config import Config, ConfigError, load_config
+from edge_lpr.errors import ConfigError, EdgeLprError, InputError, one_line, shown
+from edge_lpr.serve.config import Config, load_config
 from edge_lpr.serve.fixed_settings import heeded
 from edge_lpr.serve.lists import Lists
 from edge_lpr.serve.parts import Parts

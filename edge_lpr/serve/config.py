@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edge_lpr.errors import InputError, one_line
+from edge_lpr.errors import ConfigError, InputError, one_line
 from edge_lpr.io.bounded_io import read_bounded
 from edge_lpr.masking import remember, remember_receiver, remember_secret
 from edge_lpr.serve import toml_lines
@@ -28,7 +28,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Config", "ConfigError", "load_config"]
+__all__ = ["Config", "load_config"]
 
 _MOST_BYTES = 16 << 20
 _DEEPEST = 16  # tables and lists in one another; what is declared has six
@@ -48,22 +48,6 @@ class Config:
 
     path: Path
     settings: ServeSettings
-
-
-class ConfigError(InputError):
-    """A configuration that cannot be used.
-
-    Args:
-        lines: All that is wrong with it, each "FILE:LINE: KEY: what was found, what is expected".
-
-    Attributes:
-        lines: As given.
-    """
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
-        super().__init__(lines[0] + more)
-        self.lines = tuple(lines)
 
 
 def load_config(path: str | Path, environment: Mapping[str, str] = os.environ) -> Config:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.errors import EdgeLprError, one_line
 from edge_lpr.serve.database import MEND, Database, is_damaged, is_held
 from edge_lpr.serve.pictures import Picture, Pictures, note
@@ -105,8 +105,11 @@ class EventWriter:
         self._waiting.extend(one for one in found if not is_written(connection, one[0]))
         self._is_aside = bool(found)
         if found:
-            events = count_of(len(found), "events")
-            _logger.info("%s: %s of the last service, to be written now", self._aside.path, events)
+            _logger.info(
+                "%s: %s of the last service to be written now",
+                self._aside.path,
+                counted(len(found), "events"),
+            )
         self.retry(now=True, seconds=math.inf)
         self._forget_aside()
         return {record.id: record for record, _ in self._waiting}
@@ -115,13 +118,14 @@ class EventWriter:
         """Keeps what waits in a file until the next start; the service ends."""
         if not self._waiting:
             return
-        events = count_of(len(self._waiting), "events")
         try:
             self._aside.write(self._waiting)
         except EdgeLprError as e:
-            _logger.log(logging.ERROR, "lost with the end of the service: %s: %s", events, e)
+            lost = f"{counted(len(self._waiting), 'events')} lost with the end of the service"
+            _logger.log(logging.ERROR, "%s: %s", lost, e)
         else:
-            _logger.warning("kept in %s until the next start: %s", self._aside.path, events)
+            kept = counted(len(self._waiting), "events")
+            _logger.warning("%s kept in %s until the next start", kept, self._aside.path)
 
     def write(self, record: PassageRecord, pictures: Sequence[Picture]) -> bool:
         """Writes a record after all that waits.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.errors import one_line
 from edge_lpr.serve.passages import Passages
 from edge_lpr.serve.retention import Retention
@@ -56,8 +56,8 @@ class Housekeeping:
                 if ticks % _CLEANING == 1:
                     events, pictures = self._retention.clean()
                     if events or pictures:
-                        gone = count_of(events, "events"), count_of(pictures, "pictures")
-                        _logger.info("deleted, as it is due: %s, %s", *gone)
+                        gone = f"{counted(events, 'events')}, {counted(pictures, 'pictures')}"
+                        _logger.info("deleted as they are due: %s", gone)
             except Exception as e:  # a disk that fails may come back; whatever it is, passages end
                 _logger.warning("housekeeping: %s", one_line(e, named=True))
             ticks += 1

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.datasets.label_text import clean_text
 from edge_lpr.errors import InputError, shown
 from edge_lpr.io.bounded_io import read_bounded
@@ -47,7 +47,7 @@ def read_list(file: Path) -> list[PlateEntry]:
         except InputError as e:
             wrong.append(f"line {number}: {e}")
     if wrong:
-        more = f"; and {count_of(len(wrong) - _SHOWN, 'lines')} more" if len(wrong) > _SHOWN else ""
+        more = f"; and {counted(len(wrong) - _SHOWN, 'lines')} more" if len(wrong) > _SHOWN else ""
         raise InputError(f"{file}: {'; '.join(wrong[:_SHOWN])}{more}")
     return entries
 
@@ -85,7 +85,7 @@ def _rows(text: str, file: Path) -> Iterator[tuple[int, dict[str, str]]]:
                     continue
             if len(cells) > len(names) and any(cells[len(names) :]):
                 raise InputError(
-                    f"{file}:{reader.line_num}: {len(cells)} columns, expected {len(names)} "
+                    f"{file}:{reader.line_num}: {counted(len(cells), 'columns')}, expected {len(names)} "
                     f"({','.join(names)})"
                 )
             yield reader.line_num, dict(zip(names, cells, strict=False))

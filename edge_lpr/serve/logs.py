@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from edge_lpr.console.output import say
 from edge_lpr.console.text import printable
+from edge_lpr.counting import counted
 from edge_lpr.masking import masked
 from edge_lpr.pipeline.wall_clock import iso, utc
 
@@ -50,7 +51,7 @@ class Flood(logging.Filter):
                 left_out = self._count.get(key, 0) - self._most
                 self._began[key], self._count[key] = now, 0
                 if left_out > 0:
-                    record.msg = f"{record.getMessage()} ({left_out} lines before it were left out)"
+                    record.msg = f"{record.getMessage()} ({counted(left_out, 'lines')} before it left out)"
                     record.args = ()
             self._count[key] += 1
             return self._count[key] <= self._most

@@ -174,7 +174,8 @@ class Pictures:
         A process that was killed as it wrote leaves some, and so does an older copy of the database put back:
         those of all events since. Nothing tells the ones from the others. What is half a picture is deleted.
 
-        Looked for in the folders of the last days alone, so that it takes no longer after years. Where the
+        Looked for in the folders of the last days, and since the last picture that is known, so that it takes
+        no longer after years. Where the
         database knows none of them, it is another one than theirs, and they stay as they are.
 
         Args:
@@ -185,10 +186,13 @@ class Pictures:
         """
         if not self.folder.is_dir():
             return 0
-        days = sorted(p.name for p in self.folder.iterdir() if _DAY.fullmatch(p.name))[-_DAYS_LOOKED_AT:]
+        reader = database.reader()
+        last = str(reader.execute("SELECT COALESCE(MAX(path), 'none') FROM pictures").fetchone()[0])
+        days = sorted(p.name for p in self.folder.iterdir() if _DAY.fullmatch(p.name))
+        since = [day for day in days if day >= last[: len(day)]]
         newest, unknown = -math.inf, []
-        for day in days:
-            rows = database.reader().execute(
+        for day in days[-max(_DAYS_LOOKED_AT, len(since)) :]:
+            rows = reader.execute(
                 "SELECT path FROM pictures WHERE path >= ? AND path < ?", (f"{day}/", f"{day}0")
             )
             known = {row[0] for row in rows}

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.health.monitor import Monitor
 from edge_lpr.health.sd_notify import ServiceManager
 from edge_lpr.health.status import Run
@@ -38,6 +38,9 @@ class Service:
         config: The configuration.
         signals: What people and the service manager ask of it.
 
+    Attributes:
+        address: Where the page is; "" where there is none.
+
     Raises:
         EdgeLprError: A part of it cannot be built.
     """
@@ -55,6 +58,7 @@ class Service:
         except BaseException:
             parts.close()
             raise
+        self.address = "" if self._page is None else self._page.address
 
     def __enter__(self) -> Service:
         return self
@@ -103,9 +107,10 @@ class Service:
     def _say_hello(self) -> None:
         cameras = self._changes.settings.cameras
         _logger.info("%s", self._parts.reader.description)
-        _logger.info("reads %s: %s", count_of(len(cameras), "cameras"), ", ".join(cameras))
+        _logger.info("reads %s: %s", counted(len(cameras), "cameras"), ", ".join(cameras))
         if self._page is not None:
-            _logger.info("the page is at %s; it listens at %s", self._page.address, self._page.listens)
+            beside = ", and at this machine's other addresses" if self._page.is_everywhere else ""
+            _logger.info("the page is at %s%s", self.address, beside)
 
     def _give_up(self, who: str) -> NoReturn:
         _logger.error("%s do not answer, the service ends; what was told before is kept", who)

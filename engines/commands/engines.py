@@ -12,7 +12,8 @@ from edge_lpr.backends.tensorrt.engine_manifest import EngineManifest, Machine, 
 from edge_lpr.bundle.manifest import load_bundle
 from edge_lpr.console.output import say, say_json, show
 from edge_lpr.console.tables import Cell, table
-from edge_lpr.console.text import Style, count_of
+from edge_lpr.console.text import Style
+from edge_lpr.counting import counted
 from edge_lpr.devices import add_device_option
 from edge_lpr.errors import BackendError, EdgeLprError, SettingError
 
@@ -74,7 +75,7 @@ def _list(folder: Path, args: argparse.Namespace) -> int:
         say_json({"folder": str(folder), "machine": here, "no_machine": refusal, "engines": engines})
         return 0
     say(
-        f"{folder}: {count_of(len(found), 'engines')}"
+        f"{folder}: {counted(len(found), 'engines')}"
         if found
         else f"{folder}: no engines; make some: edge-lpr build"
     )

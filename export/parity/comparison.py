@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lpr.backends.onnxruntime import OnnxRuntimeBackend, open_session
+from edge_lpr.counting import counted
 from edge_lpr.errors import BackendError, ModelError
 from edge_lpr.pipeline.ctc import greedy
 from edge_lpr.pipeline.db_postprocess import db_boxes
@@ -210,7 +211,7 @@ def compare_boxes(
     )
     comparison.compared += len(theirs)
     if len(ours) != len(theirs):
-        comparison.differing.append(f"{name}: {len(ours)} boxes, Paddle has {len(theirs)}")
+        comparison.differing.append(f"{name}: {counted(len(ours), 'boxes', 'box')}, Paddle has {len(theirs)}")
     else:
         for box in theirs:
             nearest = np.abs(ours - box).max(axis=(1, 2)).min()

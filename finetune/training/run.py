@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge_lpr.architectures.pdparams import load_checkpoint, save_checkpoint, select_branch
 from edge_lpr.architectures.registry import closest
-from edge_lpr.console.text import counted
+from edge_lpr.counting import counted
 from edge_lpr.datasets.dictionary import UNKNOWN_LINE, load_charset_file
 from edge_lpr.datasets.label_text import UNCOUNTED
 from edge_lpr.datasets.labels import LabelledPlate, Sample
@@ -254,8 +254,10 @@ def _counted(samples: Sequence[Sample]) -> Iterator[LabelledPlate]:
 
 
 def _longer(plates: Sequence[LabelledPlate], steps: int) -> str:
-    number = counted({"labels": len(plates)})[0]
-    return f"{number} longer than the {steps} steps of a reading at this width, the first {plates[0].text!r}"
+    return (
+        f"{counted(len(plates), 'labels')} longer than the {steps} steps of a reading at this width, "
+        f"the first {plates[0].text!r}"
+    )
 
 
 def _uncount(samples: Sequence[Sample], keeps: Callable[[LabelledPlate], bool]) -> list[Sample]:

@@ -38,7 +38,7 @@ def test_both_tables(scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     pytest.importorskip("onnxruntime", reason=reason("onnxruntime", "cpu"))
     out = tmp_path / "r.json"
     assert main([str(scenes), "--limit", "1", "--json", str(out)]) == 0
-    assert "1 plates that were held out" in capsys.readouterr().out
+    assert "1 plate held out" in capsys.readouterr().out
     found = json.loads(out.read_text(encoding="utf-8"))
     assert set(found["right"]) == set(VIEWS) and list(found["right"]["as it is"].values()) == [1]
     assert list(found["ratios"].values()) == [1.0]

@@ -99,7 +99,7 @@ def test_an_anonymous_report(converted: Path, task: str, capsys: pytest.CaptureF
     told = json.loads(capsys.readouterr().out)
     image = converted / ("crops" if task == "rec" else "images") / "ccpd_base" / "a.png"
     assert [miss["image"] for miss in told["misses"]] == [content_name(image)]
-    assert told["problems"] == ["1 images or labels skipped"]
+    assert told["problems"] == ["1 image or label skipped"]
     assert not {"京B99999", "皖A13H25", "a.png"} & set(
         re.findall(r"[\w.]+", json.dumps(told, ensure_ascii=False))
     )

@@ -88,7 +88,7 @@ def test_a_data_set(
     captured = capsys.readouterr()
     assert f"skipped: ccpd_green: {DENIED}" in captured.err
     assert f"skipped: ccpd_base/{ONE}: {DENIED}" in captured.err
-    assert "2 images, 1 plates; 2 skipped" in captured.out and GREEN not in captured.out
+    assert "2 images, 1 plate; 2 skipped" in captured.out and GREEN not in captured.out
     (nobody / "ccpd").chmod(0)
     assert main(["dataset", "ccpd", "ccpd", "--out", "out2"]) == 2
     assert capsys.readouterr().err == f"edge-lpr: ccpd: no image in it; ccpd: {DENIED}\n"

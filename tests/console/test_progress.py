@@ -89,7 +89,7 @@ def test_a_note_takes_the_line_away_first(clock: Clock) -> None:
     progress = Progress("a", stream=out)
     clock.now += 5
     progress.update()
-    assert out.screen == "a  1 frames  0.2/s  5.0 s"
+    assert out.screen == "a  1 frame  0.2/s  5.0 s"
     progress.note("note")
     assert out.screen == "note\n"
     progress.clear()
@@ -172,6 +172,6 @@ def test_the_line_is_coloured_where_that_is_wanted(clock: Clock, monkeypatch: py
         with Progress("a", stream=out) as progress:
             clock.now += 5
             progress.update()
-        assert ("\x1b[2ma  1 frames" in out.getvalue()) == colored
+        assert ("\x1b[2ma  1 frame" in out.getvalue()) == colored
         assert ("\x1b[32ma: done" in out.getvalue()) == colored
         assert (re.search(r"\x1b\[[0-9;]*m", out.getvalue()) is not None) == colored

@@ -7,7 +7,7 @@ import sys
 import pytest
 from helpers.terminal import Terminal
 
-from edge_lpr.console.text import clip, columns, count_of, counted, duration, number, pad, paint, printable
+from edge_lpr.console.text import clip, columns, duration, number, pad, paint, printable
 
 
 def test_colour_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,12 +33,8 @@ def test_durations() -> None:
     assert [duration(s) for s in (0.04, 8.5, 61, 3723)] == ["0.0 s", "8.5 s", "01:01", "1:02:03"]
 
 
-def test_numbers_and_counts() -> None:
+def test_numbers() -> None:
     assert [number(v) for v in (0.25, 99.94, 123.4)] == ["0.2", "99.9", "123"]
-    assert counted({"plates": 1, "dropped": 3, "": "building"}) == ["1 plate", "3 dropped", "building"]
-    names = ("videos", "boxes", "classes", "entries", "frames")
-    assert [count_of(1, name) for name in names] == ["1 video", "1 box", "1 class", "1 entry", "1 frame"]
-    assert [count_of(number, "rows") for number in (0, 2)] == ["0 rows", "2 rows"]
 
 
 def test_names_cannot_drive_the_terminal() -> None:

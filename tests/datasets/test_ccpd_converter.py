@@ -134,7 +134,7 @@ def test_folders_without_ccpd_images(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no image in it"):
         convert_ccpd(tmp_path / "empty", tmp_path / "out")
     make_image(tmp_path / "other" / "cat.jpg")
-    with pytest.raises(InputError, match=r"none of its 1 images can be used; the first, cat\.jpg: 1 fields"):
+    with pytest.raises(InputError, match=r"none of its 1 image can be used; the first, cat\.jpg: 1 field "):
         convert_ccpd(tmp_path / "other", tmp_path / "out")
 
 

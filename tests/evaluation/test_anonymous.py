@@ -34,7 +34,7 @@ def test_neither_names_nor_plates_are_left(image: Path) -> None:
         "found": ["······", ""],
         "corners": None,
     }
-    assert told["problems"] == ["1 images or labels skipped"]
+    assert told["problems"] == ["1 image or label skipped"]
     assert told["items"] == 3
     assert report["misses"][0]["expected"] == ["京A12345"]
     assert anonymous({"misses": [], "problems": []})["problems"] == []

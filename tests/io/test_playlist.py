@@ -10,6 +10,7 @@ import av
 import pytest
 from helpers.videos import write_video
 
+from edge_lpr.counting import counted
 from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.io.playlist import is_playlist, read_playlist
 from edge_lpr.io.sources import find_targets, open_source
@@ -42,7 +43,7 @@ def test_the_segments_of_hls_are_one_video(tmp_path: Path, kind: str) -> None:
     with open_source(target, on_note=said.append) as source:
         frames = list(source)
     count = len(read_playlist(path).files)
-    assert said == [f"{path}: a playlist; the {count} files that it names are read as one video"]
+    assert said == [f"{path}: a playlist of {counted(count, 'files')}, read as one video"]
     assert [frame.index for frame in frames] == list(range(50)) and source.state == "done"
     assert [frame.time for frame in frames] == pytest.approx([n / 25 for n in range(50)], abs=0.003)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.videos import FPS, write_video
 
+from edge_lpr.counting import counted
 from edge_lpr.errors import SourceError
 from edge_lpr.io.capture_options import CaptureOptions
 from edge_lpr.io.sources import open_source
@@ -85,7 +86,7 @@ def test_damage_inside_a_video_does_not_end_it(tmp_path: Path) -> None:
         frames = list(source)
     assert len(frames) >= 45 and frames[-1].index >= 45 and source.state == "done"
     assert source.skipped >= 1
-    assert problems == [f"{path}: {source.skipped} frames could not be decoded and were skipped"]
+    assert problems == [f"{path}: {counted(source.skipped, 'frames')} skipped that could not be decoded"]
 
 
 def test_chinese_and_blanks_in_a_video_s_path(tmp_path: Path) -> None:

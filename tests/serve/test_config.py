@@ -10,9 +10,9 @@ from helpers.videos import write_video
 
 pytest.importorskip("pydantic", reason=reason("pydantic", "serve"))
 
-from edge_lpr.errors import InputError
+from edge_lpr.errors import ConfigError, InputError
 from edge_lpr.masking import masked
-from edge_lpr.serve.config import Config, ConfigError, load_config
+from edge_lpr.serve.config import Config, load_config
 from edge_lpr.serve.output_settings import CommandSettings, FilesSettings, MqttSettings, WebhookSettings
 from edge_lpr.serve.web.auth import ScryptHash
 

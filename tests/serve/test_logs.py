@@ -55,7 +55,7 @@ def test_a_camera_that_fails_again_and_again_fills_no_log(capsys: pytest.Capture
     assert [passes("gate: failed") for _ in range(5)] == ["gate: failed"] * 3 + [None] * 2
     assert passes("yard: failed") == "yard: failed" and passes("anything", "gate") is None
     now[0] = 11.0
-    assert passes("gate: failed") == "gate: failed (3 lines before it were left out)"
+    assert passes("gate: failed") == "gate: failed (3 lines before it left out)"
     assert passes("gate: failed") == "gate: failed"
 
 

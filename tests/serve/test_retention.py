@@ -289,3 +289,28 @@ def test_events_and_pictures_that_are_due_go_within_the_hour(tmp_path: Path) -> 
     assert (made.count(), rows(made.base)) == (1, 0)
     marks = made.base.reader().execute("SELECT count(*) FROM ages").fetchone()[0]
     assert marks < 24 * 6, "what nobody asks for any more is forgotten"
+
+
+def test_an_older_copy_of_the_database_costs_no_picture_before_its_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = Kept(tmp_path, count=3, picture_days=10)
+    made.base.close()
+    copy = (tmp_path / "events.db").read_bytes()
+    made.base = database(tmp_path / "events.db")
+    made.start()
+    for number in range(3, 8):
+        made.write(number)
+    made.base.close()
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"events.db{suffix}").unlink(missing_ok=True)
+    (tmp_path / "events.db").write_bytes(copy)
+    made.base = database(tmp_path / "events.db")
+    made.start()
+    assert made.pictures.adopt_strays(made.base) == 5
+    assert "are kept until they are due: 5" in caplog.text
+    assert days(made.pictures) == list(range(8)) and rows(made.base) == 8
+    made.run(9)
+    assert days(made.pictures) == [2, 3, 4, 5, 6, 7]
+    made.run(2)
+    assert days(made.pictures) == []

@@ -18,6 +18,7 @@ from edge_lpr.cli.read.targets import find_all
 from edge_lpr.cli.read.writing import ResultWriter
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.progress import Progress
+from edge_lpr.counting import counted
 from edge_lpr.errors import SettingError, SourceError
 from edge_lpr.health.monitor import Monitor
 from edge_lpr.health.status import Run
@@ -163,7 +164,7 @@ class ReadRun:
         if not sources or not self._outputs.any_left:
             return
         streams = [self._stream(source) for source in sources]
-        label = sources[0].label if len(sources) == 1 else f"{len(sources)} sources"
+        label = sources[0].label if len(sources) == 1 else counted(len(sources), "sources")
         with self._messages.progress(label) as progress:
             self._write_all(read_live(streams), streams, progress)
             lost = any(source.state == "source lost" for source in sources)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.errors import one_line
 from edge_lpr.masking import masked
 from edge_lpr.serve.database import Database
@@ -88,7 +88,7 @@ class Queues:
         for name, waiting in self.depths().items():
             if waiting and name not in self._targets:
                 why = "is not in the configuration any more"
-                _logger.warning("output %s %s: kept until it is: %s", name, why, count_of(waiting, "events"))
+                _logger.warning("output %s %s: %s waiting until it is", name, why, counted(waiting, "events"))
         self.wake()
 
     def offer(self, tx: sqlite3.Connection, record: PassageRecord) -> None:
@@ -152,7 +152,7 @@ class Queues:
                     found = item
                     break
         if late:
-            self._give_up(late, f"not within {self._targets[target].keep_trying:g} hours")
+            self._give_up(late, _too_late(self._targets[target]))
         return found
 
     def done(self, item: Item) -> None:
@@ -177,7 +177,7 @@ class Queues:
             return
         if self._is_late(item):
             assert target is not None
-            self._give_up([item], f"not within {target.keep_trying:g} hours: {reason}")
+            self._give_up([item], f"{_too_late(target)}: {reason}")
             return
         pause = state.failed(item.id, error, float(getattr(target, "max_pause", _MAX_PAUSE)), now)
         if state.said.may_say("failing", now):
@@ -239,7 +239,8 @@ class Queues:
         _count(tx, name, waiting=-gone, dropped=gone)
         state = self._state(name)
         if state.said.may_say("full", time.monotonic()):
-            _logger.warning("output %s: %d events wait, as many as may; the oldest are dropped", name, most)
+            waiting = counted(most, "events")
+            _logger.warning("output %s: %s waiting, as many as may; older ones are dropped", name, waiting)
 
     def _erase(self, target: str, numbers: set[int], became: str) -> bool:
         """Takes records out; where the disk does not take that, they stay in `numbers` for the next time."""
@@ -275,6 +276,10 @@ class Queues:
             # A clock that is set meanwhile makes none older than this process.
             age = min(age, time.monotonic() - self._began)
         return age >= target.keep_trying * _HOUR
+
+
+def _too_late(target: Target) -> str:
+    return f"not within {counted(f'{target.keep_trying:g}', 'hours')}"
 
 
 def _count(tx: sqlite3.Connection, target: str, **changes: int) -> None:

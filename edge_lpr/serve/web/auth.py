@@ -11,6 +11,7 @@ import secrets
 import threading
 from dataclasses import dataclass
 
+from edge_lpr.counting import counted
 from edge_lpr.errors import InputError, SettingError
 
 __all__ = ["LONGEST", "SHORTEST", "ScryptHash", "host_and_port", "is_loopback"]
@@ -51,7 +52,7 @@ class ScryptHash:
         """
         if len(secret) < SHORTEST or len(secret.encode()) > LONGEST:
             raise SettingError(
-                f"a password or token of {len(secret)} characters, "
+                f"a password or token of {counted(len(secret), 'characters')}, "
                 f"expected {SHORTEST} at least and {LONGEST} bytes at most"
             )
         salt = secrets.token_bytes(_SALT)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
-from edge_lpr.console.text import count_of
+from edge_lpr.counting import counted
 from edge_lpr.errors import InputError
 from edge_lpr.serve.search import Page, Query
 from edge_lpr.serve.web.api_events import correct, event_of
@@ -56,7 +56,7 @@ def _events(ask: Ask) -> Response:
         values=ask.values,
         events=found.events,
         error=error,
-        caption=f"{count_of(len(found.events), 'events')}, the newest first",
+        caption=f"{counted(len(found.events), 'events')}, the newest first",
         cameras=list(settings.cameras),
         lists=list(settings.lists),
         kinds=kinds(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import ipaddress
 import logging
 import socket
 import ssl
@@ -34,6 +33,7 @@ _HEADER_BYTES = 16 << 10
 _REQUEST = 10.0  # seconds in which a request's head has to come, and what TLS says before it
 _IDLE = 15  # seconds that a connection is kept between two requests
 _START = 60.0  # seconds, on a machine that has much else to do; one that does not start ends at once
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # nobody can open these: what can be opened for them
 # Milliseconds after which the kernel gives up a client that takes nothing of what it asked for (Linux).
 _UNTAKEN = 30_000
 
@@ -150,13 +150,12 @@ class WebServer:
         _check_certificate(certificate, key)
         self._socket = _bind(web.listen)
         host, port = self._socket.getsockname()[:2]
-        bound = ipaddress.ip_address(host)
+        self.is_everywhere = host in _EVERYWHERE
+        """Whether it listens at all addresses of this machine."""
+        host = _EVERYWHERE.get(host, host)
         scheme = "https" if certificate else "http"
-        self.listens = _shown(bound, port)
-        """Where it listens: an address, or 0.0.0.0 or [::] for all of this machine's, and the port."""
-        loopback = ipaddress.ip_address("127.0.0.1" if bound.version == 4 else "::1")
-        self.address = f"{scheme}://{_shown(loopback if bound.is_unspecified else bound, port)}"
-        """Where it is reached, from this machine at least."""
+        self.address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        """Where it is reached; of all addresses, the one that every machine has for itself."""
         config = uvicorn.Config(
             make_app(context),
             # It makes one for each connection, and only names a class in its types.
@@ -234,10 +233,6 @@ class WebServer:
             create = functools.partial(loop.create_server, ssl_handshake_timeout=_REQUEST)
             loop.create_server = create  # type: ignore[method-assign]
         await self._server.serve(sockets=[self._socket])
-
-
-def _shown(address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def _bind(listen: str) -> _Listening:

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from edge_lpr._version import __version__
+from edge_lpr.counting import counted
 from edge_lpr.pipeline.wall_clock import parse_iso
 
 __all__ = ["STATIC", "local_time", "render", "static_file", "zone"]
@@ -82,5 +83,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(static_url=_static_url, version=__version__)
-    made.filters.update(clock=_clock, percent=_percent, duration=_duration)
+    made.filters.update(clock=_clock, counted=counted, percent=_percent, duration=_duration)
     return made

@@ -25,7 +25,7 @@ def test_bad_input_is_one_line_and_changes_nothing(
     cases = [
         ([str(bundle), "--data", str(empty)], "no labelled image"),
         ([str(bundle), "--data", str(tmp_path / "nowhere")], "no such file or folder"),
-        ([str(bundle), "--data", str(dark)], "detection found no plate in 1 images"),
+        ([str(bundle), "--data", str(dark)], "detection found no plate in 1 image,"),
         ([str(tmp_path), "--data", str(data)], "no bundle.json"),
         (
             [str(bundle), "--data", str(data), "--budget", "-1"],

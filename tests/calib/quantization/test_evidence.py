@@ -57,8 +57,8 @@ def test_a_first_model_is_made_on_few_plates_and_that_is_said(
     command = ["calibrate", str(bundle), "--data", str(data), "--cache", "", "--precision", "fp16"]
     assert main([*command, "--validation", "100"]) == 0
     assert (
-        "warning: only 6 plates judge the detector and 11 the recognizer, and it takes 183 each to rule out "
-        "a loss of 2 points: give some 279 labelled scenes, with --validation 183 or more"
+        "warning: only 6 plates to judge the detector and 11 the recognizer, and it takes 183 each "
+        "to rule out a loss of 2 points: give some 279 labelled scenes, with --validation 183 or more"
     ) in capsys.readouterr().err
 
 
@@ -70,7 +70,7 @@ def test_too_few_plates_replace_nothing_unless_forced(
     capsys.readouterr()
     assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert f"{bundle}: keeps its w16: only 6 plates judge the detector and 11 the recognizer" in error
+    assert f"{bundle}: keeps its w16: only 6 plates to judge the detector and 11 the recognizer" in error
     assert "183 each" in error and "; --force replaces it all the same" in error
     assert contents(bundle) == before
     # What the bundle does not hold yet is made beside it.

@@ -70,7 +70,7 @@ def test_quiet_leaves_out_every_note_and_tells_every_error(
     notes = [
         "edge-lpr: mixed: left out: 1 .txt",
         "edge-lpr: --save: .ppm is written as .png, and so are all such",
-        "edge-lpr: list.txt: a playlist; the 1 files that it names are read as one video",
+        "edge-lpr: list.txt: a playlist of 1 file, read as one video",
     ]
     assert main([*sources, "--save", "loud", *FAST]) == 2
     loud = capsys.readouterr().err.splitlines()

@@ -174,7 +174,7 @@ def test_a_full_queue_drops_the_oldest_counts_them_and_says_so(
     assert taken(queued) == [("d", 1), ("e", 1)]
     assert queued.counts()["hook"].dropped == 3
     assert [r.getMessage() for r in caplog.records] == [
-        "output hook: 2 events wait, as many as may; the oldest are dropped"
+        "output hook: 2 events waiting, as many as may; older ones are dropped"
     ]
 
 
@@ -224,7 +224,7 @@ def test_what_nobody_took_in_time_is_told_to_nobody_any_more(
     with caplog.at_level(logging.WARNING, "edge_lpr"):
         # A barrier does not open an hour late, though the receiver was never asked before.
         assert taken(queued) == [("c", 1)]
-    assert caplog.messages == ["output hook: 2 events are given up: not within 1 hours"]
+    assert caplog.messages == ["output hook: 2 events are given up: not within 1 hour"]
     assert queued.counts()["hook"].given_up == 2
     database.close()
 
@@ -241,7 +241,7 @@ def test_what_fails_until_it_is_late_is_given_up(
     monkeypatch.setattr(time, "monotonic", lambda: later[1])
     with caplog.at_level(logging.WARNING, "edge_lpr"):
         queued.failed(item, DeliveryError("refused"))
-    assert caplog.messages == ["output hook: event a/1 is given up: not within 1 hours: refused"]
+    assert caplog.messages == ["output hook: event a/1 is given up: not within 1 hour: refused"]
     assert queued.depths() == {"hook": 0}
 
 
@@ -332,7 +332,9 @@ def test_what_waits_for_an_output_that_is_gone_waits_on(
     offer(database, queued, record("a"))
     with caplog.at_level(logging.WARNING, "edge_lpr"):
         queued.reload({}, {})
-    assert caplog.messages == ["output hook is not in the configuration any more: kept until it is: 1 event"]
+    assert caplog.messages == [
+        "output hook is not in the configuration any more: 1 event waiting until it is"
+    ]
     queued.reload({"hook": webhook()}, {})
     assert taken(queued) == [("a", 1)]
 

@@ -276,7 +276,7 @@ def test_polygons() -> None:
 def test_lists_stays_and_counts(client: TestClient) -> None:
     html = client.get("/lists").text
     assert "staff" in html and "Li &lt;b&gt;Wei" in html
-    assert 'aria-label="1 hits of staff"' in html
+    assert 'aria-label="1 hit of staff"' in html
     html = client.get("/stays").text
     assert "<b>3</b> inside now" in html
     assert "京A12345" in html
