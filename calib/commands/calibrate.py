@@ -13,7 +13,7 @@ from edge_lpr.console.output import say
 from edge_lpr.console.progress import Progress
 from edge_lpr.environment import cache_folder
 from edge_lpr.errors import MissingExtraError
-from edge_lpr.io.atomic_io import check_writable
+from edge_lpr.io.atomic_io import check_writable, create_folder
 from edge_lpr.io.claims import check_outputs, files_in
 from edge_lpr.precisions import Target
 from edge_lpr.settings import add_options, given
@@ -111,6 +111,10 @@ def run(args: argparse.Namespace) -> int:
     chosen["cache"] = (
         cache_folder("calibrate") if args.cache is None else Path(args.cache) if args.cache else None
     )
+    if args.cache:
+        create_folder(
+            Path(args.cache)
+        )  # one that was asked for and cannot be had would cost a search its memory
     options = CalibrationOptions(**chosen)
 
     def stage(label: str, total: int | None) -> Progress:

@@ -56,7 +56,7 @@ def load_checkpoint(path: str | Path) -> Arrays:
         content = _ArraysOnly(io.BytesIO(data)).load()
     except _ForbiddenError as e:
         raise ModelError(
-            f"{file}: a pickle that asks for {e}, which no checkpoint needs and export does not run; "
+            f"{file}: a pickle that asks for {e}, which no checkpoint needs and nothing here runs; "
             "get the file from its maker again"
         ) from e
     except Exception as e:  # a pickle that was made up or damaged can raise anything at all

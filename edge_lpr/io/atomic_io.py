@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from edge_lpr.errors import OutputError
 from edge_lpr.io.out_file import OutFile, PartFile, is_special, output_error
 from edge_lpr.io.plain_data import escape_controls
 
@@ -133,5 +134,7 @@ def create_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+    except FileExistsError as e:
+        raise OutputError(f"{folder}: cannot be written (a file, expected a folder)") from e
     except OSError as e:
         raise output_error(folder, e) from e

@@ -81,7 +81,8 @@ def load_state(path: Path, config: TrainConfig) -> RunState:
             raw = torch.load(path, map_location="cpu", weights_only=True)
         state = RunState(**{f.name: raw[f.name] for f in fields(RunState)})
     except Exception as e:  # a pickle that was made up or damaged can raise anything at all
-        reason = str(e).splitlines()[0][:120] if str(e) else type(e).__name__
+        # Its first sentence: PyTorch goes on with advice for whoever calls it.
+        reason = str(e).splitlines()[0].partition(". ")[0][:120] if str(e) else type(e).__name__
         raise ModelError(f"{path}: not a checkpoint of this command, or damaged ({reason})") from e
     then, now = {**state.config, _STEPS: state.steps}, {**config.effective, _STEPS: config.steps}
     for name in [*now, *(name for name in then if name not in now)]:

@@ -15,7 +15,7 @@ def test_folders_are_made_and_tried(tmp_path: Path) -> None:
     create_folder(tmp_path / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="file: cannot be written"):
+    with pytest.raises(OutputError, match=r"file: cannot be written \(a file, expected a folder\)"):
         create_folder(tmp_path / "file")
 
 

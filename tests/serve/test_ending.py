@@ -32,7 +32,7 @@ def camera(name: str, within: float = 60) -> str:
 
 
 def ends_as_promised(service: RunningService) -> None:
-    """Ends a service; by itself: that of the last resort, within five seconds, is another exit code."""
+    """Ends a service; by itself: ended by force, later here than for users, it gives another exit code."""
     assert service.end() == 0, service.told
     assert "Traceback" not in service.told
 

@@ -184,6 +184,15 @@ def test_one_part_alone_is_calibrated(bundle: Path, data: Path, capsys: pytest.C
     assert both.precisions() == ("fp32", "fp16")
 
 
+def test_a_cache_that_cannot_be_had_is_told_before_the_search(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = tmp_path / "file"
+    taken.touch()
+    assert main(["calibrate", str(bundle), "--data", str(data), "--cache", str(taken)]) == 1
+    assert capsys.readouterr().err == f"edge-lpr: {taken}: cannot be written (a file, expected a folder)\n"
+
+
 def test_int8_for_a_cpu_is_a_precision_of_its_own(
     bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
