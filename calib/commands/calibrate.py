@@ -27,10 +27,10 @@ Half of the images (96 scenes and 192 labelled crops at most, stratified by prov
 brightness, sharpness, tilt and size) give the ranges; the other half measures the accuracy.
 
 INT8 tries range estimators (MSE, percentile) and SmoothQuant, and corrects biases. It leaves in
-float (FP32) the layers that are most sensitive to it, up to --float-budget of the multiply-adds,
-and more only where it would lose more than --budget. FP16 keeps in FP32 what was seen to
-overflow. At the end both models together read the images that measure the accuracy. Without
-labels, FP32's own readings stand in for them.
+float the layers that are most sensitive to it, up to --float-budget, and more only where it would
+lose more than --budget. The float part of int8 is FP16, as engines run it, that of int8-cpu FP32.
+FP16 keeps in FP32 what was seen to overflow, in int8 too. At the end both models together read
+the images that measure the accuracy. Without labels, FP32's own readings stand in for them.
 
 A precision that the bundle holds is kept where too few plates judge the new one (183 for the
 detector and as many for the recognizer rule out a loss of 2 points), or where the new one reads
@@ -129,5 +129,6 @@ def run(args: argparse.Namespace) -> int:
     made = calibrate(
         args.bundle, args.data, options, stage, lambda line: say(line, stream=sys.stderr), leave_out
     )
-    say(f"{args.bundle}: now holds {' and '.join(made)}; edge-lpr compare shows the cost")
+    of = f" of {args.part}" if args.part else ""
+    say(f"{args.bundle}: now holds {' and '.join(made)}{of}; edge-lpr compare shows the cost")
     return 2 if unread else 0

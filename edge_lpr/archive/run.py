@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from edge_lpr.archive.cluster import Cluster, connected
 from edge_lpr.archive.finding import HIDDEN_NAME, find
@@ -65,6 +65,7 @@ class ArchiveRun:
     address: str | None = None
     note: Callable[[str], None] = lambda line: None
     verbose: bool = False
+    _cluster: Cluster | None = field(default=None, init=False)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -81,6 +82,37 @@ class ArchiveRun:
                 raise SettingError(f"--out {self.store.folder}: another run is at work there")
             yield
 
+    @contextmanager
+    def reached(self, resume: bool) -> Iterator[None]:
+        """While entered, there is a cluster with room for readers; on this machine alone nothing is done.
+
+        To be entered before `prepare`: what is wrong with a cluster is told before hours go into a plan, and
+        leaves none behind that another run would have to go on with.
+
+        Args:
+            resume: See `prepare`.
+
+        Raises:
+            SettingError: There is no such cluster, or no room on it for a reader; and see `prepare`.
+        """
+        if self.address is None:
+            yield
+            return
+        self._check_begun(resume)
+        with connected(self.address, self.verbose) as self._cluster:
+            self._tell(self._cluster)
+            yield
+
+    def _check_begun(self, resume: bool) -> None:
+        if self.store.plan.exists():
+            if not resume:
+                raise SettingError(
+                    f"--out {self.store.folder}: an archive was begun there; --resume goes on with it, and "
+                    "another folder begins one"
+                )
+        elif not self.store.is_empty():
+            raise SettingError(f"--out {self.store.folder}: other files lie there; give a folder of its own")
+
     def prepare(self, resume: bool, again: bool = False) -> tuple[list[Unit], list[Failure]]:
         """Returns the units that are left to do, and what failed before there were any; writes the plan.
 
@@ -92,21 +124,13 @@ class ArchiveRun:
             SettingError: One was begun there, and `resume` is not asked for.
             InputError: There is nothing to read; or the folder is in use for something else.
         """
+        self._check_begun(resume)
         if self.store.plan.exists():
-            if not resume:
-                raise SettingError(
-                    f"--out {self.store.folder}: an archive was begun there; --resume goes on with it, and "
-                    "another folder begins one"
-                )
             stored, units = self.store.read_plan()
             failures = [Failure.from_dict(one) for one in stored["failures"]]
             if again and failures:
                 units, failures = self._found_again(units, failures)
         else:
-            if not self.store.is_empty():
-                raise SettingError(
-                    f"--out {self.store.folder}: other files lie there; give a folder of its own"
-                )
             made = make_plan(self.job, self.note)
             units, failures = made.units, made.failures
             self.store.create()
@@ -164,26 +188,18 @@ class ArchiveRun:
         Raises:
             EdgeLprError: The models fail, or nothing can be written; what is committed stays.
         """
-        orders = Orders(
-            str(self.store.folder),
-            self.job.to_dict(),
-            self.settings.cpus_per_reader,
-            self.settings.retries,
-            fetch=self.address is not None,
-        )
         frames = rows = 0
         seconds, processes, began = 0.0, set[int](), time.monotonic()
-        with connected(self.address, self.verbose) if units else nullcontext() as cluster:
+        with self._at_hand() if units else nullcontext() as cluster:
             if cluster is not None:
-                self._tell(cluster)
                 if self.address is not None:  # of this machine alone, the command has opened one itself
                     offer(self.job, self.store.models)
                     if may_build(self.job):
                         self.note(
                             "a machine that has no engine that fits it builds its own, which takes minutes"
                         )
-                    cluster.try_reader(orders, self.settings)
-                for done in cluster.work(units, orders, self.settings):
+                    cluster.try_reader(self._orders(), self.settings)
+                for done in cluster.work(units, self._orders(), self.settings):
                     frames, rows = frames + done.frames, rows + done.rows
                     processes.add(done.process)
                     on_done(done)
@@ -192,6 +208,25 @@ class ArchiveRun:
         failures = self.store.failures.gathered(found)
         self.store.failures.write(failures)
         return Summary(frames, rows, seconds, failures, len(processes))
+
+    @contextmanager
+    def _at_hand(self) -> Iterator[Cluster]:
+        """Gives the cluster that was reached, else one of this machine's own."""
+        if self._cluster is not None:
+            yield self._cluster
+            return
+        with connected(None, self.verbose) as cluster:
+            self._tell(cluster)
+            yield cluster
+
+    def _orders(self) -> Orders:
+        return Orders(
+            str(self.store.folder),
+            self.job.to_dict(),
+            self.settings.cpus_per_reader,
+            self.settings.retries,
+            fetch=self.address is not None,
+        )
 
     def _tell(self, cluster: Cluster) -> None:
         machines = "this machine" if self.address is None else counted(cluster.nodes, "machines")

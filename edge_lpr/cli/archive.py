@@ -203,7 +203,7 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
     from edge_lpr.archive.run import ArchiveRun
     from edge_lpr.archive.settings import ReaderSettings
 
-    check_answers(args.ray)  # before hours may go into a plan
+    check_answers(args.ray)  # Ray itself asks for minutes
     settings = ReaderSettings(**given(args, ReaderSettings))
     run = ArchiveRun(store, job, settings, args.ray, messages.note, shows("debug"))
     written = [*([] if args.resume else [store.plan, store.units]), store.failures.list]
@@ -212,7 +212,7 @@ def _read(args: argparse.Namespace, store: Store, job: Job, messages: Messages) 
         check_outputs((("--out", path) for path in written if isinstance(path, Path)), _inputs(args, job))
     if args.ray is None:  # what is wrong with the models is told at once, and not by each reader
         job.open_reader(1).close()
-    with Interrupts(), run.alone():
+    with Interrupts(), run.alone(), run.reached(args.resume):
         units, found = run.prepare(args.resume, args.retry_failed)
         for failure in found:
             messages.fail(failure.reason)

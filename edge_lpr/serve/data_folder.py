@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edge_lpr.errors import OutputError
+from edge_lpr.errors import InputError, OutputError
 from edge_lpr.io.atomic_io import create_folder
 from edge_lpr.io.out_file import OutFile, output_error
 
@@ -25,22 +25,25 @@ class DataFolder:
         path: The folder.
 
     Raises:
-        OutputError: Another service has it, or it cannot be written.
+        InputError: Another service has it, or it cannot be made or written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        create_folder(path)
         lock = path / "lock"
         try:
+            create_folder(path)
             self._lock = OutFile(lock, "a")
         except BlockingIOError as e:
-            raise OutputError(
+            raise InputError(
                 f"{path}: another edge-lpr serve has this data folder; end that one, or give this one a "
                 "folder of its own ([service] data)"
             ) from e
-        except OSError as e:
-            raise output_error(lock, e) from e
+        except (OutputError, OSError) as e:
+            told = output_error(lock, e) if isinstance(e, OSError) else e
+            raise InputError(
+                f"{told}; expected a folder that this user may write to, or may make: [service] data"
+            ) from e
         self._lock.truncate(0)
         self._lock.write(f"{os.getpid()}\n".encode())  # for people who look whose it is
 

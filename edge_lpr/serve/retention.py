@@ -21,6 +21,10 @@ _AT_ONCE = 200  # rows of a transaction
 _GIGABYTE = 1e9
 # Where others fill the disk, the pictures of the last day stay.
 _KEPT = _DAY
+_DUE = "SELECT id FROM events WHERE sequence <= ? AND state = 'end' ORDER BY sequence LIMIT ?"
+_DUE_THOUGH_CORRECTED = (
+    "SELECT id FROM aged JOIN events ON id = event WHERE aged.sequence <= ? AND state = 'end' LIMIT ?"
+)
 _ROOM = 32_000_000  # bytes of pictures that are deleted at once for an event that cannot be written
 
 
@@ -93,18 +97,18 @@ class Retention:
             return 0
         moment, gone = now - self.settings.event_days * _DAY, 0
         until = self._ages.written_until(moment)
-        while rows := self._select(
-            "SELECT id FROM events WHERE sequence <= ? AND state = 'end' ORDER BY sequence LIMIT ?", until
-        ):
-            ids = [row["id"] for row in rows]
-            marks = ", ".join("?" * len(ids))
-            found = self._database.reader().execute(
-                f"SELECT path FROM pictures WHERE event IN ({marks})", ids
-            )
-            self._remove(found.fetchall())
-            with self._database.transaction() as tx:
-                tx.execute(f"DELETE FROM events WHERE id IN ({marks})", ids)
-            gone += len(ids)
+        for due in (_DUE, _DUE_THOUGH_CORRECTED):
+            while rows := self._select(due, until):
+                ids = [row["id"] for row in rows]
+                marks = ", ".join("?" * len(ids))
+                found = self._database.reader().execute(
+                    f"SELECT path FROM pictures WHERE event IN ({marks})", ids
+                )
+                self._remove(found.fetchall())
+                with self._database.transaction() as tx:
+                    tx.execute(f"DELETE FROM events WHERE id IN ({marks})", ids)
+                    tx.execute(f"DELETE FROM aged WHERE event IN ({marks})", ids)
+                gone += len(ids)
         # Those of no event go with none.
         while strays := self._select(
             "SELECT path FROM pictures WHERE event = '' AND written < ? ORDER BY written LIMIT ?", moment

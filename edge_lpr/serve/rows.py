@@ -62,6 +62,8 @@ SCHEMA: tuple[str, ...] = (
     # The highest number is kept apart: once the newest events are deleted, none is given twice.
     "CREATE TABLE IF NOT EXISTS sequences (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL)",
     "INSERT OR IGNORE INTO sequences VALUES (1, 0)",
+    # The number that a passage had before somebody corrected it: correcting it makes it no younger.
+    "CREATE TABLE IF NOT EXISTS aged (event TEXT PRIMARY KEY, sequence INTEGER NOT NULL)",
     *pictures.SCHEMA,
     *age_clock.SCHEMA,
 )

@@ -32,6 +32,7 @@ from edge_lpr.archive.settings import ReaderSettings
 from edge_lpr.archive.status import status_of
 from edge_lpr.archive.store import Store
 from edge_lpr.archive.worker import Orders, UnitResult, error_of, error_text
+from edge_lpr.cli import main
 from edge_lpr.errors import BackendError, EdgeLprError, InputError, OutputError, SettingError, SourceError
 
 from .conftest import Rows, begin, read_here, rows_of, two_machines
@@ -99,7 +100,8 @@ def test_a_killed_reader_and_a_lost_machine_change_no_row(
             if len(done) == 6:
                 cluster.remove_node(second)
 
-        summary = run.run(units, found, disturb)
+        with run.reached(resume=True):
+            summary = run.run(units, found, disturb)
     finally:
         cluster.shutdown()
     assert {one.unit for one in done} == {unit.id for unit in units} and len(units) == 18
@@ -180,6 +182,18 @@ def test_a_cluster_that_is_not_there_is_named() -> None:
         connected("127.0.0.1:1"),
     ):
         pass
+
+
+def test_a_cluster_that_lets_nobody_in_leaves_no_plan_behind(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**words: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster")
+
+    monkeypatch.setattr("ray.init", refused)
+    out = tmp_path / "out"
+    assert main(["archive", str(pictures), "--out", str(out), "--ray", "auto", "--quiet"]) == 2
+    assert not Store(out).plan.exists() and Store(out).is_empty()
 
 
 def test_what_a_cluster_with_a_token_asks_for_is_told_in_full(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,17 @@ def test_what_cannot_be_done_is_one_line(
     assert told in err and len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("data", ["street.mp4/data", "taken"])
+def test_a_data_folder_that_cannot_be_one_is_bad_input_in_one_line(
+    folder: Path, data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "taken" / "events.db").mkdir(parents=True)
+    path = write(folder, f"[cameras.gate]\nsource = 'street.mp4'\n[service]\ndata = '{data}'\n")
+    assert main(["serve", path]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len([line for line in lines if "cannot be " in line and data in line]) == 1, lines
+
+
 def test_a_hash_is_of_the_line_that_is_sent(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from edge_lpr.errors import OutputError
+from edge_lpr.errors import InputError
 from edge_lpr.serve.data_folder import DataFolder
 
 
 def test_another_service_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path / "new" / "data")
     assert (folder.path / "lock").read_text(encoding="utf-8") == f"{os.getpid()}\n"
-    with pytest.raises(OutputError, match="another edge-lpr serve has this data folder"):
+    with pytest.raises(InputError, match="another edge-lpr serve has this data folder"):
         DataFolder(folder.path)
     folder.close()
     DataFolder(folder.path).close()
@@ -31,7 +31,7 @@ def test_one_that_was_killed_leaves_it_free(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout is not None and other.stdout.readline() == "has it\n"
-        with pytest.raises(OutputError, match="another edge-lpr serve"):
+        with pytest.raises(InputError, match="another edge-lpr serve"):
             DataFolder(tmp_path)
         other.kill()
     DataFolder(tmp_path).close()
@@ -39,5 +39,5 @@ def test_one_that_was_killed_leaves_it_free(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(InputError, match=r"cannot be written .*: \[service\] data$"):
         DataFolder(tmp_path / "file" / "data")

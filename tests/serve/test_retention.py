@@ -110,6 +110,19 @@ def test_pictures_by_days_events_stay(tmp_path: Path) -> None:
     assert retention.clean() == (0, 0)
 
 
+def test_a_corrected_event_is_no_younger(tmp_path: Path) -> None:
+    base, _, retention = kept(tmp_path, event_days=2)
+    store = EventStore(base)
+    for text in ("京A12345", "京A12346", ""):
+        store.correct("passage-0", text, "me")
+        store.correct("passage-12960", text, "me")  # the last but one: not due yet
+    retention.clean()
+    assert store.get("passage-0") is None
+    assert store.get("passage-12960") is not None
+    assert store.count() == 2
+    assert base.reader().execute("SELECT event FROM aged").fetchall()[0]["event"] == "passage-12960"
+
+
 @pytest.mark.parametrize("limit", ["picture_days", "event_days"])
 def test_pictures_of_events_later_than_a_copy_of_the_database_go_by_age_from_when_they_were_found(
     tmp_path: Path, limit: str

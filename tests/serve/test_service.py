@@ -34,7 +34,7 @@ def test_cameras_give_events_one_that_is_gone_stops_none_and_all_is_told_at_the_
     with RunningService(tmp_path, READER + gone + off + IN + OUT + FILES) as service:
         # The data is this one's alone, as long as it runs.
         with RunningService(tmp_path, READER + OUT, wait=False) as second:
-            assert second.process.wait(LONG) == 1
+            assert second.process.wait(LONG) == 2
             assert "another edge-lpr serve has this data folder" in second.told
         wait_until(lambda: {camera for _, camera, _, _ in service.events()} == {"in", "out"})
         wait_until(lambda: service.cameras()["gone"]["state"] == "lost")

@@ -10,7 +10,6 @@ import socket
 import ssl
 import threading
 import time
-import weakref
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,43 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # nobody can open these: wh
 _UNTAKEN = 30_000
 
 
+class _Listening(socket.socket):
+    """A socket that takes so many connections at once, and closes those that come then.
+
+    Before it comes to that, whoever comes takes the place of the one that has asked nothing for longest.
+    """
+
+    def __init__(self, *args: Any) -> None:  # noqa: ANN401 (as the library's own)
+        super().__init__(*args)
+        # By their numbers, the oldest first.
+        self._taken: dict[int, socket.socket] = {}
+        self._silent: dict[int, socket.socket] = {}
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Takes the next connection.
+
+        Raises:
+            ConnectionAbortedError: It was closed, as there are too many.
+        """
+        connection, address = super().accept()
+        self._taken, self._silent = (
+            {n: one for n, one in there.items() if one.fileno() >= 0} for there in (self._taken, self._silent)
+        )
+        if len(self._taken) >= _TAKEN:
+            connection.close()
+            raise ConnectionAbortedError
+        if self._silent and len(self._taken) >= _CONNECTIONS - 1:  # of the last one the request gets 503
+            oldest = self._silent.pop(next(iter(self._silent)))
+            with contextlib.suppress(OSError):  # its client has gone
+                oldest.shutdown(socket.SHUT_RDWR)  # asyncio sees that it ends, and closes it
+        self._taken[connection.fileno()] = self._silent[connection.fileno()] = connection
+        return connection, address
+
+    def has_asked(self, number: int) -> None:
+        """Notes that a whole request has come by the connection of this number."""
+        self._silent.pop(number, None)
+
+
 class _Protocol(H11Protocol):
     """HTTP/1.1 that closes connections which send no request: else a few of them keep everybody out.
 
@@ -46,8 +82,13 @@ class _Protocol(H11Protocol):
     a body that was answered before it was there.
     """
 
+    def __init__(self, listening: _Listening, **given: Any) -> None:  # noqa: ANN401 (as the library's own)
+        super().__init__(**given)
+        self._listening = listening
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._number: int = transport.get_extra_info("socket").fileno()
         self._deadline: asyncio.TimerHandle | None = None
         self._expect()
 
@@ -62,6 +103,7 @@ class _Protocol(H11Protocol):
             self.transport.close()
             return
         if self._is_answering():
+            self._listening.has_asked(self._number)
             self._answer_begins()
         elif self._deadline is None:
             self._expect()
@@ -87,27 +129,6 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
     """Tells whether the server's log says something of us: not of a client that broke off in its request."""
     kind = record.exc_info[0] if record.exc_info else None
     return kind is None or not issubclass(kind, h11.ProtocolError)
-
-
-class _Listening(socket.socket):
-    """A socket that takes so many connections at once, and closes those that come then."""
-
-    def __init__(self, *args: Any) -> None:  # noqa: ANN401 (as the library's own)
-        super().__init__(*args)
-        self._taken: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-
-    def accept(self) -> tuple[socket.socket, Any]:
-        """Takes the next connection.
-
-        Raises:
-            ConnectionAbortedError: It was closed, as there are too many.
-        """
-        connection, address = super().accept()
-        if sum(one.fileno() >= 0 for one in self._taken) >= _TAKEN:
-            connection.close()
-            raise ConnectionAbortedError
-        self._taken.add(connection)
-        return connection, address
 
 
 class WebServer:
@@ -137,7 +158,8 @@ class WebServer:
         """Where it is reached; of all addresses, the one that every machine has for itself."""
         config = uvicorn.Config(
             make_app(context),
-            http=_Protocol,
+            # It makes one for each connection, and only names a class in its types.
+            http=functools.partial(_Protocol, self._socket),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,
@@ -213,7 +235,7 @@ class WebServer:
         await self._server.serve(sockets=[self._socket])
 
 
-def _bind(listen: str) -> socket.socket:
+def _bind(listen: str) -> _Listening:
     host, port = host_and_port(listen)
     try:
         family, kind, proto, _, address = socket.getaddrinfo(

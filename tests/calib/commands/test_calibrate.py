@@ -65,6 +65,13 @@ def test_what_is_asked_for_is_made_once(
     assert {p.name for p in bundle.glob("*.fp16.onnx")} == {"det.fp16.onnx", "rec.fp16.onnx"}
 
 
+def test_of_one_part_it_says_which(bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["calibrate", str(bundle), "--data", str(data), "--precision", "fp16", "--part", "rec"]
+    assert main([*arguments, "--cache", ""]) == 0
+    told = capsys.readouterr().out
+    assert told == f"{bundle}: now holds fp16 of rec; edge-lpr compare shows the cost\n"
+
+
 def test_an_image_that_cannot_be_read_is_named_and_told_by_the_exit_code(
     bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

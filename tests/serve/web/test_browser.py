@@ -257,6 +257,25 @@ def test_regions_are_drawn_by_pointer_and_keyboard(
     assert browser.run("document.getElementById('regions').value") == "[]", "two corners are no polygon"
 
 
+def test_the_page_of_a_camera_that_was_taken_away_asks_for_no_more_stills(
+    browser: Browser, served: tuple[Service, WebServer]
+) -> None:
+    service, server = served
+    service.see("yard", frame())
+    browser.open(f"{server.address}/cameras/yard")
+    service.board.arrange({"gate": "0"})
+    try:
+        browser.wait("document.body?.textContent.includes('HTTP 404') && document.readyState === 'complete'")
+        assert browser.run("document.querySelector('[data-still]')") is None
+    finally:
+        service.board.arrange({"gate": "0", "yard": "1"})
+        service.board["yard"].become("live")
+        service.see("yard", frame())
+    browser.open("about:blank")
+    assert browser.said and all("404" in line for line in browser.said), browser.said
+    browser.said.clear()
+
+
 def test_the_moving_picture_moves(browser: Browser, served: tuple[Service, WebServer]) -> None:
     service, server = served
     browser.open(f"{server.address}/cameras/gate")

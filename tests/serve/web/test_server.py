@@ -194,6 +194,29 @@ def test_many_connections_take_no_more_files_than_are_given_to_them(
         assert get(f"{server.address}/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_those_that_ask_nothing_keep_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    monkeypatch.setattr(module, "_REQUEST", 10 * LONG)
+    files = make_certificate(tmp_path) if tls else ()
+    verify = ssl.create_default_context(cafile=files[0] if files else None)
+    with running(tmp_path, *files) as (server, _), contextlib.ExitStack() as all_of_them:
+        with httpx.Client(verify=verify, timeout=LONG) as client:
+            assert client.get(f"{server.address}/healthz").status_code == 200
+            host, port = server.address.partition("://")[2].split(":")
+            many = [socket.create_connection((host, int(port)), timeout=LONG) for _ in range(200)]
+            for one in many:
+                all_of_them.enter_context(one)
+            # The one that asked is among those that stay; the server hears a moment later that they went.
+            wait_until(lambda: sum(is_closed(one) for one in many) == 200 - 62 and connections(server) < 64)
+            assert client.get(f"{server.address}/healthz").status_code == 200  # by its connection
+        for _ in range(5):
+            new = httpx.get(f"{server.address}/healthz", verify=verify, timeout=LONG)
+            assert new.status_code == 200  # by one of its own
+        assert all(is_closed(one) for one in many[:10]), "the oldest go"
+
+
 def is_closed(one: socket.socket) -> bool:
     """Whether the other side has closed a connection."""
     one.setblocking(False)

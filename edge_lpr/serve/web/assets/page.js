@@ -34,8 +34,18 @@ for (const image of all("img[data-still]")) {
       image.src = `${image.dataset.still}?n=${count}`;
     }, 2000);
   };
+  // The camera may be none any more: then neither is its page, and what is told of that is shown.
+  const failed = async () => {
+    try {
+      const answer = await fetch(location.href, { redirect: "error" });
+      if (answer.status === 404) return location.reload();
+    } catch {
+      // The service is away for a moment, or one has to sign in again.
+    }
+    next();
+  };
   image.addEventListener("load", next);
-  image.addEventListener("error", next);
+  image.addEventListener("error", failed);
   if (image.complete) next();
 }
 
