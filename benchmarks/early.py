@@ -133,7 +133,9 @@ def measure(films: int, ways: Sequence[tuple[int, float]], threads: int) -> list
     ):
         for number in range(films):
             path = Path(folder) / "film.mp4"
-            shown += [passage.text for passage in drawn_film(np.random.default_rng(number)).write(path)]
+            film = drawn_film(np.random.default_rng(number))
+            film.write(path)
+            shown += [car.plate.text for car in film.vehicles]
             progress.update()
             for width, delay in ways:
                 found[width, delay] += first_told(path, {"early_width": width, "max_delay": delay}, threads)

@@ -34,8 +34,9 @@ _REST = 2  # cells by which a window is larger than what moves
 # How far a vehicle goes beside, above and below its plate, in the plate's widths, its shadow included: all
 # that moves within a car's is the vehicle; and what hangs together within a bus's is one vehicle too.
 _USUAL, _LARGEST = (2.6, 4.0, 2.5), (3.6, 7.0, 3.0)
-# A plate is known after so many reads (the tracker takes them for three independent looks at most), and one
-# that stands after more, sure or not.
+# A plate is known after so many reads while it was near (the tracker takes them for three independent looks at
+# most); one far away is read as seldom as a known one is looked for, after so many, but goes on to be read: it is
+# surer than it should be. One that stands is let be after more, sure or not.
 _ENOUGH_READS, _STILL_READS = 4, 8
 # One that is known is read again after so many looks; between them it is enough to see that it is there.
 _READ_EVERY = 2
@@ -135,7 +136,7 @@ class Gate:
         due, since = self._settings.full_look * self.stretch, time - self._whole + _EVEN
         if not self._news:
             due *= _STILL
-        elif self.stretch > 1 and not all(_is_known(place) for place in places):
+        elif self.stretch > 1 and not all(_is_settled(place) for place in places):
             due *= _PATIENCE
         return since >= due
 
@@ -185,13 +186,14 @@ class Gate:
         misses = self._misses(place)
         stands = self._is_still(place)
         starts = place.number in self._held
-        passed = _is_known(place) and not stands and not starts
+        moves = not stands and not starts
+        passed, settled = _is_known(place) and moves, _is_settled(place) and moves
         # One that is known and has gone is to be read no more, and not by chance a second later.
         pause = self.interval * 2 ** (misses if passed else max(misses - _MISSES + 1, 0))
-        if passed and not misses and _gone(place) < _FAR:
+        if settled and not misses and _gone(place) < _FAR:
             pause = self.known_interval
         last = max(place.seen, self._tries[place.number].time if misses else -math.inf)
-        if (passed or stands or misses >= _MISSES) and time - last < pause - _EVEN:
+        if (settled or stands or misses >= _MISSES) and time - last < pause - _EVEN:
             return None
         anywhere = place.reads < 2 or (starts and place.seen <= self._held[place.number])
         return _window_of(place, anywhere=anywhere).clipped(self._scene.size)
@@ -238,7 +240,12 @@ def _quads(places: Iterable[Place]) -> tuple[Quad, ...]:
 
 
 def _is_known(place: Place) -> bool:
-    return place.is_sure and place.reads >= _ENOUGH_READS
+    return place.is_sure and place.near_reads >= _ENOUGH_READS
+
+
+def _is_settled(place: Place) -> bool:
+    """Tells whether a plate is known, or as well as it can be from afar."""
+    return _is_known(place) or (place.is_sure and not place.near_reads and place.reads >= _ENOUGH_READS)
 
 
 def _gone(place: Place) -> float:

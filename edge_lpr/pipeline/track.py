@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_lpr.geometry import crop_quad
+from edge_lpr.geometry import crop_quad, side_lengths
 from edge_lpr.pipeline.events import Moment
 from edge_lpr.pipeline.fusion import FusedText, ReadSums, read_weight
 from edge_lpr.plates import PlateRead
@@ -22,9 +22,11 @@ class Track:
         read: Its first read.
         moment: When that was.
         image: The frame, uint8 H×W×3 BGR, for the event's crop; or None.
+        near_width: How wide a plate is in pixels that is near.
 
     Attributes:
         reads: How often its plate was read.
+        near_reads: How often it was near then.
         first: When it was read first.
         last: When it was seen last, read or not.
         shown: When it was last read, or stood as it was read.
@@ -41,10 +43,19 @@ class Track:
         first_corners: Where it was read first.
     """
 
-    def __init__(self, number: int, id: str, read: PlateRead, moment: Moment, image: Image | None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        number: int,
+        id: str,  # noqa: A002
+        read: PlateRead,
+        moment: Moment,
+        image: Image | None,
+        near_width: int = 0,
+    ) -> None:
         self.number = number
         self.id = id
-        self.reads = 0
+        self.reads = self.near_reads = 0
+        self._near_width = near_width
         self.first = self.last = self.shown = moment
         self.read_at = moment.time
         self.sums = ReadSums()
@@ -69,6 +80,7 @@ class Track:
         if moment.time >= self.shown.time:
             self.shown, self.read_at = moment, moment.time
         self.reads += 1
+        self.near_reads += bool(side_lengths(read.corners).max() >= self._near_width)
         weight = read_weight(read)
         self.sums.add(read, weight)
         self.is_fused = False

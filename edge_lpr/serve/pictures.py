@@ -175,8 +175,8 @@ class Pictures:
         those of all events since. Nothing tells the ones from the others. What is half a picture is deleted.
 
         Looked for in the folders of the last days, and since the last picture that is known, so that it takes
-        no longer after years. Where the
-        database knows none of them, it is another one than theirs, and they stay as they are.
+        no longer after years. Where the database knows none of them, it is another one than theirs, and they
+        stay as they are.
 
         Args:
             database: The database that has `SCHEMA`.

@@ -43,6 +43,7 @@ def place(at: Window, seen: float, **changes: Any) -> Place:
         "read": seen,
         "shown": seen,
         "reads": 9,
+        "near_reads": 9,
         "is_sure": True,
     }
     return Place(**{**values, **changes})
@@ -106,6 +107,25 @@ def test_a_plate_is_looked_at_in_each_frame_until_it_is_known() -> None:
     # It is seen in each eighth frame, and read in each second of those; its car's motion is no news.
     assert [n for n, looked, _ in looks if looked] == [12, 20]
     assert [n for n, _, followed in looks if followed] == [12]
+
+
+def test_a_plate_that_is_sure_from_afar_is_read_at_each_look_and_in_each_frame_once_it_is_near() -> None:
+    def looks(near_reads: int) -> list[tuple[int, bool]]:
+        gate = a_gate()
+        gate.plan(street(), 0.0)
+        found, seen = [], 0.0
+        for n in range(1, 20):
+            plate = Window(440 + 3 * n, 280, 510 + 3 * n, 302)
+            car = street(Window(plate.left - 40, 200, plate.right + 40, 320))
+            look = gate.plan(car, n / FPS, [place(plate, seen, near_reads=near_reads)])
+            if look.windows:
+                found.append((n, bool(look.followed)))
+                seen = n / FPS
+        return found
+
+    assert looks(near_reads=0) == [(8, False), (16, False)]
+    assert looks(near_reads=1) == [(n, False) for n in range(1, 20)]
+    assert looks(near_reads=4) == [(8, True), (16, True)]
 
 
 def test_a_known_plate_that_goes_fast_is_looked_at_twice_as_often() -> None:

@@ -54,6 +54,14 @@ def test_what_stands_as_it_was_read_is_shown_and_what_was_only_seen_is_not() -> 
     assert (track.last, track.shown, track.read_at) == (moment(5), moment(5), 0.4)
 
 
+def test_reads_from_near_are_counted() -> None:
+    track = Track(1, "id", read(TEXT, width=79), moment(0), None, near_width=80)
+    assert (track.reads, track.near_reads) == (1, 0)
+    track.add(read(TEXT, width=80), moment(1), None)
+    track.add(read(TEXT, width=81), moment(2), None)
+    assert (track.reads, track.near_reads) == (3, 2)
+
+
 def test_the_crop_is_that_of_the_best_read_of_whenever_it_is() -> None:
     images = [np.full((200, 400, 3), value, np.uint8) for value in (50, 200)]
     track = Track(1, "id", read(TEXT, height=16), moment(4), images[0])
