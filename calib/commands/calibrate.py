@@ -111,10 +111,8 @@ def run(args: argparse.Namespace) -> int:
     chosen["cache"] = (
         cache_folder("calibrate") if args.cache is None else Path(args.cache) if args.cache else None
     )
-    if args.cache:
-        create_folder(
-            Path(args.cache)
-        )  # one that was asked for and cannot be had would cost a search its memory
+    if args.cache:  # one that was asked for and cannot be had would cost a search its memory
+        create_folder(Path(args.cache))
     options = CalibrationOptions(**chosen)
 
     def stage(label: str, total: int | None) -> Progress:

@@ -36,9 +36,8 @@ _MAJORITY = 2 / 3
 _TEXTS = 16
 # A plate this high, in pixels, holds all the detail that the recognizer sees (its input is 48 high).
 _FULL_DETAIL = 32.0
-# Small plates are read surer than rightly, so that detail counts by this power: some sure reads from afar denied
-# those from near by the first (`edge_lpr.benchmarks.early`). The log-odds of errors of sure reads of plates some
-# 60 and 100 pixels wide are to each other as by the third.
+# Small plates are read surer than rightly (`edge_lpr.benchmarks.early`), so that detail counts by this power:
+# by the first, sure reads from afar denied those from near, and the vehicle was told wrongly or not at all.
 _DETAIL_POWER = 3.0
 
 

@@ -34,9 +34,9 @@ _REST = 2  # cells by which a window is larger than what moves
 # How far a vehicle goes beside, above and below its plate, in the plate's widths, its shadow included: all
 # that moves within a car's is the vehicle; and what hangs together within a bus's is one vehicle too.
 _USUAL, _LARGEST = (2.6, 4.0, 2.5), (3.6, 7.0, 3.0)
-# A plate is known after so many reads while it was near (the tracker takes them for three independent looks at
-# most); one far away is read as seldom as a known one is looked for, after so many, but goes on to be read: it is
-# surer than it should be. One that stands is let be after more, sure or not.
+# A plate is known after so many reads while it was near (the tracker takes them for three independent looks
+# at most). After so many from afar, where it is surer than it should be, it is looked for as seldom, but read
+# each time. One that stands is let be after more reads, sure or not.
 _ENOUGH_READS, _STILL_READS = 4, 8
 # One that is known is read again after so many looks; between them it is enough to see that it is there.
 _READ_EVERY = 2

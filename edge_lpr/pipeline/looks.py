@@ -64,7 +64,7 @@ class Place:
         read: When it was last read.
         shown: When it was last read, or stood as it was read.
         reads: How often it was read.
-        near_reads: How often it was so near then that its text can be trusted; see `TrackSettings.early_width`.
+        near_reads: How often it was near then, as `TrackSettings.early_width` says.
         is_sure: Whether its text is as sure as it has to be to be told at once.
     """
 

@@ -307,8 +307,8 @@ class PlateTracker:
         return events
 
     def _is_near_and_sure(self, track: Track, text: FusedText) -> bool:
-        # Of plates some 60 pixels wide the recognizer is surer than it should be: of 60 vehicles that come, the
-        # first text that reaches 0.8 is wrong of 19 (`edge_lpr.benchmarks.early`), and soon put right.
+        # Of plates some 60 pixels wide the recognizer is surer than it should be: of vehicles that come from
+        # far away, the first text that is sure is wrong of a quarter (`edge_lpr.benchmarks.early`).
         return track.near_reads > 0 and text.min_score >= self.settings.min_confidence
 
     def _reportable(self, track: Track) -> FusedText | None:
