@@ -25,7 +25,7 @@ def test_the_table(scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     out = tmp_path / "d.json"
     words = [str(scenes), "--bundle", str(bundled()), "--bundle", str(again), "--json", str(out)]
     assert main(words) == 0
-    assert "2 scenes that are held out" in capsys.readouterr().out
+    assert "2 scenes held out" in capsys.readouterr().out
     found = json.loads(out.read_text(encoding="utf-8"))
     first, second = found["detectors"].values()
     assert list(found["detectors"]) == [str(bundled()), str(again)] and found["scenes"] == 2

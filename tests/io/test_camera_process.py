@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from helpers.file_server import file_server
 from helpers.videos import write_video
-from helpers.waiting import LONG
+from helpers.waiting import LONG, wait_until
 
 from edge_lpr.io import guarded_open
 from edge_lpr.io.camera_process import CameraProcess, Told
@@ -105,7 +105,9 @@ def test_what_is_being_opened_here_does_not_reach_the_process() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # one that has ended shows no environment
         address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x"
         process = CameraProcess(Target("address", "cam", address=address), OPTIONS, None)
-        environment = Path(f"/proc/{process.pid}/environ").read_bytes()
+        environ = Path(f"/proc/{process.pid}/environ")
+        wait_until(environ.read_bytes)  # empty for a moment in a process that only begins
+        environment = environ.read_bytes()
         process.close()
     thread.join()
     assert b"PATH=" in environment and b"protocol_whitelist" not in environment
