@@ -91,7 +91,8 @@ def first_told(path: Path, settings: Mapping[str, float], threads: int) -> Itera
     with PlateReader(threads=threads, settings=dict(settings)) as reader, open_source(path) as source:
         stream = Stream(reader, source, report="all")
         for step in chain(stream, map(Stream.flush, [stream])):
-            now = now if step.frame is None else step.frame.time
+            if step.frame is not None and step.frame.time is not None:
+                now = step.frame.time
             for event in step.events:
                 if event.state == "new":
                     new[event.id] = now - event.first_seen, event.text

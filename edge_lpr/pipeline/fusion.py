@@ -289,7 +289,7 @@ def text_similarity(first: str, second: str) -> float:
 def read_weight(read: PlateRead) -> float:
     """Returns the weight of a read in the fusion: how sure it is times how much detail it had, above 0."""
     detail = min(1.0, float(side_lengths(read.corners).min()) / _FULL_DETAIL)
-    return max(read.score * read.min_score * detail**_DETAIL_POWER, 1e-3)
+    return max(read.score * read.min_score * math.pow(detail, _DETAIL_POWER), 1e-3)
 
 
 def _likeliest(mean: LogProbs) -> list[int]:
