@@ -25,6 +25,7 @@ from edge_lpr.benchmarks.serve_run import Look, quantile, serving
 from edge_lpr.console.interrupts import Interrupts
 from edge_lpr.console.module_main import Parser, module_main
 from edge_lpr.console.output import say
+from edge_lpr.counting import counted
 from edge_lpr.environment import machine
 from edge_lpr.errors import BackendError
 from edge_lpr.finetune.synthesis.street.film import STREET, film
@@ -206,7 +207,7 @@ def _latencies(result: dict[str, Any]) -> dict[str, str]:
 def _line(result: dict[str, Any]) -> str:
     latency = _latencies(result)
     return (
-        f"{result['cameras']:>3} cameras: {result['found']} of {result['vehicles']} vehicles "
+        f"{counted(result['cameras'], 'cameras'):>11}: {result['found']} of {result['vehicles']} vehicles "
         f"({result['recall']:.1%}), {result['wrong']} wrong, {result['again']} again; "
         f"{result['share_read']:.0%} of frames read, {result['cpu_cores']:.2f} cores, "
         f"p50 {latency['p50']} s, p99 {latency['p99']} s, {result['memory_mib']:.0f} MiB"
