@@ -12,9 +12,10 @@ plate was read.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,9 @@ from edge_lpr.finetune.synthesis.render.text import PlateMix, sample_plate
 from edge_lpr.finetune.synthesis.street.film import Trajectory
 from edge_lpr.io.atomic_io import write_json
 from edge_lpr.io.claims import check_outputs
-from edge_lpr.io.sources import open_source
 from edge_lpr.pipeline.reader import PlateReader
+from edge_lpr.pipeline.reading import read_sources
 from edge_lpr.pipeline.settings import TrackSettings
-from edge_lpr.pipeline.stream import Stream
 from edge_lpr.types import Rng
 
 _AWAY = 38.0  # metres at which the first vehicle begins
@@ -84,20 +84,18 @@ class Told:
     end: str
 
 
-def first_told(path: Path, settings: Mapping[str, float], threads: int) -> Iterator[Told]:
-    """Reads a film with such settings; gives what was told of each vehicle once it has gone."""
+def first_told(reader: PlateReader, path: Path) -> Iterator[Told]:
+    """Reads a film; gives what was told of each vehicle once it has gone."""
     new: dict[str, tuple[float, str]] = {}
     now = 0.0
-    with PlateReader(threads=threads, settings=dict(settings)) as reader, open_source(path) as source:
-        stream = Stream(reader, source, report="all")
-        for step in chain(stream, map(Stream.flush, [stream])):
-            if step.frame is not None and step.frame.time is not None:
-                now = step.frame.time
-            for event in step.events:
-                if event.state == "new":
-                    new[event.id] = now - event.first_seen, event.text
-                elif event.state == "end":
-                    yield Told(*new[event.id], event.text)
+    for step in read_sources(reader, path, report="all"):
+        if step.frame is not None and step.frame.time is not None:
+            now = step.frame.time
+        for event in step.events:
+            if event.state == "new":
+                new[event.id] = now - event.first_seen, event.text
+            elif event.state == "end":
+                yield Told(*new[event.id], event.text)
 
 
 def summary(found: Sequence[Told], shown: Iterable[str]) -> dict[str, Any]:
@@ -131,15 +129,22 @@ def measure(films: int, ways: Sequence[tuple[int, float]], threads: int) -> list
     with (
         tempfile.TemporaryDirectory() as folder,
         Progress("first told", films * (1 + len(ways)), "films drawn and read") as progress,
+        ExitStack() as stack,
     ):
+        readers = {
+            (width, delay): stack.enter_context(
+                PlateReader(threads=threads, settings={"early_width": width, "max_delay": delay})
+            )
+            for width, delay in ways
+        }
         for number in range(films):
             path = Path(folder) / "film.mp4"
             film = drawn_film(np.random.default_rng(number))
             film.write(path)
             shown += [car.plate.text for car in film.vehicles]
             progress.update()
-            for width, delay in ways:
-                found[width, delay] += first_told(path, {"early_width": width, "max_delay": delay}, threads)
+            for way, reader in readers.items():
+                found[way] += first_told(reader, path)
                 progress.update()
     return [{"early_width": w, "max_delay": d, **summary(found[w, d], shown)} for w, d in ways]
 

@@ -140,8 +140,8 @@ class PlateTracker:
         for j, read in enumerate(reads):
             if j not in owners:
                 self._count += 1
-                name, near = self._identify(self._count), self.settings.early_width
-                owners[j] = Track(self._count, name, read, moment, image, near)
+                track_id = self._identify(self._count)
+                owners[j] = Track(self._count, track_id, read, moment, image, self.settings.early_width)
                 self._open.append(owners[j])
         self.known = [self._as_known(read, owners[j]) for j, read in enumerate(reads)]
         self.owners = [owners[j].number for j in range(len(reads))]
@@ -308,7 +308,7 @@ class PlateTracker:
 
     def _is_near_and_sure(self, track: Track, text: FusedText) -> bool:
         # Of plates some 60 pixels wide the recognizer is surer than it should be: of vehicles that come from
-        # far away, the first text that is sure is wrong of a quarter (`edge_lpr.benchmarks.early`).
+        # far away, the first sure text is wrong of more than a quarter (`edge_lpr.benchmarks.early`).
         return track.near_reads > 0 and text.min_score >= self.settings.min_confidence
 
     def _reportable(self, track: Track) -> FusedText | None:

@@ -23,7 +23,8 @@ _GIGABYTE = 1e9
 _KEPT = _DAY
 _DUE = "SELECT id FROM events WHERE sequence <= ? AND state = 'end' ORDER BY sequence LIMIT ?"
 _DUE_THOUGH_CORRECTED = (
-    "SELECT id FROM aged JOIN events ON id = event WHERE aged.sequence <= ? AND state = 'end' LIMIT ?"
+    "SELECT id FROM before_correction AS first JOIN events ON id = event"
+    " WHERE first.sequence <= ? AND state = 'end' LIMIT ?"
 )
 _ROOM = 32_000_000  # bytes of pictures that are deleted at once for an event that cannot be written
 
@@ -107,7 +108,7 @@ class Retention:
                 self._remove(found.fetchall())
                 with self._database.transaction() as tx:
                     tx.execute(f"DELETE FROM events WHERE id IN ({marks})", ids)
-                    tx.execute(f"DELETE FROM aged WHERE event IN ({marks})", ids)
+                    tx.execute(f"DELETE FROM before_correction WHERE event IN ({marks})", ids)
                 gone += len(ids)
         # Those of no event go with none.
         while strays := self._select(

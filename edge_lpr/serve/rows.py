@@ -63,7 +63,7 @@ SCHEMA: tuple[str, ...] = (
     "CREATE TABLE IF NOT EXISTS sequences (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL)",
     "INSERT OR IGNORE INTO sequences VALUES (1, 0)",
     # The number that a passage had before somebody corrected it: correcting it makes it no younger.
-    "CREATE TABLE IF NOT EXISTS aged (event TEXT PRIMARY KEY, sequence INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS before_correction (event TEXT PRIMARY KEY, sequence INTEGER NOT NULL)",
     *pictures.SCHEMA,
     *age_clock.SCHEMA,
 )

@@ -84,7 +84,9 @@ class EventStore:
         at = iso(datetime.now(timezone.utc))
         values = (plate, fold(plate), at, by[:64]) if plate else (None, None, None, None)
         with self.database.transaction() as tx:
-            tx.execute("INSERT OR IGNORE INTO aged SELECT id, sequence FROM events WHERE id = ?", (id,))
+            tx.execute(
+                "INSERT OR IGNORE INTO before_correction SELECT id, sequence FROM events WHERE id = ?", (id,)
+            )
             tx.execute(
                 "UPDATE events SET sequence = ?, corrected_text = ?, corrected_folded = ?, corrected_at = ?,"
                 " corrected_by = ? WHERE id = ?",

@@ -120,7 +120,9 @@ def test_a_corrected_event_is_no_younger(tmp_path: Path) -> None:
     assert store.get("passage-0") is None
     assert store.get("passage-12960") is not None
     assert store.count() == 2
-    assert base.reader().execute("SELECT event FROM aged").fetchall()[0]["event"] == "passage-12960"
+    assert (
+        base.reader().execute("SELECT event FROM before_correction").fetchall()[0]["event"] == "passage-12960"
+    )
 
 
 @pytest.mark.parametrize("limit", ["picture_days", "event_days"])
